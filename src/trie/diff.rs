@@ -30,6 +30,9 @@ pub(crate) struct Diff<'a, E, const B: u32 = 5> {
     merge: Merge<'a, E>,
 }
 
+/// Adjacent children of one node.
+type Children<'a, E> = &'a [Child<E>];
+
 /// Two nodes of the same range, compared up to `slot`.
 struct Level<'a, E> {
     old: Side<'a, E>,
@@ -39,7 +42,7 @@ struct Level<'a, E> {
 
 struct Side<'a, E> {
     ranges: Ranges,
-    children: &'a [Child<E>],
+    children: Children<'a, E>,
 }
 
 /// Two runs of elements in hash order that cover the same range of hashes.
@@ -81,7 +84,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
 
 impl<'a, E: Element, const B: u32> Diff<'a, E, B> {
     /// Arranges for the differences of two equal ranges to come next. One of them is a single child.
-    fn compare(&mut self, old: &'a [Child<E>], new: &'a [Child<E>]) {
+    fn compare(&mut self, old: Children<'a, E>, new: Children<'a, E>) {
         match (old, new) {
             ([a], [b]) if a.ptr_eq(b) => {}
             ([Child::Node(ranges, node)], [Child::Node(new_ranges, new_node)]) => {
@@ -120,7 +123,7 @@ impl<E: Element, const B: u32> FusedIterator for Diff<'_, E, B> {}
 
 impl<'a, E> Level<'a, E> {
     /// The children of the next range, as wide as the wider side's.
-    fn next<const B: u32>(&mut self) -> Option<(&'a [Child<E>], &'a [Child<E>])> {
+    fn next<const B: u32>(&mut self) -> Option<(Children<'a, E>, Children<'a, E>)> {
         if self.slot == slots::<B>() {
             return None;
         }
@@ -136,7 +139,7 @@ impl<'a, E> Side<'a, E> {
         Self { ranges, children: node.children() }
     }
 
-    fn take(&mut self, range: Range) -> &'a [Child<E>] {
+    fn take(&mut self, range: Range) -> Children<'a, E> {
         let (taken, rest) = self.children.split_at(self.ranges.count_in(range));
         self.children = rest;
         taken
@@ -146,7 +149,7 @@ impl<'a, E> Side<'a, E> {
 // === impl Merge ===
 
 impl<'a, E: Element> Merge<'a, E> {
-    fn new(old: &'a [Child<E>], new: &'a [Child<E>]) -> Self {
+    fn new(old: Children<'a, E>, new: Children<'a, E>) -> Self {
         let collision = Collision { old: &[], new: &[], at: 0 };
         Self { old: Run::new(old), new: Run::new(new), collision }
     }
@@ -175,7 +178,7 @@ impl<'a, E: Element> Merge<'a, E> {
 }
 
 impl<'a, E: Element> Run<'a, E> {
-    fn new(children: &'a [Child<E>]) -> Self {
+    fn new(children: Children<'a, E>) -> Self {
         Self { leaf: &[], leaves: (!children.is_empty()).then(|| Leaves::new(children)) }
     }
 

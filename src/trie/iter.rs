@@ -29,7 +29,7 @@ impl<'a, E> Iterator for Iter<'a, E> {
     fn next(&mut self) -> Option<&'a E> {
         loop {
             if let Some(element) = self.leaf.next() {
-                self.left -= 1;
+                self.left = self.left.saturating_sub(1);
                 return Some(element);
             }
             self.leaf = self.leaves.next()?.iter().flatten();

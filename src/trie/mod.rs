@@ -54,6 +54,7 @@ mod leaf;
 mod node;
 mod ranges;
 mod remove;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -64,6 +65,7 @@ mod walk;
 pub(crate) use self::diff::{Diff, Difference};
 pub(crate) use self::element::Element;
 pub(crate) use self::iter::Iter;
+pub(crate) use self::stack::Stack;
 
 use self::node::Child;
 use self::ranges::slot_of;

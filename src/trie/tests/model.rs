@@ -3,7 +3,7 @@
 use super::diff::check_diff;
 use super::item::{Item, Random, mix};
 use super::shape::same_shape;
-use super::{Element, Model, Trie, check_content};
+use super::{Model, Trie, check_content};
 
 struct World<const B: u32, const N: usize> {
     trie: Trie<Item, B, N>,
@@ -103,8 +103,9 @@ fn all<const B: u32, const N: usize>() {
     run::<B, N>(1, 40, 1200, hash);
     run::<B, N>(2, 400, 1200, hash);
     run::<B, N>(3, 3000, 1500, hash);
-    let spoilers: [fn(u64) -> u64; 9] = [
+    let spoilers: [fn(u64) -> u64; 10] = [
         |_| 0,                                      // all keys collide
+        |hash| hash & 0xf,                          // one leaf beyond its limit, sixteen tags
         |hash| hash & 0xff,                         // one range, told apart by tags
         |hash| hash & (7 << 61),                    // eight hashes of one tag
         |hash| hash >> 50,                          // long one-sided chains of nodes

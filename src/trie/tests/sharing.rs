@@ -37,7 +37,9 @@ fn a_change_copies_one_path() {
         |trie| drop(trie.insert(Item::mixed(1234, 1))),
         |trie| drop(trie.insert(Item::mixed(1_000_000, 1))),
         |trie| drop(trie.remove(mix(1234), |item| item.key() == 1234)),
-        |trie| drop(trie.update(mix(1234), |item| item.key() == 1234, |item| item.set_value(1))),
+        |trie| {
+            trie.update(mix(1234), |item| item.key() == 1234, |item| item.set_value(1)).unwrap_or_default()
+        },
     ];
     for change in changes {
         let mut new = old.clone();
