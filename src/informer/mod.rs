@@ -56,13 +56,13 @@ impl<K> Informer<K> {
     pub fn builder(api: Api<K>) -> Builder<K, K>
     where
         K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
-        K::DynamicType: Default,
+        K::DynamicType: Default + Clone,
     {
-        Builder::new(&api, &K::DynamicType::default())
+        Builder::new(api, K::DynamicType::default())
     }
 
     /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
-    pub fn builder_with(api: Api<K>, dyntype: &K::DynamicType) -> Builder<K, K>
+    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
     where
         K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
