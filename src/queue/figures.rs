@@ -34,7 +34,7 @@ pub struct Figures {
 }
 
 /// Durations summed up: count, sum and maximum exactly, quantiles from buckets that double in width from a
-/// microsecond to about 12 days. 360 bytes, whatever is recorded.
+/// microsecond to about 12 days. Under 400 bytes, whatever is recorded.
 ///
 /// ```
 /// # use kube_informer::queue::WorkQueue;

@@ -16,6 +16,8 @@ use super::{Lease, WorkQueue};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
+/// What a test on the real clock is given before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The next key, which must come within an hour.
 async fn get<K: std::hash::Hash + Eq>(queue: &WorkQueue<K>) -> Lease<K> {

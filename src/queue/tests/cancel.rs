@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{HOUR, MS, WorkQueue, get, join, settle, spawn_get};
+use super::{HOUR, MS, PATIENCE, WorkQueue, get, join, settle, spawn_get};
 
 #[tokio::test(start_paused = true)]
 async fn a_get_cancelled_after_it_was_woken_passes_the_key_on() {
@@ -175,6 +175,6 @@ async fn no_wake_up_is_lost_between_threads() {
             tokio::task::yield_now().await;
         }
     }
-    queue.drain(HOUR).await.unwrap();
+    queue.drain(PATIENCE).await.unwrap();
     assert_eq!(getters.join_all().await.iter().sum::<u32>(), 20_000);
 }

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{super::state::State, HOUR, MS, WorkQueue};
+use super::{super::state::State, MS, PATIENCE, WorkQueue};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -218,7 +218,7 @@ async fn a_thousand_keys_on_eight_workers_never_run_concurrently_and_see_every_a
         });
     }
     producers.join_all().await;
-    queue.drain(HOUR).await.unwrap();
+    queue.drain(PATIENCE).await.unwrap();
     workers.join_all().await;
     for (key, slot) in &*slots {
         assert_eq!(slot.seen.load(Ordering::SeqCst), slot.added.load(Ordering::SeqCst), "{key}");

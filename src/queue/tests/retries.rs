@@ -115,7 +115,9 @@ async fn a_retry_comes_before_a_later_delayed_add_and_after_an_earlier_one() {
 
 #[tokio::test(start_paused = true)]
 async fn without_limits_a_retry_is_an_add() {
-    let queue = WorkQueue::with_options(Options::new().backoff(0 * MS, 0 * MS).bucket(0, 0 * MS));
+    let queue = WorkQueue::with_options(
+        Options::new().backoff(Duration::ZERO, Duration::ZERO).bucket(0, Duration::ZERO),
+    );
     let waiting = spawn_get(&queue);
     settle().await;
     queue.add_rate_limited("a");

@@ -1,5 +1,7 @@
 //! The end of a queue. The first four tests are client-go's scenarios, with their names.
 
+use std::time::Duration;
+
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
@@ -61,7 +63,7 @@ async fn a_forced_shutdown_ends_a_drain() {
     settle().await;
     queue.shut_down_now();
     assert_eq!(join(drain).await, Err(Unfinished { discarded: 2, in_flight: 1 }));
-    assert_eq!(start.elapsed(), 0 * MS);
+    assert_eq!(start.elapsed(), Duration::ZERO);
     assert!(queue.get().await.is_none());
     foo.done();
     assert_eq!(queue.drain(HOUR).await, Err(Unfinished { discarded: 2, in_flight: 0 }));
@@ -112,7 +114,7 @@ async fn drain_gives_up_at_its_deadline_and_says_what_was_left() {
 async fn an_idle_queue_drains_at_once_even_without_time() {
     let queue = WorkQueue::<&str>::new();
     queue.add_after("delayed", HOUR);
-    assert_eq!(queue.drain(0 * MS).await, Ok(()));
+    assert_eq!(queue.drain(Duration::ZERO).await, Ok(()));
     assert_eq!(queue.figures().delayed, 0, "delayed keys are dropped, not waited for");
 }
 

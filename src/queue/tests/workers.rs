@@ -218,8 +218,9 @@ async fn figures_follow_the_work() {
     assert_eq!((now.longest_running, now.unfinished), (30 * MS, 40 * MS));
     assert_eq!((now.wait.count(), now.wait.sum(), now.wait.max()), (2, 80 * MS, 50 * MS));
     assert_eq!(now.work.count(), 0);
-    (a.done(), b.done());
+    a.done();
+    b.done();
     let after = queue.figures();
-    assert_eq!((after.processing, after.unfinished), (0, 0 * MS));
+    assert_eq!((after.processing, after.unfinished), (0, Duration::ZERO));
     assert_eq!((after.work.count(), after.work.sum(), after.work.max()), (2, 40 * MS, 30 * MS));
 }
