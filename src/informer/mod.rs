@@ -65,8 +65,9 @@ impl<K> Informer<K> {
     pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
     where
         K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone,
     {
-        Builder::new(&api, dyntype)
+        Builder::new(api, dyntype)
     }
 }
 

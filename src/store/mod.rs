@@ -305,7 +305,7 @@ impl<T> From<&View<T>> for Working<T> {
 }
 
 impl DecodeError {
-    fn of(meta: &Meta, mismatch: &str) -> Self {
+    pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
         Self {
             key: Some(meta.key.clone()),
             resource_version: Some(meta.resource_version.clone()),

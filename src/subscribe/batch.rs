@@ -121,7 +121,7 @@ impl<T> fmt::Debug for Batch<T> {
 // === impl Change ===
 
 impl<'a, T> Change<'a, T> {
-    fn between(old: Option<&'a Obj<T>>, new: Option<&'a Obj<T>>) -> Option<Self> {
+    pub(super) fn between(old: Option<&'a Obj<T>>, new: Option<&'a Obj<T>>) -> Option<Self> {
         Some(match (old, new) {
             (None, Some(new)) => Self::Added(new),
             (Some(old), None) => Self::Deleted(old),
