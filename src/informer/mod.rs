@@ -212,6 +212,9 @@ impl<T> Clone for Informer<T> {
 impl<T> fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.inner.shared.load();
-        f.debug_struct("Informer").field("view", &**view).field("phase", &self.inner.status.borrow().phase).finish()
+        f.debug_struct("Informer")
+            .field("view", &**view)
+            .field("phase", &self.inner.status.borrow().phase)
+            .finish()
     }
 }

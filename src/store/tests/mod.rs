@@ -44,10 +44,14 @@ const POISON: &str = "poison";
 fn harness() -> Harness {
     let store = next_store();
     let mut indexers: Vec<Box<dyn Indexer<Value>>> = Vec::new();
-    let by_group = declare(&mut indexers, store, One(|value: &Value| {
-        assert!(value.group != POISON, "asked for by a test");
-        value.group.clone()
-    }));
+    let by_group = declare(
+        &mut indexers,
+        store,
+        One(|value: &Value| {
+            assert!(value.group != POISON, "asked for by a test");
+            value.group.clone()
+        }),
+    );
     let by_tag = declare(&mut indexers, store, Many(|value: &Value| value.tags.clone()));
     let by_namespace = declare(&mut indexers, store, namespace());
     let take = |item: Item<Served>| {
@@ -63,7 +67,12 @@ fn harness() -> Harness {
             }
         }
     };
-    Harness { intake: Intake::new(Writer::new(store, indexers), Box::new(take)), by_group, by_tag, by_namespace }
+    Harness {
+        intake: Intake::new(Writer::new(store, indexers), Box::new(take)),
+        by_group,
+        by_tag,
+        by_namespace,
+    }
 }
 
 fn declare<X: IndexBy<Value>>(
@@ -85,7 +94,8 @@ fn item(key: &ObjectKey, uid: u64, version: u64, served: Served) -> Item<Served>
 }
 
 fn good(number: u64) -> Served {
-    let value = Value { number, group: format!("g{}", number % 3), tags: vec![number as u8 % 5, number as u8 % 2] };
+    let value =
+        Value { number, group: format!("g{}", number % 3), tags: vec![number as u8 % 5, number as u8 % 2] };
     Served { value, manner: Manner::Good }
 }
 

@@ -176,7 +176,10 @@ fn check(view: &View<Value>, model: &Model, harness: &Harness) {
         namespaces.entry(key.namespace()).or_default().insert(key);
     }
     assert!(view.get(("ns0", "nobody")).is_none());
-    assert_eq!(view.iter().map(ObjectKey::from).collect::<BTreeSet<_>>(), model.good.keys().cloned().collect());
+    assert_eq!(
+        view.iter().map(ObjectKey::from).collect::<BTreeSet<_>>(),
+        model.good.keys().cloned().collect()
+    );
     check_index(view, &harness.by_group, &groups, |group| view.find(&harness.by_group, *group));
     check_index(view, &harness.by_tag, &tags, |tag| view.find(&harness.by_tag, tag));
     check_index(view, &harness.by_namespace, &namespaces, |name| view.find(&harness.by_namespace, *name));
@@ -184,8 +187,11 @@ fn check(view: &View<Value>, model: &Model, harness: &Harness) {
         .bad()
         .map(|error| (error.key().expect("named").clone(), error.resource_version().expect("read").clone()))
         .collect();
-    let expected: BTreeMap<_, _> =
-        model.bad.iter().map(|(key, version)| (key.clone(), ResourceVersion::from_number(*version))).collect();
+    let expected: BTreeMap<_, _> = model
+        .bad
+        .iter()
+        .map(|(key, version)| (key.clone(), ResourceVersion::from_number(*version)))
+        .collect();
     assert_eq!(bad, expected);
     assert_eq!(view.bad_len(), expected.len());
 }

@@ -67,7 +67,10 @@ fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
         assert_eq!(view.get(&key).unwrap().number, 7, "{manner:?}");
         assert_eq!(view.find(&harness.by_group, "g1").len(), 1);
         let bad: Vec<_> = view.bad().collect();
-        assert_eq!((bad.len(), bad[0].key(), bad[0].resource_version()), (1, Some(&key), Some(&"101".into())));
+        assert_eq!(
+            (bad.len(), bad[0].key(), bad[0].resource_version()),
+            (1, Some(&key), Some(&"101".into()))
+        );
         // The next good version heals it.
         harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))]).unwrap();
         let view = harness.intake.writer.shared().snapshot();
@@ -94,7 +97,10 @@ fn a_bad_object_is_looked_at_once_per_version() {
 #[test]
 fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     let mut harness = synced(&[]);
-    let nameless = DecodeError { key: None, ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 1, good(1)).meta, "no name") };
+    let nameless = DecodeError {
+        key: None,
+        ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 1, good(1)).meta, "no name")
+    };
     harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))]).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.bad_len(), view.bad().len()), (1, 0));
