@@ -14,7 +14,7 @@ pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeE
 
 /// A [`Sink`] over a [`Writer`].
 pub(crate) struct Intake<K, T> {
-    writer: Writer<T>,
+    pub(super) writer: Writer<T>,
     take: Take<K, T>,
 }
 

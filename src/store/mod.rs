@@ -261,7 +261,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
             nameless: *nameless,
         };
         let old = self.publisher.publish(view, changed);
-        self.retired.push(old, &mut self.replaced);
+        // The first view is empty and stays with the store.
+        if old.synced {
+            self.retired.push(old, &mut self.replaced);
+        }
     }
 
     /// Runs the application's index closures, and `Hash` and `Eq` of their keys.

@@ -212,7 +212,7 @@ fn check_index<'a, Q, K>(
     }
     let keys: Vec<usize> = view.keys(index).map(|(_, count)| count).collect();
     assert_eq!(keys.len(), expected.len());
-    assert_eq!(keys.iter().sum::<usize>(), expected.values().map(BTreeSet::len).sum());
+    assert_eq!(keys.iter().sum::<usize>(), expected.values().map(BTreeSet::len).sum::<usize>());
 }
 
 /// The changes between two versions, applied to the older, give the newer; nothing is said twice.

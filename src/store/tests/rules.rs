@@ -99,7 +99,7 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     let mut harness = synced(&[]);
     let nameless = DecodeError {
         key: None,
-        ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 1, good(1)).meta, "no name")
+        ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 101, good(1)).meta, "no name")
     };
     harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))]).unwrap();
     let view = harness.intake.writer.shared().snapshot();
