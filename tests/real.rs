@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 fn real_trial(case: Case, shared: Arc<Shared>) -> Trial {
     Trial::ignorable_test(format!("real::{}", case.name), move || {
         if let Err(reason) = envtest::find_binaries() {
-            return Ok(Completion::ignored_with(reason));
+            return if required() { Err(reason.into()) } else { Ok(Completion::ignored_with(reason)) };
         }
         let runtime = runtime()?;
         let done = runtime.block_on(async {
@@ -78,6 +78,11 @@ fn real_trial(case: Case, shared: Arc<Shared>) -> Trial {
         });
         finish(runtime, done)
     })
+}
+
+/// Whether a missing real API server is a failure, as it is in CI.
+fn required() -> bool {
+    std::env::var_os("KUBE_INFORMER_REQUIRE_REAL").is_some_and(|value| !value.is_empty())
 }
 
 async fn run(case: &Case, world: Box<dyn World>) -> Result<()> {
