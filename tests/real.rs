@@ -10,7 +10,9 @@ mod cases;
 mod support {
     pub(crate) mod crds;
     pub(crate) mod envtest;
+    pub(crate) mod wait;
     pub(crate) mod world;
+    pub(crate) mod world_in_process;
     pub(crate) mod world_real;
 }
 
@@ -25,10 +27,11 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cases::Case,
+    cases::{Case, Servers},
     support::{
         envtest::{self, Options, TestCluster},
         world::{Ctx, World},
+        world_in_process::InProcessWorld,
         world_real::RealWorld,
     },
 };
@@ -49,6 +52,9 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let mut trials = Vec::new();
     for case in cases::all() {
+        if case.servers == Servers::Both {
+            trials.push(in_process_trial(case));
+        }
         trials.push(real_trial(case, Arc::clone(&shared)));
     }
     let conclusion = libtest_mimic::run(&args, trials);
@@ -57,6 +63,14 @@ fn main() -> ExitCode {
         eprintln!("error: {err:#}");
     }
     if ended.is_err() { ExitCode::FAILURE } else { conclusion.exit_code() }
+}
+
+fn in_process_trial(case: Case) -> Trial {
+    Trial::ignorable_test(format!("in-process::{}", case.name), move || {
+        let runtime = runtime()?;
+        let done = runtime.block_on(async { run(&case, Box::new(InProcessWorld::start().await?)).await });
+        finish(runtime, done)
+    })
 }
 
 fn real_trial(case: Case, shared: Arc<Shared>) -> Trial {
@@ -71,10 +85,8 @@ fn real_trial(case: Case, shared: Arc<Shared>) -> Trial {
                 None => (shared.cluster().await?, false),
             };
             let result = run(&case, Box::new(RealWorld { cluster: Arc::clone(&cluster) })).await;
-            if owned {
-                stop(cluster).await?;
-            }
-            result
+            let ended = if owned { stop(cluster).await } else { Ok(()) };
+            result.and(ended)
         });
         finish(runtime, done)
     })
@@ -87,10 +99,12 @@ fn required() -> bool {
 
 async fn run(case: &Case, world: Box<dyn World>) -> Result<()> {
     let ctx = Ctx::new(world, case.name).await?;
-    match tokio::time::timeout(CASE_TIMEOUT, (case.run)(&ctx)).await {
+    let done = match tokio::time::timeout(CASE_TIMEOUT, (case.run)(&ctx)).await {
         Ok(result) => result,
         Err(_) => bail!("not done within {CASE_TIMEOUT:?}"),
-    }
+    };
+    ctx.world.shutdown().await;
+    done
 }
 
 /// One runtime for each case, so that its tasks can be counted when it is over.

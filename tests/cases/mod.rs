@@ -11,6 +11,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::support::{envtest::Options, world::Ctx};
 
 /// One case, by the name it is listed under.
+#[derive(Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: for<'a> fn(&'a Ctx) -> LocalBoxFuture<'a, Result<()>>,

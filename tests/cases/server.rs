@@ -64,8 +64,8 @@ pub(super) async fn objects_are_created_listed_and_watched(ctx: &Ctx) -> Result<
 
 pub(super) async fn custom_resources_are_served(ctx: &Ctx) -> Result<()> {
     let (nads, subnets) = (crds::network_attachment_definitions(), crds::subnets());
-    ctx.world.install(&nads).await?;
-    ctx.world.install(&subnets).await?;
+    crds::install(ctx.client.clone(), &nads).await?;
+    crds::install(ctx.client.clone(), &subnets).await?;
 
     let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &ctx.namespace, &nads.resource);
     let nad = DynamicObject::new("net1", &nads.resource).data(json!({ "spec": { "config": "{}" } }));

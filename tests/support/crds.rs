@@ -1,8 +1,15 @@
 //! The custom resources that the cases use, reduced to the fields that matter to them.
 
+use anyhow::Result;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube_core::{ApiResource, GroupVersionKind};
+use kube_client::{
+    Api, Client, Error,
+    api::{ListParams, PostParams},
+};
+use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
+
+use super::wait::{is_conflict, wait_until};
 
 /// A custom resource: its definition, and how clients name it.
 pub(crate) struct Crd {
@@ -75,6 +82,22 @@ pub(crate) fn subnets() -> Crd {
             }],
         },
     }))
+}
+
+/// Creates a definition unless it exists, and waits until its kind is served.
+pub(crate) async fn install(client: Client, crd: &Crd) -> Result<()> {
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+    match definitions.create(&PostParams::default(), &crd.definition).await {
+        Err(err) if is_conflict(&err) => {}
+        done => drop(done?),
+    }
+    // The condition `Established` comes a little before the path does.
+    let objects = Api::<DynamicObject>::all_with(client, &crd.resource);
+    wait_until("the kind is served", async || match objects.list(&ListParams::default().limit(1)).await {
+        Err(Error::Api(status)) if status.code == 404 => Ok(false),
+        done => Ok(done.map(|_| true)?),
+    })
+    .await
 }
 
 fn crd(definition: serde_json::Value) -> Crd {

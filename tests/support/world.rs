@@ -8,7 +8,7 @@ use k8s_openapi::api::{core::v1::Namespace, rbac::v1::PolicyRule};
 use kube_client::{Api, Client, api::PostParams};
 use kube_core::ObjectMeta;
 
-use super::{crds::Crd, envtest::TestCluster};
+use super::envtest::TestCluster;
 
 /// An API server under test.
 pub(crate) trait World {
@@ -27,12 +27,12 @@ pub(crate) trait World {
     /// A client of a user that [`set_rights`](Self::set_rights) has named.
     fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>>;
 
-    /// Creates a definition unless it exists, and waits until its kind is served.
-    fn install<'a>(&'a self, crd: &'a Crd) -> LocalBoxFuture<'a, Result<()>>;
-
     /// Makes the server forget every version before this call: watches and pages from them answer 410.
     /// Watches that run may be cut.
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>>;
+
+    /// Ends what belongs to this world alone, and waits for it.
+    fn shutdown(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
 }
 
 /// What a case is given.

@@ -1,36 +1,28 @@
 //! A real API server as a [`World`].
 
-use std::{
-    fmt::Debug,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt::Debug, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use k8s_openapi::{
-    api::{
-        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-        core::v1::ServiceAccount,
-        rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    core::v1::ServiceAccount,
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject},
 };
-use kube_client::{
-    Api, Client, Error,
-    api::{ListParams, PostParams},
-};
-use kube_core::{DynamicObject, ObjectMeta, Resource};
+use kube_client::{Api, Client, api::PostParams};
+use kube_core::{ObjectMeta, Resource};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{crds::Crd, envtest::TestCluster, world::World};
+use super::{
+    envtest::TestCluster,
+    wait::{is_conflict, wait_until},
+    world::World,
+};
 
 /// Where the service accounts of test users are.
 const USERS: &str = "default";
 /// The API group of rights that mean nothing.
 const MARKS: &str = "marks.test";
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
 
 /// One cluster, perhaps shared by many cases.
 pub(crate) struct RealWorld {
@@ -62,16 +54,17 @@ impl World for RealWorld {
         .boxed_local()
     }
 
-    fn install<'a>(&'a self, crd: &'a Crd) -> LocalBoxFuture<'a, Result<()>> {
-        async move { install(self.cluster.client().await?, crd).await }.boxed_local()
-    }
-
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>> {
         async move {
             self.cluster.compact_etcd().await?;
             self.cluster.restart_apiserver().await
         }
         .boxed_local()
+    }
+
+    fn shutdown(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        // Whoever started the cluster ends it.
+        async {}.boxed_local()
     }
 }
 
@@ -128,21 +121,6 @@ async fn set_rights(client: Client, user: &str, mut rules: Vec<PolicyRule>) -> R
     .await
 }
 
-async fn install(client: Client, crd: &Crd) -> Result<()> {
-    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-    match definitions.create(&PostParams::default(), &crd.definition).await {
-        Err(err) if is_conflict(&err) => {}
-        done => drop(done?),
-    }
-    // The condition `Established` comes a little before the path does.
-    let objects = Api::<DynamicObject>::all_with(client, &crd.resource);
-    wait_until("the kind is served", async || match objects.list(&ListParams::default().limit(1)).await {
-        Err(Error::Api(status)) if status.code == 404 => Ok(false),
-        done => Ok(done.map(|_| true)?),
-    })
-    .await
-}
-
 /// Creates an object, or replaces the one of its name.
 async fn put<K>(api: &Api<K>, mut object: K) -> Result<()>
 where
@@ -155,21 +133,6 @@ where
             api.replace(&name, &PostParams::default(), &object).await?;
         }
         done => drop(done?),
-    }
-    Ok(())
-}
-
-fn is_conflict(err: &Error) -> bool {
-    matches!(err, Error::Api(status) if status.code == 409)
-}
-
-async fn wait_until(what: &str, mut check: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !check().await? {
-        if Instant::now() > deadline {
-            bail!("waited {PATIENCE:?} in vain until {what}");
-        }
-        tokio::time::sleep(POLL).await;
     }
     Ok(())
 }

@@ -280,10 +280,8 @@ pub(super) fn dir_prefix() -> String {
 
 async fn post(client: &Client, path: &str, body: &Value) -> Result<Value> {
     let request = Request::post(path).header("content-type", "application/json");
-    Ok(client
-        .request(request.body(serde_json::to_vec(body)?)?)
-        .await
-        .with_context(|| format!("POST {path}"))?)
+    let request = request.body(serde_json::to_vec(body)?)?;
+    client.request(request).await.with_context(|| format!("POST {path}"))
 }
 
 /// Ports that nobody listens on. All are held until the last is found, so that they differ.
