@@ -299,7 +299,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    #[cfg(any(test, debug_assertions))]
+    #[cfg(test)]
     pub(crate) fn validate(&self) {
         self.working.objects.validate();
         self.working.bad.validate();

@@ -61,7 +61,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod update;
-#[cfg(any(test, debug_assertions))]
+#[cfg(test)]
 mod validate;
 mod walk;
 

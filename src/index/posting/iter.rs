@@ -46,16 +46,16 @@ impl<E: Ordered> Posting<E> {
 
 // === impl Iter ===
 
-// Not derived: that would ask for `E: Clone`.
+// Not derived, like the next one: that would ask for `E: Clone`.
 impl<E> Clone for Iter<'_, E> {
     fn clone(&self) -> Self {
-        Self {
-            front: self.front.clone(),
-            front_rest: self.front_rest.clone(),
-            back: self.back.clone(),
-            back_rest: self.back_rest.clone(),
-            left: self.left,
-        }
+        Self { front: self.front.clone(), back: self.back.clone(), between: self.between.clone() }
+    }
+}
+
+impl<E> Clone for Between<'_, E> {
+    fn clone(&self) -> Self {
+        Self { front: self.front.clone(), back: self.back.clone(), left: self.left }
     }
 }
 

@@ -30,7 +30,7 @@ mod node;
 mod remove;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, debug_assertions))]
+#[cfg(test)]
 mod validate;
 
 use std::cmp::Ordering;
