@@ -10,7 +10,10 @@ mod cases;
 mod support {
     pub(crate) mod crds;
     pub(crate) mod envtest;
+    pub(crate) mod follow;
+    pub(crate) mod objects;
     pub(crate) mod wait;
+    pub(crate) mod wire;
     pub(crate) mod world;
     pub(crate) mod world_in_process;
     pub(crate) mod world_real;
