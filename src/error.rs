@@ -19,7 +19,16 @@ pub struct Error(Arc<Kind>);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Kind {
     #[error("{verb} {resource}: the API server answered {code} {reason}")]
-    Api { verb: &'static str, resource: String, code: u16, reason: String, retry_after: Option<Duration> },
+    Api {
+        verb: &'static str,
+        resource: String,
+        code: u16,
+        /// One of the reasons the API defines, never text of the server's own.
+        reason: String,
+        retry_after: Option<Duration>,
+        /// The cause `ResourceVersionTooLarge`, which comes with the code of a timeout (504).
+        version_too_large: bool,
+    },
     #[error("{verb} {resource}: the request failed")]
     Transport {
         verb: &'static str,
@@ -127,9 +136,21 @@ impl Error {
         }
     }
 
+    /// The requested version is newer than any the API server knows (HTTP 504 with the cause
+    /// `ResourceVersionTooLarge`): it lags behind the one that gave out the version, or etcd was restored from a
+    /// backup.
+    pub fn is_version_too_large(&self) -> bool {
+        matches!(&*self.0, Kind::Api { version_too_large: true, .. })
+    }
+
     /// The API server asks to come back later (HTTP 429).
     pub fn is_too_many_requests(&self) -> bool {
         self.http_code() == Some(429)
+    }
+
+    /// The answer is not what the Kubernetes API promises.
+    pub(crate) fn is_protocol(&self) -> bool {
+        matches!(*self.0, Kind::Protocol { .. })
     }
 
     /// No answer came in time.

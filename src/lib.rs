@@ -2,7 +2,8 @@
 #![allow(dead_code, missing_docs, unused_imports)] // skeleton; removed once every part has landed
 
 mod error;
-mod index;
+mod hash;
+pub mod index;
 mod informer;
 mod key;
 mod object;
@@ -18,6 +19,11 @@ mod trie;
 mod version;
 
 pub use self::error::{DecodeError, Error};
+pub use self::index::Index;
+pub use self::informer::{Builder, Informer, Reader};
 pub use self::key::{AsKey, Key, ObjectKey};
+pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
+pub use self::snapshot::{Hits, Objects, Snapshot, View};
+pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;

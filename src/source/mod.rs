@@ -3,6 +3,12 @@
 //! The only place that knows HTTP. What a source yields is decoded in two stages: first the metadata that the
 //! store needs to tell a known version from a new one, and only for a new one the object itself.
 
+mod decode;
+mod http;
+mod limits;
+mod page;
+mod watch;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +18,17 @@ use crate::error::{DecodeError, Error};
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
+pub(crate) use self::decode::Decoder;
+pub(crate) use self::http::{HttpSource, Selection};
+pub(crate) use self::limits::Limits;
+
 /// Which page of which version to list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListRequest {
     pub(crate) limit: Option<u32>,
     pub(crate) continue_token: Option<String>,
-    /// Unset: a consistent read of the newest state.
+    /// Unset: a consistent read of the newest state. Set: the answer may not be older. Not sent along with a
+    /// `continue_token`, which has its own version.
     pub(crate) resource_version: Option<ResourceVersion>,
 }
 
@@ -50,6 +61,8 @@ pub(crate) struct Item<K> {
 pub(crate) enum Payload<K> {
     /// A slice of the page or line it came in.
     Json(Bytes),
+    /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
+    JsonWithoutType(Bytes),
     /// Decoded already, by a source that is not ours.
     Object(K),
 }
@@ -68,13 +81,28 @@ pub(crate) struct Page<K> {
 pub(crate) enum WatchEvent<K> {
     /// ADDED or MODIFIED: the store decides by what it holds.
     Applied(Listed<K>),
-    /// DELETED. The payload is never decoded.
+    /// DELETED. The payload is never decoded. An error has a key: a source that cannot tell which object is gone
+    /// ends its watch.
     Deleted(Result<Meta, DecodeError>),
     Bookmark {
         resource_version: ResourceVersion,
         /// The end of a streaming list's initial events.
         initial_events_end: bool,
     },
+}
+
+// === impl WatchEvent ===
+
+impl<K> WatchEvent<K> {
+    /// The bytes it keeps alive.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Applied(Ok(Item { payload: Payload::Json(bytes) | Payload::JsonWithoutType(bytes), .. })) => {
+                bytes.len()
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// List and watch of one kind, scope and selection.
