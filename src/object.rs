@@ -83,7 +83,12 @@ impl<T> Obj<T> {
             keys,
             value,
         };
-        let parts = [key.namespace, key.name, uid_text.unwrap_or_default(), version_text.as_deref().unwrap_or_default()];
+        let parts = [
+            key.namespace,
+            key.name,
+            uid_text.unwrap_or_default(),
+            version_text.as_deref().unwrap_or_default(),
+        ];
         let mut short = [0; 256];
         let total = parts.iter().map(|part| part.len()).sum();
         let mut long = Vec::new();
@@ -156,15 +161,14 @@ impl<T> Obj<T> {
             && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
     }
 
-    /// Whether this is that version of that object.
-    pub(crate) fn is_version(this: &Self, uid: &str, version: &ResourceVersion) -> bool {
+    /// Whether this is that version of that object, or a newer one.
+    pub(crate) fn reaches_version(this: &Self, uid: &str, version: &ResourceVersion) -> bool {
         let header = this.header();
-        let same_version = match (header.version_len, version.as_number()) {
-            (NUMBER, Some(number)) => number == header.version,
-            (NUMBER, None) | (_, Some(_)) => false,
-            _ => Self::resource_version(this) == *version,
+        let reaches = match (header.version_len, version.as_number()) {
+            (NUMBER, Some(number)) => header.version >= number,
+            _ => Self::resource_version(this) >= *version,
         };
-        same_version && Self::has_uid(this, uid)
+        reaches && Self::has_uid(this, uid)
     }
 
     pub(crate) fn has_uid(this: &Self, uid: &str) -> bool {
@@ -356,15 +360,21 @@ mod tests {
     #[test]
     fn parts_of_any_length_come_out_as_they_went_in() {
         let long = "x".repeat(3000);
-        for uid in ["6f1c0f9e-3a52-4d6a-9c43-5d8f2b1e7a90", "6F1C0F9E-3A52-4D6A-9C43-5D8F2B1E7A90", "", "plain", &long] {
+        for uid in [
+            "6f1c0f9e-3a52-4d6a-9c43-5d8f2b1e7a90",
+            "6F1C0F9E-3A52-4D6A-9C43-5D8F2B1E7A90",
+            "",
+            "plain",
+            &long,
+        ] {
             for version in ["1", "18446744073709551615", "18446744073709551616", "opaque", ""] {
                 let obj = obj("ns", &long, uid, version);
                 assert_eq!(Obj::key(&obj), Key { namespace: "ns", name: &long });
                 assert_eq!(Obj::uid(&obj), uid);
                 assert_eq!(Obj::resource_version(&obj).to_string(), version);
-                assert!(Obj::is_version(&obj, uid, &version.into()));
-                assert!(!Obj::is_version(&obj, "other", &version.into()));
-                assert!(!Obj::is_version(&obj, uid, &"2".into()));
+                assert!(Obj::reaches_version(&obj, uid, &version.into()));
+                assert!(!Obj::reaches_version(&obj, "other", &version.into()));
+                assert!(!Obj::reaches_version(&obj, uid, &"18446744073709551617".into()));
                 assert_eq!(*obj, 42);
             }
         }

@@ -156,7 +156,11 @@ impl<T> View<T> {
         self.bad.len() + self.nameless
     }
 
-    pub(crate) fn posting<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Option<&Posting<Obj<T>>>, ForeignIndex>
+    pub(crate) fn posting<K, Q>(
+        &self,
+        index: &Index<T, K>,
+        key: &Q,
+    ) -> Result<Option<&Posting<Obj<T>>>, ForeignIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,

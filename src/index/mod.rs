@@ -22,8 +22,8 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 
 pub use self::builtin::{
-    Annotation, AnnotationKey, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix, label,
-    namespace, owner_uid,
+    Annotation, AnnotationKey, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix,
+    label, namespace, owner_uid,
 };
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting};

@@ -42,7 +42,8 @@ pub(crate) trait Indexer<T>: Send {
 
     /// The keys of an object, without duplicates, shared with those already in the table. Runs the user's
     /// closure, and `Hash` and `Eq` of the key: the only function here that does. Changes nothing.
-    fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T) -> Vec<SlotKey>;
+    fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T)
+    -> Vec<SlotKey>;
 
     /// Puts an object under a key, in place of an earlier version of it.
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
@@ -116,7 +117,14 @@ where
         Arc::new(Table::<T, F::Key>(Trie::new()))
     }
 
-    fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T) -> Vec<SlotKey> {
+    fn keys(
+        &self,
+        slot: u32,
+        table: &AnyTable,
+        hasher: &KeyHasher,
+        key: Key<'_>,
+        object: &T,
+    ) -> Vec<SlotKey> {
         let mut found: Vec<HashedKey<F::Key>> = Vec::new();
         self.index(key, object, &mut |key| found.push(HashedKey { hash: hasher.index_key(&key), key }));
         drop_duplicates(&mut found);
@@ -174,18 +182,26 @@ where
             let key: SharedKey = entry.0.key.clone();
             for object in entry.0.posting.iter() {
                 let stored = objects.get(object.hash(), |stored| stored.same_key(object));
-                assert!(stored.is_some_and(|stored| Obj::ptr_eq(stored, object)), "posting of another version");
+                assert!(
+                    stored.is_some_and(|stored| Obj::ptr_eq(stored, object)),
+                    "posting of another version"
+                );
                 assert!(Obj::index_keys(object).contains(&SlotKey { slot, key: key.clone() }), "foreign key");
                 listed += 1;
             }
         }
-        let kept = |object: &Obj<T>| Obj::index_keys(object).as_slice().iter().filter(|key| key.slot == slot).count();
+        let kept = |object: &Obj<T>| {
+            Obj::index_keys(object).as_slice().iter().filter(|key| key.slot == slot).count()
+        };
         assert_eq!(listed, objects.iter().map(kept).sum::<usize>(), "an object misses in its posting");
     }
 }
 
 /// The table to change, no longer shared with any version, and the key as what it is.
-fn typed<'a, T, K>(table: &'a mut AnyTable, key: &SharedKey) -> Option<(&'a mut Table<T, K>, Arc<HashedKey<K>>)>
+fn typed<'a, T, K>(
+    table: &'a mut AnyTable,
+    key: &SharedKey,
+) -> Option<(&'a mut Table<T, K>, Arc<HashedKey<K>>)>
 where
     T: Send + Sync + 'static,
     K: Send + Sync + 'static,

@@ -100,9 +100,21 @@ where
 
     #[track_caller]
     fn projected<T>(self, project: Project<K, T>) -> Builder<K, T> {
-        assert!(self.indexers.is_empty(), "a projection must come before the indexes: they are of what it makes");
+        assert!(
+            self.indexers.is_empty(),
+            "a projection must come before the indexes: they are of what it makes"
+        );
         let Self { api, dyntype, selection, keep_managed_fields, options, store, .. } = self;
-        Builder { api, dyntype, selection, keep_managed_fields, options, project, indexers: Vec::new(), store }
+        Builder {
+            api,
+            dyntype,
+            selection,
+            keep_managed_fields,
+            options,
+            project,
+            indexers: Vec::new(),
+            store,
+        }
     }
 }
 
@@ -180,7 +192,8 @@ where
     /// nothing unless the driver is polled; dropping the driver stops it, and it ends by itself when the
     /// informer is shut down or its last handle dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
-        let Self { api, dyntype, selection, keep_managed_fields, options, mut project, indexers, store } = self;
+        let Self { api, dyntype, selection, keep_managed_fields, options, mut project, indexers, store } =
+            self;
         let decoder = Decoder::new(&dyntype, keep_managed_fields);
         let take: Take<K, T> = Box::new(move |item| {
             let (meta, object) = decoder.decode(item)?;
@@ -192,14 +205,14 @@ where
         let source = HttpSource::new(api, &dyntype, selection, Limits::default());
         let writer = Writer::new(store, indexers);
         let (shared, retired) = (writer.shared().clone(), writer.retired().clone());
-        let (status, status_receiver) = watch::channel(Status::default());
+        let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let reflector = reflector::run(source, Intake::new(writer, take), status, stop.clone(), options);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
-                () = reflector => {}
+                _ended = reflector => {}
                 () = retired.sweep_forever() => {}
             }
         };

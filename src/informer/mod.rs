@@ -65,8 +65,9 @@ impl<K> Informer<K> {
     pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
     where
         K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone,
     {
-        Builder::new(&api, dyntype)
+        Builder::new(api, dyntype)
     }
 }
 
@@ -211,6 +212,9 @@ impl<T> Clone for Informer<T> {
 impl<T> fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.inner.shared.load();
-        f.debug_struct("Informer").field("view", &**view).field("phase", &self.inner.status.borrow().phase).finish()
+        f.debug_struct("Informer")
+            .field("view", &**view)
+            .field("phase", &self.inner.status.borrow().phase)
+            .finish()
     }
 }

@@ -50,3 +50,24 @@ pub struct Status {
     /// Watches opened.
     pub watches: u64,
 }
+
+// === impl Status ===
+
+impl Status {
+    /// An informer that was not started.
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            synced: false,
+            stale_since: None,
+            last_error: None,
+            failures: 0,
+            resource_version: None,
+            ordered_versions: true,
+            objects: 0,
+            bad_objects: 0,
+            lists: 0,
+            watches: 0,
+        }
+    }
+}

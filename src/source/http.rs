@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use self::answer::api_error;
 pub(super) use self::answer::{Call, status_error};
-use self::body::read_page;
 pub(super) use self::body::next_chunk;
+use self::body::read_page;
 use super::page::parse_page;
 use super::watch::HttpWatch;
 use super::{Limits, ListRequest, Page, Source, WatchRequest};
@@ -134,6 +134,10 @@ impl<K: Resource> HttpSource<K> {
 
 impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
     type Watch = HttpWatch<K>;
+
+    fn resource(&self) -> &str {
+        &self.resource
+    }
 
     async fn list(&mut self, request: &ListRequest) -> Result<Page<K>, Error> {
         let call = self.call("list");

@@ -97,9 +97,10 @@ impl<K> WatchEvent<K> {
     /// The bytes it keeps alive.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Applied(Ok(Item { payload: Payload::Json(bytes) | Payload::JsonWithoutType(bytes), .. })) => {
-                bytes.len()
-            }
+            Self::Applied(Ok(Item {
+                payload: Payload::Json(bytes) | Payload::JsonWithoutType(bytes),
+                ..
+            })) => bytes.len(),
             _ => 0,
         }
     }
@@ -109,6 +110,9 @@ impl<K> WatchEvent<K> {
 pub(crate) trait Source<K>: Send + 'static {
     /// An open watch. It ends when the server ends it; an error is its last item.
     type Watch: Stream<Item = Result<WatchEvent<K>, Error>> + Send + Unpin;
+
+    /// What errors call the kind, such as `subnets.kubeovn.io`.
+    fn resource(&self) -> &str;
 
     fn list(&mut self, request: &ListRequest) -> impl Future<Output = Result<Page<K>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;

@@ -128,7 +128,9 @@ fn parse_line<K>(call: &Call, line: &Bytes) -> Result<WatchEvent<K>, Error> {
             meta => Ok(WatchEvent::Deleted(meta)),
         },
         "BOOKMARK" => parse_bookmark(object).ok_or_else(|| call.protocol("a bookmark without a version")),
-        "ERROR" => Err(status_error(call, object).unwrap_or_else(|| call.protocol("an error without a status"))),
+        "ERROR" => {
+            Err(status_error(call, object).unwrap_or_else(|| call.protocol("an error without a status")))
+        }
         _ => Err(call.protocol("an event of an unknown type")),
     }
 }

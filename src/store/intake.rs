@@ -14,7 +14,7 @@ pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeE
 
 /// A [`Sink`] over a [`Writer`].
 pub(crate) struct Intake<K, T> {
-    writer: Writer<T>,
+    pub(super) writer: Writer<T>,
     take: Take<K, T>,
 }
 
@@ -44,13 +44,25 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
         }
     }
 
+    /// What cannot be read otherwise still says which object is gone.
+    fn take_out(&mut self, deleted: Result<Meta, DecodeError>) {
+        match deleted {
+            Ok(meta) => self.writer.remove(meta.key.as_key()),
+            Err(error) => match error.key() {
+                Some(key) => self.writer.remove(key.as_key()),
+                None => self.writer.mark_bad(error),
+            },
+        }
+    }
+
     /// The version an event brings, if it may follow what its stream has reached.
-    fn advance(held: &mut Option<ResourceVersion>, version: Option<&ResourceVersion>) -> Result<(), Regression> {
+    fn advance(
+        held: &mut Option<ResourceVersion>,
+        version: Option<&ResourceVersion>,
+    ) -> Result<(), Regression> {
         let Some(version) = version else { return Ok(()) };
         match held {
-            Some(held) if version < held => {
-                Err(Regression { held: held.clone(), received: version.clone() })
-            }
+            Some(held) if version < held => Err(Regression { held: held.clone(), received: version.clone() }),
             _ => {
                 *held = Some(version.clone());
                 Ok(())
@@ -65,11 +77,19 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 
     fn begin_list(&mut self) {
-        self.writer.begin_list();
+        self.writer.begin_list(false);
+    }
+
+    fn begin_new_epoch(&mut self) {
+        self.writer.begin_list(true);
     }
 
     fn list(&mut self, item: Listed<K>) {
         self.take_in(item);
+    }
+
+    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>) {
+        self.take_out(deleted);
     }
 
     fn commit_list(&mut self, version: ResourceVersion) {
@@ -91,23 +111,24 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
             }
             match event {
                 WatchEvent::Applied(item) => self.take_in(item),
-                WatchEvent::Deleted(Ok(meta)) => self.writer.remove(meta.key.as_key()),
-                // What cannot be read otherwise still says which object is gone.
-                WatchEvent::Deleted(Err(error)) => match error.key() {
-                    Some(key) => self.writer.remove(key.as_key()),
-                    None => self.writer.mark_bad(error),
-                },
+                WatchEvent::Deleted(deleted) => self.take_out(deleted),
                 WatchEvent::Bookmark { .. } => {}
             }
         }
         self.writer.publish(reached);
         outcome
     }
+
+    fn figures(&self) -> Figures {
+        Figures { objects: self.writer.objects(), bad_objects: self.writer.bad() }
+    }
 }
 
 fn version_of<K>(event: &WatchEvent<K>) -> Option<&ResourceVersion> {
     match event {
-        WatchEvent::Applied(Ok(Item { meta, .. })) | WatchEvent::Deleted(Ok(meta)) => Some(&meta.resource_version),
+        WatchEvent::Applied(Ok(Item { meta, .. })) | WatchEvent::Deleted(Ok(meta)) => {
+            Some(&meta.resource_version)
+        }
         WatchEvent::Applied(Err(error)) | WatchEvent::Deleted(Err(error)) => error.resource_version(),
         WatchEvent::Bookmark { resource_version, .. } => Some(resource_version),
     }

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use self::intake::{Intake, Take};
-pub(crate) use self::publish::Shared;
 use self::publish::Publisher;
+pub(crate) use self::publish::Shared;
 pub(crate) use self::retired::Retired;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
@@ -62,6 +62,8 @@ pub(crate) struct Writer<T> {
     listed: Option<HashSet<usize>>,
     /// While a list is collected: what was bad before; what still is moves back to the working version.
     known_bad: Option<Trie<Bad>>,
+    /// The list begins a new epoch: no version held means anything any more.
+    new_epoch: bool,
 }
 
 /// The version being made.
@@ -102,6 +104,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             replaced: Vec::new(),
             listed: None,
             known_bad: None,
+            new_epoch: false,
         }
     }
 
@@ -130,13 +133,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.working.resource_version.as_ref()
     }
 
-    /// Whether this version was taken in already, well or badly. While listing, notes that it is still there.
+    /// Whether this version of the object, or a newer one, was taken in already, well or badly. While listing,
+    /// notes that the object is still there.
     pub(crate) fn holds(&mut self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
         let stored = self.working.objects.get(hash, |object| Obj::is(object, key));
         if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
             listed.insert(Obj::address(stored));
+        }
+        if self.new_epoch {
+            return false;
         }
         let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
         let known = self.known_bad.as_ref().and_then(|known| known.get(hash, is_bad));
@@ -146,7 +153,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
                 true
             }
             Some(_) => false,
-            None => stored.is_some_and(|stored| Obj::is_version(stored, &meta.uid, &meta.resource_version)),
+            None => {
+                stored.is_some_and(|stored| Obj::reaches_version(stored, &meta.uid, &meta.resource_version))
+            }
         }
     }
 
@@ -160,7 +169,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         let Ok(new) = Obj::new(&identity, keys, value) else {
-            return self.mark_bad(DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows"));
+            return self
+                .mark_bad(DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows"));
         };
         if let Some(listed) = &mut self.listed {
             listed.insert(Obj::address(&new));
@@ -195,9 +205,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    /// Starts to collect a list.
-    pub(crate) fn begin_list(&mut self) {
+    /// Starts to collect a list. In a `new_epoch` nothing held is taken for what is listed.
+    pub(crate) fn begin_list(&mut self, new_epoch: bool) {
         self.abort_list();
+        self.new_epoch = new_epoch;
         self.working.nameless = 0;
         self.known_bad = Some(std::mem::take(&mut self.working.bad));
         self.listed = (!self.working.objects.is_empty()).then(HashSet::new);
@@ -209,6 +220,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.replaced.clear();
         self.listed = None;
         self.known_bad = None;
+        self.new_epoch = false;
     }
 
     /// The list is complete: takes out what it did not name.
@@ -222,6 +234,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let Some(known) = self.known_bad.take() {
             self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
         }
+        self.new_epoch = false;
         self.working.changed |= !self.working.synced;
         self.working.synced = true;
     }
@@ -234,7 +247,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
         self.working.resource_version = version;
         self.working.revision += u64::from(changed);
-        let Working { revision, resource_version, synced, objects, tables, bad, nameless, .. } = &self.working;
+        let Working { revision, resource_version, synced, objects, tables, bad, nameless, .. } =
+            &self.working;
         let view = View {
             store: self.store,
             revision: *revision,
@@ -247,14 +261,18 @@ impl<T: Send + Sync + 'static> Writer<T> {
             nameless: *nameless,
         };
         let old = self.publisher.publish(view, changed);
-        self.retired.push(old, &mut self.replaced);
+        // The first view is empty and stays with the store.
+        if old.synced {
+            self.retired.push(old, &mut self.replaced);
+        }
     }
 
     /// Runs the application's index closures, and `Hash` and `Eq` of their keys.
     fn index_keys(&self, key: Key<'_>, value: &T) -> Result<IndexKeys, &'static str> {
         let mut keys: Vec<SlotKey> = Vec::new();
         for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
-            let found = catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, &self.hasher, key, value)));
+            let found =
+                catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, &self.hasher, key, value)));
             keys.extend(found.map_err(|_| "an index of it panicked")?);
         }
         Ok(keys.into())
@@ -264,7 +282,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// lie.
     fn reindex(&mut self, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let new_keys = new.map(Obj::index_keys);
-        for gone in old.iter().flat_map(|old| Obj::index_keys(old).as_slice().iter().map(move |key| (key, old))) {
+        for gone in
+            old.iter().flat_map(|old| Obj::index_keys(old).as_slice().iter().map(move |key| (key, old)))
+        {
             let (key, old) = gone;
             if !new_keys.is_some_and(|keys| keys.contains(key)) {
                 let slot = key.slot as usize;
@@ -305,7 +325,7 @@ impl<T> From<&View<T>> for Working<T> {
 }
 
 impl DecodeError {
-    fn of(meta: &Meta, mismatch: &str) -> Self {
+    pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
         Self {
             key: Some(meta.key.clone()),
             resource_version: Some(meta.resource_version.clone()),

@@ -121,7 +121,7 @@ impl<T> fmt::Debug for Batch<T> {
 // === impl Change ===
 
 impl<'a, T> Change<'a, T> {
-    fn between(old: Option<&'a Obj<T>>, new: Option<&'a Obj<T>>) -> Option<Self> {
+    pub(super) fn between(old: Option<&'a Obj<T>>, new: Option<&'a Obj<T>>) -> Option<Self> {
         Some(match (old, new) {
             (None, Some(new)) => Self::Added(new),
             (Some(old), None) => Self::Deleted(old),
@@ -185,9 +185,11 @@ impl<'a, T> Iterator for Changes<'a, T> {
         loop {
             let (old, new) = match &mut self.differences {
                 Differences::Everything(diff) => diff.next().map(|found| (found.old, found.new))?,
-                Differences::Namespace(diff, namespace) => diff
-                    .map(|found| (found.old, found.new))
-                    .find(|(old, new)| old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace))?,
+                Differences::Namespace(diff, namespace) => {
+                    diff.map(|found| (found.old, found.new)).find(|(old, new)| {
+                        old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace)
+                    })?
+                }
                 Differences::Key(diff) => diff.next().map(|found| (found.old, found.new))?,
             };
             if self.predicate.is_none_or(|wanted| wanted(old, new)) {

@@ -189,3 +189,13 @@ impl<T> fmt::Debug for Subscription<T> {
         f.debug_struct("Subscription").field("delivered", &self.cursor).field("ended", &self.ended).finish()
     }
 }
+
+/// The changes between two versions of one store.
+#[cfg(test)]
+pub(crate) fn differences<'a, T>(
+    old: &'a Snapshot<T>,
+    new: &'a Snapshot<T>,
+) -> impl Iterator<Item = Change<'a, T>> {
+    crate::trie::Trie::diff(&old.objects, &new.objects)
+        .filter_map(|found| Change::between(found.old, found.new))
+}

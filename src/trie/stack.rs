@@ -11,6 +11,13 @@ pub(crate) struct Stack<'a, T> {
     spilled: Vec<&'a [T]>,
 }
 
+// Not derived: that would ask for `T: Clone`.
+impl<T> Clone for Stack<'_, T> {
+    fn clone(&self) -> Self {
+        Self { inline: self.inline, depth: self.depth, spilled: self.spilled.clone() }
+    }
+}
+
 impl<'a, T> Stack<'a, T> {
     pub(crate) fn new(level: &'a [T]) -> Self {
         let mut inline: [&[T]; INLINE] = [&[]; INLINE];

@@ -1,8 +1,9 @@
 //! The differences of two versions of a posting.
 //!
-//! Both are walked in key order. The next thing of a side is an element or a node not yet looked into. When
-//! both sides stand before the same node it is skipped whole; otherwise the side that begins earlier is looked
-//! into, and no further than needed, so that nodes which stand further on in one version are still met whole.
+//! Both are walked in key order. The next thing of a side is an element or a node not yet looked into. Two
+//! sides that stand before the same node skip it whole. A side that stands before a node while the other is
+//! amid elements looks into it: at worst a chunk that both have is compared pointer by pointer, at the end of
+//! which both stand before a node again.
 
 use std::cmp::Ordering;
 use std::iter::FusedIterator;
@@ -71,16 +72,8 @@ impl<'a, E: Ordered> Iterator for Diff<'a, E> {
                     });
                 }
                 (Next::Node(old), Next::Node(new)) => self.look_into(old, new),
-                (Next::Element(old), Next::Node(node)) => match node.first() {
-                    Some(first) if old.cmp_key(first) == Ordering::Less => return Some(self.removed(old)),
-                    _ => self.new.look_into(node),
-                },
-                (Next::Node(node), Next::Element(new)) => match node.first() {
-                    Some(first) if new.cmp_key(first) == Ordering::Less => return Some(self.added(new)),
-                    _ => self.old.look_into(node),
-                },
-                (Next::Node(node), Next::End) => self.old.look_into(node),
-                (Next::End, Next::Node(node)) => self.new.look_into(node),
+                (Next::Node(node), _) => self.old.look_into(node),
+                (_, Next::Node(node)) => self.new.look_into(node),
             }
         }
     }
@@ -99,22 +92,18 @@ impl<'a, E: Ordered> Diff<'a, E> {
         Difference { old: None, new: Some(new) }
     }
 
-    /// Skips both nodes if they are one, else looks into that which begins earlier, the higher, or both.
+    /// Skips both nodes if they are one, else looks into the higher, or into both.
     fn look_into(&mut self, old: &'a Node<E>, new: &'a Node<E>) {
         if old.ptr_eq(new) {
             self.old.skip_node();
             self.new.skip_node();
             return;
         }
-        let begins = match (old.first(), new.first()) {
-            (Some(old), Some(new)) if !old.ptr_eq(new) => old.cmp_key(new),
-            _ => Ordering::Equal,
-        };
-        let order = begins.then(new.height().cmp(&old.height()));
-        if order.is_le() {
+        let (old_height, new_height) = (old.height(), new.height());
+        if old_height >= new_height {
             self.old.look_into(old);
         }
-        if order.is_ge() {
+        if new_height >= old_height {
             self.new.look_into(new);
         }
     }

@@ -37,6 +37,19 @@ impl<E: Ordered> Posting<E> {
     }
 }
 
+// Not derived: that would ask for `E: Clone`.
+impl<E> Clone for Iter<'_, E> {
+    fn clone(&self) -> Self {
+        Self {
+            front: self.front.clone(),
+            front_rest: self.front_rest.clone(),
+            back: self.back.clone(),
+            back_rest: self.back_rest.clone(),
+            left: self.left,
+        }
+    }
+}
+
 impl<'a, E> Iterator for Iter<'a, E> {
     type Item = &'a E;
 

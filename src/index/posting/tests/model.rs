@@ -1,5 +1,6 @@
 //! Random histories with versions held and gone back to, and postings that cross every limit of their forms.
 
+use super::super::node::Node;
 use super::item::{Item, Random};
 use super::{Form, Model, Ordered, Posting, check_content, check_diff, filled};
 
@@ -118,6 +119,9 @@ fn grow_and_shrink(keys: &[u32], gone: &[u32]) {
             check_content(&built, &model);
             check_diff(&built, &model, &posting, &model);
         }
+        if model.len().is_multiple_of(16) {
+            posting.validate();
+        }
     }
     for key in gone {
         assert!(posting.remove(|item| item.key().cmp(key)).is_some());
@@ -142,15 +146,56 @@ fn every_size_is_crossed_both_ways() {
 }
 
 #[test]
+fn sparse_siblings_of_full_ones_are_evened_out() {
+    // 96 chunks of 48 under two nodes of 48.
+    let (mut posting, mut model) = filled((0..96 * 48).map(|key| key * 10));
+    let children = |posting: &Posting<Item>| match &posting.0 {
+        Form::Tree(root) => root.children().iter().map(Node::width).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(children(&posting), [48, 48]);
+    // Twice the elements in a part of the second node: ten more chunks.
+    for key in (3000..3500).map(|key| key * 10 + 1) {
+        let item = Item::new(key, 1);
+        posting.insert(item.clone());
+        model.insert(key, item);
+    }
+    assert!(children(&posting)[1] > 55, "{:?}", children(&posting));
+    // Empties the first node, from behind so that its last chunk is sparse beside each of the others.
+    for (step, key) in (0..48 * 48).rev().map(|key| key * 10).enumerate() {
+        posting.remove(|item| item.key().cmp(&key));
+        model.remove(&key);
+        if step % 4 == 0 {
+            posting.validate();
+        }
+    }
+    check_content(&posting, &model);
+
+    // A chunk of 64 beside one that empties.
+    let (mut posting, mut model) = filled((0..480).map(|key| key * 10));
+    for key in (48..48 + 16).map(|key| key * 10 + 1) {
+        let item = Item::new(key, 1);
+        posting.insert(item.clone());
+        model.insert(key, item);
+    }
+    for key in (0..48).map(|key| key * 10) {
+        posting.remove(|item| item.key().cmp(&key));
+        model.remove(&key);
+        check_content(&posting, &model);
+    }
+}
+
+#[test]
 fn a_form_is_kept_around_its_limit() {
     let (mut posting, _) = filled(0..128);
     assert!(matches!(posting.0, Form::Chunk(_)));
     posting.insert(Item::new(128, 0));
     assert!(matches!(posting.0, Form::Tree(_)));
     for key in 96..129 {
-        assert!(matches!(posting.0, Form::Tree(_)), "chunk again at {}", posting.len());
         posting.remove(|item| item.key().cmp(&key));
+        assert!(matches!(posting.0, Form::Tree(_)), "chunk again at {}", posting.len());
     }
+    assert_eq!(posting.len(), 96);
     posting.remove(|item| item.key().cmp(&0));
     assert!(matches!(posting.0, Form::Chunk(_)));
     for key in 200..233 {

@@ -101,6 +101,30 @@ fn a_diff_meets_shared_chunks_behind_a_split_and_a_join() {
 }
 
 #[test]
+fn a_diff_meets_shared_chunks_in_trees_of_different_heights() {
+    let height = |posting: &Posting<Item>| match &posting.0 {
+        Form::Tree(root) => root.height(),
+        _ => 0,
+    };
+    let (mut new, _) = filled(0..2000);
+    let mut old = new.clone();
+    for key in 2000.. {
+        new.insert(Item::new(key, 0));
+        if height(&new) > height(&old) {
+            break;
+        }
+        old = new.clone();
+    }
+    assert_eq!((height(&old), height(&new)), (1, 2));
+    for (a, b) in [(&old, &new), (&new, &old)] {
+        let (looked, found) = looks(|| Posting::diff(a, b).count());
+        assert_eq!(found, 1);
+        // The chunk that was split, once.
+        assert!(looked <= 66, "{looked} comparisons");
+    }
+}
+
+#[test]
 fn a_diff_is_lazy() {
     let (new, _) = filled(0..50_000);
     let (looked, first) = looks(|| Posting::diff(&Posting::new(), &new).next().is_some());

@@ -1,0 +1,227 @@
+//! What the server must know of a kind to serve it: names, scope, subresources, wire habits.
+
+use super::status::Status;
+
+/// A resource the server serves.
+///
+/// Kinds are custom resources unless [`built_in`](Kind::built_in) says otherwise; the two differ on the wire
+/// (list items of built-in kinds carry no `apiVersion` and `kind`, updates of custom resources must carry a
+/// `resourceVersion`, ...), and clients meet both.
+///
+/// ```
+/// use kube_informer::testing::Kind;
+///
+/// let subnets = Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets").with_status();
+/// assert_eq!(subnets.name(), "subnets.kubeovn.io");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    group: String,
+    version: String,
+    kind: String,
+    list_kind: String,
+    plural: String,
+    singular: String,
+    namespaced: bool,
+    status: bool,
+    custom: bool,
+    generation: bool,
+    returns_deleted: bool,
+    selectable: Vec<String>,
+}
+
+impl Kind {
+    /// A namespaced custom resource: API group (`""` for core), version, kind and plural. Allocates the names.
+    #[must_use]
+    pub fn namespaced(group: &str, version: &str, kind: &str, plural: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+            list_kind: format!("{kind}List"),
+            plural: plural.to_owned(),
+            singular: kind.to_lowercase(),
+            namespaced: true,
+            status: false,
+            custom: true,
+            generation: true,
+            returns_deleted: false,
+            selectable: Vec::new(),
+        }
+    }
+
+    /// A cluster-scoped custom resource; otherwise as [`namespaced`](Kind::namespaced).
+    #[must_use]
+    pub fn cluster(group: &str, version: &str, kind: &str, plural: &str) -> Self {
+        Self { namespaced: false, ..Self::namespaced(group, version, kind, plural) }
+    }
+
+    /// With the status subresource: `/status` writes only the status, all else leaves it alone.
+    #[must_use]
+    pub fn with_status(self) -> Self {
+        Self { status: true, ..self }
+    }
+
+    /// Served the way kube-apiserver serves its own kinds, not custom resources: bare list items, strategic
+    /// merge patches accepted, updates without `resourceVersion` allowed, no `metadata.generation`.
+    #[must_use]
+    pub fn built_in(self) -> Self {
+        Self { custom: false, generation: false, ..self }
+    }
+
+    /// Counts changes of the spec in `metadata.generation`. Custom resources always do; of the built-in kinds
+    /// only some.
+    #[must_use]
+    pub fn with_generation(self) -> Self {
+        Self { generation: true, ..self }
+    }
+
+    /// Lets `path` (as in `spec.nodeName`) be used in field selectors, next to the name and the namespace.
+    #[must_use]
+    pub fn selectable(mut self, path: &str) -> Self {
+        self.selectable.push(path.to_owned());
+        self
+    }
+
+    /// Answers a delete with the object instead of a Status, as some built-in kinds do.
+    pub(super) fn returning_deleted(self) -> Self {
+        Self { returns_deleted: true, ..self }
+    }
+
+    pub(super) fn with_names(mut self, list_kind: Option<&str>, singular: Option<&str>) -> Self {
+        if let Some(list_kind) = list_kind {
+            self.list_kind = list_kind.to_owned();
+        }
+        if let Some(singular) = singular {
+            self.singular = singular.to_owned();
+        }
+        self
+    }
+
+    /// What this server's other functions call the resource: `plural.group`, or `plural` for the core group.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.qualified()
+    }
+
+    /// The `apiVersion` of its objects. Allocates.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(super) fn list_kind(&self) -> &str {
+        &self.list_kind
+    }
+
+    pub(super) fn plural(&self) -> &str {
+        &self.plural
+    }
+
+    pub(super) fn singular(&self) -> &str {
+        &self.singular
+    }
+
+    pub(super) fn is_namespaced(&self) -> bool {
+        self.namespaced
+    }
+
+    pub(super) fn has_status(&self) -> bool {
+        self.status
+    }
+
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom
+    }
+
+    pub(super) fn counts_generation(&self) -> bool {
+        self.generation
+    }
+
+    pub(super) fn returns_deleted(&self) -> bool {
+        self.returns_deleted
+    }
+
+    pub(super) fn selectable_fields(&self) -> &[String] {
+        &self.selectable
+    }
+
+    /// True for the core group's kind of this name.
+    pub(super) fn is_core(&self, kind: &str) -> bool {
+        self.group.is_empty() && self.kind == kind
+    }
+
+    pub(super) fn qualified(&self) -> String {
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    pub(super) fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
+    /// Whether a field selector may name `path`; the refusals are worded as the real server's.
+    pub(super) fn check_selectable(&self, path: &str) -> Result<(), Status> {
+        let always = path == "metadata.name" || (path == "metadata.namespace" && self.namespaced);
+        if always || self.selectable.iter().any(|known| known == path) {
+            return Ok(());
+        }
+        Err(Status::bad_request(if self.custom || !self.selectable.is_empty() {
+            format!("field label not supported: {path}")
+        } else {
+            format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }))
+    }
+}
+
+/// The kinds every server begins with.
+pub(super) fn defaults() -> Vec<Kind> {
+    let core = |kind, plural| Kind::namespaced("", "v1", kind, plural).built_in();
+    let pod = [
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ]
+    .into_iter()
+    .fold(core("Pod", "pods").with_status().with_generation().returning_deleted(), Kind::selectable);
+    vec![
+        Kind::cluster("", "v1", "Namespace", "namespaces")
+            .built_in()
+            .with_status()
+            .selectable("status.phase"),
+        Kind::cluster("", "v1", "Node", "nodes").built_in().with_status().selectable("spec.unschedulable"),
+        pod,
+        core("ConfigMap", "configmaps"),
+        core("Secret", "secrets").selectable("type"),
+        core("Service", "services").with_status().returning_deleted(),
+        core("ServiceAccount", "serviceaccounts").returning_deleted(),
+        core("Event", "events").selectable("involvedObject.name").selectable("reason").selectable("type"),
+        Kind::namespaced("coordination.k8s.io", "v1", "Lease", "leases").built_in(),
+        definitions(),
+    ]
+}
+
+/// CustomResourceDefinition, whose objects add kinds.
+pub(super) fn definitions() -> Kind {
+    Kind::cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+        .built_in()
+        .with_status()
+        .with_generation()
+        .returning_deleted()
+}

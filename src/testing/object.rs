@@ -1,0 +1,125 @@
+//! One version of one object, and its wire forms, each serialised at most once.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value, json};
+
+/// How an object is written into an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// With `apiVersion` and `kind`.
+    Full,
+    /// Without them: list items of built-in kinds.
+    Bare,
+    /// `PartialObjectMetadata`.
+    Partial,
+}
+
+/// An immutable version of an object. Watchers, pages and the store share it.
+#[derive(Debug)]
+pub(super) struct Version {
+    version: u64,
+    value: Value,
+    full: OnceLock<Bytes>,
+    bare: OnceLock<Bytes>,
+    partial: OnceLock<Bytes>,
+}
+
+impl Version {
+    /// `value` must carry `version` as its `metadata.resourceVersion`.
+    pub(super) fn new(version: u64, value: Value) -> Self {
+        Self { version, value, full: OnceLock::new(), bare: OnceLock::new(), partial: OnceLock::new() }
+    }
+
+    /// The same content under another resourceVersion: what a DELETED event shows.
+    pub(super) fn at(&self, version: u64) -> Self {
+        let mut value = self.value.clone();
+        set_version(&mut value, version);
+        Self::new(version, value)
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(super) fn name(&self) -> &str {
+        meta_str(&self.value, "name")
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        meta_str(&self.value, "uid")
+    }
+
+    /// The JSON text in `form`. Serialises the first time, then a reference count.
+    pub(super) fn bytes(&self, form: Form) -> Bytes {
+        match form {
+            Form::Full => self.full.get_or_init(|| to_bytes(&self.value)),
+            Form::Bare => self.bare.get_or_init(|| to_bytes(&Untyped(&self.value))),
+            Form::Partial => self.partial.get_or_init(|| {
+                let metadata = self.value.get("metadata");
+                to_bytes(&json!({
+                    "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                }))
+            }),
+        }
+        .clone()
+    }
+}
+
+/// A string of the metadata; empty when absent or of another type.
+pub(super) fn meta_str<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or("")
+}
+
+/// The metadata of an object, made if it is missing or no object.
+pub(super) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    let slot = child(object, "metadata");
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    map(slot)
+}
+
+/// The members of `value`, which becomes an empty object if it is none.
+pub(super) fn map(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("made an object above"),
+    }
+}
+
+pub(super) fn set_version(object: &mut Value, version: u64) {
+    metadata(object).insert("resourceVersion".into(), json!(version.to_string()));
+}
+
+pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
+    // A tree of JSON values has string keys only, so that writing it cannot fail.
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+fn child<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
+    map(object).entry(field).or_insert(Value::Null)
+}
+
+struct Untyped<'a>(&'a Value);
+
+impl Serialize for Untyped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        for (field, value) in self.0.as_object().into_iter().flatten() {
+            if field != "apiVersion" && field != "kind" {
+                out.serialize_entry(field, value)?;
+            }
+        }
+        out.end()
+    }
+}

@@ -1,0 +1,207 @@
+//! From a request on a resource to the store and back.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::accept::Shape;
+use super::delete::{DeleteOptions, Deleted};
+use super::faults::Scope;
+use super::kind::Kind;
+use super::object::{Form, Version};
+use super::query::{Query, parse_version};
+use super::request::{RequestInfo, Verb};
+use super::server::Shared;
+use super::service::{Answer, json};
+use super::state::{State, key};
+use super::status::Status;
+use super::validate::{decode, type_name};
+use super::watch::Watch;
+use super::write::{Edit, Target};
+
+const CUSTOM_PATCHES: &str = "the body of the request was in an unknown format - accepted media types include: \
+     application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+const BODIES: &str = "the body of the request was in an unknown format - accepted media types include: \
+     application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+pub(super) fn answer(
+    shared: &Arc<Shared>,
+    info: &RequestInfo,
+    media_type: &str,
+    shape: Shape,
+    scope: Scope,
+    body: &[u8],
+) -> Result<Answer, Status> {
+    let mut state = shared.state();
+    let (id, kind) = resolve(&state, info)?;
+    let namespace = info.namespace.as_deref();
+    match info.verb {
+        Verb::List => {
+            let partial = shape.for_list()?;
+            let query = Query::parse(&info.query, &kind)?;
+            let page = state.list(id, namespace, &query)?;
+            // The items are shared; the text is put together outside the lock.
+            drop(state);
+            Ok(Answer::Json(200, page.body(&kind, partial)))
+        }
+        Verb::Watch => {
+            let query = Query::parse(&info.query, &kind)?;
+            let partial = shape != Shape::Whole;
+            let watch = Watch::start(shared, &state, id, namespace, query, partial, scope)?;
+            Ok(Answer::Watch(Box::new(watch)))
+        }
+        Verb::Get => {
+            let asked = match info.parameter("resourceVersion") {
+                "" => 0,
+                text => parse_version(text).map_err(Status::internal)?,
+            };
+            if asked > state.version() {
+                return Err(Status::too_large_version(asked, state.version()));
+            }
+            match state.collection(id)?.get(&key(namespace, &info.name)) {
+                Some(object) => Ok(one(200, object, shape)),
+                None => Err(Status::not_found(&kind, &info.name)),
+            }
+        }
+        Verb::Create => {
+            check_body_type(media_type)?;
+            let object = decode(&kind, body)?;
+            let stored = state.create(&kind.name(), namespace, object, dry_run(info))?;
+            Ok(one(201, &stored, shape))
+        }
+        Verb::Update | Verb::Patch => {
+            let edit = match info.verb {
+                Verb::Update => {
+                    check_body_type(media_type)?;
+                    Edit::Replace(decode(&kind, body)?)
+                }
+                _ => patch(&kind, media_type, body)?,
+            };
+            let target = Target {
+                resource: &kind.name(),
+                namespace,
+                name: &info.name,
+                status: info.subresource == "status",
+                dry_run: dry_run(info),
+            };
+            let stored = state.edit(target, edit)?;
+            Ok(one(200, &stored, shape))
+        }
+        Verb::Delete => {
+            let options = delete_options(info, body)?;
+            let deleted = state.delete(&kind.name(), namespace, &info.name, &options)?;
+            match (&deleted, shape) {
+                (Deleted::Waiting(object), Shape::Partial) => Ok(one(200, object, shape)),
+                _ => Ok(json(200, &deleted.answer(&kind))),
+            }
+        }
+        Verb::DeleteCollection => {
+            let query = Query::parse(&info.query, &kind)?;
+            let options = delete_options(info, body)?;
+            let page = state.delete_collection(&kind.name(), namespace, &query, &options)?;
+            Ok(Answer::Json(200, page.body(&kind, shape == Shape::PartialList)))
+        }
+        Verb::Other => Err(Status::method_not_allowed(&kind, "")),
+    }
+}
+
+/// The collection a path is about, or the 404 or 405 a real server's routes give for it.
+fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status> {
+    let known_group = |custom: bool| {
+        state.kinds().any(|kind| {
+            kind.group() == info.group && kind.version() == info.version && kind.is_custom() == custom
+        })
+    };
+    let unknown = || if known_group(false) { Status::no_such_resource() } else { Status::page_not_found() };
+    let id = state.find(&info.resource()).ok_or_else(unknown)?;
+    let kind = state.collection(id)?.kind().clone();
+    let scoped = kind.is_namespaced() == info.namespace.is_some();
+    let all_namespaces = kind.is_namespaced() && info.namespace.is_none() && info.name.is_empty();
+    let across = all_namespaces && matches!(info.verb, Verb::List | Verb::Watch);
+    if kind.version() != info.version || info.too_long {
+        return Err(unknown());
+    }
+    if !scoped && !across {
+        if all_namespaces && !kind.is_custom() {
+            return Err(Status::method_not_allowed(&kind, info.verb.name()));
+        }
+        return Err(if kind.is_custom() { Status::page_not_found() } else { Status::no_such_resource() });
+    }
+    let on_status = info.subresource == "status" && kind.has_status();
+    if !info.subresource.is_empty() && !on_status {
+        return Err(if kind.is_custom() {
+            Status::not_found(&kind, &info.name)
+        } else {
+            Status::no_such_resource()
+        });
+    }
+    let allowed = match info.verb {
+        Verb::Get | Verb::List | Verb::Watch => true,
+        Verb::Create => !on_status && (info.name.is_empty() || kind.is_custom()),
+        Verb::Update | Verb::Patch if info.name.is_empty() && kind.is_custom() => {
+            return Err(Status::bad_request("name must be provided"));
+        }
+        Verb::Update | Verb::Patch => !info.name.is_empty(),
+        Verb::Delete | Verb::DeleteCollection => !on_status,
+        Verb::Other => false,
+    };
+    if !allowed {
+        return Err(Status::method_not_allowed(&kind, info.verb.name()));
+    }
+    Ok((id, kind))
+}
+
+fn one(code: u16, object: &Version, shape: Shape) -> Answer {
+    Answer::Json(code, object.bytes(if shape == Shape::Partial { Form::Partial } else { Form::Full }))
+}
+
+fn dry_run(info: &RequestInfo) -> bool {
+    !info.parameter("dryRun").is_empty()
+}
+
+fn check_body_type(media_type: &str) -> Result<(), Status> {
+    match media_type {
+        "" | "application/json" => Ok(()),
+        _ => Err(Status::new(415, "UnsupportedMediaType", BODIES)),
+    }
+}
+
+fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, Status> {
+    let undecodable = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+    let parsed =
+        || serde_json::from_slice::<Value>(body).map_err(|_| undecodable("unexpected end of JSON input"));
+    match media_type {
+        "application/merge-patch+json" => {}
+        // A merge patch says the same wherever no list is patched by its merge key.
+        "application/strategic-merge-patch+json" if !kind.is_custom() => {}
+        "application/json-patch+json" => {
+            let patch = parsed()?;
+            if !patch.is_array() {
+                return Err(undecodable(&format!(
+                    "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                    type_name(&patch)
+                )));
+            }
+            return serde_json::from_value(patch).map(Edit::Json).map_err(|_| Status::invalid_patch());
+        }
+        _ if kind.is_custom() => return Err(Status::new(415, "UnsupportedMediaType", CUSTOM_PATCHES)),
+        _ => return Err(Status::unsupported_media_type()),
+    }
+    let patch = parsed()?;
+    if !patch.is_object() {
+        return Err(undecodable(&format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            type_name(&patch)
+        )));
+    }
+    Ok(Edit::Merge(patch))
+}
+
+fn delete_options(info: &RequestInfo, body: &[u8]) -> Result<DeleteOptions, Status> {
+    let mut options = DeleteOptions::parse(body)?;
+    if let Some((_, policy)) = info.query.iter().find(|(key, _)| key == "propagationPolicy") {
+        options.propagation = Some(policy.clone());
+    }
+    options.dry_run |= dry_run(info);
+    Ok(options)
+}

@@ -1,0 +1,279 @@
+//! Label and field selectors, parsed as the API server parses them.
+//!
+//! The grammar is that of the Kubernetes docs, "Labels and Selectors": `k`, `!k`, `k=v`, `k==v`, `k!=v`,
+//! `k in (a,b)`, `k notin (a,b)`, `k>1`, `k<1`, joined by commas.
+
+use serde_json::Value;
+
+use super::kind::Kind;
+use super::status::Status;
+
+/// Both selectors of a request; empty selects everything.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selector {
+    labels: Vec<Requirement>,
+    fields: Vec<(String, bool, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Requirement {
+    key: String,
+    op: Op,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Op {
+    Exists,
+    Absent,
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Above(i64),
+    Below(i64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    Word(String),
+    Sign(&'static str),
+    End,
+}
+
+impl Selector {
+    pub(super) fn parse(labels: &str, fields: &str, kind: &Kind) -> Result<Self, Status> {
+        let labels = parse_labels(labels)
+            .map_err(|why| Status::bad_request(format!("unable to parse requirement: {why}")))?;
+        Ok(Self { labels, fields: parse_fields(fields, kind)? })
+    }
+
+    pub(super) fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    pub(super) fn matches(&self, object: &Value) -> bool {
+        let labels = object.pointer("/metadata/labels");
+        self.labels.iter().all(|wanted| {
+            wanted.op.holds(labels.and_then(|labels| labels.get(&wanted.key)).and_then(Value::as_str))
+        }) && self.fields.iter().all(|(path, equal, text)| (field(object, path) == *text) == *equal)
+    }
+}
+
+impl Op {
+    fn holds(&self, value: Option<&str>) -> bool {
+        let number = || value.and_then(|value| value.parse::<i64>().ok());
+        match self {
+            Self::Exists => value.is_some(),
+            Self::Absent => value.is_none(),
+            Self::In(any) => value.is_some_and(|value| any.iter().any(|one| one == value)),
+            Self::NotIn(none) => value.is_none_or(|value| none.iter().all(|one| one != value)),
+            Self::Above(bound) => number().is_some_and(|number| number > *bound),
+            Self::Below(bound) => number().is_some_and(|number| number < *bound),
+        }
+    }
+}
+
+/// The text a field selector compares: an absent field is the empty string.
+fn field(object: &Value, path: &str) -> String {
+    match path.split('.').try_fold(object, |at, part| at.get(part)) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn parse_fields(text: &str, kind: &Kind) -> Result<Vec<(String, bool, String)>, Status> {
+    let mut fields = Vec::new();
+    for term in text.split(',').filter(|term| !term.is_empty()) {
+        let (path, equal, value) = if let Some((path, value)) = term.split_once("!=") {
+            (path, false, value)
+        } else if let Some((path, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+            (path, true, value)
+        } else {
+            return Err(Status::bad_request(format!(
+                "invalid selector: '{text}'; can't understand '{term}'"
+            )));
+        };
+        kind.check_selectable(path)?;
+        fields.push((path.to_owned(), equal, value.to_owned()));
+    }
+    Ok(fields)
+}
+
+fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
+    let tokens = lex(text);
+    let mut at = 0;
+    let mut next = || {
+        let token = tokens.get(at).cloned().unwrap_or(Token::End);
+        at += 1;
+        token
+    };
+    let mut requirements = Vec::new();
+    if tokens.is_empty() {
+        return Ok(requirements);
+    }
+    let mut token = next();
+    loop {
+        let absent = token == Token::Sign("!");
+        if absent {
+            token = next();
+        }
+        let Token::Word(key) = token else {
+            return Err(format!(
+                "found '{}', expected: {}",
+                token.text(),
+                if absent { "identifier" } else { "!, identifier, or 'end of string'" }
+            ));
+        };
+        token = next();
+        if absent || token == Token::End || token == Token::Sign(",") {
+            let op = if absent { Op::Absent } else { Op::Exists };
+            requirements.push(Requirement { key, op });
+        } else {
+            let op = match &token {
+                Token::Sign("=" | "==") => Op::In(vec![word(next())?]),
+                Token::Sign("!=") => Op::NotIn(vec![word(next())?]),
+                Token::Sign(sign @ (">" | "<")) => {
+                    let value = word(next())?;
+                    let number = value.parse().map_err(|_| format!(
+                        "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                    ))?;
+                    if *sign == ">" { Op::Above(number) } else { Op::Below(number) }
+                }
+                Token::Word(op) if op == "in" => Op::In(set(&mut next)?),
+                Token::Word(op) if op == "notin" => Op::NotIn(set(&mut next)?),
+                other => {
+                    return Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.text()));
+                }
+            };
+            requirements.push(Requirement { key, op });
+            token = next();
+        }
+        match token {
+            Token::End => return Ok(requirements),
+            Token::Sign(",") => {
+                token = next();
+                if !matches!(token, Token::Word(_) | Token::Sign("!")) {
+                    return Err(format!("found '{}', expected: identifier after ','", token.text()));
+                }
+            }
+            other => return Err(format!("found '{}', expected: ',' or 'end of string'", other.text())),
+        }
+    }
+}
+
+/// The value after `=`; it may be empty.
+fn word(token: Token) -> Result<String, String> {
+    match token {
+        Token::Word(text) => Ok(text),
+        Token::End => Ok(String::new()),
+        other => Err(format!("found '{}', expected: identifier", other.text())),
+    }
+}
+
+/// `(a,b)`, after `in` or `notin`.
+fn set(next: &mut impl FnMut() -> Token) -> Result<Vec<String>, String> {
+    let open = next();
+    if open != Token::Sign("(") {
+        return Err(format!("found '{}', expected: '('", open.text()));
+    }
+    let mut values = Vec::new();
+    let mut after_word = false;
+    loop {
+        match next() {
+            Token::Word(text) if !after_word => {
+                values.push(text);
+                after_word = true;
+            }
+            Token::Sign(",") => {
+                if !after_word {
+                    values.push(String::new());
+                }
+                after_word = false;
+            }
+            Token::Sign(")") => {
+                if !after_word {
+                    values.push(String::new());
+                }
+                return Ok(values);
+            }
+            other if after_word => {
+                return Err(format!("found '{}', expected: ',' or ')'", other.text()));
+            }
+            other => return Err(format!("found '{}', expected: ',', ')' or identifier", other.text())),
+        }
+    }
+}
+
+impl Token {
+    fn text(&self) -> &str {
+        match self {
+            Self::Word(text) => text,
+            Self::Sign(sign) => sign,
+            Self::End => "",
+        }
+    }
+}
+
+fn lex(text: &str) -> Vec<Token> {
+    const SIGNS: [&str; 9] = ["==", "!=", "=", "!", ",", "(", ")", ">", "<"];
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
+            tokens.push(Token::Sign(sign));
+            rest = &rest[sign.len()..];
+        } else {
+            let end = rest.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(rest.len());
+            tokens.push(Token::Word(rest[..end].to_owned()));
+            rest = &rest[end..];
+        }
+        rest = rest.trim_start();
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn selects(selector: &str, labels: Value) -> bool {
+        let object = json!({ "metadata": { "name": "a", "labels": labels } });
+        let kind = Kind::cluster("g", "v1", "K", "ks");
+        Selector::parse(selector, "", &kind).unwrap().matches(&object)
+    }
+
+    #[test]
+    fn every_operator_selects_what_the_docs_say() {
+        for (selector, with_a_1, without) in [
+            ("", true, true),
+            ("a", true, false),
+            ("!a", false, true),
+            ("a=1", true, false),
+            ("a==2", false, false),
+            ("a!=1", false, true),
+            ("a in (1, 2)", true, false),
+            ("a notin (1,2)", false, true),
+            ("a>0", true, false),
+            ("a<1", false, false),
+            ("a,!b,a in (1)", true, false),
+        ] {
+            assert_eq!(selects(selector, json!({ "a": "1" })), with_a_1, "{selector:?} on a=1");
+            assert_eq!(selects(selector, json!({})), without, "{selector:?} on nothing");
+        }
+    }
+
+    #[test]
+    fn malformed_selectors_are_named() {
+        let kind = Kind::cluster("g", "v1", "K", "ks");
+        for (selector, says) in [
+            ("a in (", "found '', expected: ',', ')' or identifier"),
+            ("a===", "found '=', expected: identifier"),
+            ("a>b", "the value must be an integer"),
+            ("a,", "expected: identifier after ','"),
+        ] {
+            let refused = Selector::parse(selector, "", &kind).unwrap_err();
+            assert!(refused.message().contains(says), "{selector}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The server on a loopback port: HTTP/1.1, one task per connection, all of them owned.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::service::ApiService;
+
+/// A server that listens; from [`ApiServer::serve`](super::ApiServer::serve).
+///
+/// Dropping it ends the listener and every connection soon after; [`shutdown`](Serving::shutdown) also waits
+/// until that has happened.
+#[derive(Debug)]
+pub struct Serving {
+    address: SocketAddr,
+    stop: CancellationToken,
+    accept: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    pub(super) async fn start(service: ApiService) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let accept = tokio::spawn(accept(listener, service, stop.clone()));
+        Ok(Self { address, stop, accept: Some(accept) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops listening, cuts every connection and waits until their tasks are gone. When the future is dropped
+    /// early, they end all the same.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(accept) = self.accept.take() {
+            // It does not panic and nobody else can abort it.
+            let _ = accept.await;
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn accept(listener: TcpListener, service: ApiService, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, service.clone()));
+                }
+                // Out of file descriptors, or the peer has gone again: the next one may do better.
+                Err(_) => tokio::task::yield_now().await,
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn connection(stream: TcpStream, service: ApiService) {
+    // Watch events are small and must not wait for each other's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request| service.answer(request));
+    // An error is the client's going away, or a scripted cut.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}

@@ -1,0 +1,162 @@
+//! Everything the server stores: one version counter and the collections of all kinds, behind one lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::collection::Collection;
+use super::kind::Kind;
+use super::object::{Version, meta_str, set_version};
+use super::status::Status;
+
+/// The store. All functions are synchronous and short; no lock on it is ever held over an await.
+#[derive(Debug)]
+pub(super) struct State {
+    version: u64,
+    history_limit: usize,
+    next_id: u64,
+    /// By `plural.group`.
+    names: HashMap<String, u64>,
+    collections: HashMap<u64, Collection>,
+}
+
+impl State {
+    pub(super) fn new(version: u64, history_limit: usize) -> Self {
+        Self { version, history_limit, next_id: 0, names: HashMap::new(), collections: HashMap::new() }
+    }
+
+    /// The version of the newest write to anything.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &Arc<Kind>> {
+        self.names.values().filter_map(|id| self.collections.get(id)).map(Collection::kind)
+    }
+
+    /// The id of the collection called `plural.group`.
+    pub(super) fn find(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
+    }
+
+    /// As [`find`](State::find), with the answer for a kind that is not served.
+    pub(super) fn resolve(&self, name: &str) -> Result<u64, Status> {
+        self.find(name).ok_or_else(Status::no_such_resource)
+    }
+
+    pub(super) fn collection(&self, id: u64) -> Result<&Collection, Status> {
+        self.collections.get(&id).ok_or_else(Status::page_not_found)
+    }
+
+    pub(super) fn collection_mut(&mut self, id: u64) -> Result<&mut Collection, Status> {
+        self.collections.get_mut(&id).ok_or_else(Status::page_not_found)
+    }
+
+    /// The served kind of an object, by its `apiVersion` and `kind`.
+    pub(super) fn kind_of(&self, object: &Value) -> Option<Arc<Kind>> {
+        let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or("");
+        let (version, name) = (text("apiVersion"), text("kind"));
+        self.kinds().find(|kind| kind.kind() == name && kind.api_version() == version).cloned()
+    }
+
+    /// Serves `kind` from now on. Objects of a kind that is served already stay.
+    pub(super) fn serve(&mut self, kind: Kind) {
+        self.sweep();
+        match self.find(&kind.name()).and_then(|id| self.collections.get_mut(&id)) {
+            Some(collection) => collection.set_kind(kind),
+            None => {
+                let id = self.next_id;
+                self.next_id += 1;
+                self.names.insert(kind.name(), id);
+                self.collections.insert(id, Collection::new(kind, self.version, self.history_limit));
+            }
+        }
+    }
+
+    /// Stops serving a kind: its objects are deleted, its watchers see that and then the end.
+    pub(super) fn unserve(&mut self, name: &str) -> bool {
+        let Some(id) = self.names.remove(name) else { return false };
+        let keys = self.keys(id, "");
+        for key in keys {
+            self.remove(id, &key);
+        }
+        if let Some(collection) = self.collections.get_mut(&id) {
+            collection.close();
+        }
+        self.sweep();
+        true
+    }
+
+    /// Removes collections that are no longer served and that nobody watches to the end any more.
+    fn sweep(&mut self) {
+        self.collections.retain(|_, collection| !collection.is_closed() || !collection.is_abandoned());
+    }
+
+    /// The keys that begin with `prefix`.
+    pub(super) fn keys(&self, id: u64, prefix: &str) -> Vec<String> {
+        let Some(collection) = self.collections.get(&id) else { return Vec::new() };
+        let kind = collection.kind();
+        collection.at(self.version, prefix, "").map(|object| key_of(kind, object.value())).collect()
+    }
+
+    /// Writes `object` as the newest version of `key`.
+    pub(super) fn store(&mut self, id: u64, key: &str, mut object: Value) -> Result<Arc<Version>, Status> {
+        let version = self.next_version();
+        set_version(&mut object, version);
+        let stored = self.collection_mut(id)?.apply(key, version, Some(Version::new(version, object)));
+        stored.ok_or_else(|| Status::internal("nothing was stored"))
+    }
+
+    /// Deletes `key` whatever its finalizers say.
+    pub(super) fn remove(&mut self, id: u64, key: &str) -> Option<Arc<Version>> {
+        let old = self.collections.get(&id)?.get(key)?.clone();
+        let version = self.next_version();
+        self.collections.get_mut(&id)?.apply(key, version, None);
+        Some(old)
+    }
+
+    /// Forgets the history of every kind up to `version` (at most the newest one).
+    pub(super) fn compact(&mut self, version: u64) {
+        let version = version.min(self.version);
+        for collection in self.collections.values_mut() {
+            collection.compact(version);
+        }
+    }
+
+    pub(super) fn has_namespace(&self, namespace: &str) -> bool {
+        match self.find("namespaces").and_then(|id| self.collections.get(&id)) {
+            Some(namespaces) => namespaces.get(namespace).is_some(),
+            None => true,
+        }
+    }
+
+    /// The namespaces a cluster is born with.
+    pub(super) fn found(&mut self) -> Result<(), Status> {
+        if self.find("namespaces").is_none() {
+            return Ok(());
+        }
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+            self.create("namespaces", None, namespace, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// The key of an object within its collection: etcd's order, not that of (namespace, name) pairs.
+pub(super) fn key(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+pub(super) fn key_of(kind: &Kind, object: &Value) -> String {
+    key(kind.is_namespaced().then(|| meta_str(object, "namespace")), meta_str(object, "name"))
+}
