@@ -104,10 +104,6 @@ impl std::error::Error for DecodeError {
 // === impl Error ===
 
 impl Error {
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0
-    }
-
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
         matches!(*self.0, Kind::Stopped)

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::consume_budget;
+use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -196,7 +196,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later);
             }
             request.continue_token = page.continue_token;
-            consume_budget().await;
+            yield_now().await;
         }
         if let Some(version) = version {
             self.commit(version);
@@ -230,6 +230,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
         loop {
             if !open.batch.is_empty() {
+                let full = open.is_full(&self.options);
                 let applied = self.sink.apply(&mut open.batch);
                 open.batch.clear();
                 self.publish();
@@ -238,7 +239,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     return Input::WentBack;
                 }
                 self.well();
-                consume_budget().await;
+                if full {
+                    yield_now().await;
+                } else {
+                    consume_budget().await;
+                }
             }
             if let Some(end) = open.end.take() {
                 let settled = open.lasted(&self.options);

@@ -29,6 +29,9 @@
 //! Follows what client-go's reflector does, apart from bounding a streaming list, relisting on a 410 of any form,
 //! and comparing what a list answers with what is held.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -267,7 +270,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
                 state.watch_failures += u32::from(!settled);
                 return (state, Effect::Rewatch);
             }
-            watch_failed(state, None)
+            watch_failed(state, None, events)
         }
         Input::WatchFailed { error, settled } => {
             if error.is_expired() || error.is_version_too_large() {
@@ -289,7 +292,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             if settled && (error.is_transport() || error.is_timeout()) {
                 return (state, Effect::Rewatch);
             }
-            watch_failed(state, Some(&error))
+            watch_failed(state, Some(&error), false)
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
@@ -311,7 +314,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             (state, Effect::Rewatch)
         }
         Input::Probed(Probe::Below) => state.read_again(true),
-        Input::Probed(Probe::Failed(error)) => watch_failed(state, Some(&error)),
+        Input::Probed(Probe::Failed(error)) => watch_failed(state, Some(&error), false),
         Input::Settled => {
             state.expired = false;
             state.watch_failures = 0;
@@ -320,16 +323,14 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
     }
 }
 
-/// The watch is opened again later, or the kind listed when that has not helped for a while.
-fn watch_failed(mut state: State, error: Option<&Error>) -> (State, Effect) {
+/// The watch is opened again later, or the kind listed when that has not helped for a while. It is of no use where
+/// nobody answers, a burden where there is too much to do already, and needless while events come.
+fn watch_failed(mut state: State, error: Option<&Error>, events: bool) -> (State, Effect) {
     state.watch_failures += 1;
-    let unreachable = error.is_some_and(|error| error.is_transport() || error.is_timeout());
-    let overloaded = error.is_some_and(Error::is_too_many_requests);
-    let then = if state.watch_failures < WATCH_FAILURES || unreachable || overloaded {
-        Then::Watch
-    } else {
-        Then::List
-    };
+    let no_list = events
+        || error
+            .is_some_and(|error| error.is_transport() || error.is_timeout() || error.is_too_many_requests());
+    let then = if state.watch_failures < WATCH_FAILURES || no_list { Then::Watch } else { Then::List };
     let retry_after = error.and_then(Error::retry_after);
     state.wait(then, Pace::Growing, retry_after)
 }

@@ -7,6 +7,8 @@ mod decode;
 mod http;
 mod limits;
 mod page;
+#[cfg(test)]
+pub(crate) mod stub;
 mod watch;
 
 use std::time::Duration;

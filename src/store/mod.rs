@@ -37,7 +37,6 @@ use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
 use crate::snapshot::{Bad, View};
 use crate::source::Meta;
-use crate::subscribe::End;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
@@ -114,11 +113,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(crate) fn retired(&self) -> &Arc<Retired<T>> {
         &self.retired
-    }
-
-    /// Says why the store ends.
-    pub(crate) fn end(&self, why: End) {
-        self.publisher.end(why);
     }
 
     pub(crate) fn objects(&self) -> usize {
@@ -299,7 +293,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    #[cfg(any(test, debug_assertions))]
+    #[cfg(test)]
     pub(crate) fn validate(&self) {
         self.working.objects.validate();
         self.working.bad.validate();

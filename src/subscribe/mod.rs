@@ -11,6 +11,7 @@
 //! consumer is, nothing queues up for it and no delete is lost; what came and went meanwhile is silent.
 
 mod batch;
+mod feed;
 mod scope;
 #[cfg(test)]
 mod tests;
