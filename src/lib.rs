@@ -53,7 +53,7 @@ mod version;
 
 pub use self::error::{DecodeError, Error};
 pub use self::index::Index;
-pub use self::informer::{Builder, Informer, Reader};
+pub use self::informer::{Builder, FromApi, FromStream, Informer, Reader};
 pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
