@@ -1,1 +1,319 @@
-//! Snapshot.
+//! One consistent, immutable view of everything an informer holds.
+
+use std::fmt;
+use std::hash::Hash;
+use std::iter::FusedIterator;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use equivalent::Equivalent;
+
+use crate::error::DecodeError;
+use crate::hash::KeyHasher;
+use crate::index::{AnyTable, ForeignIndex, Index, Posting, PostingIter, Table};
+use crate::key::AsKey;
+use crate::object::Obj;
+use crate::trie::{self, Element, Trie};
+use crate::version::ResourceVersion;
+
+/// A version of the store, held: it never changes, whatever the informer does meanwhile.
+///
+/// Cloning copies a pointer. Reads are those of [`View`], to which it dereferences. Holding a snapshot keeps
+/// in memory the old versions of the objects that changed since, and nothing else; it does not keep the
+/// informer running, and outlives it.
+pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
+
+/// What one version of the store shows: the objects, and every index, as of one moment.
+///
+/// Every read agrees with every other on the same view. No read waits for anything, allocates, or runs code
+/// of the application except `Hash` and `Eq` of the key it asks for.
+pub struct View<T> {
+    pub(crate) store: u64,
+    pub(crate) revision: u64,
+    /// Versions are comparable within one.
+    pub(crate) epoch: u64,
+    pub(crate) synced: bool,
+    pub(crate) resource_version: Option<ResourceVersion>,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) objects: Trie<Obj<T>>,
+    pub(crate) tables: Box<[AnyTable]>,
+    pub(crate) bad: Trie<Bad>,
+    /// Bad objects without a name.
+    pub(crate) nameless: usize,
+}
+
+/// An object whose newest version could not be taken in.
+#[derive(Clone)]
+pub(crate) struct Bad(triomphe::Arc<(u64, DecodeError)>);
+
+/// The objects under one index key, ordered by object key. See [`View::find`].
+pub struct Hits<'a, T>(Option<PostingIter<'a, Obj<T>>>);
+
+/// All objects, in no particular order. See [`View::iter`].
+pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
+
+// === impl View ===
+
+impl<T> View<T> {
+    /// The object of that name, if there is one. O(1), no allocation.
+    ///
+    /// Takes `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`].
+    #[inline]
+    pub fn get(&self, key: impl AsKey) -> Option<&Obj<T>> {
+        let key = key.as_key();
+        self.objects.get(self.hasher.object(key), |object| Obj::is(object, key))
+    }
+
+    /// How many objects there are. O(1).
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there is none. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// All objects, in no particular order. O(n) in all; knows its length.
+    pub fn iter(&self) -> Objects<'_, T> {
+        Objects(self.objects.iter())
+    }
+
+    /// The objects under an index key, ordered by namespace and name. O(1), no allocation; the number of hits
+    /// is known at once.
+    ///
+    /// # Panics
+    ///
+    /// When the handle is another informer's. [`try_find`](Self::try_find) answers with an error instead.
+    #[inline]
+    #[track_caller]
+    pub fn find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Hits<'_, T>
+    where
+        T: Send + Sync + 'static,
+        K: Send + Sync + 'static,
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        match self.try_find(index, key) {
+            Ok(hits) => hits,
+            Err(foreign) => panic!("{foreign}"),
+        }
+    }
+
+    /// [`find`](Self::find) for handles whose origin is not certain.
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignIndex`] when the handle is another informer's.
+    #[inline]
+    pub fn try_find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, ForeignIndex>
+    where
+        T: Send + Sync + 'static,
+        K: Send + Sync + 'static,
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let posting = self.table(index)?.find(&self.hasher, key);
+        Ok(Hits(posting.map(Posting::iter)))
+    }
+
+    /// The keys of an index with the number of objects under each, in no particular order.
+    ///
+    /// # Panics
+    ///
+    /// When the handle is another informer's.
+    #[track_caller]
+    pub fn keys<K>(&self, index: &Index<T, K>) -> impl ExactSizeIterator<Item = (&K, usize)>
+    where
+        T: Send + Sync + 'static,
+        K: Send + Sync + 'static,
+    {
+        match self.table(index) {
+            Ok(table) => table.iter(),
+            Err(foreign) => panic!("{foreign}"),
+        }
+    }
+
+    /// Counts the published changes of content; a later view has a larger one. Bookmarks do not count.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Up to which version of the API server's state this view is complete. `None` before the first list.
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// Whether the first list is in: until then the view is empty.
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// Objects whose newest version could not be decoded, projected or indexed, with the reason. Where an
+    /// earlier version was good, it is still found by [`get`](Self::get) and in the indexes.
+    pub fn bad(&self) -> impl ExactSizeIterator<Item = &DecodeError> {
+        self.bad.iter().map(Bad::error)
+    }
+
+    /// How many objects are bad, those without a name included (which [`bad`](Self::bad) cannot list). O(1).
+    pub fn bad_len(&self) -> usize {
+        self.bad.len() + self.nameless
+    }
+
+    pub(crate) fn posting<K, Q>(
+        &self,
+        index: &Index<T, K>,
+        key: &Q,
+    ) -> Result<Option<&Posting<Obj<T>>>, ForeignIndex>
+    where
+        T: Send + Sync + 'static,
+        K: Send + Sync + 'static,
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Ok(self.table(index)?.find(&self.hasher, key))
+    }
+
+    #[inline]
+    fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, ForeignIndex>
+    where
+        T: Send + Sync + 'static,
+        K: Send + Sync + 'static,
+    {
+        if index.store != self.store {
+            return Err(ForeignIndex);
+        }
+        self.tables.get(index.slot as usize).and_then(|table| table.downcast_ref()).ok_or(ForeignIndex)
+    }
+}
+
+impl<'a, T> IntoIterator for &'a View<T> {
+    type Item = &'a Obj<T>;
+    type IntoIter = Objects<'a, T>;
+
+    fn into_iter(self) -> Objects<'a, T> {
+        self.iter()
+    }
+}
+
+/// Prints how much there is, never what.
+impl<T> fmt::Debug for View<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("objects", &self.len())
+            .field("bad", &self.bad_len())
+            .field("revision", &self.revision)
+            .field("resource_version", &self.resource_version)
+            .finish()
+    }
+}
+
+// === impl Snapshot ===
+
+impl<T> Clone for Snapshot<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for Snapshot<T> {
+    type Target = View<T>;
+
+    #[inline]
+    fn deref(&self) -> &View<T> {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Snapshot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// === impl Bad ===
+
+impl Bad {
+    pub(crate) fn new(hash: u64, error: DecodeError) -> Self {
+        Self(triomphe::Arc::new((hash, error)))
+    }
+
+    pub(crate) fn error(&self) -> &DecodeError {
+        &self.0.1
+    }
+}
+
+impl Element for Bad {
+    fn hash(&self) -> u64 {
+        self.0.0
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.error().key == other.error().key
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+// === impl Hits ===
+
+impl<'a, T> Iterator for Hits<'a, T> {
+    type Item = &'a Obj<T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Obj<T>> {
+        self.0.as_mut()?.next()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.as_ref().map_or((0, Some(0)), Iterator::size_hint)
+    }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, &'a Obj<T>) -> B>(self, init: B, f: F) -> B {
+        match self.0 {
+            Some(hits) => hits.fold(init, f),
+            None => init,
+        }
+    }
+}
+
+impl<T> ExactSizeIterator for Hits<'_, T> {}
+
+impl<T> FusedIterator for Hits<'_, T> {}
+
+impl<T> Clone for Hits<'_, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Hits<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hits({} left)", self.len())
+    }
+}
+
+// === impl Objects ===
+
+impl<'a, T> Iterator for Objects<'a, T> {
+    type Item = &'a Obj<T>;
+
+    fn next(&mut self) -> Option<&'a Obj<T>> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<T> ExactSizeIterator for Objects<'_, T> {}
+
+impl<T> FusedIterator for Objects<'_, T> {}
+
+impl<T> fmt::Debug for Objects<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Objects({} left)", self.len())
+    }
+}

@@ -1,1 +1,226 @@
-//! informer
+//! The informer: source, reflector, store and readers, wired together.
+
+mod builder;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_core::Stream;
+use futures_util::stream;
+use kube_client::Api;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::builder::Builder;
+pub use self::reader::Reader;
+use crate::error::{Error, Kind};
+use crate::key::AsKey;
+use crate::object::Obj;
+use crate::reflector::{Phase, Status};
+use crate::snapshot::{Snapshot, View};
+use crate::store::Shared;
+use crate::subscribe::Subscription;
+
+/// A typed copy of one kind of the API server's objects, kept up to date in the background.
+///
+/// ```text
+///  API server -> source -> reflector -> project -> store { objects + indexes } -> publish -> Snapshot
+///                                                              '-> wake -> Subscription -> WorkQueue
+/// ```
+///
+/// Built by [`Informer::builder`]. A handle: cloning copies a pointer. The informer runs for as long as a handle,
+/// a [`Reader`] or a [`Subscription`] of it exists, or until [`shutdown`](Self::shutdown); snapshots and
+/// objects outlive it.
+///
+/// Reads are synchronous and lock-free: they wait neither for the API server nor for each other, and while
+/// the server cannot be reached they answer from the last state, which [`status`](Self::status) then calls stale.
+pub struct Informer<T> {
+    inner: Arc<Inner<T>>,
+}
+
+struct Inner<T> {
+    shared: Arc<Shared<T>>,
+    status: watch::Receiver<Status>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl<K> Informer<K> {
+    /// Begins an informer of the kind, namespace and cluster of an [`Api`].
+    ///
+    /// What is stored is `K` itself unless the builder is given a projection.
+    pub fn builder(api: Api<K>) -> Builder<K, K>
+    where
+        K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Default + Clone,
+    {
+        Builder::new(api, K::DynamicType::default())
+    }
+
+    /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
+    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
+    where
+        K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone,
+    {
+        Builder::new(api, dyntype)
+    }
+}
+
+impl<T: Send + Sync + 'static> Informer<T> {
+    /// Waits until the first list is complete: all of it is then in the snapshot and in every index (objects
+    /// that could not be decoded are counted in [`Status::bad_objects`]).
+    ///
+    /// It waits through every trouble with the API server, denied permissions included;
+    /// [`synced_or_blocked`](Self::synced_or_blocked) does not. Any number of tasks may wait. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_stopped`] when the informer stops first.
+    pub async fn synced(&self) -> Result<(), Error> {
+        self.wait_until(View::is_synced).await.map(drop)
+    }
+
+    /// [`synced`](Self::synced), but ends as soon as the API server says something that waiting alone does not
+    /// mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404).
+    /// The informer keeps trying all the same. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// What the API server said, or [`Error::is_stopped`].
+    pub async fn synced_or_blocked(&self) -> Result<(), Error> {
+        let mut status = self.inner.status.clone();
+        let blocked = async {
+            loop {
+                let blocking = status.borrow_and_update().blocked().cloned();
+                match blocking {
+                    Some(error) => return error,
+                    None if status.changed().await.is_err() => return Kind::Stopped.into(),
+                    None => {}
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            synced = self.synced() => synced,
+            error = blocked => Err(error),
+        }
+    }
+
+    /// Whether the first list is complete. O(1), lock-free. Never goes back to false.
+    pub fn is_synced(&self) -> bool {
+        self.inner.shared.load().is_synced()
+    }
+
+    /// The newest version of everything, held. O(1), lock-free, no allocation.
+    pub fn snapshot(&self) -> Snapshot<T> {
+        self.inner.shared.snapshot()
+    }
+
+    /// Runs `read` on the newest version without holding it: cheaper than [`snapshot`](Self::snapshot), for a
+    /// look-up or two. Lock-free; a `read` that takes long delays nobody.
+    #[inline]
+    pub fn read<R>(&self, read: impl FnOnce(&View<T>) -> R) -> R {
+        read(&self.inner.shared.load())
+    }
+
+    /// The newest version of one object. O(1), lock-free. For several look-ups that must agree with each
+    /// other, take a [`snapshot`](Self::snapshot).
+    #[inline]
+    pub fn get(&self, key: impl AsKey) -> Option<Obj<T>> {
+        self.inner.shared.load().get(key).cloned()
+    }
+
+    /// A reader for one task's loop: it keeps the newest snapshot at hand and looks for a newer one by a
+    /// single atomic load.
+    pub fn reader(&self) -> Reader<T> {
+        Reader::new(self.clone())
+    }
+
+    /// A stream of changes, beginning with all that exists.
+    pub fn subscribe(&self) -> Subscription<T> {
+        Subscription::new(self.clone())
+    }
+
+    /// A stream of the changes since a snapshot of this informer: for a consumer that holds where it stands, and
+    /// was restarted. The first batch leads from there to the newest state; from a snapshot that was not yet
+    /// synced it is all that exists.
+    ///
+    /// # Panics
+    ///
+    /// When the snapshot is another informer's.
+    #[track_caller]
+    pub fn subscribe_from(&self, snapshot: &Snapshot<T>) -> Subscription<T> {
+        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot is another informer's");
+        Subscription::from(self.clone(), snapshot.clone())
+    }
+
+    /// How the informer is doing. Copies a small struct under a short lock that readers of snapshots never
+    /// touch.
+    pub fn status(&self) -> Status {
+        self.inner.status.borrow().clone()
+    }
+
+    /// The status now and after each change of it; changes in quick succession may be seen as one. Ends when
+    /// the informer stops.
+    pub fn status_changes(&self) -> impl Stream<Item = Status> + Send + Unpin + 'static {
+        let receiver = self.inner.status.clone();
+        Box::pin(stream::unfold((receiver, true), |(mut receiver, first)| async move {
+            if !first && receiver.changed().await.is_err() {
+                return None;
+            }
+            let status = receiver.borrow_and_update().clone();
+            Some((status, (receiver, false)))
+        }))
+    }
+
+    /// Stops the informer and waits until its task has ended; subscriptions deliver what was published and
+    /// then end. Any number of callers may wait. Cancel-safe: the informer stops even if nobody waits for it.
+    ///
+    /// Snapshots stay readable.
+    pub async fn shutdown(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
+        &self.inner.shared
+    }
+}
+
+impl Status {
+    /// The error that keeps the first list from being made, if the server itself said so.
+    fn blocked(&self) -> Option<&Error> {
+        let error = self.last_error.as_ref()?;
+        let refused = error.is_forbidden() || error.is_unauthorized() || error.is_kind_absent();
+        (refused && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent)).then_some(error)
+    }
+}
+
+impl<T> Drop for Inner<T> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl<T> Clone for Informer<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Informer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let view = self.inner.shared.load();
+        f.debug_struct("Informer")
+            .field("view", &**view)
+            .field("phase", &self.inner.status.borrow().phase)
+            .finish()
+    }
+}

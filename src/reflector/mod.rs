@@ -1,1 +1,19 @@
-//! reflector
+//! Keeps a store in step with the API server: list, watch, back off, list again.
+//!
+//! [`state`] says what to do next and [`run`](run()) does it: a source is asked, what it yields goes to a sink, and
+//! a status tells how that goes.
+
+mod backoff;
+mod options;
+mod run;
+mod sink;
+mod state;
+mod status;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::options::Options;
+pub(crate) use self::run::run;
+pub(crate) use self::sink::{Figures, Regression, Sink};
+pub use self::status::{Phase, Status};

@@ -1,1 +1,123 @@
-//! source
+//! Where objects come from: listing a page, and watching from a version.
+//!
+//! The only place that knows HTTP. What a source yields is decoded in two stages: first the metadata that the
+//! store needs to tell a known version from a new one, and only for a new one the object itself.
+
+mod decode;
+mod kube;
+mod limits;
+mod page;
+#[cfg(test)]
+pub(crate) mod stub;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::error::{DecodeError, Error};
+use crate::key::ObjectKey;
+use crate::version::ResourceVersion;
+
+pub(crate) use self::decode::Decoder;
+pub(crate) use self::kube::{HttpSource, Selection};
+pub(crate) use self::limits::Limits;
+
+/// Which page of which version to list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListRequest {
+    pub(crate) limit: Option<u32>,
+    pub(crate) continue_token: Option<String>,
+    /// Unset: a consistent read of the newest state. Set: the answer may not be older. Not sent along with a
+    /// `continue_token`, which has its own version.
+    pub(crate) resource_version: Option<ResourceVersion>,
+}
+
+/// From where to watch.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchRequest {
+    /// `None` only for a streaming list, which then starts with a consistent read.
+    pub(crate) resource_version: Option<ResourceVersion>,
+    /// How long the server is asked to keep the watch open.
+    pub(crate) timeout: Duration,
+    /// Ask for a streaming list (KEP-3157).
+    pub(crate) initial_events: bool,
+}
+
+/// Metadata read in the first stage: who the object is and which version of it this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) key: ObjectKey,
+    pub(crate) uid: Box<str>,
+    pub(crate) resource_version: ResourceVersion,
+}
+
+/// One object as a source yields it.
+pub(crate) struct Item<K> {
+    pub(crate) meta: Meta,
+    pub(crate) payload: Payload<K>,
+}
+
+/// The object behind an [`Item`], decoded only when its version is new.
+pub(crate) enum Payload<K> {
+    /// A slice of the page or line it came in.
+    Json(Bytes),
+    /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
+    JsonWithoutType(Bytes),
+    /// Decoded already, by a source that is not ours.
+    Object(K),
+}
+
+/// An item, or what is wrong with one whose metadata cannot be read (it may have no name at all).
+pub(crate) type Listed<K> = Result<Item<K>, DecodeError>;
+
+/// One page of a list.
+pub(crate) struct Page<K> {
+    pub(crate) items: Vec<Listed<K>>,
+    pub(crate) resource_version: ResourceVersion,
+    pub(crate) continue_token: Option<String>,
+}
+
+/// One event of a watch.
+pub(crate) enum WatchEvent<K> {
+    /// ADDED or MODIFIED: the store decides by what it holds.
+    Applied(Listed<K>),
+    /// DELETED. The payload is never decoded. An error has a key: a source that cannot tell which object is gone
+    /// ends its watch.
+    Deleted(Result<Meta, DecodeError>),
+    Bookmark {
+        resource_version: ResourceVersion,
+        /// The end of a streaming list's initial events.
+        initial_events_end: bool,
+    },
+}
+
+// === impl WatchEvent ===
+
+impl<K> WatchEvent<K> {
+    /// The bytes it keeps alive.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Applied(Ok(Item {
+                payload: Payload::Json(bytes) | Payload::JsonWithoutType(bytes),
+                ..
+            })) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// List and watch of one kind, scope and selection.
+pub(crate) trait Source<K>: Send + 'static {
+    /// An open watch. It ends when the server ends it; an error is its last item.
+    type Watch: Stream<Item = Result<WatchEvent<K>, Error>> + Send + Unpin;
+
+    /// What errors call the kind, such as `subnets.kubeovn.io`.
+    fn resource(&self) -> &str;
+
+    fn list(&mut self, request: &ListRequest) -> impl Future<Output = Result<Page<K>, Error>> + Send;
+    fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
+}

@@ -1,1 +1,335 @@
-//! store
+//! The single writer: takes in what the reflector hands on, changes objects and indexes together, and
+//! publishes each batch at once.
+//!
+//! ```text
+//!  reflector --items--> Intake --values--> Writer { working: objects + indexes + bad } --publish--> View
+//!                      (decode, project)      |                                          (cell, wake-ups)
+//!                                             '--what is replaced--> Retired (freed off the readers' threads)
+//! ```
+//!
+//! To take in an object: (1) is this version held already? then nothing happens; (2) decode and project it;
+//! (3) compute its index keys; (4) only then change the objects and each index that has or had it. Steps 2
+//! and 3 run code of the application and change nothing, so a panic there harms only the object.
+//!
+//! The working version shares everything with the published one until it is changed, and the path to each
+//! change is copied once per batch. A list collects in the working version, unseen by readers, until it is
+//! complete; one that breaks off is forgotten by going back to the published version.
+
+mod intake;
+mod publish;
+mod retired;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use self::intake::{Intake, Take};
+use self::publish::Publisher;
+pub(crate) use self::publish::Shared;
+pub(crate) use self::retired::Retired;
+use crate::error::DecodeError;
+use crate::hash::KeyHasher;
+use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
+use crate::key::{AsKey, Key};
+use crate::object::{Identity, Obj};
+use crate::snapshot::{Bad, View};
+use crate::source::Meta;
+use crate::trie::Trie;
+use crate::version::ResourceVersion;
+
+/// Tells the indexes of one informer from those of another.
+pub(crate) fn next_store() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The only one who changes a store.
+pub(crate) struct Writer<T> {
+    publisher: Publisher<T>,
+    retired: Arc<Retired<T>>,
+    indexers: Vec<Box<dyn Indexer<T>>>,
+    store: u64,
+    hasher: KeyHasher,
+    working: Working<T>,
+    /// Objects replaced since the last publication.
+    replaced: Vec<Obj<T>>,
+    /// While a list is collected: where the objects lie that it has named. `None` when none were held before,
+    /// so that there is nothing to miss.
+    listed: Option<HashSet<usize>>,
+    /// While a list is collected: what was bad before; what still is moves back to the working version.
+    known_bad: Option<Trie<Bad>>,
+    /// The list begins a new epoch: no version held means anything any more.
+    new_epoch: bool,
+}
+
+/// The version being made.
+struct Working<T> {
+    revision: u64,
+    epoch: u64,
+    resource_version: Option<ResourceVersion>,
+    synced: bool,
+    objects: Trie<Obj<T>>,
+    tables: Vec<AnyTable>,
+    bad: Trie<Bad>,
+    nameless: usize,
+    /// Content differs from what is published.
+    changed: bool,
+}
+
+impl<T: Send + Sync + 'static> Writer<T> {
+    pub(crate) fn new(store: u64, indexers: Vec<Box<dyn Indexer<T>>>) -> Self {
+        let hasher = KeyHasher::new();
+        let tables: Vec<_> = indexers.iter().map(|indexer| indexer.empty()).collect();
+        let first = View {
+            store,
+            revision: 0,
+            epoch: 0,
+            synced: false,
+            resource_version: None,
+            hasher: hasher.clone(),
+            objects: Trie::new(),
+            tables: tables.clone().into(),
+            bad: Trie::new(),
+            nameless: 0,
+        };
+        Self {
+            working: Working::from(&first),
+            publisher: Publisher::new(first),
+            retired: Arc::new(Retired::new()),
+            indexers,
+            store,
+            hasher,
+            replaced: Vec::new(),
+            listed: None,
+            known_bad: None,
+            new_epoch: false,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
+        self.publisher.shared()
+    }
+
+    pub(crate) fn retired(&self) -> &Arc<Retired<T>> {
+        &self.retired
+    }
+
+    pub(crate) fn objects(&self) -> usize {
+        self.working.objects.len()
+    }
+
+    pub(crate) fn bad(&self) -> usize {
+        self.working.bad.len() + self.working.nameless
+    }
+
+    pub(crate) fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.working.resource_version.as_ref()
+    }
+
+    /// Whether this version of the object, or a newer one, was taken in already, well or badly. While listing,
+    /// notes that the object is still there.
+    pub(crate) fn holds(&mut self, meta: &Meta) -> bool {
+        let key = meta.key.as_key();
+        let hash = self.hasher.object(key);
+        let stored = self.working.objects.get(hash, |object| Obj::is(object, key));
+        if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
+            listed.insert(Obj::address(stored));
+        }
+        if self.new_epoch {
+            return false;
+        }
+        let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
+        let known = self.known_bad.as_ref().and_then(|known| known.get(hash, is_bad));
+        match known.or_else(|| self.working.bad.get(hash, is_bad)).cloned() {
+            Some(bad) if bad.error().resource_version.as_ref() == Some(&meta.resource_version) => {
+                self.working.bad.insert(bad);
+                true
+            }
+            Some(_) => false,
+            None => {
+                stored.is_some_and(|stored| Obj::reaches_version(stored, &meta.uid, &meta.resource_version))
+            }
+        }
+    }
+
+    /// Takes in a value; a panic in an index leaves the object as it was, and says so.
+    pub(crate) fn insert(&mut self, meta: &Meta, value: T) {
+        let key = meta.key.as_key();
+        let hash = self.hasher.object(key);
+        let keys = match self.index_keys(key, &value) {
+            Ok(keys) => keys,
+            Err(mismatch) => return self.mark_bad(DecodeError::of(meta, mismatch)),
+        };
+        let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
+        let Ok(new) = Obj::new(&identity, keys, value) else {
+            return self
+                .mark_bad(DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows"));
+        };
+        if let Some(listed) = &mut self.listed {
+            listed.insert(Obj::address(&new));
+        }
+        self.working.bad.remove(hash, |bad| bad.error().key.as_ref() == Some(&meta.key));
+        let old = self.working.objects.insert(new.clone());
+        self.reindex(old.as_ref(), Some(&new));
+        self.replaced.extend(old);
+        self.working.changed = true;
+    }
+
+    /// Takes out an object, and what is known to be bad about it.
+    pub(crate) fn remove(&mut self, key: Key<'_>) {
+        let hash = self.hasher.object(key);
+        let is_bad = |bad: &Bad| bad.error().key.as_ref().is_some_and(|bad| bad.as_key() == key);
+        self.working.changed |= self.working.bad.remove(hash, is_bad).is_some();
+        let Some(old) = self.working.objects.remove(hash, |object| Obj::is(object, key)) else { return };
+        self.reindex(Some(&old), None);
+        self.replaced.push(old);
+        self.working.changed = true;
+    }
+
+    /// Notes that the newest version of an object could not be taken in. What is held of it stays.
+    pub(crate) fn mark_bad(&mut self, error: DecodeError) {
+        self.working.changed = true;
+        match &error.key {
+            None => self.working.nameless += 1,
+            Some(key) => {
+                let hash = self.hasher.object(key.as_key());
+                self.working.bad.insert(Bad::new(hash, error));
+            }
+        }
+    }
+
+    /// Starts to collect a list. In a `new_epoch` nothing held is taken for what is listed.
+    pub(crate) fn begin_list(&mut self, new_epoch: bool) {
+        self.abort_list();
+        self.new_epoch = new_epoch;
+        self.working.nameless = 0;
+        self.known_bad = Some(std::mem::take(&mut self.working.bad));
+        self.listed = (!self.working.objects.is_empty()).then(HashSet::new);
+    }
+
+    /// Forgets an unfinished list: the working version is the published one again.
+    pub(crate) fn abort_list(&mut self) {
+        self.working = Working::from(&**self.shared().load());
+        self.replaced.clear();
+        self.listed = None;
+        self.known_bad = None;
+        self.new_epoch = false;
+    }
+
+    /// The list is complete: takes out what it did not name.
+    pub(crate) fn finish_list(&mut self) {
+        if let Some(listed) = self.listed.take() {
+            let objects = self.working.objects.clone();
+            for gone in objects.iter().filter(|object| !listed.contains(&Obj::address(object))) {
+                self.remove(Obj::key(gone));
+            }
+        }
+        if let Some(known) = self.known_bad.take() {
+            self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
+        }
+        self.working.epoch += u64::from(std::mem::take(&mut self.new_epoch));
+        self.working.changed |= !self.working.synced;
+        self.working.synced = true;
+    }
+
+    /// Shows the working version to readers, complete up to `version`.
+    pub(crate) fn publish(&mut self, version: Option<ResourceVersion>) {
+        let changed = std::mem::take(&mut self.working.changed);
+        if !changed && version == self.working.resource_version {
+            return;
+        }
+        self.working.resource_version = version;
+        self.working.revision += u64::from(changed);
+        let Working { revision, epoch, resource_version, synced, objects, tables, bad, nameless, .. } =
+            &self.working;
+        let view = View {
+            store: self.store,
+            revision: *revision,
+            epoch: *epoch,
+            synced: *synced,
+            resource_version: resource_version.clone(),
+            hasher: self.hasher.clone(),
+            objects: objects.clone(),
+            tables: tables.as_slice().into(),
+            bad: bad.clone(),
+            nameless: *nameless,
+        };
+        let old = self.publisher.publish(view, changed);
+        // The first view is empty and stays with the store.
+        if old.synced {
+            self.retired.push(old, &mut self.replaced);
+        }
+    }
+
+    /// Runs the application's index closures, and `Hash` and `Eq` of their keys.
+    fn index_keys(&self, key: Key<'_>, value: &T) -> Result<IndexKeys, &'static str> {
+        let mut keys: Vec<SlotKey> = Vec::new();
+        for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
+            let found =
+                catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, &self.hasher, key, value)));
+            keys.extend(found.map_err(|_| "an index of it panicked")?);
+        }
+        Ok(keys.into())
+    }
+
+    /// Brings every index up to date with one object. Calls nobody's code: keys are told apart by where they
+    /// lie.
+    fn reindex(&mut self, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
+        let new_keys = new.map(Obj::index_keys);
+        for gone in
+            old.iter().flat_map(|old| Obj::index_keys(old).as_slice().iter().map(move |key| (key, old)))
+        {
+            let (key, old) = gone;
+            if !new_keys.is_some_and(|keys| keys.contains(key)) {
+                let slot = key.slot as usize;
+                self.indexers[slot].remove(&mut self.working.tables[slot], &key.key, old);
+            }
+        }
+        for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
+            let slot = key.slot as usize;
+            if let Some(new) = new {
+                self.indexers[slot].insert(&mut self.working.tables[slot], &key.key, new);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn validate(&self) {
+        self.working.objects.validate();
+        self.working.bad.validate();
+        for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
+            indexer.validate(table, slot, &self.working.objects);
+        }
+    }
+}
+
+impl<T> From<&View<T>> for Working<T> {
+    fn from(view: &View<T>) -> Self {
+        Self {
+            revision: view.revision,
+            epoch: view.epoch,
+            resource_version: view.resource_version.clone(),
+            synced: view.synced,
+            objects: view.objects.clone(),
+            tables: view.tables.to_vec(),
+            bad: view.bad.clone(),
+            nameless: view.nameless,
+            changed: false,
+        }
+    }
+}
+
+impl DecodeError {
+    pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
+        Self {
+            key: Some(meta.key.clone()),
+            resource_version: Some(meta.resource_version.clone()),
+            path: String::new(),
+            mismatch: mismatch.to_owned(),
+            source: None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What can go wrong, as one opaque error with predicates, and the one-purpose errors callers match on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::ObjectKey;
+use crate::version::ResourceVersion;
+
+/// An error of an informer.
+///
+/// Opaque, cheap to clone (one shared pointer), and free of content: neither an object's values nor a response
+/// body is ever part of its text, since they may hold Secrets. What an application's own closure returned is
+/// only found as [`source`](std::error::Error::source).
+#[derive(Clone)]
+pub struct Error(Arc<Kind>);
+
+/// What happened. Private: new causes are no breaking change.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Kind {
+    #[error("{verb} {resource}: the API server answered {code} {reason}")]
+    Api {
+        verb: &'static str,
+        resource: String,
+        code: u16,
+        /// One of the reasons the API defines, never text of the server's own.
+        reason: String,
+        retry_after: Option<Duration>,
+        /// The cause `ResourceVersionTooLarge`, which comes with the code of a timeout (504).
+        version_too_large: bool,
+    },
+    #[error("{verb} {resource}: the request failed")]
+    Transport {
+        verb: &'static str,
+        resource: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{verb} {resource}: no answer within {} s", .after.as_secs())]
+    Timeout { verb: &'static str, resource: String, after: Duration },
+    #[error("{verb} {resource}: the answer is not what the Kubernetes API promises: {what}")]
+    Protocol { verb: &'static str, resource: String, what: &'static str },
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("the informer has stopped")]
+    Stopped,
+    #[error("the API server's versions of this kind cannot be put in order")]
+    Unordered,
+    #[error("the API server was restored from a backup: versions from before mean nothing any more")]
+    NewEpoch,
+}
+
+/// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
+/// never a value.
+#[derive(Clone, Debug)]
+pub struct DecodeError {
+    pub(crate) key: Option<ObjectKey>,
+    pub(crate) resource_version: Option<ResourceVersion>,
+    pub(crate) path: String,
+    pub(crate) mismatch: String,
+    pub(crate) source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl DecodeError {
+    /// The object's key; `None` when its metadata has no name.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        self.key.as_ref()
+    }
+
+    /// The version that could not be taken in, when its metadata was readable.
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// The JSON path of the mismatch, such as `spec.config`; empty when it concerns the whole object.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What kind of mismatch it is, such as `string where an integer is expected`.
+    pub fn mismatch(&self) -> &str {
+        &self.mismatch
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "object {key}")?,
+            None => f.write_str("an object without a name")?,
+        }
+        if let Some(version) = &self.resource_version {
+            write!(f, " at version {version}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, ", at {}", self.path)?;
+        }
+        write!(f, ": {}", self.mismatch)
+    }
+}
+
+impl std::error::Error for DecodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    /// The informer was shut down, or its last handle was dropped.
+    pub fn is_stopped(&self) -> bool {
+        matches!(*self.0, Kind::Stopped)
+    }
+
+    /// The versions to compare are not decimals (KEP-5504).
+    pub fn is_version_unordered(&self) -> bool {
+        matches!(*self.0, Kind::Unordered)
+    }
+
+    /// The API server was restored from a backup while a version was waited for.
+    pub fn is_new_epoch(&self) -> bool {
+        matches!(*self.0, Kind::NewEpoch)
+    }
+
+    /// The API server forbids the request (HTTP 403): RBAC rules lack `list` or `watch`.
+    pub fn is_forbidden(&self) -> bool {
+        self.http_code() == Some(403)
+    }
+
+    /// The API server does not know the caller (HTTP 401).
+    pub fn is_unauthorized(&self) -> bool {
+        self.http_code() == Some(401)
+    }
+
+    /// The API server does not serve the kind (HTTP 404): its CustomResourceDefinition is not installed.
+    pub fn is_kind_absent(&self) -> bool {
+        self.http_code() == Some(404)
+    }
+
+    /// The requested version is no longer kept (HTTP 410, or reason `Expired`).
+    pub fn is_expired(&self) -> bool {
+        match &*self.0 {
+            Kind::Api { code, reason, .. } => *code == 410 || reason == "Expired" || reason == "Gone",
+            _ => false,
+        }
+    }
+
+    /// The requested version is newer than any the API server knows (HTTP 504 with the cause
+    /// `ResourceVersionTooLarge`): it lags behind the one that gave out the version, or etcd was restored from a
+    /// backup.
+    pub fn is_version_too_large(&self) -> bool {
+        matches!(&*self.0, Kind::Api { version_too_large: true, .. })
+    }
+
+    /// The API server asks to come back later (HTTP 429).
+    pub fn is_too_many_requests(&self) -> bool {
+        self.http_code() == Some(429)
+    }
+
+    /// The answer is not what the Kubernetes API promises.
+    pub(crate) fn is_protocol(&self) -> bool {
+        matches!(*self.0, Kind::Protocol { .. })
+    }
+
+    /// No answer came in time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(*self.0, Kind::Timeout { .. })
+    }
+
+    /// The request never reached the API server, or the answer broke off.
+    pub fn is_transport(&self) -> bool {
+        matches!(*self.0, Kind::Transport { .. })
+    }
+
+    /// One object could not be taken in; [`key`](Self::key) says which.
+    pub fn is_decode(&self) -> bool {
+        matches!(*self.0, Kind::Decode(_))
+    }
+
+    /// The HTTP status code, when the API server answered with one.
+    pub fn http_code(&self) -> Option<u16> {
+        match &*self.0 {
+            Kind::Api { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// How long the API server asked to wait (`Retry-After`, or `details.retryAfterSeconds`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &*self.0 {
+            Kind::Api { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The object concerned, if the error is about one.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match &*self.0 {
+            Kind::Decode(error) => error.key(),
+            _ => None,
+        }
+    }
+
+    /// The resourceVersion concerned, if the error is about one.
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        match &*self.0 {
+            Kind::Decode(error) => error.resource_version(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Self {
+        Self(Arc::new(kind))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.0)
+    }
+}

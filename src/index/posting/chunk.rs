@@ -1,0 +1,126 @@
+//! Chunks: a sorted run of elements in one allocation of exactly their size.
+
+use std::cmp::Ordering;
+
+use triomphe::{Arc, ThinArc};
+
+use super::Ordered;
+
+/// Elements in the order of their keys. Slots are optional, at no cost in size, so that an unshared chunk can
+/// be rebuilt by moving its elements: no reference count is touched. Outside of such a move every slot is
+/// filled.
+pub(super) struct Chunk<E>(ThinArc<(), Option<E>>);
+
+impl<E> Chunk<E> {
+    /// Moves the elements out of `from`; they are sorted and none is missing.
+    pub(super) fn new(from: &mut [Option<E>]) -> Self {
+        Self(ThinArc::from_header_and_iter((), from.iter_mut().map(Option::take)))
+    }
+
+    pub(super) fn slots(&self) -> &[Option<E>] {
+        &self.0.slice
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.slice.len()
+    }
+
+    pub(super) fn first(&self) -> Option<&E> {
+        self.slots().first()?.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(super) fn last(&self) -> Option<&E> {
+        self.slots().last()?.as_ref()
+    }
+
+    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
+    }
+
+    pub(super) fn get(&self, order: &impl Fn(&E) -> Ordering) -> Option<&E> {
+        self.slots().get(self.search(order).ok()?)?.as_ref()
+    }
+
+    /// Where the element is, or where it belongs.
+    pub(super) fn search(&self, order: &impl Fn(&E) -> Ordering) -> Result<usize, usize> {
+        self.slots().binary_search_by(|slot| slot.as_ref().map_or(Ordering::Less, order))
+    }
+
+    /// Calls `f` if no other version shares this chunk.
+    fn if_unshared<R>(&mut self, f: impl FnOnce(&mut [Option<E>]) -> R) -> Option<R> {
+        self.0.with_arc_mut(|arc| Arc::get_mut(arc).map(|own| f(own.slice_mut())))
+    }
+}
+
+impl<E: Ordered> Chunk<E> {
+    pub(super) fn insert(&mut self, at: usize, element: E) {
+        self.rebuild(at, 0, Some(element));
+    }
+
+    /// Puts an element in the place of another of the same key, which it returns.
+    pub(super) fn replace(&mut self, at: usize, element: E) -> Option<E> {
+        let mut element = Some(element);
+        if let Some(old) = self.if_unshared(|slots| std::mem::replace(&mut slots[at], element.take())) {
+            return old;
+        }
+        let old = self.slots()[at].clone();
+        self.rebuild(at, 1, element);
+        old
+    }
+
+    /// Takes out the element at `at`.
+    pub(super) fn remove(&mut self, at: usize) -> Option<E> {
+        let element = match self.if_unshared(|slots| slots[at].take()) {
+            Some(own) => own,
+            None => self.slots()[at].clone(),
+        };
+        self.rebuild(at, 1, None);
+        element
+    }
+
+    /// Makes the chunk anew with `cut` slots from `at` on replaced by `put`.
+    fn rebuild(&mut self, at: usize, cut: usize, put: Option<E>) {
+        let len = self.len();
+        let mut put = put;
+        let moved = self.if_unshared(|slots| {
+            let elements = spliced(len, at, cut, put.take(), |i| slots[i].take());
+            Self(ThinArc::from_header_and_iter((), elements))
+        });
+        *self = match moved {
+            Some(chunk) => chunk,
+            None => {
+                let slots = self.slots();
+                let elements = spliced(len, at, cut, put, |i| slots[i].clone());
+                Self(ThinArc::from_header_and_iter((), elements))
+            }
+        };
+    }
+}
+
+impl<E> Clone for Chunk<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// The slots of a chunk of `len` elements with `cut` of them, from `at` on, replaced by `put`.
+fn spliced<E>(
+    len: usize,
+    at: usize,
+    cut: usize,
+    put: Option<E>,
+    mut slot: impl FnMut(usize) -> Option<E>,
+) -> impl ExactSizeIterator<Item = Option<E>> {
+    let added = usize::from(put.is_some());
+    let mut put = put;
+    (0..len - cut + added).map(move |i| {
+        if i < at {
+            slot(i)
+        } else if i < at + added {
+            put.take()
+        } else {
+            slot(i - added + cut)
+        }
+    })
+}

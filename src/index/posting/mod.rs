@@ -1,0 +1,159 @@
+//! Postings: the objects behind one index key, in the order of their own keys.
+//!
+//! Most index keys have one object, some a few, and a few have thousands (all of a namespace). A posting is
+//! therefore one of three things, all of which cost O(1) to clone and to count:
+//!
+//! ```text
+//!  none or one     no allocation beside the element
+//!  chunk           [ a b c .. ]                      up to 128 elements in one allocation: a slice to a reader
+//!  tree            [ * * * .. ]                      above: chunks of up to 64 elements under inner nodes
+//!                    | '-> [ q r s .. ]              of up to 64 children, all chunks at one depth
+//!                    '-> [ a b c .. ]
+//! ```
+//!
+//! A change copies one chunk and the nodes above it, or works in place where no other version shares them.
+//! A posting becomes a tree above 128 elements and a chunk again below 96, so that one that sits at the limit
+//! is not rebuilt at every change.
+//!
+//! # Panics
+//!
+//! As with the trie: when an element's `cmp_key`, `Clone` or `Drop` or the caller's closure panics in the
+//! middle of a change, the posting stays memory-safe but its content is unspecified. Drop it; versions held
+//! elsewhere are never affected.
+
+mod build;
+mod chunk;
+mod diff;
+mod insert;
+mod iter;
+mod node;
+mod remove;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod validate;
+
+use std::cmp::Ordering;
+
+pub(crate) use self::diff::Diff;
+pub(crate) use self::iter::Iter;
+
+use self::chunk::Chunk;
+use self::node::Inner;
+
+/// What a posting holds: a thin shared pointer that knows its key, by which it is ordered.
+///
+/// It should be one pointer wide with a niche, so that `Option<E>` is no larger. The key must stay what it is
+/// for as long as the element is in a posting.
+pub(crate) trait Ordered: Clone {
+    /// Compares the keys: a total order.
+    fn cmp_key(&self, other: &Self) -> Ordering;
+
+    /// Whether both are the same allocation, hence the same key and the same content.
+    fn ptr_eq(&self, other: &Self) -> bool;
+}
+
+/// Most elements of a posting that is one chunk.
+const ALONE: usize = 128;
+
+/// A tree of fewer elements becomes one chunk.
+const TREE: usize = 96;
+
+/// A persistent set of elements in the order of their keys.
+///
+/// Cloning is O(1) and the clone never changes when the original does.
+pub(crate) struct Posting<E>(Form<E>);
+
+enum Form<E> {
+    /// None or one.
+    Few(Option<E>),
+    /// 2 to [`ALONE`].
+    Chunk(Chunk<E>),
+    /// At least [`TREE`].
+    Tree(Inner<E>),
+}
+
+impl<E: Ordered> Posting<E> {
+    /// A posting of nothing. Does not allocate.
+    pub(crate) fn new() -> Self {
+        Self(Form::Few(None))
+    }
+
+    /// A posting of one. Does not allocate.
+    pub(crate) fn one(element: E) -> Self {
+        Self(Form::Few(Some(element)))
+    }
+
+    /// How many elements there are. O(1).
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Form::Few(element) => usize::from(element.is_some()),
+            Form::Chunk(chunk) => chunk.len(),
+            Form::Tree(root) => root.len(),
+        }
+    }
+
+    #[cfg(test)]
+    /// Whether there are none. O(1).
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The element for which `order` says `Equal`; it tells how an element's key compares to the one sought.
+    /// O(log n), does not allocate.
+    pub(crate) fn get(&self, order: impl Fn(&E) -> Ordering) -> Option<&E> {
+        match &self.0 {
+            Form::Few(element) => element.as_ref().filter(|element| order(element) == Ordering::Equal),
+            Form::Chunk(chunk) => chunk.get(&order),
+            Form::Tree(root) => root.get(&order),
+        }
+    }
+
+    #[cfg(test)]
+    /// The element of the lowest key. O(log n).
+    pub(crate) fn first(&self) -> Option<&E> {
+        match &self.0 {
+            Form::Few(element) => element.as_ref(),
+            Form::Chunk(chunk) => chunk.first(),
+            Form::Tree(root) => root.first(),
+        }
+    }
+
+    #[cfg(test)]
+    /// The element of the highest key. O(log n).
+    pub(crate) fn last(&self) -> Option<&E> {
+        match &self.0 {
+            Form::Few(element) => element.as_ref(),
+            Form::Chunk(chunk) => chunk.last(),
+            Form::Tree(root) => root.last(),
+        }
+    }
+
+    /// Whether both are the same version: O(1), never true for different content, false for equal content
+    /// that was built apart.
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Form::Few(None), Form::Few(None)) => true,
+            (Form::Few(Some(a)), Form::Few(Some(b))) => a.ptr_eq(b),
+            (Form::Chunk(a), Form::Chunk(b)) => a.ptr_eq(b),
+            (Form::Tree(a), Form::Tree(b)) => a.ptr_eq(b),
+            _ => false,
+        }
+    }
+}
+
+impl<E: Clone> Clone for Posting<E> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Form::Few(element) => Form::Few(element.clone()),
+            Form::Chunk(chunk) => Form::Chunk(chunk.clone()),
+            Form::Tree(root) => Form::Tree(root.clone()),
+        })
+    }
+}
+
+impl<E: Ordered> Default for Posting<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,188 @@
+//! Inner nodes of large postings: children in order, copied only when shared.
+
+use std::cmp::Ordering;
+
+use triomphe::{Arc, ThinArc};
+
+use super::chunk::Chunk;
+
+/// Most elements of a chunk in a tree, and most children of an inner node. A change copies this much per
+/// level, a walk reads this much in a row.
+pub(super) const FULL: usize = 64;
+
+/// A child of fewer elements or children than this is joined or evened out with its neighbour.
+pub(super) const SPARSE: usize = 16;
+
+/// Two siblings become one if that has room for [`SPARSE`] more, or the next insertions would split it again.
+pub(super) const JOINED: usize = FULL - SPARSE;
+
+pub(super) enum Node<E> {
+    Chunk(Chunk<E>),
+    Inner(Inner<E>),
+}
+
+/// Children of one height, in the order of their keys, and how much is below them. No keys are kept beside
+/// the children: the first element of each is found by going down, so that no key can outlive its element.
+pub(super) struct Inner<E>(ThinArc<Below, Node<E>>);
+
+#[derive(Clone, Copy)]
+struct Below {
+    elements: usize,
+    /// One if the children are chunks.
+    height: usize,
+}
+
+// === impl Node ===
+
+impl<E> Node<E> {
+    /// How many elements are below.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.len(),
+            Self::Inner(inner) => inner.len(),
+        }
+    }
+
+    /// How many elements or children it has itself: what [`FULL`] and [`SPARSE`] limit.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.len(),
+            Self::Inner(inner) => inner.children().len(),
+        }
+    }
+
+    pub(super) fn height(&self) -> usize {
+        match self {
+            Self::Chunk(_) => 0,
+            Self::Inner(inner) => inner.height(),
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<&E> {
+        match self {
+            Self::Chunk(chunk) => chunk.first(),
+            Self::Inner(inner) => inner.first(),
+        }
+    }
+
+    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Chunk(a), Self::Chunk(b)) => a.ptr_eq(b),
+            (Self::Inner(a), Self::Inner(b)) => a.ptr_eq(b),
+            _ => false,
+        }
+    }
+}
+
+impl<E: Clone> Node<E> {
+    /// Clones the elements to the end of `out`. Only splits, joins and changes of form do this, so it is not
+    /// worth the pains of moving elements out of what is not shared.
+    pub(super) fn clone_into(&self, out: &mut Vec<Option<E>>) {
+        match self {
+            Self::Chunk(chunk) => out.extend_from_slice(chunk.slots()),
+            Self::Inner(inner) => inner.children().iter().for_each(|child| child.clone_into(out)),
+        }
+    }
+}
+
+impl<E> Clone for Node<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Chunk(chunk) => Self::Chunk(chunk.clone()),
+            Self::Inner(inner) => Self::Inner(inner.clone()),
+        }
+    }
+}
+
+// === impl Inner ===
+
+impl<E> Inner<E> {
+    pub(super) fn new(children: Vec<Node<E>>) -> Self {
+        let elements = children.iter().map(Node::len).sum();
+        let height = 1 + children.first().map_or(0, Node::height);
+        Self(ThinArc::from_header_and_iter(Below { elements, height }, children.into_iter()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.header.header.elements
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.0.header.header.height
+    }
+
+    pub(super) fn children(&self) -> &[Node<E>] {
+        &self.0.slice
+    }
+
+    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
+    }
+
+    pub(super) fn first(&self) -> Option<&E> {
+        let mut inner = self;
+        loop {
+            match inner.children().first()? {
+                Node::Chunk(chunk) => return chunk.first(),
+                Node::Inner(below) => inner = below,
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn last(&self) -> Option<&E> {
+        let mut inner = self;
+        loop {
+            match inner.children().last()? {
+                Node::Chunk(chunk) => return chunk.last(),
+                Node::Inner(below) => inner = below,
+            }
+        }
+    }
+
+    pub(super) fn get(&self, order: &impl Fn(&E) -> Ordering) -> Option<&E> {
+        let mut inner = self;
+        loop {
+            match inner.children().get(inner.child_of(order))? {
+                Node::Chunk(chunk) => return chunk.get(order),
+                Node::Inner(below) => inner = below,
+            }
+        }
+    }
+
+    /// The child in which the element is or belongs: the last that does not begin beyond it.
+    pub(super) fn child_of(&self, order: &impl Fn(&E) -> Ordering) -> usize {
+        let begins_before = |child: &Node<E>| child.first().is_some_and(|e| order(e) != Ordering::Greater);
+        self.children().partition_point(begins_before).saturating_sub(1)
+    }
+
+    /// Lets `f` change the children, which are copied first if another version shares the node, and sets how
+    /// many elements are below afterwards.
+    pub(super) fn change<R>(&mut self, f: impl FnOnce(&mut [Node<E>], &mut usize) -> R) -> R {
+        // `&mut self` keeps others from cloning our pointer, so a count of one cannot grow meanwhile.
+        if ThinArc::strong_count(&self.0) != 1 {
+            let below = self.0.header.header;
+            self.0 = ThinArc::from_header_and_iter(below, self.0.slice.iter().cloned());
+        }
+        self.0.with_arc_mut(|arc| {
+            let own = Arc::get_mut(arc).expect("just made unshared");
+            let mut elements = own.header().elements;
+            let result = f(own.slice_mut(), &mut elements);
+            own.header_mut().elements = elements;
+            result
+        })
+    }
+
+    /// Replaces `cut` children from `at` on by others of as many elements in all.
+    pub(super) fn splice(&mut self, at: usize, cut: usize, put: impl IntoIterator<Item = Node<E>>) {
+        let mut children = self.children().to_vec();
+        children.splice(at..at + cut, put);
+        self.0 = ThinArc::from_header_and_iter(self.0.header.header, children.into_iter());
+    }
+}
+
+impl<E> Clone for Inner<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}

@@ -1,0 +1,85 @@
+//! Removal: out of the chunk of the key, which is joined with a neighbour when it has become sparse.
+
+use std::cmp::Ordering;
+
+use super::chunk::Chunk;
+use super::node::{Inner, JOINED, Node, SPARSE};
+use super::{Form, Ordered, Posting, TREE};
+
+impl<E: Ordered> Posting<E> {
+    /// Removes and returns the element for which `order` says `Equal`; it tells how an element's key compares
+    /// to the one sought.
+    ///
+    /// O(log n); an absent key copies nothing and leaves the posting pointer-equal to its other versions.
+    pub(crate) fn remove(&mut self, order: impl Fn(&E) -> Ordering) -> Option<E> {
+        self.get(&order)?;
+        match &mut self.0 {
+            Form::Few(element) => element.take(),
+            Form::Chunk(chunk) => {
+                let removed = chunk.remove(chunk.search(&order).ok()?);
+                if let [one] = chunk.slots() {
+                    self.0 = Form::Few(one.clone());
+                }
+                removed
+            }
+            Form::Tree(root) => {
+                let removed = root.remove(&order);
+                if root.len() < TREE {
+                    let mut slots = Vec::with_capacity(root.len());
+                    root.children().iter().for_each(|child| child.clone_into(&mut slots));
+                    self.0 = Form::new(&mut slots);
+                } else if let [Node::Inner(only)] = root.children() {
+                    *root = only.clone();
+                }
+                removed
+            }
+        }
+    }
+}
+
+impl<E: Ordered> Inner<E> {
+    fn remove(&mut self, order: &impl Fn(&E) -> Ordering) -> Option<E> {
+        let at = self.child_of(order);
+        let removed = self.change(|children, elements| {
+            let removed = match &mut children[at] {
+                Node::Chunk(chunk) => chunk.remove(chunk.search(order).ok()?),
+                Node::Inner(inner) => inner.remove(order),
+            };
+            *elements -= usize::from(removed.is_some());
+            removed
+        });
+        if self.children()[at].width() < SPARSE {
+            self.even_out(at);
+        }
+        removed
+    }
+
+    /// Joins the child at `at` with a neighbour or, if both together are nearly full, divides them evenly.
+    fn even_out(&mut self, at: usize) {
+        let low = at.min(self.children().len().saturating_sub(2));
+        let together = match &self.children()[low..] {
+            [Node::Chunk(a), Node::Chunk(b), ..] => {
+                let mut slots = [a.slots(), b.slots()].concat();
+                let middle = middle(slots.len());
+                let (lower, upper) = slots.split_at_mut(middle);
+                let mut chunks = vec![Node::Chunk(Chunk::new(lower))];
+                chunks.extend((!upper.is_empty()).then(|| Node::Chunk(Chunk::new(upper))));
+                chunks
+            }
+            [Node::Inner(a), Node::Inner(b), ..] => {
+                let mut children = [a.children(), b.children()].concat();
+                let upper = children.split_off(middle(children.len()));
+                let mut nodes = vec![Node::Inner(Self::new(children))];
+                nodes.extend((!upper.is_empty()).then(|| Node::Inner(Self::new(upper))));
+                nodes
+            }
+            _ => return,
+        };
+        self.splice(low, 2, together);
+    }
+}
+
+/// Where to divide two siblings of `len` together: nowhere if one takes them all.
+fn middle(len: usize) -> usize {
+    if len <= JOINED { len } else { len / 2 }
+}

@@ -1,0 +1,80 @@
+//! Postings against a `BTreeMap`: random histories, versions held across them, and every change of form.
+
+mod item;
+mod model;
+mod panics;
+mod sharing;
+
+use std::collections::BTreeMap;
+
+use super::{Form, Ordered, Posting};
+use item::Item;
+
+/// What a posting should contain, by key.
+type Model = BTreeMap<u32, Item>;
+
+/// The items of these keys, as a posting and as its model.
+fn filled(keys: impl Iterator<Item = u32>) -> (Posting<Item>, Model) {
+    let model: Model = keys.map(|key| (key, Item::new(key, 0))).collect();
+    (Posting::from_sorted(model.values().cloned().collect()), model)
+}
+
+/// Reads the posting in every way and compares with the model.
+fn check_content(posting: &Posting<Item>, model: &Model) {
+    posting.validate();
+    assert_eq!(posting.len(), model.len());
+    assert_eq!(posting.is_empty(), model.is_empty());
+    let same = |found: Option<&Item>, expected: Option<&Item>| match (found, expected) {
+        (Some(found), Some(expected)) => found.ptr_eq(expected),
+        (found, expected) => found.is_none() && expected.is_none(),
+    };
+    assert!(same(posting.first(), model.values().next()));
+    assert!(same(posting.last(), model.values().next_back()));
+    for (key, item) in model {
+        assert!(same(posting.get(|other| other.key().cmp(key)), Some(item)));
+    }
+
+    let mut iter = posting.iter();
+    for (seen, expected) in (1..).zip(model.values()) {
+        assert!(same(iter.next(), Some(expected)));
+        assert_eq!(iter.len(), model.len() - seen);
+    }
+    assert!(iter.next().is_none() && iter.next_back().is_none());
+    assert!(posting.iter().rev().zip(model.values().rev()).all(|(found, item)| found.ptr_eq(item)));
+
+    // Both ends at once, three from the front for each from the back.
+    let mut iter = posting.iter();
+    let mut expected = model.values();
+    for step in 0..=model.len() {
+        match step % 4 {
+            3 => assert!(same(iter.next_back(), expected.next_back())),
+            _ => assert!(same(iter.next(), expected.next())),
+        }
+    }
+    assert_eq!(iter.len(), 0);
+}
+
+/// Compares the differences of two versions with those of their models.
+fn check_diff(old: &Posting<Item>, old_model: &Model, new: &Posting<Item>, new_model: &Model) {
+    let address = |item: Option<&Item>| item.map(Item::address);
+    let mut diff = Posting::diff(old, new);
+    let found: Vec<_> = diff
+        .by_ref()
+        .map(|difference| {
+            let key = difference.old.or(difference.new).map(Item::key);
+            (key, address(difference.old), address(difference.new))
+        })
+        .collect();
+    assert!(diff.next().is_none(), "iterator not fused");
+
+    let both: BTreeMap<u32, ()> = old_model.keys().chain(new_model.keys()).map(|key| (*key, ())).collect();
+    let expected: Vec<_> = both
+        .into_keys()
+        .map(|key| (Some(key), address(old_model.get(&key)), address(new_model.get(&key))))
+        .filter(|(_, old, new)| old != new)
+        .collect();
+    assert_eq!(found, expected);
+    if old.ptr_eq(new) {
+        assert!(expected.is_empty(), "one version, two contents");
+    }
+}

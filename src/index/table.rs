@@ -1,0 +1,231 @@
+//! One index: typed key to posting, and the type-erased form in which the store holds indexes of many key
+//! types side by side.
+
+use std::any::Any;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use equivalent::Equivalent;
+
+use super::IndexBy;
+use super::keys::{SharedKey, SlotKey};
+use super::posting::{Ordered, Posting};
+use crate::hash::KeyHasher;
+use crate::key::Key;
+use crate::object::Obj;
+use crate::trie::{Element, Trie};
+
+/// A table whose types only its [`Indexer`] and its handle know.
+pub(crate) type AnyTable = Arc<dyn Any + Send + Sync>;
+
+/// An index key with its hash, which is computed once.
+pub(crate) struct HashedKey<K> {
+    hash: u64,
+    key: K,
+}
+
+/// All objects under one key.
+struct Entry<T, K> {
+    key: Arc<HashedKey<K>>,
+    posting: Posting<Obj<T>>,
+}
+
+/// The thin pointer to an [`Entry`] that the trie holds.
+struct EntryPtr<T, K>(triomphe::Arc<Entry<T, K>>);
+
+/// One version of an index.
+pub(crate) struct Table<T, K>(Trie<EntryPtr<T, K>>);
+
+/// What the writer does with an index of unknown key type.
+pub(crate) trait Indexer<T>: Send {
+    fn empty(&self) -> AnyTable;
+
+    /// The keys of an object, without duplicates, shared with those already in the table. Runs the user's
+    /// closure, and `Hash` and `Eq` of the key: the only function here that does. Changes nothing.
+    fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T)
+    -> Vec<SlotKey>;
+
+    /// Puts an object under a key, in place of an earlier version of it.
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
+
+    /// Takes an object from under a key.
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
+
+    #[cfg(test)]
+    fn validate(&self, table: &AnyTable, slot: u32, objects: &Trie<Obj<T>>);
+}
+
+// === impl Table ===
+
+impl<T, K> Table<T, K> {
+    pub(crate) fn find<Q>(&self, hasher: &KeyHasher, query: &Q) -> Option<&Posting<Obj<T>>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = hasher.index_key(query);
+        self.0.get(hash, |entry| query.equivalent(&entry.0.key.key)).map(|entry| &entry.0.posting)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> {
+        self.0.iter().map(|entry| (&entry.0.key.key, entry.0.posting.len()))
+    }
+}
+
+impl<T, K> Clone for Table<T, K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+// === impl EntryPtr ===
+
+impl<T, K> Clone for EntryPtr<T, K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T, K> Clone for Entry<T, K> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), posting: self.posting.clone() }
+    }
+}
+
+impl<T, K> Element for EntryPtr<T, K> {
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.0.key.hash
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.key, &other.0.key)
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+// === impl Indexer ===
+
+impl<T, F> Indexer<T> for F
+where
+    T: Send + Sync + 'static,
+    F: IndexBy<T>,
+{
+    fn empty(&self) -> AnyTable {
+        Arc::new(Table::<T, F::Key>(Trie::new()))
+    }
+
+    fn keys(
+        &self,
+        slot: u32,
+        table: &AnyTable,
+        hasher: &KeyHasher,
+        key: Key<'_>,
+        object: &T,
+    ) -> Vec<SlotKey> {
+        let mut found: Vec<HashedKey<F::Key>> = Vec::new();
+        self.index(key, object, &mut |key| found.push(HashedKey { hash: hasher.index_key(&key), key }));
+        drop_duplicates(&mut found);
+        let table = table.downcast_ref::<Table<T, F::Key>>();
+        found
+            .into_iter()
+            .map(|new| {
+                let known = table.and_then(|table| table.0.get(new.hash, |entry| entry.0.key.key == new.key));
+                let key = known.map_or_else(|| Arc::new(new), |entry| entry.0.key.clone());
+                SlotKey { slot, key }
+            })
+            .collect()
+    }
+
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
+        let Some((table, key)) = typed::<T, F::Key>(table, key) else { return };
+        let present = table.0.update(
+            key.hash,
+            |entry| Arc::ptr_eq(&entry.0.key, &key),
+            |entry| triomphe::Arc::make_mut(&mut entry.0).posting.insert(object.clone()),
+        );
+        if present.is_none() {
+            let posting = Posting::one(object.clone());
+            table.0.insert(EntryPtr(triomphe::Arc::new(Entry { key, posting })));
+        }
+    }
+
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
+        let Some((table, key)) = typed::<T, F::Key>(table, key) else { return };
+        let emptied = table.0.update(
+            key.hash,
+            |entry| Arc::ptr_eq(&entry.0.key, &key),
+            |entry| {
+                // The last object takes the whole entry with it, so there is nothing to change here.
+                if entry.0.posting.len() == 1 {
+                    return true;
+                }
+                triomphe::Arc::make_mut(&mut entry.0).posting.remove(|other| other.cmp_key(object));
+                false
+            },
+        );
+        if emptied == Some(true) {
+            table.0.remove(key.hash, |entry| Arc::ptr_eq(&entry.0.key, &key));
+        }
+    }
+
+    #[cfg(test)]
+    fn validate(&self, table: &AnyTable, slot: u32, objects: &Trie<Obj<T>>) {
+        let table = table.downcast_ref::<Table<T, F::Key>>().expect("the table is of the index's types");
+        table.0.validate();
+        let mut listed = 0;
+        for entry in table.0.iter() {
+            entry.0.posting.validate();
+            assert!(entry.0.posting.len() > 0, "a key without objects");
+            let key: SharedKey = entry.0.key.clone();
+            for object in entry.0.posting.iter() {
+                let stored = objects.get(object.hash(), |stored| stored.same_key(object));
+                assert!(
+                    stored.is_some_and(|stored| Obj::ptr_eq(stored, object)),
+                    "posting of another version"
+                );
+                assert!(Obj::index_keys(object).contains(&SlotKey { slot, key: key.clone() }), "foreign key");
+                listed += 1;
+            }
+        }
+        let kept = |object: &Obj<T>| {
+            Obj::index_keys(object).as_slice().iter().filter(|key| key.slot == slot).count()
+        };
+        assert_eq!(listed, objects.iter().map(kept).sum::<usize>(), "an object misses in its posting");
+    }
+}
+
+/// The table to change, no longer shared with any version, and the key as what it is.
+fn typed<'a, T, K>(
+    table: &'a mut AnyTable,
+    key: &SharedKey,
+) -> Option<(&'a mut Table<T, K>, Arc<HashedKey<K>>)>
+where
+    T: Send + Sync + 'static,
+    K: Send + Sync + 'static,
+{
+    if Arc::get_mut(table).is_none() {
+        *table = Arc::new(table.downcast_ref::<Table<T, K>>()?.clone());
+    }
+    Some((Arc::get_mut(table)?.downcast_mut()?, key.clone().downcast().ok()?))
+}
+
+/// One object counts once under a key, however often its closure names it. O(n log n): an object's author
+/// decides how many there are.
+fn drop_duplicates<K: Eq>(keys: &mut Vec<HashedKey<K>>) {
+    if keys.len() < 2 {
+        return;
+    }
+    keys.sort_by_key(|key| key.hash);
+    let mut unique: Vec<HashedKey<K>> = Vec::with_capacity(keys.len());
+    for key in keys.drain(..) {
+        // Different keys of one hash may alternate, so the whole run of that hash is looked at.
+        let mut run = unique.iter().rev().take_while(|earlier| earlier.hash == key.hash);
+        if !run.any(|earlier| earlier.key == key.key) {
+            unique.push(key);
+        }
+    }
+    *keys = unique;
+}

@@ -1,0 +1,46 @@
+//! A cached snapshot for one task.
+
+use std::fmt;
+
+use super::Informer;
+use crate::snapshot::Snapshot;
+
+/// Keeps the newest snapshot at hand for a loop that reads often. See [`Informer::reader`].
+///
+/// Looking for a newer version costs one atomic load; only a change costs more. An idle reader keeps one old
+/// version in memory. It keeps the informer running; clone it for each task.
+pub struct Reader<T> {
+    informer: Informer<T>,
+    seen: u64,
+    snapshot: Snapshot<T>,
+}
+
+impl<T: Send + Sync + 'static> Reader<T> {
+    pub(crate) fn new(informer: Informer<T>) -> Self {
+        let seen = informer.shared().published();
+        Self { snapshot: informer.snapshot(), informer, seen }
+    }
+
+    /// The newest snapshot. O(1), lock-free; one atomic load when there is nothing new.
+    #[inline]
+    pub fn snapshot(&mut self) -> &Snapshot<T> {
+        let published = self.informer.shared().published();
+        if published != self.seen {
+            self.seen = published;
+            self.snapshot = self.informer.snapshot();
+        }
+        &self.snapshot
+    }
+}
+
+impl<T> Clone for Reader<T> {
+    fn clone(&self) -> Self {
+        Self { informer: self.informer.clone(), seen: self.seen, snapshot: self.snapshot.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("snapshot", &self.snapshot).finish()
+    }
+}

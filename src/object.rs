@@ -1,0 +1,408 @@
+//! One object as the store keeps it: key, version and value in a single allocation.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Deref;
+
+use triomphe::ThinArc;
+use uuid_text::Uid;
+
+use crate::index::{IndexKeys, Ordered};
+use crate::key::{AsKey, Key, ObjectKey};
+use crate::trie::Element;
+use crate::version::ResourceVersion;
+
+/// A shared pointer to one version of one object.
+///
+/// Dereferences to the stored value; what the store knows about it is reached by associated functions
+/// (`Obj::key(&obj)`), so that they hide nothing of `T`. Cloning copies a pointer (one atomic increment), and
+/// an unchanged object keeps its allocation through any number of relists: [`Obj::ptr_eq`] tells.
+///
+/// Holding an `Obj` keeps that one version in memory, not the informer.
+pub struct Obj<T>(ThinArc<Header<T>, u8>);
+
+/// Everything but the bytes of varying length, which follow it: namespace, name, then uid and version where
+/// they are not in the usual form.
+// C layout puts the hash beside the reference count: telling two keys apart touches one cache line.
+#[repr(C)]
+struct Header<T> {
+    hash: u64,
+    /// The version as a number, unless `version_len` says that it is text.
+    version: u64,
+    uid: [u8; 16],
+    namespace_len: u16,
+    name_len: u16,
+    uid_len: u16,
+    version_len: u16,
+    keys: IndexKeys,
+    value: T,
+}
+
+/// `uid_len` of a uid kept in binary.
+const BINARY_UID: u16 = u16::MAX;
+/// `version_len` of a version kept as a number.
+const NUMBER: u16 = u16::MAX;
+
+/// What identifies a version of an object to the store.
+pub(crate) struct Identity<'a> {
+    pub(crate) hash: u64,
+    pub(crate) key: Key<'a>,
+    pub(crate) uid: &'a str,
+    pub(crate) version: &'a ResourceVersion,
+}
+
+/// A part of an object's identity is longer than any API server allows (64 KiB).
+#[derive(Debug)]
+pub(crate) struct TooLong;
+
+impl<T> Obj<T> {
+    /// One allocation, exactly as long as needed.
+    pub(crate) fn new(identity: &Identity<'_>, keys: IndexKeys, value: T) -> Result<Self, TooLong> {
+        let Identity { hash, key, uid, version } = identity;
+        let (uid, uid_text) = match uuid_text::parse(uid) {
+            Some(uid) => (uid, None),
+            None => ([0; 16], Some(*uid)),
+        };
+        let (version, version_text) = match version.as_number() {
+            Some(number) => (number, None),
+            None => (0, Some(version.to_string())),
+        };
+        let text_len = |text: Option<&str>, absent| match text {
+            Some(text) => len(text),
+            None => Ok(absent),
+        };
+        let header = Header {
+            hash: *hash,
+            version,
+            uid,
+            namespace_len: len(key.namespace)?,
+            name_len: len(key.name)?,
+            uid_len: text_len(uid_text, BINARY_UID)?,
+            version_len: text_len(version_text.as_deref(), NUMBER)?,
+            keys,
+            value,
+        };
+        let parts = [
+            key.namespace,
+            key.name,
+            uid_text.unwrap_or_default(),
+            version_text.as_deref().unwrap_or_default(),
+        ];
+        let mut short = [0; 256];
+        let total = parts.iter().map(|part| part.len()).sum();
+        let mut long = Vec::new();
+        let bytes = if total <= short.len() {
+            let mut at = 0;
+            for part in parts {
+                short[at..at + part.len()].copy_from_slice(part.as_bytes());
+                at += part.len();
+            }
+            &short[..total]
+        } else {
+            long.reserve_exact(total);
+            parts.iter().for_each(|part| long.extend_from_slice(part.as_bytes()));
+            &long
+        };
+        Ok(Self(ThinArc::from_header_and_slice(header, bytes)))
+    }
+
+    /// The object's namespace and name. O(length): checks that the bytes are text; never allocates.
+    pub fn key(this: &Self) -> Key<'_> {
+        Key { namespace: Self::namespace(this), name: Self::name(this) }
+    }
+
+    /// The namespace; empty for a cluster-scoped object. O(length), never allocates.
+    pub fn namespace(this: &Self) -> &str {
+        text(this.bytes(0, this.header().namespace_len))
+    }
+
+    /// The name. O(length), never allocates.
+    pub fn name(this: &Self) -> &str {
+        let header = this.header();
+        text(this.bytes(header.namespace_len.into(), header.name_len))
+    }
+
+    /// The uid the API server gave the object: another object of the same name has another one. Formats, so
+    /// it allocates; [`Obj::same_uid`] does not.
+    pub fn uid(this: &Self) -> Cow<'_, str> {
+        match this.uid_parts() {
+            Uid::Binary(bytes) => uuid_text::format(bytes).into(),
+            Uid::Text(bytes) => text(bytes).into(),
+        }
+    }
+
+    /// Whether both are versions of the same object, not merely of the same name. O(1).
+    pub fn same_uid(this: &Self, other: &Self) -> bool {
+        this.uid_parts() == other.uid_parts()
+    }
+
+    /// The version of the object that this is. O(1); allocates only for versions that are not decimals.
+    pub fn resource_version(this: &Self) -> ResourceVersion {
+        let header = this.header();
+        match header.version_len {
+            NUMBER => ResourceVersion::from_number(header.version),
+            len => text(this.bytes(this.version_at(), len)).into(),
+        }
+    }
+
+    /// Whether both are the same allocation, and so the same version. O(1).
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        std::ptr::eq(this.0.as_ptr(), other.0.as_ptr())
+    }
+
+    pub(crate) fn is(this: &Self, key: Key<'_>) -> bool {
+        let header = this.header();
+        let (namespace, name) = (usize::from(header.namespace_len), usize::from(header.name_len));
+        // Names differ more often than namespaces.
+        namespace == key.namespace.len()
+            && name == key.name.len()
+            && this.0.slice.get(namespace..namespace + name) == Some(key.name.as_bytes())
+            && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
+    }
+
+    /// Whether this is that version of that object, or a newer one.
+    pub(crate) fn reaches_version(this: &Self, uid: &str, version: &ResourceVersion) -> bool {
+        let header = this.header();
+        let reaches = match (header.version_len, version.as_number()) {
+            (NUMBER, Some(number)) => header.version >= number,
+            _ => Self::resource_version(this) >= *version,
+        };
+        reaches && Self::has_uid(this, uid)
+    }
+
+    pub(crate) fn has_uid(this: &Self, uid: &str) -> bool {
+        match (this.uid_parts(), uuid_text::parse(uid)) {
+            (Uid::Binary(mine), Some(other)) => *mine == other,
+            (Uid::Text(mine), None) => mine == uid.as_bytes(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn index_keys(this: &Self) -> &IndexKeys {
+        &this.header().keys
+    }
+
+    /// Where it lies: a name for it as long as it is held.
+    pub(crate) fn address(this: &Self) -> usize {
+        this.0.as_ptr() as usize
+    }
+
+    /// Whether nobody else holds it.
+    pub(crate) fn is_last(this: &Self) -> bool {
+        ThinArc::strong_count(&this.0) == 1
+    }
+
+    fn header(&self) -> &Header<T> {
+        &self.0.header.header
+    }
+
+    fn bytes(&self, from: usize, len: u16) -> &[u8] {
+        self.0.slice.get(from..from + usize::from(len)).unwrap_or_default()
+    }
+
+    fn uid_at(&self) -> usize {
+        usize::from(self.header().namespace_len) + usize::from(self.header().name_len)
+    }
+
+    fn version_at(&self) -> usize {
+        match self.header().uid_len {
+            BINARY_UID => self.uid_at(),
+            len => self.uid_at() + usize::from(len),
+        }
+    }
+
+    fn uid_parts(&self) -> Uid<'_> {
+        match self.header().uid_len {
+            BINARY_UID => Uid::Binary(&self.header().uid),
+            len => Uid::Text(self.bytes(self.uid_at(), len)),
+        }
+    }
+
+    fn key_bytes(&self) -> (&[u8], &[u8]) {
+        let header = self.header();
+        (self.bytes(0, header.namespace_len), self.bytes(header.namespace_len.into(), header.name_len))
+    }
+}
+
+fn len(text: &str) -> Result<u16, TooLong> {
+    // The largest number means that there is no text.
+    text.len().try_into().ok().filter(|len| *len < u16::MAX).ok_or(TooLong)
+}
+
+/// The bytes were text when they were stored; safe code checks again.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl<T> Clone for Obj<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for Obj<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.header().value
+    }
+}
+
+/// Prints the key and the version, never the value: it may be a Secret.
+impl<T> fmt::Debug for Obj<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Obj({} at {})", Self::key(self), Self::resource_version(self))
+    }
+}
+
+impl<T> AsKey for Obj<T> {
+    fn as_key(&self) -> Key<'_> {
+        Self::key(self)
+    }
+}
+
+impl<T> From<&Obj<T>> for ObjectKey {
+    fn from(obj: &Obj<T>) -> Self {
+        Obj::key(obj).to_owned()
+    }
+}
+
+impl<T> Element for Obj<T> {
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.header().hash
+    }
+
+    #[inline]
+    fn same_key(&self, other: &Self) -> bool {
+        self.key_bytes() == other.key_bytes()
+    }
+
+    #[inline]
+    fn ptr_eq(&self, other: &Self) -> bool {
+        Self::ptr_eq(self, other)
+    }
+}
+
+impl<T> Ordered for Obj<T> {
+    fn cmp_key(&self, other: &Self) -> Ordering {
+        self.key_bytes().cmp(&other.key_bytes())
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        Self::ptr_eq(self, other)
+    }
+}
+
+/// Uids as Kubernetes writes them, in 16 bytes.
+mod uuid_text {
+    /// A uid as it is kept.
+    #[derive(PartialEq, Eq)]
+    pub(super) enum Uid<'a> {
+        Binary(&'a [u8; 16]),
+        Text(&'a [u8]),
+    }
+
+    /// The hyphens of `8-4-4-4-12` hexadecimal digits.
+    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+    /// `None` for what would not come out again as it went in.
+    pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 36 || HYPHENS.iter().any(|at| bytes[*at] != b'-') {
+            return None;
+        }
+        let mut uid = [0; 16];
+        let mut digits = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if HYPHENS.contains(&at) {
+                continue;
+            }
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                _ => return None,
+            };
+            uid[digits / 2] = uid[digits / 2] << 4 | digit;
+            digits += 1;
+        }
+        Some(uid)
+    }
+
+    pub(super) fn format(uid: &[u8; 16]) -> String {
+        let mut text = String::with_capacity(36);
+        for (at, byte) in uid.iter().enumerate() {
+            if [4, 6, 8, 10].contains(&at) {
+                text.push('-');
+            }
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn obj(namespace: &str, name: &str, uid: &str, version: &str) -> Obj<u32> {
+        let version = ResourceVersion::from(version);
+        let identity = Identity { hash: 7, key: Key { namespace, name }, uid, version: &version };
+        Obj::new(&identity, IndexKeys::None, 42).unwrap()
+    }
+
+    #[test]
+    fn parts_of_any_length_come_out_as_they_went_in() {
+        let long = "x".repeat(3000);
+        for uid in [
+            "6f1c0f9e-3a52-4d6a-9c43-5d8f2b1e7a90",
+            "6F1C0F9E-3A52-4D6A-9C43-5D8F2B1E7A90",
+            "",
+            "plain",
+            &long,
+        ] {
+            for version in ["1", "18446744073709551615", "18446744073709551616", "opaque", ""] {
+                let obj = obj("ns", &long, uid, version);
+                assert_eq!(Obj::key(&obj), Key { namespace: "ns", name: &long });
+                assert_eq!(Obj::uid(&obj), uid);
+                assert_eq!(Obj::resource_version(&obj).to_string(), version);
+                assert!(Obj::reaches_version(&obj, uid, &version.into()));
+                assert!(!Obj::reaches_version(&obj, "other", &version.into()));
+                assert!(!Obj::reaches_version(&obj, uid, &"18446744073709551617".into()));
+                assert_eq!(*obj, 42);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_longer_than_any_server_allows_is_refused() {
+        let version = ResourceVersion::from("1");
+        let name = "x".repeat(usize::from(u16::MAX));
+        let identity = Identity { hash: 0, key: name.as_key(), uid: "", version: &version };
+        assert!(Obj::new(&identity, IndexKeys::None, ()).is_err());
+    }
+
+    #[test]
+    fn an_entry_is_one_thin_pointer() {
+        assert_eq!(size_of::<Option<Obj<[u8; 500]>>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        assert_eq!(format!("{:?}", obj("ns", "n", "", "3")), "Obj(ns/n at 3)");
+    }
+
+    proptest! {
+        #[test]
+        fn uids_round_trip(uid in any::<[u8; 16]>()) {
+            let text = uuid_text::format(&uid);
+            prop_assert_eq!(uuid_text::parse(&text), Some(uid));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Waiting for a key.
+
+use std::{future, hash::Hash, ops::ControlFlow, pin::pin, sync::Arc};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{lease::Lease, shared::Shared, work_queue::WorkQueue};
+
+// === impl WorkQueue ===
+
+impl<K: Hash + Eq> WorkQueue<K> {
+    /// The next key, in the order in which they became ready; waits for one. `None` once the queue is shut
+    /// down and nothing is left to hand out: neither a queued key nor a leased one that was added again. (So a
+    /// task that shuts the queue down and holds such a lease must end it before it asks for more.)
+    ///
+    /// A call that finds a key takes O(1), and yields to the runtime now and then, so a worker with endless work
+    /// starves no one.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe: a key is taken and returned in one step, and a dropped call passes on what woke it. A call
+    /// that is kept without being polled keeps it, as with any future that stands in a line.
+    ///
+    /// # Panics
+    /// When keys are delayed and the runtime has no timer.
+    pub async fn get(&self) -> Option<Lease<K>> {
+        tokio::task::consume_budget().await;
+        let mut waiter = Waiter::new(&self.shared);
+        let end = match waiter.look() {
+            ControlFlow::Break(end) => end,
+            ControlFlow::Continue(()) => waiter.wait().await,
+        };
+        end.map(|key| Lease::new(self.clone(), key))
+    }
+}
+
+/// One call of `get`. At most one of them is on watch: it alone sleeps until the earliest deadline, so that
+/// a key that comes due wakes one worker and not all.
+struct Waiter<'a, K: Hash + Eq> {
+    shared: &'a Shared<K>,
+    on_watch: bool,
+    /// What the watch is for.
+    alarm: Option<Instant>,
+}
+
+// === impl Waiter ===
+
+impl<'a, K: Hash + Eq> Waiter<'a, K> {
+    fn new(shared: &'a Shared<K>) -> Self {
+        Self { shared, on_watch: false, alarm: None }
+    }
+
+    async fn wait(&mut self) -> Option<Arc<K>> {
+        loop {
+            // Registered before looking: what happens after the look wakes this call.
+            let mut woken = pin!(self.shared.ready.notified());
+            woken.as_mut().enable();
+            if let ControlFlow::Break(end) = self.look() {
+                return end;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = self.clock() => {}
+            }
+        }
+    }
+
+    /// Takes a key or sees the end; else goes on watch if delayed keys have no watcher.
+    fn look(&mut self) -> ControlFlow<Option<Arc<K>>> {
+        self.shared.update(|inner, now| {
+            if let Some(taken) = inner.state.take(now) {
+                inner.recorder.handed_out(taken.waited);
+                return ControlFlow::Break(Some(taken.key));
+            }
+            if inner.ended() {
+                return ControlFlow::Break(None);
+            }
+            self.alarm = inner.delayed.next();
+            if self.alarm.is_some() && !inner.watched {
+                inner.watched = true;
+                self.on_watch = true;
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Returns when it is time to look again; never, for one who is not on watch.
+    async fn clock(&self) {
+        if !self.on_watch {
+            return future::pending().await;
+        }
+        let alarm = async {
+            match self.alarm {
+                Some(alarm) => sleep_until(alarm).await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.earlier.notified() => {}
+            () = alarm => {}
+        }
+    }
+}
+
+impl<K: Hash + Eq> Drop for Waiter<'_, K> {
+    fn drop(&mut self) {
+        if self.on_watch {
+            self.shared.update(|inner, _| {
+                inner.watched = false;
+                inner.reset_clock = true; // another waiter takes over
+            });
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How a reflector goes about its work.
+
+use std::time::Duration;
+
+/// Times and sizes of a reflector. The defaults are meant for production.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Objects per page of a list: what client-go asks for.
+    pub(crate) page_size: u32,
+    /// List by a watch with initial events (KEP-3157) where the server can.
+    pub(crate) streaming: bool,
+    /// How long a server that could not is not asked again.
+    pub(crate) streaming_retry: Duration,
+    /// How long a streaming list may be silent before its end.
+    pub(crate) streaming_silence: Duration,
+    /// How long a streaming list may take in all.
+    pub(crate) streaming_total: Duration,
+    /// The shortest time a server is asked to keep a watch open; each watch asks for up to twice that, at random, so
+    /// that the watches of many clients do not end together.
+    pub(crate) watch_timeout: Duration,
+    /// How much longer than asked for a watch may stay open before its connection counts as dead.
+    pub(crate) watch_grace: Duration,
+    /// How long a watch may be without event or bookmark before a list of one object tells whether there is
+    /// anything to hear. Servers send bookmarks about once a minute.
+    pub(crate) watch_silence: Duration,
+    /// A watch that ends sooner, and without an event, has failed.
+    pub(crate) watch_settled: Duration,
+    /// How often the kind is asked for while the server does not know it, at most.
+    pub(crate) absent_poll: Duration,
+    /// Events taken in at once, at most.
+    pub(crate) batch_events: usize,
+    /// Bytes of undecoded objects taken in at once; one more event may exceed it.
+    pub(crate) batch_bytes: usize,
+    /// The waiting times between attempts.
+    pub(crate) backoff: BackoffOptions,
+}
+
+/// How waiting times grow.
+#[derive(Clone, Debug)]
+pub(crate) struct BackoffOptions {
+    /// The first waiting time; each further one is twice as long.
+    pub(crate) first: Duration,
+    /// The longest.
+    pub(crate) longest: Duration,
+    /// How long things must have gone well for the waiting times to start over.
+    pub(crate) healthy: Duration,
+    /// The longest `Retry-After` that is obeyed.
+    pub(crate) longest_retry_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            page_size: 500,
+            streaming: true,
+            streaming_retry: Duration::from_secs(60 * 60),
+            streaming_silence: Duration::from_secs(10),
+            streaming_total: Duration::from_secs(5 * 60),
+            watch_timeout: Duration::from_secs(5 * 60),
+            watch_grace: Duration::from_secs(10),
+            watch_silence: Duration::from_secs(3 * 60),
+            watch_settled: Duration::from_secs(1),
+            absent_poll: Duration::from_secs(8),
+            batch_events: 4096,
+            batch_bytes: 8 << 20,
+            backoff: BackoffOptions::default(),
+        }
+    }
+}
+
+impl Default for BackoffOptions {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(800),
+            longest: Duration::from_secs(30),
+            healthy: Duration::from_secs(2 * 60),
+            longest_retry_after: Duration::from_secs(5 * 60),
+        }
+    }
+}

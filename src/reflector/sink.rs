@@ -1,0 +1,59 @@
+//! What the reflector drives: the single writer of a store, seen from its side.
+
+use crate::error::DecodeError;
+use crate::source::{Listed, Meta, WatchEvent};
+use crate::version::ResourceVersion;
+
+/// The writer's end of the store.
+///
+/// Nothing here blocks or waits. A list is collected in a working version of its own and shown to readers at
+/// once, by [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
+pub(crate) trait Sink<K>: Send + 'static {
+    /// The version of the committed state, from which a watch goes on. `None` before the first list.
+    fn held(&self) -> Option<&ResourceVersion>;
+
+    /// Starts a list. An unfinished earlier one is forgotten.
+    fn begin_list(&mut self);
+
+    /// Starts a list after the server was restored from a backup: versions up to the one held may name other
+    /// content now. Nothing of the committed state is reused by this list.
+    fn begin_new_epoch(&mut self);
+
+    /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds already is neither decoded nor
+    /// projected again.
+    fn list(&mut self, item: Listed<K>);
+
+    /// An object listed before is gone again: a streaming list may hear of changes before its end. An error has a
+    /// key, and deletes by it.
+    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>);
+
+    /// The list is complete: what was not listed is gone. Publishes once. Backwards is for the caller to decide:
+    /// the version is taken as it is.
+    fn commit_list(&mut self, version: ResourceVersion);
+
+    /// The list broke off.
+    fn abort_list(&mut self);
+
+    /// Takes in what a watch yielded, in order, and publishes once. An event below the version its own stream
+    /// has reached changes nothing from there on and is answered by [`Regression`]: the stream is broken.
+    /// Events before it are in.
+    fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression>;
+
+    /// How much is held. O(1).
+    fn figures(&self) -> Figures;
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) objects: usize,
+    /// Objects whose newest version could not be taken in.
+    pub(crate) bad_objects: usize,
+}
+
+/// A watch went back in time: it must be ended, and the state listed anew.
+#[derive(Debug)]
+pub(crate) struct Regression {
+    pub(crate) held: ResourceVersion,
+    pub(crate) received: ResourceVersion,
+}

@@ -1,0 +1,73 @@
+//! What an informer says of itself: how it is doing, and since when it is not doing well.
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::version::ResourceVersion;
+
+/// What the informer is doing right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Not started yet.
+    Idle,
+    /// Listing the kind, the first time or again.
+    Listing,
+    /// Watching for changes; the state is current up to the server's own delay.
+    Watching,
+    /// Waiting before the next attempt.
+    BackingOff,
+    /// The kind is not served; asked again from time to time.
+    Absent,
+    /// Shut down.
+    Stopped,
+}
+
+/// How an informer is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// What it is doing.
+    pub phase: Phase,
+    /// The first list is complete. Never goes back to false.
+    pub synced: bool,
+    /// Since when the state may be behind the server; `None` while it is followed.
+    pub stale_since: Option<Instant>,
+    /// The last error, kept after recovery.
+    pub last_error: Option<Error>,
+    /// Errors in a row; 0 once things work again.
+    pub failures: u32,
+    /// The version of the state held.
+    pub resource_version: Option<ResourceVersion>,
+    /// Whether versions can be put in order (KEP-5504); when not, only equality is used.
+    pub ordered_versions: bool,
+    /// Objects held.
+    pub objects: usize,
+    /// Objects whose newest version could not be taken in.
+    pub bad_objects: usize,
+    /// Completed lists.
+    pub lists: u64,
+    /// Watches opened.
+    pub watches: u64,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// An informer that was not started.
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            synced: false,
+            stale_since: None,
+            last_error: None,
+            failures: 0,
+            resource_version: None,
+            ordered_versions: true,
+            objects: 0,
+            bad_objects: 0,
+            lists: 0,
+            watches: 0,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! An open watch, read in batches of whatever is ready.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::time::Instant;
+
+use super::options::Options;
+use crate::error::Error;
+use crate::source::WatchEvent;
+
+/// A watch and what was read of it.
+pub(super) struct Open<K, S> {
+    stream: S,
+    /// Read and not yet taken in.
+    pub(super) batch: Vec<WatchEvent<K>>,
+    /// How it ended, to be looked at after the batch.
+    pub(super) end: Option<Result<(), Error>>,
+    pub(super) opened: Instant,
+    /// When the server must have closed it.
+    pub(super) expires: Instant,
+    /// When the newest event came.
+    pub(super) heard: Instant,
+    /// An event came.
+    pub(super) events: bool,
+    /// It was told to have gone well.
+    pub(super) settled: bool,
+}
+
+// === impl Open ===
+
+impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
+    pub(super) fn new(stream: S, timeout: Duration, options: &Options) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            batch: Vec::new(),
+            end: None,
+            opened: now,
+            expires: now + timeout + options.watch_grace,
+            heard: now,
+            events: false,
+            settled: false,
+        }
+    }
+
+    /// Whether the batch ended where it may, and not where nothing more was ready.
+    pub(super) fn is_full(&self, options: &Options) -> bool {
+        self.batch.len() >= options.batch_events || self.size() >= options.batch_bytes
+    }
+
+    fn size(&self) -> usize {
+        self.batch.iter().map(WatchEvent::size).sum()
+    }
+
+    /// Waits for an event or the end, then takes what else is ready. Cancel safe: what was read stays.
+    pub(super) async fn read(&mut self, options: &Options) {
+        let mut bytes = self.size();
+        poll_fn(|cx| {
+            while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
+            {
+                match Pin::new(&mut self.stream).poll_next(cx) {
+                    Poll::Ready(Some(Ok(event))) => {
+                        bytes += event.size();
+                        self.batch.push(event);
+                    }
+                    Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
+                    Poll::Ready(None) => self.end = Some(Ok(())),
+                    Poll::Pending if self.batch.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        if !self.batch.is_empty() {
+            self.heard = Instant::now();
+            self.events = true;
+        }
+    }
+
+    /// Whether it has been open for as long as a good one is.
+    pub(super) fn lasted(&self, options: &Options) -> bool {
+        self.opened.elapsed() >= options.watch_settled
+    }
+}

@@ -1,0 +1,158 @@
+//! List and watch over HTTP, through `kube_client::Client::send` and nothing else: kube's other helpers log
+//! response bodies.
+
+mod answer;
+mod body;
+
+use std::marker::PhantomData;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::{Request, Response};
+use kube_client::Client;
+use kube_client::client::Body;
+use kube_core::Resource;
+use tokio::time::timeout;
+
+use self::answer::api_error;
+pub(super) use self::answer::{Call, status_error};
+pub(super) use self::body::next_chunk;
+use self::body::read_page;
+use super::page::parse_page;
+use super::watch::HttpWatch;
+use super::{Limits, ListRequest, Page, Source, WatchRequest};
+use crate::error::{Error, Kind};
+
+const JSON: &str = "application/json";
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+/// Which objects of a kind are wanted, in the API's own selector syntax. Empty: all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) labels: String,
+    pub(crate) fields: String,
+}
+
+/// One kind in one namespace or all, as an API server serves it.
+pub(crate) struct HttpSource<K> {
+    client: Client,
+    url: String,
+    /// What errors call the kind: `subnets.kubeovn.io`, as `kubectl` does.
+    resource: String,
+    selection: Selection,
+    limits: Limits,
+    kind: PhantomData<fn() -> K>,
+}
+
+// === impl HttpSource ===
+
+impl<K: Resource> HttpSource<K> {
+    /// Lists and watches what `api` addresses. `dyntype` is the one `api` was made with.
+    pub(crate) fn new(
+        api: kube_client::Api<K>,
+        dyntype: &K::DynamicType,
+        selection: Selection,
+        limits: Limits,
+    ) -> Self {
+        let (plural, group) = (K::plural(dyntype), K::group(dyntype));
+        let resource = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
+        Self {
+            url: api.resource_url().to_owned(),
+            client: api.into_client(),
+            resource,
+            selection,
+            limits,
+            kind: PhantomData,
+        }
+    }
+
+    fn call(&self, verb: &'static str) -> Call {
+        Call { verb, resource: self.resource.as_str().into() }
+    }
+
+    /// Sends a GET and answers with the response, once it is known to be a success.
+    async fn get(&self, call: &Call, query: String, accept: &'static str) -> Result<Response<Body>, Error> {
+        let mut request = Request::get(format!("{}?{query}", self.url)).header(ACCEPT, accept);
+        if call.verb == "watch" {
+            // Compressed, a watch comes as a member per flush, which decoders stop after.
+            request = request.header(ACCEPT_ENCODING, "identity");
+        }
+        let request = request.body(Body::empty()).map_err(|error| call.transport(error))?;
+        let response = match timeout(self.limits.head, self.client.send(request)).await {
+            Ok(sent) => sent.map_err(|error| call.failed(error))?,
+            Err(_) => return Err(call.timeout(self.limits.head)),
+        };
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(api_error(call, response, &self.limits).await)
+        }
+    }
+
+    fn list_query(&self, request: &ListRequest) -> String {
+        let mut query = self.selected();
+        if let Some(limit) = request.limit {
+            query.append_pair("limit", &limit.to_string());
+        }
+        if let Some(token) = &request.continue_token {
+            query.append_pair("continue", token);
+        } else if let Some(version) = &request.resource_version {
+            // Said explicitly: with a limit, a bare version means exactly that version.
+            query.append_pair("resourceVersion", &version.to_string());
+            query.append_pair("resourceVersionMatch", "NotOlderThan");
+        }
+        query.finish()
+    }
+
+    fn watch_query(&self, request: &WatchRequest) -> String {
+        let mut query = self.selected();
+        query.append_pair("watch", "true");
+        query.append_pair("allowWatchBookmarks", "true");
+        query.append_pair("timeoutSeconds", &request.timeout.as_secs().to_string());
+        if let Some(version) = &request.resource_version {
+            query.append_pair("resourceVersion", &version.to_string());
+        }
+        if request.initial_events {
+            query.append_pair("sendInitialEvents", "true");
+            query.append_pair("resourceVersionMatch", "NotOlderThan");
+        }
+        query.finish()
+    }
+
+    fn selected(&self) -> form_urlencoded::Serializer<'static, String> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, selector) in
+            [("labelSelector", &self.selection.labels), ("fieldSelector", &self.selection.fields)]
+        {
+            if !selector.is_empty() {
+                query.append_pair(name, selector);
+            }
+        }
+        query
+    }
+}
+
+impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
+    type Watch = HttpWatch<K>;
+
+    fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    async fn list(&mut self, request: &ListRequest) -> Result<Page<K>, Error> {
+        let call = self.call("list");
+        let accept = if K::metadata_api() { METADATA_LIST } else { JSON };
+        let response = self.get(&call, self.list_query(request), accept).await?;
+        let body = timeout(self.limits.page, read_page(&call, response.into_body(), &self.limits))
+            .await
+            .map_err(|_| call.timeout(self.limits.page))??;
+        parse_page(&call, &body)
+    }
+
+    async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {
+        let call = self.call("watch");
+        let accept = if K::metadata_api() { METADATA } else { JSON };
+        let response = self.get(&call, self.watch_query(request), accept).await?;
+        Ok(HttpWatch::new(call, response.into_body(), &self.limits))
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading response bodies, with bounds on bytes and on silence.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use kube_client::client::Body;
+use tokio::time::timeout;
+
+use super::Call;
+use crate::error::Error;
+use crate::source::Limits;
+
+/// Room made ahead of a body of known length. A server's word is not enough for more.
+const RESERVE: u64 = 8 << 20;
+
+/// The next piece of a body; trailers are skipped.
+pub(in crate::source) fn next_chunk(
+    body: &mut Body,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, kube_client::Error>>> {
+    loop {
+        return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(chunk) => Some(Ok(chunk)),
+                Err(_trailers) => continue,
+            },
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        });
+    }
+}
+
+/// The whole body of a list. A body in one piece is not copied.
+pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> Result<Bytes, Error> {
+    let expected = body.size_hint().exact().unwrap_or_default();
+    let mut whole = Bytes::new();
+    let mut joined = BytesMut::new();
+    loop {
+        let chunk = match timeout(limits.body_idle, poll_fn(|cx| next_chunk(&mut body, cx))).await {
+            Err(_) => return Err(call.timeout(limits.body_idle)),
+            Ok(Some(Err(error))) => return Err(call.transport(error)),
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(None) => break,
+        };
+        if whole.len() + joined.len() + chunk.len() > limits.page_bytes {
+            return Err(call.protocol("a list larger than the limit"));
+        }
+        if whole.is_empty() && joined.is_empty() {
+            whole = chunk;
+        } else {
+            if joined.is_empty() {
+                joined.reserve(expected.min(RESERVE) as usize);
+                joined.extend_from_slice(&std::mem::take(&mut whole));
+            }
+            joined.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if joined.is_empty() { whole } else { joined.freeze() })
+}
+
+/// The beginning of a body, as much of it as comes.
+pub(super) async fn read_at_most(mut body: Body, most: usize, idle: Duration) -> Vec<u8> {
+    let mut read = Vec::new();
+    let reading = async {
+        while let Some(Ok(chunk)) = poll_fn(|cx| next_chunk(&mut body, cx)).await {
+            read.extend_from_slice(&chunk[..chunk.len().min(most - read.len())]);
+            if read.len() == most {
+                break;
+            }
+        }
+    };
+    // What came until then may still tell the reason.
+    let _ = timeout(idle, reading).await;
+    read
+}

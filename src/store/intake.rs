@@ -1,0 +1,135 @@
+//! The reflector's way into the store: decodes and projects what is new, and hands it to the writer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Writer;
+use crate::error::DecodeError;
+use crate::key::AsKey;
+use crate::reflector::{Figures, Regression, Sink};
+use crate::source::{Item, Listed, Meta, WatchEvent};
+use crate::version::ResourceVersion;
+
+/// Decodes and projects an object: its value, `None` when the projection keeps it out, or what is wrong.
+pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeError> + Send>;
+
+/// A [`Sink`] over a [`Writer`].
+pub(crate) struct Intake<K, T> {
+    pub(super) writer: Writer<T>,
+    take: Take<K, T>,
+}
+
+impl<K, T: Send + Sync + 'static> Intake<K, T> {
+    pub(crate) fn new(writer: Writer<T>, take: Take<K, T>) -> Self {
+        Self { writer, take }
+    }
+
+    fn insert(&mut self, item: Item<K>) {
+        if self.writer.holds(&item.meta) {
+            return;
+        }
+        let meta = item.meta.clone();
+        // Nothing of ours is changed in there, so nothing is left half done.
+        match catch_unwind(AssertUnwindSafe(|| (self.take)(item))) {
+            Ok(Ok(Some(value))) => self.writer.insert(&meta, value),
+            Ok(Ok(None)) => self.writer.remove(meta.key.as_key()),
+            Ok(Err(error)) => self.writer.mark_bad(error),
+            Err(_) => self.writer.mark_bad(DecodeError::of(&meta, "its projection panicked")),
+        }
+    }
+
+    fn take_in(&mut self, item: Listed<K>) {
+        match item {
+            Ok(item) => self.insert(item),
+            Err(error) => self.writer.mark_bad(error),
+        }
+    }
+
+    /// What cannot be read otherwise still says which object is gone.
+    fn take_out(&mut self, deleted: Result<Meta, DecodeError>) {
+        match deleted {
+            Ok(meta) => self.writer.remove(meta.key.as_key()),
+            Err(error) => match error.key() {
+                Some(key) => self.writer.remove(key.as_key()),
+                None => self.writer.mark_bad(error),
+            },
+        }
+    }
+
+    /// The version an event brings, if it may follow what its stream has reached.
+    fn advance(
+        held: &mut Option<ResourceVersion>,
+        version: Option<&ResourceVersion>,
+    ) -> Result<(), Regression> {
+        let Some(version) = version else { return Ok(()) };
+        match held {
+            Some(held) if version < held => Err(Regression { held: held.clone(), received: version.clone() }),
+            _ => {
+                *held = Some(version.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
+    fn held(&self) -> Option<&ResourceVersion> {
+        self.writer.resource_version()
+    }
+
+    fn begin_list(&mut self) {
+        self.writer.begin_list(false);
+    }
+
+    fn begin_new_epoch(&mut self) {
+        self.writer.begin_list(true);
+    }
+
+    fn list(&mut self, item: Listed<K>) {
+        self.take_in(item);
+    }
+
+    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>) {
+        self.take_out(deleted);
+    }
+
+    fn commit_list(&mut self, version: ResourceVersion) {
+        self.writer.finish_list();
+        self.writer.publish(Some(version));
+    }
+
+    fn abort_list(&mut self) {
+        self.writer.abort_list();
+    }
+
+    fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
+        let mut reached = self.writer.resource_version().cloned();
+        let mut outcome = Ok(());
+        for event in events.drain(..) {
+            outcome = Self::advance(&mut reached, version_of(&event));
+            if outcome.is_err() {
+                break;
+            }
+            match event {
+                WatchEvent::Applied(item) => self.take_in(item),
+                WatchEvent::Deleted(deleted) => self.take_out(deleted),
+                WatchEvent::Bookmark { .. } => {}
+            }
+        }
+        self.writer.publish(reached);
+        outcome
+    }
+
+    fn figures(&self) -> Figures {
+        Figures { objects: self.writer.objects(), bad_objects: self.writer.bad() }
+    }
+}
+
+fn version_of<K>(event: &WatchEvent<K>) -> Option<&ResourceVersion> {
+    match event {
+        WatchEvent::Applied(Ok(Item { meta, .. })) | WatchEvent::Deleted(Ok(meta)) => {
+            Some(&meta.resource_version)
+        }
+        WatchEvent::Applied(Err(error)) | WatchEvent::Deleted(Err(error)) => error.resource_version(),
+        WatchEvent::Bookmark { resource_version, .. } => Some(resource_version),
+    }
+}

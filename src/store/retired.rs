@@ -1,0 +1,94 @@
+//! Old versions, kept until no reader has them any more, so that none of them is ever freed by a reader.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::object::Obj;
+use crate::snapshot::View;
+
+/// How often the informer's task looks for old versions that nobody holds.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// How many are looked at before other tasks get their turn.
+const SWEEP_CHUNK: usize = 1024;
+
+/// What the writer has replaced: whole views, and objects no longer in the newest view.
+///
+/// It holds one reference to each. When that is the last one, readers are done with it and the informer's
+/// task frees it: whatever `T`'s destructor does never happens to a reader. An object that a reader holds on
+/// its own stays here with it.
+pub(crate) struct Retired<T> {
+    kept: Mutex<Kept<T>>,
+    arrived: Notify,
+}
+
+struct Kept<T> {
+    views: Vec<Arc<View<T>>>,
+    objects: Vec<Obj<T>>,
+}
+
+impl<T> Retired<T> {
+    pub(crate) fn new() -> Self {
+        Self { kept: Mutex::new(Kept { views: Vec::new(), objects: Vec::new() }), arrived: Notify::new() }
+    }
+
+    pub(crate) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
+        let mut kept = self.lock();
+        kept.views.push(view);
+        kept.objects.append(objects);
+        drop(kept);
+        self.arrived.notify_one();
+    }
+
+    #[cfg(test)]
+    /// How many old views are still held by somebody, as of the last sweep.
+    pub(crate) fn pinned(&self) -> usize {
+        self.lock().views.len()
+    }
+
+    /// Frees what nobody holds, again and again. Cancel-safe.
+    pub(crate) async fn sweep_forever(&self) {
+        loop {
+            self.arrived.notified().await;
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                self.sweep().await;
+                let kept = self.lock();
+                if kept.views.is_empty() && kept.objects.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Views first: they hold objects.
+    async fn sweep(&self) {
+        let views = std::mem::take(&mut self.lock().views);
+        sweep(views, |view| Arc::strong_count(view) == 1, |view| self.lock().views.push(view)).await;
+        let objects = std::mem::take(&mut self.lock().objects);
+        sweep(objects, Obj::is_last, |object| self.lock().objects.push(object)).await;
+    }
+
+    /// The lock is held to move pointers only, never while something is freed.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept<T>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn sweep<E>(old: Vec<E>, is_last: impl Fn(&E) -> bool, mut keep: impl FnMut(E)) {
+    // Cancelled between two chunks, the rest is freed at once: the informer is stopping.
+    for (at, element) in old.into_iter().enumerate() {
+        if is_last(&element) {
+            // A panic in `T`'s destructor is the application's, and no reason to stop.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(element)));
+        } else {
+            keep(element);
+        }
+        if at % SWEEP_CHUNK == SWEEP_CHUNK - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The store against a model of plain collections, and what it does when the application's code fails.
+
+mod model;
+mod rules;
+
+use super::*;
+use crate::index::{Index, IndexBy, Many, One, namespace};
+use crate::key::ObjectKey;
+use crate::source::{Item, Payload, WatchEvent};
+
+/// What is stored in these tests: a number, and the index keys it asks for.
+#[derive(Clone, Debug, PartialEq)]
+struct Value {
+    number: u64,
+    group: String,
+    tags: Vec<u8>,
+}
+
+/// What "the server" holds. The projection fails, leaves out or panics as the object says.
+#[derive(Clone, Debug)]
+struct Served {
+    value: Value,
+    manner: Manner,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Good,
+    Undecodable,
+    LeftOut,
+    ProjectionPanics,
+    IndexPanics,
+}
+
+struct Harness {
+    intake: Intake<Served, Value>,
+    by_group: Index<Value, String>,
+    by_tag: Index<Value, u8>,
+    by_namespace: Index<Value, String>,
+}
+
+const POISON: &str = "poison";
+
+fn harness() -> Harness {
+    let store = next_store();
+    let mut indexers: Vec<Box<dyn Indexer<Value>>> = Vec::new();
+    let by_group = declare(
+        &mut indexers,
+        store,
+        One(|value: &Value| {
+            assert!(value.group != POISON, "asked for by a test");
+            value.group.clone()
+        }),
+    );
+    let by_tag = declare(&mut indexers, store, Many(|value: &Value| value.tags.clone()));
+    let by_namespace = declare(&mut indexers, store, namespace());
+    let take = |item: Item<Served>| {
+        let Payload::Object(mut served) = item.payload else { panic!("decoded already") };
+        match served.manner {
+            Manner::Good => Ok(Some(served.value)),
+            Manner::LeftOut => Ok(None),
+            Manner::Undecodable => Err(DecodeError::of(&item.meta, "asked for by a test")),
+            Manner::ProjectionPanics => panic!("asked for by a test"),
+            Manner::IndexPanics => {
+                served.value.group = POISON.to_owned();
+                Ok(Some(served.value))
+            }
+        }
+    };
+    Harness {
+        intake: Intake::new(Writer::new(store, indexers), Box::new(take)),
+        by_group,
+        by_tag,
+        by_namespace,
+    }
+}
+
+fn declare<X: IndexBy<Value>>(
+    indexers: &mut Vec<Box<dyn Indexer<Value>>>,
+    store: u64,
+    index: X,
+) -> Index<Value, X::Key> {
+    indexers.push(Box::new(index));
+    Index::new(indexers.len() as u32 - 1, store)
+}
+
+fn item(key: &ObjectKey, uid: u64, version: u64, served: Served) -> Item<Served> {
+    let meta = Meta {
+        key: key.clone(),
+        uid: format!("uid-{uid}").into(),
+        resource_version: ResourceVersion::from_number(version),
+    };
+    Item { meta, payload: Payload::Object(served) }
+}
+
+fn good(number: u64) -> Served {
+    let value =
+        Value { number, group: format!("g{}", number % 3), tags: vec![number as u8 % 5, number as u8 % 2] };
+    Served { value, manner: Manner::Good }
+}
+
+fn applied(item: Item<Served>) -> WatchEvent<Served> {
+    WatchEvent::Applied(Ok(item))
+}
+
+/// Panics asked for by tests are not worth a backtrace each.
+fn quiet_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if info.payload_as_str().is_none_or(|text| !text.contains("asked for by a test")) {
+                loud(info);
+            }
+        }));
+    });
+}

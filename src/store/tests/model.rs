@@ -1,0 +1,244 @@
+//! Random batches, lists and failures against a model; snapshots held meanwhile; changes replayed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+use crate::reflector::Sink;
+use crate::snapshot::{Snapshot, View};
+use crate::subscribe::{Change, differences};
+
+/// What the server has under a key.
+#[derive(Clone)]
+struct Object {
+    uid: u64,
+    version: u64,
+    served: Served,
+}
+
+/// What the store must hold.
+#[derive(Clone, Default)]
+struct Model {
+    good: BTreeMap<ObjectKey, (u64, u64, Value)>,
+    bad: BTreeMap<ObjectKey, u64>,
+}
+
+impl Model {
+    fn take_in(&mut self, key: &ObjectKey, object: &Object) {
+        let Object { uid, version, served } = object;
+        match served.manner {
+            Manner::Good => {
+                self.bad.remove(key);
+                self.good.insert(key.clone(), (*uid, *version, served.value.clone()));
+            }
+            Manner::LeftOut => {
+                self.good.remove(key);
+                self.bad.remove(key);
+            }
+            _ => {
+                self.bad.insert(key.clone(), *version);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        self.good.remove(key);
+        self.bad.remove(key);
+    }
+}
+
+#[test]
+fn the_store_and_every_index_agree_with_a_model_whatever_happens() {
+    quiet_panics();
+    for seed in 0..24 {
+        run(seed, if seed % 3 == 0 { 12 } else { 300 });
+    }
+}
+
+fn run(seed: u64, keys: u64) {
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut harness = harness();
+    let shared = harness.intake.writer.shared().clone();
+    let mut server: BTreeMap<ObjectKey, Object> = BTreeMap::new();
+    let mut model = Model::default();
+    let mut version = 10;
+    let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
+    harness.intake.begin_list();
+    harness.intake.commit_list(ResourceVersion::from_number(version));
+    for _ in 0..250 {
+        // What happens at the server...
+        let mut events = Vec::new();
+        let mut model_after = model.clone();
+        for _ in 0..random.random_range(1..20) {
+            version += 1;
+            let key = key(random.random_range(0..keys));
+            match (server.get(&key).cloned(), random.random_range(0..100)) {
+                (Some(old), 0..30) => {
+                    server.remove(&key);
+                    model_after.remove(&key);
+                    events.push(WatchEvent::Deleted(Ok(item(&key, old.uid, version, old.served).meta)));
+                }
+                (old, chance) => {
+                    let manner = match random.random_range(0..40) {
+                        0 => Manner::Undecodable,
+                        1 => Manner::ProjectionPanics,
+                        2 => Manner::IndexPanics,
+                        3 | 4 => Manner::LeftOut,
+                        _ => Manner::Good,
+                    };
+                    let served = Served { manner, ..good(random.random_range(0..1000)) };
+                    // Now and then the object is another one of the same name.
+                    let uid = old.filter(|_| chance < 95).map_or(version, |old| old.uid);
+                    let object = Object { uid, version, served };
+                    model_after.take_in(&key, &object);
+                    events.push(applied(item(&key, uid, version, object.served.clone())));
+                    server.insert(key, object);
+                }
+            }
+        }
+        // ... and how the store hears of it.
+        match random.random_range(0..10) {
+            0 => {
+                relist(&mut harness, &server, version, usize::MAX);
+                model = listed(&model, &server);
+            }
+            1 => {
+                // A list that breaks off changes nothing; the next one starts from what was committed.
+                relist(&mut harness, &server, version, random.random_range(0..server.len() + 1));
+                check(&shared.snapshot(), &model, &harness);
+                relist(&mut harness, &server, version, usize::MAX);
+                model = listed(&model, &server);
+            }
+            _ => {
+                harness.intake.apply(&mut events).expect("events come in order");
+                model = model_after;
+            }
+        }
+        harness.intake.writer.validate();
+        let now = shared.snapshot();
+        check(&now, &model, &harness);
+        for (old, old_model) in &held {
+            check(old, old_model, &harness);
+            replay(old, &now);
+        }
+        if random.random_bool(0.1) {
+            held.push((now, model.clone()));
+        }
+        if held.len() > 5 {
+            held.remove(random.random_range(0..held.len()));
+        }
+    }
+}
+
+fn key(number: u64) -> ObjectKey {
+    ObjectKey::new(&format!("ns{}", number % 4), &format!("name{number}"))
+}
+
+fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64, at_most: usize) {
+    harness.intake.begin_list();
+    for (key, object) in server.iter().take(at_most) {
+        harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
+    }
+    if at_most == usize::MAX {
+        harness.intake.commit_list(ResourceVersion::from_number(version));
+    } else if at_most % 2 == 0 {
+        harness.intake.abort_list();
+    }
+}
+
+/// A list names every object there is; what it does not name is gone.
+fn listed(before: &Model, server: &BTreeMap<ObjectKey, Object>) -> Model {
+    let mut after = before.clone();
+    after.good.retain(|key, _| server.contains_key(key));
+    after.bad.retain(|key, _| server.contains_key(key));
+    for (key, object) in server {
+        after.take_in(key, object);
+    }
+    after
+}
+
+/// Every way to read a view says the same as the model.
+fn check(view: &View<Value>, model: &Model, harness: &Harness) {
+    assert_eq!(view.len(), model.good.len());
+    let mut groups: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
+    let mut tags: BTreeMap<u8, BTreeSet<&ObjectKey>> = BTreeMap::new();
+    let mut namespaces: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
+    for (key, (uid, version, value)) in &model.good {
+        let object = view.get(key).expect("the model has it");
+        assert_eq!(**object, *value);
+        assert_eq!(Obj::uid(object), format!("uid-{uid}"));
+        assert_eq!(Obj::resource_version(object), ResourceVersion::from_number(*version));
+        groups.entry(&value.group).or_default().insert(key);
+        value.tags.iter().for_each(|tag| _ = tags.entry(*tag).or_default().insert(key));
+        namespaces.entry(key.namespace()).or_default().insert(key);
+    }
+    assert!(view.get(("ns0", "nobody")).is_none());
+    assert_eq!(
+        view.iter().map(ObjectKey::from).collect::<BTreeSet<_>>(),
+        model.good.keys().cloned().collect()
+    );
+    check_index(view, &harness.by_group, &groups, |group| view.find(&harness.by_group, *group));
+    check_index(view, &harness.by_tag, &tags, |tag| view.find(&harness.by_tag, tag));
+    check_index(view, &harness.by_namespace, &namespaces, |name| view.find(&harness.by_namespace, *name));
+    let bad: BTreeMap<_, _> = view
+        .bad()
+        .map(|error| (error.key().expect("named").clone(), error.resource_version().expect("read").clone()))
+        .collect();
+    let expected: BTreeMap<_, _> = model
+        .bad
+        .iter()
+        .map(|(key, version)| (key.clone(), ResourceVersion::from_number(*version)))
+        .collect();
+    assert_eq!(bad, expected);
+    assert_eq!(view.bad_len(), expected.len());
+}
+
+fn check_index<'a, Q, K>(
+    view: &'a View<Value>,
+    index: &Index<Value, K>,
+    expected: &BTreeMap<Q, BTreeSet<&ObjectKey>>,
+    find: impl Fn(&Q) -> crate::snapshot::Hits<'a, Value>,
+) where
+    K: Send + Sync + 'static,
+{
+    for (key, objects) in expected {
+        let hits = find(key);
+        assert_eq!(hits.len(), objects.len());
+        // In the order of the keys, which the set is in.
+        assert!(hits.map(ObjectKey::from).eq(objects.iter().map(|key| (*key).clone())));
+    }
+    let keys: Vec<usize> = view.keys(index).map(|(_, count)| count).collect();
+    assert_eq!(keys.len(), expected.len());
+    assert_eq!(keys.iter().sum::<usize>(), expected.values().map(BTreeSet::len).sum::<usize>());
+}
+
+/// The changes between two versions, applied to the older, give the newer; nothing is said twice.
+fn replay(old: &Snapshot<Value>, new: &Snapshot<Value>) {
+    let mut state: BTreeMap<ObjectKey, Obj<Value>> = contents(old);
+    let mut touched = BTreeSet::new();
+    for change in differences(old, new) {
+        let key = change.key().to_owned();
+        assert!(touched.insert(key.clone()), "one change per object");
+        match change {
+            Change::Added(object) => assert!(state.insert(key, object.clone()).is_none()),
+            Change::Deleted(object) => assert!(Obj::ptr_eq(&state.remove(&key).expect("was there"), object)),
+            Change::Modified { old, new } | Change::Replaced { old, new } => {
+                assert_eq!(Obj::same_uid(old, new), matches!(change, Change::Modified { .. }));
+                let before = state.insert(key, new.clone()).expect("was there");
+                assert!(Obj::ptr_eq(&before, old) && !Obj::ptr_eq(old, new));
+            }
+        }
+    }
+    let expected = contents(new);
+    assert_eq!(state.len(), expected.len());
+    for (key, object) in &expected {
+        assert!(Obj::ptr_eq(&state[key], object), "unchanged objects keep their allocation");
+    }
+}
+
+fn contents(view: &View<Value>) -> BTreeMap<ObjectKey, Obj<Value>> {
+    view.iter().map(|object| (ObjectKey::from(object), object.clone())).collect()
+}

@@ -1,0 +1,187 @@
+//! Single rules of the store, each by its name.
+
+use std::sync::mpsc;
+use std::thread::{self, ThreadId};
+
+use super::*;
+use crate::reflector::Sink;
+use crate::store::intake::Take;
+
+fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
+    let mut harness = harness();
+    harness.intake.begin_list();
+    for (key, uid, version, served) in objects {
+        harness.intake.list(Ok(item(key, *uid, *version, served.clone())));
+    }
+    harness.intake.commit_list(ResourceVersion::from_number(100));
+    harness
+}
+
+#[test]
+fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projected_again() {
+    let key = ObjectKey::new("ns", "a");
+    let mut harness = synced(&[(&key, 1, 50, good(7))]);
+    let before = harness.intake.writer.shared().snapshot();
+    harness.intake.begin_list();
+    // It would be bad if it were looked at.
+    harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
+    harness.intake.commit_list(ResourceVersion::from_number(200));
+    let after = harness.intake.writer.shared().snapshot();
+    assert!(Obj::ptr_eq(before.get(&key).unwrap(), after.get(&key).unwrap()));
+    assert_eq!(after.revision(), before.revision(), "nothing changed");
+    assert_eq!(after.resource_version(), Some(&"200".into()));
+    assert_eq!(after.bad_len(), 0);
+}
+
+#[test]
+fn an_event_below_its_streams_version_is_a_regression_and_changes_nothing() {
+    let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
+    let mut harness = synced(&[]);
+    let mut events = vec![applied(item(&a, 1, 110, good(1))), applied(item(&b, 2, 109, good(2)))];
+    let regression = harness.intake.apply(&mut events).unwrap_err();
+    assert_eq!((regression.held, regression.received), ("110".into(), "109".into()));
+    let view = harness.intake.writer.shared().snapshot();
+    assert!(view.get(&a).is_some() && view.get(&b).is_none());
+    assert_eq!(view.resource_version(), Some(&"110".into()));
+}
+
+#[test]
+fn an_undecodable_delete_still_deletes_by_key() {
+    let key = ObjectKey::new("ns", "a");
+    let mut harness = synced(&[(&key, 1, 50, good(7))]);
+    let meta = item(&key, 1, 101, good(7)).meta;
+    harness.intake.apply(&mut vec![WatchEvent::Deleted(Err(DecodeError::of(&meta, "broken")))]).unwrap();
+    let view = harness.intake.writer.shared().snapshot();
+    assert!(view.is_empty());
+    assert_eq!(view.bad_len(), 0);
+}
+
+#[test]
+fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
+    quiet_panics();
+    for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
+        let key = ObjectKey::new("ns", "a");
+        let mut harness = synced(&[(&key, 1, 50, good(7))]);
+        harness.intake.apply(&mut vec![applied(item(&key, 1, 101, Served { manner, ..good(8) }))]).unwrap();
+        let view = harness.intake.writer.shared().snapshot();
+        assert_eq!(view.get(&key).unwrap().number, 7, "{manner:?}");
+        assert_eq!(view.find(&harness.by_group, "g1").len(), 1);
+        let bad: Vec<_> = view.bad().collect();
+        assert_eq!(
+            (bad.len(), bad[0].key(), bad[0].resource_version()),
+            (1, Some(&key), Some(&"101".into()))
+        );
+        // The next good version heals it.
+        harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))]).unwrap();
+        let view = harness.intake.writer.shared().snapshot();
+        assert_eq!((view.get(&key).unwrap().number, view.bad_len()), (9, 0));
+    }
+}
+
+#[test]
+fn a_bad_object_is_looked_at_once_per_version() {
+    let key = ObjectKey::new("ns", "a");
+    let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
+    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 1);
+    harness.intake.begin_list();
+    // Good by now, but said to be the version that was bad: not looked at.
+    harness.intake.list(Ok(item(&key, 1, 50, good(7))));
+    harness.intake.commit_list(ResourceVersion::from_number(200));
+    let view = harness.intake.writer.shared().snapshot();
+    assert_eq!((view.len(), view.bad_len()), (0, 1));
+    harness.intake.begin_list();
+    harness.intake.commit_list(ResourceVersion::from_number(300));
+    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0, "gone from the server");
+}
+
+#[test]
+fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
+    let mut harness = synced(&[]);
+    let nameless = DecodeError {
+        key: None,
+        ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 101, good(1)).meta, "no name")
+    };
+    harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))]).unwrap();
+    let view = harness.intake.writer.shared().snapshot();
+    assert_eq!((view.bad_len(), view.bad().len()), (1, 0));
+    harness.intake.begin_list();
+    harness.intake.commit_list(ResourceVersion::from_number(200));
+    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0);
+}
+
+#[test]
+fn a_bookmark_publishes_a_version_and_no_change() {
+    let mut harness = synced(&[]);
+    let shared = harness.intake.writer.shared().clone();
+    let (mut changes, mut versions) = (shared.changes(), shared.versions());
+    changes.mark_unchanged();
+    versions.mark_unchanged();
+    let bookmark = WatchEvent::Bookmark { resource_version: "150".into(), initial_events_end: false };
+    harness.intake.apply(&mut vec![bookmark]).unwrap();
+    assert_eq!(shared.snapshot().resource_version(), Some(&"150".into()));
+    assert!(!changes.has_changed().unwrap());
+    assert!(versions.has_changed().unwrap());
+}
+
+#[test]
+fn an_index_closure_may_name_a_key_twice() {
+    let key = ObjectKey::new("ns", "a");
+    let mut served = good(7);
+    served.value.tags = vec![3, 1, 3, 3, 1];
+    let harness = synced(&[(&key, 1, 50, served)]);
+    let view = harness.intake.writer.shared().snapshot();
+    assert_eq!(view.find(&harness.by_tag, &3).len(), 1);
+    assert_eq!(view.keys(&harness.by_tag).count(), 2);
+}
+
+#[test]
+fn a_handle_of_another_informer_is_refused() {
+    let (one, other) = (synced(&[]), synced(&[]));
+    let view = one.intake.writer.shared().snapshot();
+    assert!(view.try_find(&other.by_group, "g1").is_err());
+    let found = std::panic::catch_unwind(AssertUnwindSafe(|| view.find(&other.by_group, "g1").len()));
+    assert!(found.is_err());
+}
+
+/// Sends the thread it is dropped on.
+struct Traced(mpsc::Sender<ThreadId>);
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let _ = self.0.send(thread::current().id());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_drop_never_runs_on_a_thread_that_only_reads() {
+    let (sender, dropped) = mpsc::channel();
+    let take: Take<(), Traced> = Box::new(move |_| Ok(Some(Traced(sender.clone()))));
+    let mut intake = Intake::new(Writer::new(next_store(), Vec::new()), take);
+    let shared = intake.writer.shared().clone();
+    let retired = intake.writer.retired().clone();
+    let key = ObjectKey::cluster("a");
+    let event = |version| {
+        let meta = item(&key, 1, version, good(1)).meta;
+        WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(()) }))
+    };
+    intake.begin_list();
+    intake.commit_list(ResourceVersion::from_number(1));
+    intake.apply(&mut vec![event(2)]).unwrap();
+    // Readers take all that one can hold, and are the last to let go of it.
+    let (snapshot, object) = (shared.snapshot(), shared.load().get(&key).cloned().unwrap());
+    intake.apply(&mut vec![event(3)]).unwrap();
+    let reader = thread::spawn(move || {
+        drop(snapshot);
+        drop(object);
+        thread::current().id()
+    })
+    .join()
+    .unwrap();
+    assert!(dropped.try_recv().is_err(), "kept until the writer's side has looked");
+    let sweep = tokio::time::timeout(std::time::Duration::from_secs(1), retired.sweep_forever());
+    assert!(sweep.await.is_err(), "it sweeps on");
+    let thread = dropped.try_recv().expect("freed within 1 s");
+    assert_eq!(thread, thread::current().id());
+    assert_ne!(thread, reader);
+    assert_eq!(retired.pinned(), 0);
+}

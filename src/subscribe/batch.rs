@@ -1,0 +1,206 @@
+//! What changed between two versions of the store.
+
+use std::fmt;
+
+use super::Predicate;
+use super::scope::Scope;
+use crate::index::{self, Posting};
+use crate::key::Key;
+use crate::object::Obj;
+use crate::snapshot::Snapshot;
+use crate::trie::{self, Trie};
+
+/// The changes since the batch before, and the snapshot that contains them.
+///
+/// Costs nothing until [`changes`](Self::changes) is walked. Keeps both versions in memory while it lives.
+pub struct Batch<T> {
+    old: Snapshot<T>,
+    new: Snapshot<T>,
+    initial: bool,
+    scope: Scope<T>,
+    predicate: Option<Predicate<T>>,
+    /// Stands for the list behind an index key that a version does not have.
+    nothing: Posting<Obj<T>>,
+}
+
+/// What became of one object.
+pub enum Change<'a, T> {
+    /// It is new, has been selected, or has come into the subscription's scope.
+    Added(&'a Obj<T>),
+    /// Another version of the same object.
+    Modified {
+        /// The version delivered before.
+        old: &'a Obj<T>,
+        /// The newest version.
+        new: &'a Obj<T>,
+    },
+    /// It is no longer in this informer: deleted, no longer selected, kept out by the projection, or out of
+    /// the subscription's scope. Carries the last stored version.
+    Deleted(&'a Obj<T>),
+    /// Deleted, and another object (of another uid) created under its name.
+    Replaced {
+        /// The last stored version of the object that is gone.
+        old: &'a Obj<T>,
+        /// The object that has its name now.
+        new: &'a Obj<T>,
+    },
+}
+
+/// The changes of a batch, one per object, found as the iterator is walked. See [`Batch::changes`].
+pub struct Changes<'a, T> {
+    differences: Differences<'a, T>,
+    predicate: Option<&'a Predicate<T>>,
+}
+
+enum Differences<'a, T> {
+    Everything(trie::Diff<'a, Obj<T>>),
+    Namespace(trie::Diff<'a, Obj<T>>, &'a str),
+    Key(index::PostingDiff<'a, Obj<T>>),
+}
+
+// === impl Batch ===
+
+impl<T> Batch<T> {
+    pub(crate) fn new(
+        old: Snapshot<T>,
+        new: Snapshot<T>,
+        initial: bool,
+        scope: Scope<T>,
+        predicate: Option<Predicate<T>>,
+    ) -> Self {
+        Self { old, new, initial, scope, predicate, nothing: Posting::new() }
+    }
+
+    /// What changed, one [`Change`] per object, in no particular order. In all O(changes), allocating no list
+    /// of them; may be walked any number of times.
+    pub fn changes(&self) -> Changes<'_, T> {
+        let objects = || Trie::diff(&self.old.objects, &self.new.objects);
+        let differences = match &self.scope {
+            Scope::Everything => Differences::Everything(objects()),
+            Scope::Namespace(namespace) => Differences::Namespace(objects(), namespace),
+            Scope::Key(key) => {
+                let old = key.posting(&self.old).unwrap_or(&self.nothing);
+                let new = key.posting(&self.new).unwrap_or(&self.nothing);
+                Differences::Key(Posting::diff(old, new))
+            }
+        };
+        Changes { differences, predicate: self.predicate.as_ref() }
+    }
+
+    /// The snapshot that contains these changes, and nothing newer.
+    pub fn snapshot(&self) -> &Snapshot<T> {
+        &self.new
+    }
+
+    /// The snapshot the changes lead away from: that of the batch before, empty for the first.
+    pub fn previous(&self) -> &Snapshot<T> {
+        &self.old
+    }
+
+    /// Whether this is a subscription's first batch: all that exists, each object `Added`.
+    pub fn is_initial(&self) -> bool {
+        self.initial
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Batch<T> {
+    type Item = Change<'a, T>;
+    type IntoIter = Changes<'a, T>;
+
+    fn into_iter(self) -> Changes<'a, T> {
+        self.changes()
+    }
+}
+
+impl<T> fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} -> {})", self.old.revision(), self.new.revision())
+    }
+}
+
+// === impl Change ===
+
+impl<'a, T> Change<'a, T> {
+    pub(super) fn between(old: Option<&'a Obj<T>>, new: Option<&'a Obj<T>>) -> Option<Self> {
+        Some(match (old, new) {
+            (None, Some(new)) => Self::Added(new),
+            (Some(old), None) => Self::Deleted(old),
+            (Some(old), Some(new)) if Obj::same_uid(old, new) => Self::Modified { old, new },
+            (Some(old), Some(new)) => Self::Replaced { old, new },
+            (None, None) => return None,
+        })
+    }
+
+    /// The object's key.
+    pub fn key(&self) -> Key<'a> {
+        match self {
+            Self::Added(object) | Self::Deleted(object) => Obj::key(object),
+            Self::Modified { new, .. } | Self::Replaced { new, .. } => Obj::key(new),
+        }
+    }
+
+    /// The object as it was delivered before, if it was.
+    pub fn old(&self) -> Option<&'a Obj<T>> {
+        match self {
+            Self::Added(_) => None,
+            Self::Deleted(old) | Self::Modified { old, .. } | Self::Replaced { old, .. } => Some(old),
+        }
+    }
+
+    /// The object as it is in the batch's snapshot, if it still is.
+    pub fn new(&self) -> Option<&'a Obj<T>> {
+        match self {
+            Self::Deleted(_) => None,
+            Self::Added(new) | Self::Modified { new, .. } | Self::Replaced { new, .. } => Some(new),
+        }
+    }
+}
+
+impl<T> Clone for Change<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Change<'_, T> {}
+
+/// Prints which object it is and what became of it, never its content.
+impl<T> fmt::Debug for Change<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(new) => write!(f, "Added({new:?})"),
+            Self::Modified { old, new } => write!(f, "Modified({old:?} -> {new:?})"),
+            Self::Deleted(old) => write!(f, "Deleted({old:?})"),
+            Self::Replaced { old, new } => write!(f, "Replaced({old:?} -> {new:?})"),
+        }
+    }
+}
+
+// === impl Changes ===
+
+impl<'a, T> Iterator for Changes<'a, T> {
+    type Item = Change<'a, T>;
+
+    fn next(&mut self) -> Option<Change<'a, T>> {
+        loop {
+            let (old, new) = match &mut self.differences {
+                Differences::Everything(diff) => diff.next().map(|found| (found.old, found.new))?,
+                Differences::Namespace(diff, namespace) => {
+                    diff.map(|found| (found.old, found.new)).find(|(old, new)| {
+                        old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace)
+                    })?
+                }
+                Differences::Key(diff) => diff.next().map(|found| (found.old, found.new))?,
+            };
+            if self.predicate.is_none_or(|wanted| wanted(old, new)) {
+                return Change::between(old, new);
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Changes<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Changes(..)")
+    }
+}

@@ -1,0 +1,45 @@
+//! Which objects a subscription is about.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::index::{Index, Posting};
+use crate::object::Obj;
+use crate::snapshot::View;
+
+/// The objects a subscription sees.
+pub(crate) enum Scope<T> {
+    Everything,
+    Namespace(String),
+    Key(Arc<dyn KeyScope<T>>),
+}
+
+/// The objects under one index key, the key's type erased.
+pub(crate) trait KeyScope<T>: Send + Sync {
+    fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>>;
+}
+
+pub(crate) struct ByKey<T, K> {
+    pub(crate) index: Index<T, K>,
+    pub(crate) key: K,
+}
+
+impl<T, K> KeyScope<T> for ByKey<T, K>
+where
+    T: Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
+{
+    fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>> {
+        view.posting(&self.index, &self.key).ok().flatten()
+    }
+}
+
+impl<T> Clone for Scope<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Everything => Self::Everything,
+            Self::Namespace(namespace) => Self::Namespace(namespace.clone()),
+            Self::Key(key) => Self::Key(key.clone()),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A real API server as a [`World`].
+
+use std::{fmt::Debug, sync::Arc};
+
+use anyhow::Result;
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    core::v1::ServiceAccount,
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject},
+};
+use kube_client::{Api, Client, api::PostParams};
+use kube_core::{ObjectMeta, Resource};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    envtest::TestCluster,
+    wait::{is_conflict, wait_until},
+    world::World,
+};
+
+/// Where the service accounts of test users are.
+const USERS: &str = "default";
+/// The API group of rights that mean nothing.
+const MARKS: &str = "marks.test";
+
+/// One cluster, perhaps shared by many cases.
+pub(crate) struct RealWorld {
+    pub(crate) cluster: Arc<TestCluster>,
+}
+
+impl World for RealWorld {
+    fn real(&self) -> Option<&TestCluster> {
+        Some(&self.cluster)
+    }
+
+    fn client(&self) -> LocalBoxFuture<'_, Result<Client>> {
+        self.cluster.client().boxed_local()
+    }
+
+    fn retrying_client(&self) -> LocalBoxFuture<'_, Result<Client>> {
+        self.cluster.retrying_client().boxed_local()
+    }
+
+    fn set_rights<'a>(&'a self, user: &'a str, rules: Vec<PolicyRule>) -> LocalBoxFuture<'a, Result<()>> {
+        async move { set_rights(self.cluster.client().await?, user, rules).await }.boxed_local()
+    }
+
+    fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>> {
+        async move {
+            let token = self.cluster.service_account_token(USERS, user).await?;
+            self.cluster.client_with_token(&token).await
+        }
+        .boxed_local()
+    }
+
+    fn compact(&self) -> LocalBoxFuture<'_, Result<()>> {
+        async move {
+            self.cluster.compact_etcd().await?;
+            self.cluster.restart_apiserver().await
+        }
+        .boxed_local()
+    }
+
+    fn shutdown(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        // Whoever started the cluster ends it.
+        async {}.boxed_local()
+    }
+}
+
+/// A service account with a role of its own, which is written anew.
+async fn set_rights(client: Client, user: &str, mut rules: Vec<PolicyRule>) -> Result<()> {
+    // The authorizer learns of roles by watching them. A right that means nothing, new in each call, tells
+    // when it has learnt of these, those that went included.
+    let mark = format!("mark-{:016x}", rand::random::<u64>());
+    rules.push(PolicyRule {
+        api_groups: Some(vec![MARKS.to_owned()]),
+        resources: Some(vec![mark.clone()]),
+        verbs: vec!["get".to_owned()],
+        ..PolicyRule::default()
+    });
+    let metadata = ObjectMeta { name: Some(user.to_owned()), ..ObjectMeta::default() };
+    let account = ServiceAccount { metadata: metadata.clone(), ..ServiceAccount::default() };
+    let role = ClusterRole { metadata: metadata.clone(), rules: Some(rules), ..ClusterRole::default() };
+    let binding = ClusterRoleBinding {
+        metadata,
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: user.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: user.to_owned(),
+            namespace: Some(USERS.to_owned()),
+            ..Subject::default()
+        }]),
+    };
+    put(&Api::namespaced(client.clone(), USERS), account).await?;
+    put(&Api::all(client.clone()), role).await?;
+    put(&Api::all(client.clone()), binding).await?;
+
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(format!("system:serviceaccount:{USERS}:{user}")),
+            resource_attributes: Some(ResourceAttributes {
+                group: Some(MARKS.to_owned()),
+                resource: Some(mark),
+                verb: Some("get".to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let reviews = Api::<SubjectAccessReview>::all(client);
+    wait_until("the rights are in force", async || {
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
+    })
+    .await
+}
+
+/// Creates an object, or replaces the one of its name.
+async fn put<K>(api: &Api<K>, mut object: K) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    match api.create(&PostParams::default(), &object).await {
+        Err(err) if is_conflict(&err) => {
+            let name = object.meta().name.clone().unwrap_or_default();
+            object.meta_mut().resource_version = api.get(&name).await?.meta().resource_version.clone();
+            api.replace(&name, &PostParams::default(), &object).await?;
+        }
+        done => drop(done?),
+    }
+    Ok(())
+}
