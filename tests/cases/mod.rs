@@ -3,6 +3,7 @@
 //! A case is an `async fn(&Ctx) -> Result<()>` and a line in [`all`]. It gets a namespace of its own, and
 //! must stand what others leave in the rest of the cluster.
 
+mod conformance;
 mod server;
 
 use anyhow::Result;
@@ -66,5 +67,6 @@ pub(crate) fn all() -> Vec<Case> {
         case!(server::a_default_client_works_too),
         case!(server::survives_a_killed_api_server).real_only().on_own_cluster(Options::default),
         case!(server::a_kubeconfig_is_all_a_program_needs).real_only(),
+        case!(conformance::answers_are_as_recorded).real_only().on_own_cluster(Options::default),
     ]
 }
