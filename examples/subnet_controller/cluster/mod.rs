@@ -43,11 +43,11 @@ pub async fn run(args: &ClusterArgs, workers: usize, mode: Mode) -> anyhow::Resu
         Mode::Direct => NadSource::Direct(client.clone()),
         Mode::Cached => NadSource::Cached,
     };
+    let what = if args.dry_run { "would write, and writing nothing" } else { "writes" };
+    say!("running with {workers} workers, NADs {mode}; printing what it {what}; Ctrl-C ends it");
     let log = Log::new();
     let settings = Settings { nad_source, workers, dry_run: args.dry_run };
     let controller = Controller::start(&client, caches, settings, log.clone());
-    let what = if args.dry_run { "would write, and writing nothing" } else { "writes" };
-    say!("running with {workers} workers, NADs {mode}; printing what it {what}; Ctrl-C ends it");
 
     let mut load = Load::new(&client, &args.namespace);
     let ended = tokio::select! {
@@ -82,15 +82,13 @@ async fn work(
 async fn start_caches(client: &Client) -> anyhow::Result<Caches> {
     let caches = Caches::start(client).await.map_err(|error| {
         let hint = if error.is_forbidden() {
-            "the rules it needs are in manifests/rbac.yaml"
-        } else if error.is_unauthorized() {
-            "the kubeconfig's credentials are not accepted"
+            ": the rules it needs are in manifests/rbac.yaml"
         } else if error.is_kind_absent() {
-            "its CustomResourceDefinition is not installed: see manifests/crds.yaml"
+            ": its CustomResourceDefinition is not installed, see manifests/crds.yaml"
         } else {
-            "no informer can start"
+            ""
         };
-        anyhow!(error).context(hint)
+        anyhow!("{error}{hint}")
     })?;
     if caches.without_nads {
         say!("NetworkAttachmentDefinitions are not served here; they are taken in once they are");
