@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{Backoff, spread};
 use super::options::Options;
 use super::sink::Sink;
-use super::state::{Effect, From, Input, Pace, PageAt, Probe, State, step};
+use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
 use crate::error::{Error, Kind};
@@ -91,7 +91,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn stream_list(&mut self, from: From) -> Input {
+    async fn stream_list(&mut self, from: Origin) -> Input {
         self.open = None;
         self.begin_listing();
         let deadline = Instant::now() + self.options.streaming_total;
@@ -150,7 +150,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn list(&mut self, from: From, paged: bool, new_epoch: bool) -> Input {
+    async fn list(&mut self, from: Origin, paged: bool, new_epoch: bool) -> Input {
         self.open = None;
         self.begin_listing();
         let mut request = ListRequest {
@@ -346,7 +346,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::ListFailed { error, at }
     }
 
-    fn list_below(&mut self, from: From) -> Input {
+    fn list_below(&mut self, from: Origin) -> Input {
         self.abort_list();
         self.failed(self.protocol("list", "a version below the one held"));
         Input::ListBelow { from }
@@ -424,10 +424,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     // --- small parts ---
 
-    fn from(&self, from: From) -> Option<ResourceVersion> {
+    fn from(&self, from: Origin) -> Option<ResourceVersion> {
         match from {
-            From::Newest => None,
-            From::Held => self.sink.held().cloned(),
+            Origin::Newest => None,
+            Origin::Held => self.sink.held().cloned(),
         }
     }
 

@@ -49,7 +49,7 @@ const WATCH_FAILURES: u32 = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
     /// From where the next list begins.
-    from: From,
+    from: Origin,
     /// The next list is in pages; false after an expired `continue`.
     paged: bool,
     /// Until when no streaming list is tried.
@@ -70,7 +70,7 @@ pub(super) struct State {
 
 /// From which version a list begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum From {
+pub(super) enum Origin {
     /// The newest, by a consistent read.
     Newest,
     /// Not older than what is held.
@@ -97,7 +97,7 @@ pub(super) enum Input {
     /// A list in pages failed.
     ListFailed { error: Error, at: PageAt },
     /// A list is below what is held, and was forgotten.
-    ListBelow { from: From },
+    ListBelow { from: Origin },
     /// The server ended the watch in order.
     WatchEnded { events: bool, settled: bool },
     /// The watch did not open, answered an error, or broke.
@@ -137,9 +137,9 @@ pub(super) enum Probe {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
     /// List by a watch with initial events; afterwards the same stream is the watch.
-    StreamList { from: From },
+    StreamList { from: Origin },
     /// List in pages, or in one piece. `new_epoch`: a consistent read below what is held is to be believed.
-    List { from: From, paged: bool, new_epoch: bool },
+    List { from: Origin, paged: bool, new_epoch: bool },
     /// Go on with the open watch, or open one from the version held.
     Watch,
     /// Drop the open watch and open another from the version held.
@@ -167,7 +167,7 @@ impl State {
     /// Nothing was listed yet.
     pub(super) fn start() -> Self {
         Self {
-            from: From::Newest,
+            from: Origin::Newest,
             paged: true,
             no_streaming_until: None,
             no_streaming_once: false,
@@ -195,7 +195,7 @@ impl State {
 
     /// What is held is of no use as a beginning. At once the first time, then growing.
     fn list_newest(mut self, error: &Error, now: Instant, options: &Options) -> (Self, Effect) {
-        self.from = From::Newest;
+        self.from = Origin::Newest;
         if error.is_expired() && !self.expired {
             self.expired = true;
             let effect = self.list(now, options);
@@ -217,7 +217,7 @@ impl State {
     /// A read went back in time: it is made again, consistently and in pages, whose version shows at once.
     fn read_again(mut self, counts: bool) -> (Self, Effect) {
         self.below += u32::from(counts);
-        self.from = From::Newest;
+        self.from = Origin::Newest;
         self.no_streaming_once = true;
         self.wait(Then::List, Pace::Growing, None)
     }
@@ -234,7 +234,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             (state, effect)
         }
         Input::Listed => {
-            state.from = From::Held;
+            state.from = Origin::Held;
             state.paged = true;
             state.no_streaming_once = false;
             state.streaming_failures = 0;
@@ -263,7 +263,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.no_streaming_once &= !state.paged || state.below > 0;
             state.list_failed(&error, now, options)
         }
-        Input::ListBelow { from } => state.read_again(from == From::Newest),
+        Input::ListBelow { from } => state.read_again(from == Origin::Newest),
         Input::WatchEnded { events, settled } => {
             // One quick end after events is a server that restarts; again and again is a proxy that cuts.
             if settled || (events && state.watch_failures == 0) {
@@ -277,7 +277,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
                 return state.list_newest(&error, now, options);
             }
             if error.is_kind_absent() {
-                state.from = From::Newest;
+                state.from = Origin::Newest;
                 return state.wait(Then::List, Pace::Absent, error.retry_after());
             }
             if error.is_protocol() {
@@ -296,7 +296,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
-            state.from = From::Newest;
+            state.from = Origin::Newest;
             if state.expired {
                 return state.wait(Then::List, Pace::Growing, None);
             }
