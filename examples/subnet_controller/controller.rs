@@ -158,7 +158,7 @@ impl<O: Observe> Worker<O> {
             stored_at: begin,
         };
         let Some(subnet) = subnets.get(key) else {
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         };
 
@@ -170,13 +170,13 @@ impl<O: Observe> Worker<O> {
         let status = desired_status(subnet, nad.as_deref(), pods);
         if subnet.status.as_ref() == Some(&status) {
             run.outcome = Outcome::Unchanged;
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         }
         if self.dry_run {
             let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
             run.outcome = Outcome::WouldWrite(&would);
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         }
 
@@ -184,7 +184,7 @@ impl<O: Observe> Worker<O> {
         let written = match self.subnets.patch_status(key.name(), &PatchParams::default(), &patch).await {
             // Deleted in the meantime: its deletion is on its way to the queue.
             Err(error) if is_not_found(&error) => {
-                self.observe.reconciled(&run.end(begin));
+                self.observe.reconciled(run.end(begin));
                 return Ok(Action::done());
             }
             answer => answer.map_err(ReconcileError::Patch)?,
