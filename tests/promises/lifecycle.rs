@@ -185,7 +185,7 @@ async fn shutdown_joins_whatever_the_informer_is_doing() {
         |server| server.set_latency(Duration::from_secs(20)),
         |server| server.inject(always(FaultAction::Hang)),
         |server| server.inject(always(FaultAction::Reset)),
-        |server| drop(server.uninstall(WIDGETS)),
+        |server| assert!(server.uninstall(WIDGETS)),
     ];
     for (way, prepare) in ways.into_iter().enumerate() {
         for after in [0, 10, 5_000, 100_000] {

@@ -161,11 +161,11 @@ async fn p02_a_held_snapshot_never_changes() {
     for round in 0..30 {
         let snapshot = agree(&indexed, &server).await;
         held.push((snapshot, truth(&server)));
+        settle().await;
         for _ in 0..10 {
             churn(&server, &mut random);
         }
         if round % 5 == 0 {
-            settle().await;
             force_relist(&server);
         }
     }

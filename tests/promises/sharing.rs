@@ -23,13 +23,13 @@ async fn turmoil(server: &ApiServer, mut settled: impl AsyncFnMut()) {
     for round in 1..=8 {
         set(server, "a", "w001", round);
         set(server, "a", "w002", 100 + round);
-        settled().await;
         match round % 4 {
             0 => server.disconnect_watches(),
             1 => force_relist(server),
             2 => server.inject(Fault::new(FaultAction::ErrorEvent(410)).verb("watch")),
             _ => server.inject(Fault::new(FaultAction::CutStream).verb("watch")),
         }
+        settled().await;
         settle().await;
     }
 }
@@ -49,6 +49,7 @@ async fn p11_each_version_is_projected_and_indexed_once() {
             kept.number
         });
         let informer = builder.start();
+        informer.synced().await.unwrap();
         turmoil(&server, async || {
             until(&informer, "it follows", |view| content(view) == truth(&server)).await;
         })

@@ -28,8 +28,9 @@ pub(crate) struct Spec {
     pub(crate) number: u64,
     #[serde(default)]
     pub(crate) group: String,
-    #[serde(default)]
-    pub(crate) tags: Vec<u32>,
+    /// Only there to be decoded.
+    #[serde(default, rename = "tags")]
+    pub(crate) _tags: Vec<u32>,
 }
 
 /// What tests keep of a widget.
