@@ -44,6 +44,10 @@ pub(crate) enum Kind {
     Decode(#[from] DecodeError),
     #[error("the informer has stopped")]
     Stopped,
+    #[error("the API server's versions of this kind cannot be put in order")]
+    Unordered,
+    #[error("the API server was restored from a backup: versions from before mean nothing any more")]
+    NewEpoch,
 }
 
 /// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
@@ -104,13 +108,19 @@ impl std::error::Error for DecodeError {
 // === impl Error ===
 
 impl Error {
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0
-    }
-
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
         matches!(*self.0, Kind::Stopped)
+    }
+
+    /// The versions to compare are not decimals (KEP-5504).
+    pub fn is_version_unordered(&self) -> bool {
+        matches!(*self.0, Kind::Unordered)
+    }
+
+    /// The API server was restored from a backup while a version was waited for.
+    pub fn is_new_epoch(&self) -> bool {
+        matches!(*self.0, Kind::NewEpoch)
     }
 
     /// The API server forbids the request (HTTP 403): RBAC rules lack `list` or `watch`.

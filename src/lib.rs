@@ -1,5 +1,38 @@
 //! Typed informer caches for Kubernetes controllers.
-#![allow(dead_code, missing_docs, unused_imports)] // skeleton; removed once every part has landed
+//!
+//! An [`Informer`] lists and watches one kind of objects and keeps a typed, indexed copy of them. Controllers
+//! read [`Snapshot`]s of it, synchronously and lock-free; follow a [`Subscription`] of its changes; and put what
+//! must be looked at again into a [`queue::WorkQueue`].
+//!
+//! ```text
+//!  API server -> source -> reflector -> project -> store { trie + indexes } -> publish -> Snapshot
+//!                                                               '-> wake -> Subscription -> WorkQueue -> reconcile
+//! ```
+//!
+//! The README has the whole of it in one example. The folders of the sources follow the picture.
+//!
+//! | to | see |
+//! |---|---|
+//! | begin | [`Informer::builder`], [`Builder`] |
+//! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
+//! | look objects up | [`View::get`], [`View::find`], [`Informer::read`], [`Reader`] |
+//! | declare an index | [`Builder::index`], [`mod@index`] |
+//! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
+//! | reconcile | [`Subscription::feed`], [`mod@queue`] |
+//! | know how it is doing | [`Informer::status`] |
+//! | test without a cluster | `testing` (feature) |
+//!
+//! # Consistency
+//!
+//! All reads of one snapshot agree, indexes included, and it never changes. Versions become visible whole, in
+//! order, and no object goes back to an older version. `synced` means that the whole first list is in. While the
+//! API server cannot be reached, the last state stays, and [`Status::stale_since`] says since when.
+//!
+//! # Features
+//!
+//! - `testing`: an in-process Kubernetes API server for unit tests.
+//!
+//! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
 
 mod error;
 mod hash;
@@ -27,3 +60,8 @@ pub use self::reflector::{Phase, Status};
 pub use self::snapshot::{Hits, Objects, Snapshot, View};
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
+
+/// The README's example, compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,6 +30,8 @@ pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
 pub struct View<T> {
     pub(crate) store: u64,
     pub(crate) revision: u64,
+    /// Versions are comparable within one.
+    pub(crate) epoch: u64,
     pub(crate) synced: bool,
     pub(crate) resource_version: Option<ResourceVersion>,
     pub(crate) hasher: KeyHasher,

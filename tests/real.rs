@@ -126,7 +126,7 @@ fn finish(runtime: Runtime, done: Result<()>) -> Result<Completion, Failed> {
     });
     done.map_err(|err| format!("{err:?}"))?;
     if left > 0 {
-        return Err(format!("{left} tasks still run {TASKS_END:?} after the case").into());
+        return Err(format!("tasks still running {TASKS_END:?} after the case: {left}").into());
     }
     Ok(Completion::Completed)
 }

@@ -51,7 +51,7 @@ pub(crate) trait Indexer<T>: Send {
     /// Takes an object from under a key.
     fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
 
-    #[cfg(any(test, debug_assertions))]
+    #[cfg(test)]
     fn validate(&self, table: &AnyTable, slot: u32, objects: &Trie<Obj<T>>);
 }
 
@@ -171,7 +171,7 @@ where
         }
     }
 
-    #[cfg(any(test, debug_assertions))]
+    #[cfg(test)]
     fn validate(&self, table: &AnyTable, slot: u32, objects: &Trie<Obj<T>>) {
         let table = table.downcast_ref::<Table<T, F::Key>>().expect("the table is of the index's types");
         table.0.validate();

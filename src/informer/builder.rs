@@ -145,6 +145,13 @@ where
         self
     }
 
+    /// Whether to list by a watch that begins with all objects (KEP-3157), which is easier on the API server
+    /// than pages. On by default; a server that cannot is noticed and asked for pages.
+    pub fn streaming_lists(mut self, wanted: bool) -> Self {
+        self.options.streaming = wanted;
+        self
+    }
+
     /// Keeps `metadata.managedFields`, which is often the largest part of an object and is dropped by default.
     pub fn keep_managed_fields(mut self) -> Self {
         self.keep_managed_fields = true;

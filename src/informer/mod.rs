@@ -4,6 +4,7 @@ mod builder;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -82,15 +83,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     ///
     /// [`Error::is_stopped`] when the informer stops first.
     pub async fn synced(&self) -> Result<(), Error> {
-        let mut versions = self.inner.shared.versions();
-        loop {
-            if self.is_synced() {
-                return Ok(());
-            }
-            if versions.changed().await.is_err() {
-                return if self.is_synced() { Ok(()) } else { Err(Kind::Stopped.into()) };
-            }
-        }
+        self.wait_until(View::is_synced).await.map(drop)
     }
 
     /// [`synced`](Self::synced), but ends as soon as the API server says something that waiting alone does not
@@ -152,6 +145,19 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// A stream of changes, beginning with all that exists.
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription::new(self.clone())
+    }
+
+    /// A stream of the changes since a snapshot of this informer: for a consumer that holds where it stands, and
+    /// was restarted. The first batch leads from there to the newest state; from a snapshot that was not yet
+    /// synced it is all that exists.
+    ///
+    /// # Panics
+    ///
+    /// When the snapshot is another informer's.
+    #[track_caller]
+    pub fn subscribe_from(&self, snapshot: &Snapshot<T>) -> Subscription<T> {
+        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot is another informer's");
+        Subscription::from(self.clone(), snapshot.clone())
     }
 
     /// How the informer is doing. Copies a small struct under a short lock that readers of snapshots never

@@ -21,6 +21,10 @@ fn config_map(name: &str, value: &str) -> serde_json::Value {
         "labels": {"group": value}}, "data": {"value": value}})
 }
 
+fn maps(server: &ApiServer) -> Builder<ConfigMap, ConfigMap> {
+    Informer::builder(Api::<ConfigMap>::all(client(server)))
+}
+
 fn value(map: &ConfigMap) -> String {
     map.data.as_ref().and_then(|data| data.get("value")).cloned().unwrap_or_default()
 }
@@ -65,4 +69,88 @@ async fn objects_indexes_and_changes_follow_the_server() {
     assert!(maps.synced().await.is_ok(), "it was synced");
     assert_eq!(maps.status().phase, Phase::Stopped);
     assert_eq!(maps.snapshot().len(), 2, "snapshots outlive the informer");
+}
+
+#[tokio::test]
+async fn at_least_answers_with_a_snapshot_that_contains_the_write() {
+    let server = ApiServer::new();
+    let informer = maps(&server).start();
+    informer.synced().await.unwrap();
+    let api = Api::<ConfigMap>::default_namespaced(client(&server));
+    for number in 0..20 {
+        let map = serde_json::from_value(config_map(&format!("m{number}"), "new")).unwrap();
+        let written = api.create(&Default::default(), &map).await.unwrap();
+        let snapshot = informer.at_least(&written).await.unwrap();
+        assert!(snapshot.get(("default", format!("m{number}"))).is_some());
+    }
+}
+
+#[tokio::test]
+async fn at_least_sees_a_write_outside_the_selection_at_the_next_bookmark() {
+    let server = ApiServer::builder().bookmark_interval(Duration::from_millis(20)).build();
+    let informer = maps(&server).labels("group=mine").start();
+    informer.synced().await.unwrap();
+    let written: ConfigMap =
+        serde_json::from_value(server.create(config_map("a", "other")).unwrap()).unwrap();
+    let revision = informer.snapshot().revision();
+    let snapshot = timeout(Duration::from_secs(10), informer.at_least(&written)).await.unwrap().unwrap();
+    assert!(snapshot.is_empty());
+    assert_eq!(snapshot.revision(), revision, "nothing changed but the version");
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_a_clear_error() {
+    let server = ApiServer::new();
+    let informer = maps(&server).start();
+    informer.synced().await.unwrap();
+    let mut written: ConfigMap = serde_json::from_value(config_map("a", "b")).unwrap();
+    assert!(informer.at_least(&written).await.unwrap_err().is_version_unordered(), "it has no version");
+    written.metadata.resource_version = Some("opaque".into());
+    assert!(informer.at_least(&written).await.unwrap_err().is_version_unordered());
+    written.metadata.resource_version = Some("99999999999".into());
+    let waiting = tokio::spawn({
+        let informer = informer.clone();
+        async move { informer.at_least(&written).await }
+    });
+    tokio::task::yield_now().await;
+    informer.shutdown().await;
+    assert!(waiting.await.unwrap().unwrap_err().is_stopped());
+    assert!(informer.wait_until(|_| false).await.unwrap_err().is_stopped());
+    assert!(informer.wait_until(|view| view.is_empty()).await.is_ok(), "true already");
+}
+
+#[tokio::test]
+async fn wait_until_sees_a_delete() {
+    let server = ApiServer::new();
+    server.create(config_map("a", "x")).unwrap();
+    let informer = maps(&server).start();
+    informer.synced().await.unwrap();
+    assert!(informer.get(("default", "a")).is_some());
+    server.delete("configmaps", "default", "a").unwrap();
+    let snapshot = informer.wait_until(|view| view.get(("default", "a")).is_none()).await.unwrap();
+    assert!(snapshot.is_synced());
+}
+
+#[tokio::test]
+async fn a_subscription_goes_on_from_a_held_snapshot() {
+    let server = ApiServer::new();
+    for name in ["a", "b"] {
+        server.create(config_map(name, "old")).unwrap();
+    }
+    let informer = maps(&server).start();
+    informer.synced().await.unwrap();
+    let held = informer.snapshot();
+    server.delete("configmaps", "default", "a").unwrap();
+    server.create(config_map("c", "new")).unwrap();
+    informer.wait_until(|view| view.get(("default", "c")).is_some()).await.unwrap();
+    let mut changes = informer.subscribe_from(&held);
+    let batch = changes.next().await.unwrap();
+    assert!(!batch.is_initial());
+    let mut seen: Vec<_> = batch.changes().map(|change| format!("{change:?}")).collect();
+    seen.sort();
+    assert!(
+        seen[0].starts_with("Added(Obj(default/c") && seen[1].starts_with("Deleted(Obj(default/a"),
+        "{seen:?}"
+    );
+    assert_eq!(seen.len(), 2);
 }

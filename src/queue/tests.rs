@@ -10,7 +10,10 @@ mod workers;
 
 use std::time::Duration;
 
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 
 use super::{Lease, WorkQueue};
 
@@ -33,6 +36,11 @@ fn spawn_get(queue: &WorkQueue<&'static str>) -> JoinHandle<Option<&'static str>
 /// What a task returned, within an hour.
 async fn join<T>(task: JoinHandle<T>) -> T {
     timeout(HOUR, task).await.expect("the task ends").expect("and does not panic")
+}
+
+/// What all tasks returned: soon, or (on a paused clock) at once.
+async fn join_all<T: Send + 'static>(tasks: JoinSet<T>) -> Vec<T> {
+    timeout(PATIENCE, tasks.join_all()).await.expect("all tasks end")
 }
 
 /// Lets every task run until all wait (on a single-threaded runtime).

@@ -10,6 +10,8 @@ mod sink;
 mod state;
 mod status;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::options::Options;
 pub(crate) use self::run::run;

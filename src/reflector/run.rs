@@ -5,14 +5,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::consume_budget;
+use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, spread};
 use super::options::Options;
 use super::sink::Sink;
-use super::state::{Effect, From, Input, Pace, PageAt, Probe, State, step};
+use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
 use crate::error::{Error, Kind};
@@ -91,7 +91,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn stream_list(&mut self, from: From) -> Input {
+    async fn stream_list(&mut self, from: Origin) -> Input {
         self.open = None;
         self.begin_listing();
         let deadline = Instant::now() + self.options.streaming_total;
@@ -150,7 +150,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn list(&mut self, from: From, paged: bool, new_epoch: bool) -> Input {
+    async fn list(&mut self, from: Origin, paged: bool, new_epoch: bool) -> Input {
         self.open = None;
         self.begin_listing();
         let mut request = ListRequest {
@@ -196,7 +196,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later);
             }
             request.continue_token = page.continue_token;
-            consume_budget().await;
+            yield_now().await;
         }
         if let Some(version) = version {
             self.commit(version);
@@ -230,6 +230,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
         loop {
             if !open.batch.is_empty() {
+                let full = open.is_full(&self.options);
                 let applied = self.sink.apply(&mut open.batch);
                 open.batch.clear();
                 self.publish();
@@ -238,7 +239,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     return Input::WentBack;
                 }
                 self.well();
-                consume_budget().await;
+                if full {
+                    yield_now().await;
+                } else {
+                    consume_budget().await;
+                }
             }
             if let Some(end) = open.end.take() {
                 let settled = open.lasted(&self.options);
@@ -341,7 +346,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::ListFailed { error, at }
     }
 
-    fn list_below(&mut self, from: From) -> Input {
+    fn list_below(&mut self, from: Origin) -> Input {
         self.abort_list();
         self.failed(self.protocol("list", "a version below the one held"));
         Input::ListBelow { from }
@@ -419,10 +424,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     // --- small parts ---
 
-    fn from(&self, from: From) -> Option<ResourceVersion> {
+    fn from(&self, from: Origin) -> Option<ResourceVersion> {
         match from {
-            From::Newest => None,
-            From::Held => self.sink.held().cloned(),
+            Origin::Newest => None,
+            Origin::Held => self.sink.held().cloned(),
         }
     }
 

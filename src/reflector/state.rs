@@ -29,6 +29,9 @@
 //! Follows what client-go's reflector does, apart from bounding a streaming list, relisting on a 410 of any form,
 //! and comparing what a list answers with what is held.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -46,7 +49,7 @@ const WATCH_FAILURES: u32 = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
     /// From where the next list begins.
-    from: From,
+    from: Origin,
     /// The next list is in pages; false after an expired `continue`.
     paged: bool,
     /// Until when no streaming list is tried.
@@ -67,7 +70,7 @@ pub(super) struct State {
 
 /// From which version a list begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum From {
+pub(super) enum Origin {
     /// The newest, by a consistent read.
     Newest,
     /// Not older than what is held.
@@ -94,7 +97,7 @@ pub(super) enum Input {
     /// A list in pages failed.
     ListFailed { error: Error, at: PageAt },
     /// A list is below what is held, and was forgotten.
-    ListBelow { from: From },
+    ListBelow { from: Origin },
     /// The server ended the watch in order.
     WatchEnded { events: bool, settled: bool },
     /// The watch did not open, answered an error, or broke.
@@ -134,9 +137,9 @@ pub(super) enum Probe {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
     /// List by a watch with initial events; afterwards the same stream is the watch.
-    StreamList { from: From },
+    StreamList { from: Origin },
     /// List in pages, or in one piece. `new_epoch`: a consistent read below what is held is to be believed.
-    List { from: From, paged: bool, new_epoch: bool },
+    List { from: Origin, paged: bool, new_epoch: bool },
     /// Go on with the open watch, or open one from the version held.
     Watch,
     /// Drop the open watch and open another from the version held.
@@ -164,7 +167,7 @@ impl State {
     /// Nothing was listed yet.
     pub(super) fn start() -> Self {
         Self {
-            from: From::Newest,
+            from: Origin::Newest,
             paged: true,
             no_streaming_until: None,
             no_streaming_once: false,
@@ -192,7 +195,7 @@ impl State {
 
     /// What is held is of no use as a beginning. At once the first time, then growing.
     fn list_newest(mut self, error: &Error, now: Instant, options: &Options) -> (Self, Effect) {
-        self.from = From::Newest;
+        self.from = Origin::Newest;
         if error.is_expired() && !self.expired {
             self.expired = true;
             let effect = self.list(now, options);
@@ -214,7 +217,7 @@ impl State {
     /// A read went back in time: it is made again, consistently and in pages, whose version shows at once.
     fn read_again(mut self, counts: bool) -> (Self, Effect) {
         self.below += u32::from(counts);
-        self.from = From::Newest;
+        self.from = Origin::Newest;
         self.no_streaming_once = true;
         self.wait(Then::List, Pace::Growing, None)
     }
@@ -231,7 +234,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             (state, effect)
         }
         Input::Listed => {
-            state.from = From::Held;
+            state.from = Origin::Held;
             state.paged = true;
             state.no_streaming_once = false;
             state.streaming_failures = 0;
@@ -260,21 +263,21 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.no_streaming_once &= !state.paged || state.below > 0;
             state.list_failed(&error, now, options)
         }
-        Input::ListBelow { from } => state.read_again(from == From::Newest),
+        Input::ListBelow { from } => state.read_again(from == Origin::Newest),
         Input::WatchEnded { events, settled } => {
             // One quick end after events is a server that restarts; again and again is a proxy that cuts.
             if settled || (events && state.watch_failures == 0) {
                 state.watch_failures += u32::from(!settled);
                 return (state, Effect::Rewatch);
             }
-            watch_failed(state, None)
+            watch_failed(state, None, events)
         }
         Input::WatchFailed { error, settled } => {
             if error.is_expired() || error.is_version_too_large() {
                 return state.list_newest(&error, now, options);
             }
             if error.is_kind_absent() {
-                state.from = From::Newest;
+                state.from = Origin::Newest;
                 return state.wait(Then::List, Pace::Absent, error.retry_after());
             }
             if error.is_protocol() {
@@ -289,11 +292,11 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             if settled && (error.is_transport() || error.is_timeout()) {
                 return (state, Effect::Rewatch);
             }
-            watch_failed(state, Some(&error))
+            watch_failed(state, Some(&error), false)
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
-            state.from = From::Newest;
+            state.from = Origin::Newest;
             if state.expired {
                 return state.wait(Then::List, Pace::Growing, None);
             }
@@ -311,7 +314,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             (state, Effect::Rewatch)
         }
         Input::Probed(Probe::Below) => state.read_again(true),
-        Input::Probed(Probe::Failed(error)) => watch_failed(state, Some(&error)),
+        Input::Probed(Probe::Failed(error)) => watch_failed(state, Some(&error), false),
         Input::Settled => {
             state.expired = false;
             state.watch_failures = 0;
@@ -320,16 +323,14 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
     }
 }
 
-/// The watch is opened again later, or the kind listed when that has not helped for a while.
-fn watch_failed(mut state: State, error: Option<&Error>) -> (State, Effect) {
+/// The watch is opened again later, or the kind listed when that has not helped for a while. It is of no use where
+/// nobody answers, a burden where there is too much to do already, and needless while events come.
+fn watch_failed(mut state: State, error: Option<&Error>, events: bool) -> (State, Effect) {
     state.watch_failures += 1;
-    let unreachable = error.is_some_and(|error| error.is_transport() || error.is_timeout());
-    let overloaded = error.is_some_and(Error::is_too_many_requests);
-    let then = if state.watch_failures < WATCH_FAILURES || unreachable || overloaded {
-        Then::Watch
-    } else {
-        Then::List
-    };
+    let no_list = events
+        || error
+            .is_some_and(|error| error.is_transport() || error.is_timeout() || error.is_too_many_requests());
+    let then = if state.watch_failures < WATCH_FAILURES || no_list { Then::Watch } else { Then::List };
     let retry_after = error.and_then(Error::retry_after);
     state.wait(then, Pace::Growing, retry_after)
 }

@@ -47,9 +47,18 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
         }
     }
 
+    /// Whether the batch ended where it may, and not where nothing more was ready.
+    pub(super) fn is_full(&self, options: &Options) -> bool {
+        self.batch.len() >= options.batch_events || self.size() >= options.batch_bytes
+    }
+
+    fn size(&self) -> usize {
+        self.batch.iter().map(WatchEvent::size).sum()
+    }
+
     /// Waits for an event or the end, then takes what else is ready. Cancel safe: what was read stays.
     pub(super) async fn read(&mut self, options: &Options) {
-        let mut bytes: usize = self.batch.iter().map(WatchEvent::size).sum();
+        let mut bytes = self.size();
         poll_fn(|cx| {
             while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
             {

@@ -3,14 +3,17 @@
 //! Between them the store finds out whether it knows the version already; what it knows is never decoded again.
 
 mod mismatch;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 use kube_core::Resource;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{Item, Listed, Meta, Payload};
 use crate::error::DecodeError;
@@ -32,13 +35,17 @@ struct Head<'a> {
 struct HeadMeta<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(borrow)]
-    namespace: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    uid: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    namespace: Text<'a>,
+    #[serde(borrow, default)]
+    uid: Text<'a>,
     #[serde(borrow)]
     resource_version: Cow<'a, str>,
 }
+
+/// Text that may be absent or null. (serde borrows a `Cow`, but not one within an `Option`.)
+#[derive(Default, Deserialize)]
+struct Text<'a>(#[serde(borrow, deserialize_with = "text_or_null")] Cow<'a, str>);
 
 /// The second stage: makes objects of type `K` of what a source yields.
 pub(crate) struct Decoder<K> {
@@ -120,11 +127,35 @@ impl HeadMeta<'_> {
             return None;
         }
         Some(Meta {
-            key: ObjectKey::new(self.namespace.as_deref().unwrap_or_default(), &self.name),
-            uid: self.uid.as_deref().unwrap_or_default().into(),
+            key: ObjectKey::new(&self.namespace.0, &self.name),
+            uid: self.uid.0.as_ref().into(),
             resource_version: ResourceVersion::from(self.resource_version.as_ref()),
         })
     }
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+    struct TextOrNull;
+    impl<'de> Visitor<'de> for TextOrNull {
+        type Value = Cow<'de, str>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or null")
+        }
+
+        fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(text))
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(text.to_owned()))
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(""))
+        }
+    }
+    deserializer.deserialize_any(TextOrNull)
 }
 
 fn decode_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, mismatch::Mismatch> {

@@ -4,9 +4,13 @@
 //! store needs to tell a known version from a new one, and only for a new one the object itself.
 
 mod decode;
-mod http;
+mod kube;
 mod limits;
 mod page;
+#[cfg(test)]
+pub(crate) mod stub;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::time::Duration;
@@ -19,7 +23,7 @@ use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
-pub(crate) use self::http::{HttpSource, Selection};
+pub(crate) use self::kube::{HttpSource, Selection};
 pub(crate) use self::limits::Limits;
 
 /// Which page of which version to list.

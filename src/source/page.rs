@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::decode::parse_item;
-use super::http::Call;
+use super::kube::Call;
 use super::{Listed, Page};
 use crate::error::Error;
 use crate::version::ResourceVersion;

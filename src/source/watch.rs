@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use self::lines::Lines;
 use super::decode::{parse_item, parse_meta};
-use super::http::{Call, next_chunk, status_error};
+use super::kube::{Call, next_chunk, status_error};
 use super::{Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;

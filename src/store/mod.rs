@@ -37,7 +37,6 @@ use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
 use crate::snapshot::{Bad, View};
 use crate::source::Meta;
-use crate::subscribe::End;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
@@ -69,6 +68,7 @@ pub(crate) struct Writer<T> {
 /// The version being made.
 struct Working<T> {
     revision: u64,
+    epoch: u64,
     resource_version: Option<ResourceVersion>,
     synced: bool,
     objects: Trie<Obj<T>>,
@@ -86,6 +86,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let first = View {
             store,
             revision: 0,
+            epoch: 0,
             synced: false,
             resource_version: None,
             hasher: hasher.clone(),
@@ -114,11 +115,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(crate) fn retired(&self) -> &Arc<Retired<T>> {
         &self.retired
-    }
-
-    /// Says why the store ends.
-    pub(crate) fn end(&self, why: End) {
-        self.publisher.end(why);
     }
 
     pub(crate) fn objects(&self) -> usize {
@@ -234,7 +230,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let Some(known) = self.known_bad.take() {
             self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
         }
-        self.new_epoch = false;
+        self.working.epoch += u64::from(std::mem::take(&mut self.new_epoch));
         self.working.changed |= !self.working.synced;
         self.working.synced = true;
     }
@@ -247,11 +243,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
         self.working.resource_version = version;
         self.working.revision += u64::from(changed);
-        let Working { revision, resource_version, synced, objects, tables, bad, nameless, .. } =
+        let Working { revision, epoch, resource_version, synced, objects, tables, bad, nameless, .. } =
             &self.working;
         let view = View {
             store: self.store,
             revision: *revision,
+            epoch: *epoch,
             synced: *synced,
             resource_version: resource_version.clone(),
             hasher: self.hasher.clone(),
@@ -299,7 +296,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    #[cfg(any(test, debug_assertions))]
+    #[cfg(test)]
     pub(crate) fn validate(&self) {
         self.working.objects.validate();
         self.working.bad.validate();
@@ -313,6 +310,7 @@ impl<T> From<&View<T>> for Working<T> {
     fn from(view: &View<T>) -> Self {
         Self {
             revision: view.revision,
+            epoch: view.epoch,
             resource_version: view.resource_version.clone(),
             synced: view.synced,
             objects: view.objects.clone(),

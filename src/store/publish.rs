@@ -106,15 +106,11 @@ impl<T> Publisher<T> {
         }
         old
     }
-
-    /// Says why there will be no further view. The first reason stays.
-    pub(crate) fn end(&self, why: End) {
-        let _ = self.shared.end.set(why);
-    }
 }
 
 impl<T> Drop for Publisher<T> {
     fn drop(&mut self) {
-        self.end(if std::thread::panicking() { End::Failed } else { End::Stopped });
+        let why = if std::thread::panicking() { End::Failed } else { End::Stopped };
+        let _ = self.shared.end.set(why);
     }
 }

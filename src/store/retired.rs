@@ -43,6 +43,7 @@ impl<T> Retired<T> {
         self.arrived.notify_one();
     }
 
+    #[cfg(test)]
     /// How many old views are still held by somebody, as of the last sweep.
     pub(crate) fn pinned(&self) -> usize {
         self.lock().views.len()

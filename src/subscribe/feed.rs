@@ -10,8 +10,9 @@ use crate::snapshot::Snapshot;
 const CHUNK: usize = 512;
 
 impl<T: Send + Sync + 'static> Subscription<T> {
-    /// Adds to `queue` the keys that `keys` names for each change, until the informer stops; answers why it
-    /// did. The first batch names all that exists.
+    /// Adds to `queue` the keys that `keys` names for each change, until the informer stops, and answers why it
+    /// did; or until something changes after the queue was shut down, and answers `None`. The first batch names
+    /// all that exists.
     ///
     /// `keys` is given the change and the snapshot that contains it. It names any number of keys of whatever
     /// must be looked at again: the object's own, or those of others found in a snapshot.
@@ -37,6 +38,9 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         I: IntoIterator<Item = K>,
     {
         while let Some(batch) = self.next().await {
+            if queue.is_shut_down() {
+                return None;
+            }
             let mut changes = batch.changes();
             loop {
                 let mut looked_at = 0;

@@ -73,10 +73,16 @@ pub enum End {
 
 impl<T: Send + Sync + 'static> Subscription<T> {
     pub(crate) fn new(informer: Informer<T>) -> Self {
+        let nothing = informer.shared().empty();
+        Self::from(informer, nothing)
+    }
+
+    /// Goes on from a snapshot of the same informer.
+    pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
         let shared = informer.shared();
         Self {
-            cursor: shared.empty(),
-            begun: false,
+            begun: cursor.is_synced(),
+            cursor,
             ended: false,
             scope: Scope::Everything,
             predicate: None,

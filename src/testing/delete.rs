@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::definition;
 use super::kind::Kind;
 use super::list::Query;
-use super::object::{Version, metadata};
+use super::object::{Version, metadata, set_version};
 use super::state::{State, key};
 use super::status::{Cause, Status};
 use super::write::{finalizers, is_deleting, now};
@@ -115,9 +115,20 @@ impl State {
             if options.dry_run {
                 return Ok(Deleted::Gone(old));
             }
+            let mut old = old;
+            if kind.is_core("Pod") && !is_deleting(old.value()) {
+                // The kubelet's part is done at once, but the two writes of a pod's end are kept.
+                mark(&kind, &mut object);
+                old = self.store(id, &key, object)?;
+            }
             self.remove(id, &key);
+            let version = self.version();
             self.after_delete(&kind, &old)?;
-            return Ok(Deleted::Gone(if kind.returns_deleted() { marked(&kind, &old) } else { old }));
+            return Ok(Deleted::Gone(if kind.returns_deleted() {
+                marked(&kind, &old, version)
+            } else {
+                old
+            }));
         }
         if !is_deleting(&object) {
             mark(&kind, &mut object);
@@ -191,10 +202,14 @@ impl State {
     }
 }
 
-fn marked(kind: &Kind, old: &Version) -> Arc<Version> {
+/// The object as some built-in kinds answer its delete, at the version of that.
+fn marked(kind: &Kind, old: &Version, version: u64) -> Arc<Version> {
     let mut object = old.value().clone();
-    mark(kind, &mut object);
-    Arc::new(Version::new(old.version(), object))
+    if !is_deleting(&object) {
+        mark(kind, &mut object);
+    }
+    set_version(&mut object, version);
+    Arc::new(Version::new(version, object))
 }
 
 /// Being deleted is a change of what is wanted, so that the generation counts it.

@@ -118,7 +118,11 @@ impl Page {
                     out.put_u8(if index == 0 { b'[' } else { b',' });
                     out.put_slice(item);
                 }
-                out.put_slice(if items.is_empty() { b"[]" } else { b"]" });
+                out.put_slice(match (items.is_empty(), partial) {
+                    (false, _) => b"]",
+                    (true, false) => b"[]",
+                    (true, true) => b"null",
+                });
             } else {
                 out.put_slice(value);
             }

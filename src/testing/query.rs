@@ -116,14 +116,14 @@ impl Query {
                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
                 ));
             }
-            if !matching.is_empty() && matching != "NotOlderThan" {
-                causes.push(unsupported(matching, "\"NotOlderThan\""));
-            }
         } else if !matching.is_empty() {
             causes.push(forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
             ));
+        }
+        if !matching.is_empty() && matching != "NotOlderThan" {
+            causes.push(unsupported(matching, "\"NotOlderThan\""));
         }
         if !self.continue_token.is_empty() {
             causes.push(forbidden(

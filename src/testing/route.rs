@@ -146,7 +146,8 @@ fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status
         Verb::Other => false,
     };
     if !allowed {
-        return Err(Status::method_not_allowed(&kind, info.verb.name()));
+        let verb = if info.verb == Verb::Other { "" } else { info.verb.name() };
+        return Err(Status::method_not_allowed(&kind, verb));
     }
     Ok((id, kind))
 }

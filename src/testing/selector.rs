@@ -40,8 +40,7 @@ enum Token {
 
 impl Selector {
     pub(super) fn parse(labels: &str, fields: &str, kind: &Kind) -> Result<Self, Status> {
-        let labels = parse_labels(labels)
-            .map_err(|why| Status::bad_request(format!("unable to parse requirement: {why}")))?;
+        let labels = parse_labels(labels).map_err(Status::bad_request)?;
         Ok(Self { labels, fields: parse_fields(fields, kind)? })
     }
 
@@ -99,106 +98,120 @@ fn parse_fields(text: &str, kind: &Kind) -> Result<Vec<(String, bool, String)>, 
 }
 
 fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
-    let tokens = lex(text);
-    let mut at = 0;
-    let mut next = || {
-        let token = tokens.get(at).cloned().unwrap_or(Token::End);
-        at += 1;
-        token
-    };
+    let mut tokens = Tokens { all: lex(text), at: 0 };
     let mut requirements = Vec::new();
-    if tokens.is_empty() {
+    if tokens.peek() == Token::End {
         return Ok(requirements);
     }
-    let mut token = next();
     loop {
-        let absent = token == Token::Sign("!");
-        if absent {
-            token = next();
-        }
-        let Token::Word(key) = token else {
-            return Err(format!(
-                "found '{}', expected: {}",
-                token.text(),
-                if absent { "identifier" } else { "!, identifier, or 'end of string'" }
-            ));
-        };
-        token = next();
-        if absent || token == Token::End || token == Token::Sign(",") {
-            let op = if absent { Op::Absent } else { Op::Exists };
-            requirements.push(Requirement { key, op });
-        } else {
-            let op = match &token {
-                Token::Sign("=" | "==") => Op::In(vec![word(next())?]),
-                Token::Sign("!=") => Op::NotIn(vec![word(next())?]),
-                Token::Sign(sign @ (">" | "<")) => {
-                    let value = word(next())?;
-                    let number = value.parse().map_err(|_| format!(
-                        "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
-                    ))?;
-                    if *sign == ">" { Op::Above(number) } else { Op::Below(number) }
-                }
-                Token::Word(op) if op == "in" => Op::In(set(&mut next)?),
-                Token::Word(op) if op == "notin" => Op::NotIn(set(&mut next)?),
-                other => {
-                    return Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.text()));
-                }
+        let starts = tokens.peek();
+        if !matches!(starts, Token::Word(_) | Token::Sign("!")) {
+            let expected = if requirements.is_empty() {
+                "!, identifier, or 'end of string'"
+            } else {
+                "identifier after ','"
             };
-            requirements.push(Requirement { key, op });
-            token = next();
+            return Err(format!("found '{}', expected: {expected}", starts.text()));
         }
-        match token {
+        let requirement = tokens.requirement();
+        requirements.push(requirement.map_err(|why| format!("unable to parse requirement: {why}"))?);
+        match tokens.next() {
             Token::End => return Ok(requirements),
-            Token::Sign(",") => {
-                token = next();
-                if !matches!(token, Token::Word(_) | Token::Sign("!")) {
-                    return Err(format!("found '{}', expected: identifier after ','", token.text()));
-                }
-            }
+            Token::Sign(",") => {}
             other => return Err(format!("found '{}', expected: ',' or 'end of string'", other.text())),
         }
     }
 }
 
-/// The value after `=`; it may be empty.
-fn word(token: Token) -> Result<String, String> {
-    match token {
-        Token::Word(text) => Ok(text),
-        Token::End => Ok(String::new()),
-        other => Err(format!("found '{}', expected: identifier", other.text())),
-    }
+struct Tokens {
+    all: Vec<Token>,
+    at: usize,
 }
 
-/// `(a,b)`, after `in` or `notin`.
-fn set(next: &mut impl FnMut() -> Token) -> Result<Vec<String>, String> {
-    let open = next();
-    if open != Token::Sign("(") {
-        return Err(format!("found '{}', expected: '('", open.text()));
+impl Tokens {
+    fn peek(&self) -> Token {
+        self.all.get(self.at).cloned().unwrap_or(Token::End)
     }
-    let mut values = Vec::new();
-    let mut after_word = false;
-    loop {
-        match next() {
-            Token::Word(text) if !after_word => {
-                values.push(text);
-                after_word = true;
+
+    fn next(&mut self) -> Token {
+        let token = self.peek();
+        self.at += 1;
+        token
+    }
+
+    /// One term between commas; it begins with a word or `!`.
+    fn requirement(&mut self) -> Result<Requirement, String> {
+        let absent = self.peek() == Token::Sign("!");
+        if absent {
+            self.next();
+        }
+        let key = match self.next() {
+            Token::Word(key) => key,
+            other => return Err(format!("found '{}', expected: identifier", other.text())),
+        };
+        if absent || matches!(self.peek(), Token::End | Token::Sign(",")) {
+            return Ok(Requirement { key, op: if absent { Op::Absent } else { Op::Exists } });
+        }
+        let op = match self.next() {
+            Token::Sign("=" | "==") => Op::In(vec![self.value()?]),
+            Token::Sign("!=") => Op::NotIn(vec![self.value()?]),
+            Token::Sign(sign @ (">" | "<")) => {
+                let value = self.value()?;
+                let number = value.parse().map_err(|_| {
+                    format!(
+                        "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                    )
+                })?;
+                if sign == ">" { Op::Above(number) } else { Op::Below(number) }
             }
-            Token::Sign(",") => {
-                if !after_word {
-                    values.push(String::new());
+            Token::Word(op) if op == "in" => Op::In(self.set()?),
+            Token::Word(op) if op == "notin" => Op::NotIn(self.set()?),
+            other => {
+                return Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.text()));
+            }
+        };
+        Ok(Requirement { key, op })
+    }
+
+    /// The value after `=`; it may be empty.
+    fn value(&mut self) -> Result<String, String> {
+        if matches!(self.peek(), Token::End | Token::Sign(",")) {
+            return Ok(String::new());
+        }
+        match self.next() {
+            Token::Word(text) => Ok(text),
+            other => Err(format!("found '{}', expected: identifier", other.text())),
+        }
+    }
+
+    /// `(a,b)`, after `in` or `notin`.
+    fn set(&mut self) -> Result<Vec<String>, String> {
+        let open = self.next();
+        if open != Token::Sign("(") {
+            return Err(format!("found '{}', expected: '('", open.text()));
+        }
+        let mut values = Vec::new();
+        let mut after_word = false;
+        loop {
+            match self.next() {
+                Token::Word(text) if !after_word => {
+                    values.push(text);
+                    after_word = true;
                 }
-                after_word = false;
-            }
-            Token::Sign(")") => {
-                if !after_word {
-                    values.push(String::new());
+                Token::Sign(sign @ ("," | ")")) => {
+                    if !after_word {
+                        values.push(String::new());
+                    }
+                    after_word = false;
+                    if sign == ")" {
+                        return Ok(values);
+                    }
                 }
-                return Ok(values);
+                other => {
+                    let expected = if after_word { "',' or ')'" } else { "',', ')' or identifier" };
+                    return Err(format!("found '{}', expected: {expected}", other.text()));
+                }
             }
-            other if after_word => {
-                return Err(format!("found '{}', expected: ',' or ')'", other.text()));
-            }
-            other => return Err(format!("found '{}', expected: ',', ')' or identifier", other.text())),
         }
     }
 }
@@ -256,6 +269,7 @@ mod tests {
             ("a notin (1,2)", false, true),
             ("a>0", true, false),
             ("a<1", false, false),
+            ("a=,a", false, false),
             ("a,!b,a in (1)", true, false),
         ] {
             assert_eq!(selects(selector, json!({ "a": "1" })), with_a_1, "{selector:?} on a=1");

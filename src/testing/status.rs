@@ -23,6 +23,7 @@ pub struct Status {
 }
 
 /// One entry of `details.causes`.
+#[derive(Clone)]
 pub(super) struct Cause {
     pub(super) reason: &'static str,
     pub(super) field: &'static str,
@@ -119,12 +120,10 @@ impl Status {
         ))
     }
 
-    pub(super) fn already_exists(kind: &Kind, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", kind.qualified())).details(of(
-            kind,
-            kind.plural(),
-            name,
-        ))
+    pub(super) fn already_exists(kind: &Kind, name: &str, deleting: bool) -> Self {
+        let prefix = if deleting { "object is being deleted: " } else { "" };
+        Self::new(409, "AlreadyExists", format!("{prefix}{} {name:?} already exists", kind.qualified()))
+            .details(of(kind, kind.plural(), name))
     }
 
     pub(super) fn modified(kind: &Kind, name: &str) -> Self {
@@ -168,8 +167,12 @@ impl Status {
     pub(super) fn invalid_as(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
         let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         // Go's aggregate drops repeated texts, details.causes keeps them.
-        let mut shown = texts.clone();
-        shown.dedup();
+        let mut shown: Vec<&str> = Vec::new();
+        for text in &texts {
+            if !shown.contains(&text.as_str()) {
+                shown.push(text);
+            }
+        }
         let joined = if shown.len() == 1 { shown.concat() } else { format!("[{}]", shown.join(", ")) };
         let of_what = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let mut details = json!({ "kind": kind });

@@ -78,6 +78,12 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
     let wrong = |value: &Value, field: &str| {
         cannot(&format!("json: cannot unmarshal {} into Go struct field {field}", type_name(value)))
     };
+    if kind.is_core("ConfigMap")
+        && let Some(data) = object.get("data").and_then(Value::as_object)
+        && let Some(other) = data.values().find(|value| !value.is_string() && !value.is_null())
+    {
+        return Err(wrong(other, "ConfigMap.data of type string"));
+    }
     let metadata = match object.get("metadata") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(metadata)) => metadata,
@@ -113,8 +119,9 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// Name and labels, with every fault listed as the real server lists them.
-pub(super) fn metadata(kind: &Kind, object: &Value) -> Result<(), Status> {
+/// Name and labels, with every fault listed as the real server lists them: those of an update of a custom
+/// resource three times, since three layers of it look.
+pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), Status> {
     let name = meta_str(object, "name");
     let mut causes = Vec::new();
     if name.is_empty() {
@@ -133,13 +140,27 @@ pub(super) fn metadata(kind: &Kind, object: &Value) -> Result<(), Status> {
             }
             let value = value.as_str().unwrap_or("");
             if value.len() > 63 {
-                causes.push(invalid("metadata.labels", value, "must be no more than 63 bytes"));
+                causes.push(invalid("metadata.labels", value, "must be no more than 63 characters"));
             } else if !value.is_empty() && !is_label_text(value) {
                 causes.push(invalid("metadata.labels", value, LABEL_VALUE));
             }
         }
     }
-    if causes.is_empty() { Ok(()) } else { Err(Status::invalid(kind, name, &causes)) }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    if update && kind.is_custom() {
+        causes = [causes.clone(), causes.clone(), causes].concat();
+    }
+    Err(Status::invalid(kind, name, &causes))
+}
+
+/// The refusal of an update: with every fault twice for a custom resource.
+pub(super) fn invalid_update(kind: &Kind, name: &str, mut causes: Vec<Cause>) -> Status {
+    if kind.is_custom() {
+        causes.extend(causes.clone());
+    }
+    Status::invalid(kind, name, &causes)
 }
 
 fn invalid(field: &'static str, value: &str, why: &str) -> Cause {
@@ -147,13 +168,17 @@ fn invalid(field: &'static str, value: &str, why: &str) -> Cause {
 }
 
 fn bad_name(kind: &Kind, name: &str) -> Option<String> {
+    if kind.is_core("Namespace") && name.contains('.') {
+        return Some("must not contain dots".into());
+    }
     if kind.is_core("Namespace") || kind.is_core("Service") {
         let good = name.len() <= 63 && is_dns_label(name);
-        return (!good)
-            .then(|| if name.len() > 63 { "must be no more than 63 bytes".into() } else { LABEL.into() });
+        return (!good).then(|| {
+            if name.len() > 63 { "must be no more than 63 characters".into() } else { LABEL.into() }
+        });
     }
     if name.len() > 253 {
-        return Some("must be no more than 253 bytes".into());
+        return Some("must be no more than 253 characters".into());
     }
     (!name.split('.').all(is_dns_label)).then(|| SUBDOMAIN.into())
 }

@@ -74,9 +74,9 @@ impl Watch {
         };
         let newest = state.version();
         let lists = query.initial_events.unwrap_or(asked == 0);
-        if query.initial_events == Some(true) && asked > newest {
-            return Err(Status::too_large_version(asked, newest));
-        }
+        // The stream has begun before the real server finds out, so it is said there.
+        let ahead = query.initial_events == Some(true) && asked > newest;
+        let pending = ahead.then(|| EventFault::Error(Status::too_large_version(asked, newest)));
         let mut initial = Vec::new();
         let mut cursor = asked;
         if lists {
@@ -104,7 +104,7 @@ impl Watch {
             next_bookmark: query.bookmarks.then(|| bookmark_time(now, interval, deadline)),
             bookmark_interval: interval,
             query,
-            pending: None,
+            pending,
             done: false,
         })
     }

@@ -48,14 +48,14 @@ impl State {
             return Err(Status::not_found(&namespaces, namespace));
         }
         generate_name(&mut object);
-        validate::metadata(&kind, &object)?;
+        validate::metadata(&kind, &object, false)?;
         if !meta_str(&object, "resourceVersion").is_empty() {
             return Err(Status::internal("resourceVersion should not be set on objects to be created"));
         }
         let name = meta_str(&object, "name").to_owned();
         let key = key(namespace, &name);
-        if self.collection(id)?.get(&key).is_some() {
-            return Err(Status::already_exists(&kind, &name));
+        if let Some(other) = self.collection(id)?.get(&key) {
+            return Err(Status::already_exists(&kind, &name, is_deleting(other.value())));
         }
         let meta = metadata(&mut object);
         for field in
@@ -64,9 +64,10 @@ impl State {
             meta.remove(field);
         }
         meta.retain(|_, value| !value.is_null());
-        if let Some(namespace) = namespace {
-            meta.insert("namespace".into(), json!(namespace));
-        }
+        match namespace {
+            Some(namespace) => meta.insert("namespace".into(), json!(namespace)),
+            None => meta.remove("namespace"),
+        };
         meta.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
         meta.insert("creationTimestamp".into(), json!(now()));
         if kind.counts_generation() {
@@ -117,7 +118,7 @@ impl State {
         }
         check_preconditions(&kind, &old, &new, replaces)?;
         let new = merge_old(&kind, &old, new, target.status)?;
-        validate::metadata(&kind, &new)?;
+        validate::metadata(&kind, &new, true)?;
         if new == *old.value() {
             return Ok(old);
         }
@@ -233,20 +234,25 @@ fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) 
         return Err(Status::modified(kind, name));
     }
     let uid = meta_str(new, "uid");
-    if uid.is_empty() || uid == old.uid() {
-        return Ok(());
-    }
-    if replaces || !kind.is_custom() {
-        let why =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid());
-        return Err(Status::conflict(kind, name, &why));
-    }
-    let cause = || Cause {
+    let immutable = |field, value: &str| Cause {
         reason: "FieldValueInvalid",
-        field: "metadata.uid",
-        message: format!("Invalid value: {uid:?}: field is immutable"),
+        field,
+        message: format!("Invalid value: {value:?}: field is immutable"),
     };
-    Err(Status::invalid(kind, name, &[cause(), cause()]))
+    if !uid.is_empty() && uid != old.uid() {
+        if replaces || !kind.is_custom() {
+            let why =
+                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid());
+            return Err(Status::conflict(kind, name, &why));
+        }
+        return Err(validate::invalid_update(kind, name, vec![immutable("metadata.uid", uid)]));
+    }
+    let deletion = meta_str(new, "deletionTimestamp");
+    if !deletion.is_empty() && deletion != meta_str(old.value(), "deletionTimestamp") {
+        let cause = immutable("metadata.deletionTimestamp", deletion);
+        return Err(validate::invalid_update(kind, name, vec![cause]));
+    }
+    Ok(())
 }
 
 fn same_name(object: &Value, name: &str) -> Result<(), Status> {
@@ -263,7 +269,8 @@ fn same_name(object: &Value, name: &str) -> Result<(), Status> {
 
 fn same_namespace(object: &Value, namespace: Option<&str>) -> Result<(), Status> {
     let own = meta_str(object, "namespace");
-    if own.is_empty() || Some(own) == namespace {
+    // What is said of a cluster-scoped object is dropped, not refused.
+    if own.is_empty() || namespace.is_none_or(|namespace| own == namespace) {
         return Ok(());
     }
     Err(Status::bad_request(
@@ -319,7 +326,7 @@ fn new_finalizers(kind: &Kind, before: &Value, after: &Value) -> Status {
         .filter(|one| !had.contains(one))
         .map(|one| format!("{one:?}"))
         .collect();
-    let cause = || Cause {
+    let cause = Cause {
         reason: "FieldValueForbidden",
         field: "metadata.finalizers",
         message: format!(
@@ -328,9 +335,7 @@ fn new_finalizers(kind: &Kind, before: &Value, after: &Value) -> Status {
             added.join(", ")
         ),
     };
-    // Custom resources are validated twice by the real server, and it says so.
-    let causes = if kind.is_custom() { vec![cause(), cause()] } else { vec![cause()] };
-    Status::invalid(kind, meta_str(before, "name"), &causes)
+    validate::invalid_update(kind, meta_str(before, "name"), vec![cause])
 }
 
 /// The time as Kubernetes writes it: RFC 3339, whole seconds, UTC.

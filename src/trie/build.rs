@@ -6,6 +6,7 @@ use super::ranges::{Range, Ranges, slot_of, slots};
 use super::{Element, SHAPED_BITS, Trie};
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
+    #[cfg(test)]
     /// A trie of these elements, in any order; of several with one key the last is taken.
     ///
     /// O(n log n) for the sort, then one allocation per leaf and node: several times faster than inserting
@@ -66,6 +67,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
     }
 }
 
+#[cfg(test)]
 /// Of the elements of equal hash, drops each that has a later one with its key.
 fn keep_last<E: Element>(run: &mut [(u64, Option<E>)]) {
     for at in 1..run.len() {

@@ -11,15 +11,18 @@
 //! levels of it are packed into one node (here `B` = 2, four slots):
 //!
 //! ```text
-//!  hash = 10 11 ...                    Trie { root, len }
-//!         |  '--------.                       |
-//!         v           |                       v
-//!  node: ranges 1011, children [  0_  |  10  |  11  ]      slots 0 and 1 are one range: few elements there
-//!                     |           |       |      '--> leaf
-//!                     |           |       '--> node: ranges 1111 [ 1000 | 1001 | 1010 | 1011 ]
-//!                     |           '--> leaf                                             |
-//!                     '-----------------------------------------------------------------'
-//!  leaf: tags [3f a0 c4 ...]  elements [*, *, *, ...]      sorted by hash, tag = lowest byte of the hash
+//!  Trie { root, len }     looking for the hash 10 11 ...
+//!           |
+//!           v
+//!  node, ranges 1011:  [  0_  |  10  |  11  ]     slots 00 and 01 are one range: few elements there
+//!                         |       |       '--> leaf
+//!                         |       '--> node, ranges 1111:  [ 1000 | 1001 | 1010 | 1011 ]
+//!                         '--> leaf                           |      |      |      |
+//!                                                           leaf   empty  leaf   leaf
+//!                                                                                  |
+//!                          .-------------------------------------------------------'
+//!                          '-> tags [3f a0 c4 ..]  elements [* * * ..]
+//!                              sorted by hash; a tag is the lowest byte of the hash
 //! ```
 //!
 //! A node stores one child per range, not per slot: no pointer is stored twice, so a reference count of one
@@ -58,7 +61,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod update;
-#[cfg(any(test, debug_assertions))]
+#[cfg(test)]
 mod validate;
 mod walk;
 
@@ -123,6 +126,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         }
     }
 
+    #[cfg(test)]
     /// Whether both are the same version: O(1), and false for equal content that was built apart.
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         self.root.ptr_eq(&other.root)

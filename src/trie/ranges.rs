@@ -55,6 +55,7 @@ impl Ranges {
         Range { start, len: end - start }
     }
 
+    #[cfg(test)]
     /// How many ranges there are.
     pub(super) fn count(self) -> usize {
         self.0.count_ones() as usize

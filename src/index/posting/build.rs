@@ -1,15 +1,17 @@
 //! Building postings from sorted elements.
 
-use std::cmp::Ordering;
-
 use super::chunk::Chunk;
 use super::node::{FULL, Inner, JOINED, Node};
 use super::{ALONE, Form, Ordered, Posting};
 
 impl<E: Ordered> Posting<E> {
+    #[cfg(test)]
     /// A posting of these elements, which are in strictly ascending order of their keys. O(n).
     pub(crate) fn from_sorted(elements: Vec<E>) -> Self {
-        debug_assert!(elements.is_sorted_by(|a, b| a.cmp_key(b) == Ordering::Less), "elements not sorted");
+        debug_assert!(
+            elements.is_sorted_by(|a, b| a.cmp_key(b) == std::cmp::Ordering::Less),
+            "elements not sorted"
+        );
         let mut slots: Vec<Option<E>> = elements.into_iter().map(Some).collect();
         Self(Form::new(&mut slots))
     }

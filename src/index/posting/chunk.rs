@@ -29,6 +29,7 @@ impl<E> Chunk<E> {
         self.slots().first()?.as_ref()
     }
 
+    #[cfg(test)]
     pub(super) fn last(&self) -> Option<&E> {
         self.slots().last()?.as_ref()
     }

@@ -9,12 +9,19 @@ use crate::trie::Stack;
 
 /// The elements of a posting in the order of their keys. Made by [`Posting::iter`].
 pub(crate) struct Iter<'a, E> {
-    /// What is left of the chunk at the front, and the tree beyond it.
+    /// What is left of the chunk at either end. All of a small posting is in `front`.
     front: slice::Iter<'a, Option<E>>,
-    front_rest: Option<Stack<'a, Node<E>>>,
-    /// The same from the back. Both ends walk all of the posting; `left` keeps them from passing each other.
     back: slice::Iter<'a, Option<E>>,
-    back_rest: Option<Stack<'a, Node<E>>>,
+    /// The chunks between, while there are any.
+    between: Option<Between<'a, E>>,
+}
+
+/// Chunks of a tree that neither end has reached. Both stacks lead through all of the tree from their end on;
+/// `left` keeps them from passing each other.
+struct Between<'a, E> {
+    front: Stack<'a, Node<E>>,
+    back: Stack<'a, Node<E>>,
+    /// How many elements are in chunks not yet taken.
     left: usize,
 }
 
@@ -22,31 +29,33 @@ impl<E: Ordered> Posting<E> {
     /// All elements, in the order of their keys. O(n); for up to 128 elements it is a walk over one slice.
     /// Allocates only in trees of more than six levels.
     pub(crate) fn iter(&self) -> Iter<'_, E> {
-        let (slots, nodes) = match &self.0 {
+        let (slots, tree): (&[Option<E>], _) = match &self.0 {
+            Form::Few(None) => (&[], None),
             Form::Few(element) => (slice::from_ref(element), None),
             Form::Chunk(chunk) => (chunk.slots(), None),
-            Form::Tree(root) => (Default::default(), Some(root.children())),
+            Form::Tree(root) => (&[], Some(root)),
         };
-        Iter {
-            front: slots.iter(),
-            front_rest: nodes.map(Stack::new),
-            back: slots.iter(),
-            back_rest: nodes.map(Stack::new),
-            left: self.len(),
-        }
+        let between = tree.map(|root| Between {
+            front: Stack::new(root.children()),
+            back: Stack::new(root.children()),
+            left: root.len(),
+        });
+        Iter { front: slots.iter(), back: [].iter(), between }
     }
 }
 
-// Not derived: that would ask for `E: Clone`.
+// === impl Iter ===
+
+// Not derived, like the next one: that would ask for `E: Clone`.
 impl<E> Clone for Iter<'_, E> {
     fn clone(&self) -> Self {
-        Self {
-            front: self.front.clone(),
-            front_rest: self.front_rest.clone(),
-            back: self.back.clone(),
-            back_rest: self.back_rest.clone(),
-            left: self.left,
-        }
+        Self { front: self.front.clone(), back: self.back.clone(), between: self.between.clone() }
+    }
+}
+
+impl<E> Clone for Between<'_, E> {
+    fn clone(&self) -> Self {
+        Self { front: self.front.clone(), back: self.back.clone(), left: self.left }
     }
 }
 
@@ -55,30 +64,43 @@ impl<'a, E> Iterator for Iter<'a, E> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a E> {
-        self.left = self.left.checked_sub(1)?;
         loop {
-            match self.front.next() {
-                Some(Some(element)) => return Some(element),
-                Some(None) => {}
-                None => self.front = next_chunk(self.front_rest.as_mut()?)?.iter(),
+            if let Some(slot) = self.front.next() {
+                if slot.is_some() {
+                    return slot.as_ref();
+                }
+            } else if let Some(between) = self.between.take() {
+                // By value, so that the ends of the iterator can stay in registers.
+                let (chunk, rest) = between.take_first();
+                self.front = chunk.iter();
+                self.between = rest;
+            } else {
+                return self.back.next()?.as_ref();
             }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let between = self.between.as_ref().map_or(0, |between| between.left);
+        let left = self.front.len() + between + self.back.len();
+        (left, Some(left))
     }
 }
 
 impl<'a, E> DoubleEndedIterator for Iter<'a, E> {
     #[inline]
     fn next_back(&mut self) -> Option<&'a E> {
-        self.left = self.left.checked_sub(1)?;
         loop {
-            match self.back.next_back() {
-                Some(Some(element)) => return Some(element),
-                Some(None) => {}
-                None => self.back = last_chunk(self.back_rest.as_mut()?)?.iter(),
+            if let Some(slot) = self.back.next_back() {
+                if slot.is_some() {
+                    return slot.as_ref();
+                }
+            } else if let Some(between) = self.between.take() {
+                let (chunk, rest) = between.take_last();
+                self.back = chunk.iter();
+                self.between = rest;
+            } else {
+                return self.front.next_back()?.as_ref();
             }
         }
     }
@@ -88,32 +110,45 @@ impl<E> ExactSizeIterator for Iter<'_, E> {}
 
 impl<E> FusedIterator for Iter<'_, E> {}
 
-fn next_chunk<'a, E>(rest: &mut Stack<'a, Node<E>>) -> Option<&'a [Option<E>]> {
-    loop {
-        let level = rest.top()?;
-        let Some((node, others)) = level.split_first() else {
-            rest.pop();
-            continue;
-        };
-        *level = others;
-        match node {
-            Node::Chunk(chunk) => return Some(chunk.slots()),
-            Node::Inner(inner) => rest.push(inner.children()),
-        }
+// === impl Between ===
+
+impl<'a, E> Between<'a, E> {
+    /// The chunk at the front, and what is then left.
+    #[inline(never)]
+    fn take_first(mut self) -> (&'a [Option<E>], Option<Self>) {
+        let chunk = next_chunk(&mut self.front, |level| level.split_first());
+        self.without(chunk)
+    }
+
+    /// The chunk at the back, and what is then left.
+    #[inline(never)]
+    fn take_last(mut self) -> (&'a [Option<E>], Option<Self>) {
+        let chunk = next_chunk(&mut self.back, |level| level.split_last());
+        self.without(chunk)
+    }
+
+    fn without(mut self, chunk: &'a [Option<E>]) -> (&'a [Option<E>], Option<Self>) {
+        self.left = self.left.saturating_sub(chunk.len());
+        let rest = self.left > 0 && !chunk.is_empty();
+        (chunk, rest.then_some(self))
     }
 }
 
-fn last_chunk<'a, E>(rest: &mut Stack<'a, Node<E>>) -> Option<&'a [Option<E>]> {
-    loop {
-        let level = rest.top()?;
-        let Some((node, others)) = level.split_last() else {
+/// The next chunk of a walk that takes each level from the end `split` does; none if it is over.
+fn next_chunk<'a, E>(
+    rest: &mut Stack<'a, Node<E>>,
+    split: impl Fn(&'a [Node<E>]) -> Option<(&'a Node<E>, &'a [Node<E>])>,
+) -> &'a [Option<E>] {
+    while let Some(level) = rest.top() {
+        let Some((node, others)) = split(level) else {
             rest.pop();
             continue;
         };
         *level = others;
         match node {
-            Node::Chunk(chunk) => return Some(chunk.slots()),
+            Node::Chunk(chunk) => return chunk.slots(),
             Node::Inner(inner) => rest.push(inner.children()),
         }
     }
+    &[]
 }

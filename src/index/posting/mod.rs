@@ -30,7 +30,7 @@ mod node;
 mod remove;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, debug_assertions))]
+#[cfg(test)]
 mod validate;
 
 use std::cmp::Ordering;
@@ -93,6 +93,7 @@ impl<E: Ordered> Posting<E> {
         }
     }
 
+    #[cfg(test)]
     /// Whether there are none. O(1).
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -108,6 +109,7 @@ impl<E: Ordered> Posting<E> {
         }
     }
 
+    #[cfg(test)]
     /// The element of the lowest key. O(log n).
     pub(crate) fn first(&self) -> Option<&E> {
         match &self.0 {
@@ -117,6 +119,7 @@ impl<E: Ordered> Posting<E> {
         }
     }
 
+    #[cfg(test)]
     /// The element of the highest key. O(log n).
     pub(crate) fn last(&self) -> Option<&E> {
         match &self.0 {

@@ -129,6 +129,7 @@ impl<E> Inner<E> {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn last(&self) -> Option<&E> {
         let mut inner = self;
         loop {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{HOUR, MS, WorkQueue, get, join, settle, spawn_get};
+use super::{HOUR, MS, WorkQueue, get, join, join_all, settle, spawn_get};
 
 /// `TestBasic`
 #[tokio::test(start_paused = true)]
@@ -35,9 +35,9 @@ async fn many_producers_and_workers_never_work_on_one_key_at_once() {
             }
         });
     }
-    producers.join_all().await;
+    join_all(producers).await;
     queue.drain(HOUR).await.unwrap();
-    workers.join_all().await;
+    join_all(workers).await;
     let figures = queue.figures();
     assert_eq!((figures.depth, figures.processing, figures.work.count()), (0, 0, figures.adds));
     assert!(figures.adds >= 50);

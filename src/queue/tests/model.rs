@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{super::state::State, MS, PATIENCE, WorkQueue};
+use super::{super::state::State, MS, PATIENCE, WorkQueue, join_all};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -217,9 +217,9 @@ async fn a_thousand_keys_on_eight_workers_never_run_concurrently_and_see_every_a
             }
         });
     }
-    producers.join_all().await;
+    join_all(producers).await;
     queue.drain(PATIENCE).await.unwrap();
-    workers.join_all().await;
+    join_all(workers).await;
     for (key, slot) in &*slots {
         assert_eq!(slot.seen.load(Ordering::SeqCst), slot.added.load(Ordering::SeqCst), "{key}");
         assert!(slot.added.load(Ordering::SeqCst) > 0);

@@ -38,8 +38,10 @@ async fn drain_waits_for_what_is_queued_and_what_is_in_flight() {
 async fn shutting_down_does_not_wait_but_hands_out_what_is_queued() {
     let queue = WorkQueue::new();
     queue.add_all(["foo", "bar"]);
+    queue.add_after("delayed", MS);
     let foo = get(&queue).await;
     queue.shut_down();
+    assert_eq!(queue.figures().delayed, 0, "delayed keys are dropped");
     assert!(queue.is_shut_down());
     queue.add("late");
     queue.add_after("late", MS);

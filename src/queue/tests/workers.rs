@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{Action, Failure, Unfinished, WorkQueue, workers, workers_with_hook},
@@ -153,7 +153,7 @@ async fn shutdown_aborts_at_its_deadline_and_joins_every_task() {
     sleep(MS).await;
     assert_eq!(queue.figures().longest_running, MS);
     assert_eq!(
-        workers.shutdown(100 * MS).await,
+        timeout(HOUR, workers.shutdown(100 * MS)).await.unwrap(),
         Err(Unfinished { discarded: 0, in_flight: 1 }),
         "the retry that was waiting is no unfinished work"
     );

@@ -1,0 +1,51 @@
+//! A subnet controller that never asks the API server twice.
+//!
+//! ```text
+//! cargo run --example subnet_controller               a demonstration, without a cluster
+//! cargo run --example subnet_controller -- --cluster  a controller, for a real one
+//! ```
+//!
+//! To copy from: `types` and `nad` (what is kept of each object), `caches` (informers and indexes), `triggers`
+//! (from a change to the keys it concerns), `controller` and `reconcile` (the work). `sim` is the demonstration.
+#![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
+
+mod caches;
+mod cidr;
+mod cli;
+mod controller;
+mod nad;
+mod nad_source;
+mod reconcile;
+mod sim;
+mod triggers;
+mod types;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Modes};
+use crate::sim::Ended;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            let modes = cli.mode.unwrap_or(Modes::Both).list();
+            sim::demonstrate(&cli.demo, cli.workers, modes).await
+        })
+    });
+    match ended {
+        Ok(Ended::Right) => ExitCode::SUCCESS,
+        Ok(Ended::Wrong) => ExitCode::FAILURE,
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

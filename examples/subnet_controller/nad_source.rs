@@ -1,0 +1,54 @@
+//! Where a reconcile gets the NAD of its subnet from: all that differs between the two modes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use kube_client::{Api, Client};
+use kube_informer::Snapshot;
+
+use crate::caches::Caches;
+use crate::nad::{Nad, nad_of_provider};
+
+/// See the [module](self).
+#[derive(Clone)]
+pub enum NadSource {
+    /// A GET from the API server and a parse of the answer, each time: what Kube-OVN's controller did.
+    Direct(Client),
+    /// A look-up in the informer's snapshot: a few tens of nanoseconds, and already parsed.
+    Cached,
+}
+
+impl NadSource {
+    /// The NAD that has this provider, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Of the request. A look-up in the snapshot has none.
+    pub async fn nad<'a>(
+        &self,
+        caches: &Caches,
+        nads: &'a Snapshot<Nad>,
+        provider: &str,
+    ) -> Result<Option<Cow<'a, Nad>>, kube_client::Error> {
+        match self {
+            Self::Cached => {
+                let nad = nads.find(&caches.nads_by_provider, provider).next();
+                Ok(nad.map(|nad| Cow::Borrowed(&**nad)))
+            }
+            Self::Direct(client) => {
+                let Some((namespace, name)) = nad_of_provider(provider) else { return Ok(None) };
+                let nad = Api::namespaced(client.clone(), namespace).get_opt(name).await?.map(Nad::from_crd);
+                Ok(nad.filter(|nad| nad.providers().iter().any(|its| its == provider)).map(Cow::Owned))
+            }
+        }
+    }
+}
+
+impl fmt::Display for NadSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct(_) => "direct",
+            Self::Cached => "cached",
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! What a run of one mode has measured.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::check::Checked;
+use super::churn::Applied;
+use super::tracker::Totals;
+use crate::cli::Mode;
+
+/// The figures of one mode. Counts are of the time of the churn, without start and drain.
+pub struct Measured {
+    pub mode: Mode,
+    /// How long the churn lasted.
+    pub length: Duration,
+    pub churn: Applied,
+    pub totals: Totals,
+    /// Requests of the whole process, lists and watches included.
+    pub reads: u64,
+    pub writes: u64,
+    pub failures: u64,
+    /// CPU time of the controller's threads.
+    pub cpu: Option<Duration>,
+    /// CPU time of getting one NAD, measured by itself afterwards.
+    pub cpu_per_nad: Option<Duration>,
+    /// When, and how deep the queue was: every 10 ms.
+    pub depths: Vec<(Duration, usize)>,
+    /// The deepest seen: by samples and whenever keys were added.
+    pub deepest: usize,
+    /// Nanoseconds from change to status, the changes finished in the drain included.
+    pub latency: Histogram<u64>,
+    /// How long the queue took to drain after the churn; `None` when it had not when the time was up.
+    pub drained: Option<Duration>,
+    /// `None` when it was interrupted.
+    pub checked: Option<Checked>,
+    /// The latest failure of a reconcile, in words.
+    pub error: Option<String>,
+}
+
+// === impl Measured ===
+
+impl Measured {
+    pub fn reconciles_per_second(&self) -> f64 {
+        ratio(self.totals.reconciles as f64, self.length.as_secs_f64())
+    }
+
+    pub fn reads_per_reconcile(&self) -> f64 {
+        ratio(self.reads as f64, self.totals.reconciles as f64)
+    }
+
+    pub fn writes_per_reconcile(&self) -> f64 {
+        ratio(self.writes as f64, self.totals.reconciles as f64)
+    }
+
+    /// The share of the handlers' time spent getting NADs.
+    pub fn handler_share(&self) -> f64 {
+        ratio(self.totals.nad.as_secs_f64(), self.totals.handler.as_secs_f64())
+    }
+
+    /// The share of the controller's CPU time spent getting NADs.
+    pub fn cpu_share(&self) -> Option<f64> {
+        let nads = self.cpu_per_nad?.as_secs_f64() * self.totals.nads as f64;
+        // An estimate of two measurements: it must not exceed what there is.
+        Some(ratio(nads, self.cpu?.as_secs_f64()).min(1.0))
+    }
+
+    pub fn median_depth(&self) -> usize {
+        let mut depths: Vec<usize> = self.depths.iter().map(|(_, depth)| *depth).collect();
+        depths.sort_unstable();
+        depths.get(depths.len() / 2).copied().unwrap_or_default()
+    }
+
+    pub fn latency_at(&self, quantile: f64) -> Duration {
+        Duration::from_nanos(self.latency.value_at_quantile(quantile))
+    }
+
+    /// The mean time to get a NAD.
+    pub fn nad_took(&self) -> Duration {
+        Duration::from_secs_f64(ratio(self.totals.nad.as_secs_f64(), self.totals.nads as f64))
+    }
+
+    /// How many reconciles a second `workers` could do, were there always one to do.
+    pub fn capacity(&self, workers: usize) -> f64 {
+        workers as f64 * ratio(self.totals.reconciles as f64, self.totals.handler.as_secs_f64())
+    }
+}
+
+/// 0 of 0 is 0.
+pub fn ratio(of: f64, all: f64) -> f64 {
+    if all > 0.0 { of / all } else { 0.0 }
+}

@@ -1,0 +1,197 @@
+//! One mode, from an empty server to the check of every status.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use kube_informer::ResourceVersion;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::check::check;
+use super::churn::{Applied, Churn};
+use super::cpu;
+use super::measured::Measured;
+use super::model::{Model, Size};
+use super::progress::Progress;
+use super::server::Server;
+use super::tracker::Tracker;
+use super::wire;
+use crate::caches::Caches;
+use crate::cli::Mode;
+use crate::controller::{Controller, Settings};
+use crate::nad_source::NadSource;
+
+/// How often the queue's depth is taken.
+const SAMPLE: Duration = Duration::from_millis(10);
+
+/// How long the first reconciles, and those left after the churn, may take.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// What is the same for both modes.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    pub size: Size,
+    pub seed: u64,
+    pub workers: usize,
+    pub latency: Duration,
+    /// Changes a second.
+    pub rate: f64,
+    /// How long there are changes.
+    pub length: Duration,
+}
+
+/// Runs one mode. When `stop` is cancelled the figures so far come back, unchecked.
+///
+/// # Errors
+///
+/// When it cannot be run at all.
+pub async fn run(
+    mode: Mode,
+    conditions: Conditions,
+    stop: &CancellationToken,
+    progress: &Progress,
+) -> anyhow::Result<Measured> {
+    let server = Arc::new(Server::start()?);
+    let model = Model::new(conditions.size, conditions.seed);
+    for object in model.initial() {
+        server.apply(super::model::Write::Create(object))?;
+    }
+    let client = wire::client(&server.url(), conditions.latency)?;
+    let caches = Caches::start(&client).await.context("start the informers")?;
+    let tracker = Tracker::new();
+    let nad_source = match mode {
+        Mode::Direct => NadSource::Direct(client.clone()),
+        Mode::Cached => NadSource::Cached,
+    };
+    let settings = Settings { nad_source: nad_source.clone(), workers: conditions.workers, dry_run: false };
+    let controller = Controller::start(&client, caches.clone(), settings, tracker.clone());
+    let filled = settle(&controller, &tracker, stop).await;
+    anyhow::ensure!(
+        filled.is_some() || stop.is_cancelled(),
+        "{mode}: the first statuses were not written within {} s{}",
+        SETTLE.as_secs(),
+        tracker.error().map(|error| format!("; {error}")).unwrap_or_default()
+    );
+
+    let mut measured = churn(mode, conditions, &server, model, &controller, &tracker, stop, progress).await?;
+    measured.drained = settle(&controller, &tracker, stop).await;
+    measured.latency = tracker.latency();
+    measured.error = tracker.error();
+    if !stop.is_cancelled() {
+        measured.checked = Some(check(&server)?);
+        measured.cpu_per_nad = cpu_per_nad(&nad_source, &caches, conditions.workers).await;
+    }
+    controller.shutdown(Duration::from_secs(1)).await;
+    Ok(measured)
+}
+
+/// The part that is measured.
+#[expect(clippy::too_many_arguments, reason = "one place, and all of it is needed")]
+async fn churn(
+    mode: Mode,
+    conditions: Conditions,
+    server: &Arc<Server>,
+    model: Model,
+    controller: &Controller,
+    tracker: &Tracker,
+    stop: &CancellationToken,
+    progress: &Progress,
+) -> anyhow::Result<Measured> {
+    let before = (tracker.totals(), server.requests(), tracker.failures(), cpu::controller());
+    tracker.take_deepest();
+    let (mut depths, mut deepest) = (Vec::new(), 0);
+    let begin = Instant::now();
+    let churn = Churn::start(server.clone(), model, conditions.rate, conditions.length, tracker.clone())?;
+    let mut samples = tokio::time::interval(SAMPLE);
+    while !churn.is_finished() {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = samples.tick() => {}
+        }
+        let depth = controller.queue.len();
+        depths.push((begin.elapsed(), depth));
+        deepest = deepest.max(depth).max(tracker.take_deepest());
+        progress.update(
+            begin.elapsed(),
+            tracker.totals().reconciles - before.0.reconciles,
+            churn.changes(),
+            depth,
+        );
+    }
+    let length = begin.elapsed();
+    let after = (tracker.totals(), server.requests(), tracker.failures(), cpu::controller());
+    let churn: Applied = churn.end()?;
+    Ok(Measured {
+        mode,
+        length,
+        churn,
+        totals: after.0.since(&before.0),
+        reads: after.1.0 - before.1.0,
+        writes: after.1.1 - before.1.1,
+        failures: after.2 - before.2,
+        cpu: after.3.zip(before.3).map(|(after, before)| after.saturating_sub(before)),
+        cpu_per_nad: None,
+        depths,
+        deepest,
+        latency: super::tracker::new_histogram(),
+        drained: None,
+        checked: None,
+        error: None,
+    })
+}
+
+/// Waits until the informers have seen every change and the queue has been empty for a moment. Returns how long
+/// that took; `None` when the time was up first, or `stop` was cancelled.
+async fn settle(controller: &Controller, tracker: &Tracker, stop: &CancellationToken) -> Option<Duration> {
+    let begin = Instant::now();
+    let mut quiet_since = None;
+    while begin.elapsed() < SETTLE && !stop.is_cancelled() {
+        let figures = controller.queue.figures();
+        let at_work = figures.depth + figures.processing + figures.delayed > 0;
+        let since = *quiet_since.get_or_insert_with(Instant::now);
+        if at_work || !caught_up(&controller.caches, tracker) {
+            quiet_since = None;
+        } else if since.elapsed() >= Duration::from_millis(100) {
+            return Some(since - begin);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    None
+}
+
+fn caught_up(caches: &Caches, tracker: &Tracker) -> bool {
+    let reached = |kind: usize, held: Option<&ResourceVersion>| {
+        tracker.newest(kind).is_none_or(|newest| held.is_some_and(|held| *held >= newest))
+    };
+    reached(0, caches.nads.snapshot().resource_version())
+        && reached(1, caches.subnets.snapshot().resource_version())
+        && reached(2, caches.pods.snapshot().resource_version())
+}
+
+/// The controller's CPU time for getting one NAD, from many with nothing else going on, as many at a time as there
+/// are workers.
+async fn cpu_per_nad(source: &NadSource, caches: &Caches, workers: usize) -> Option<Duration> {
+    // Both to take some tenths of a second, which the kernel's accounting is fine enough for.
+    let times = match source {
+        NadSource::Direct(_) => 1000,
+        NadSource::Cached => 1_000_000,
+    };
+    let each = times / workers + 1;
+    let mut tasks = JoinSet::new();
+    let before = cpu::controller()?;
+    for _ in 0..workers {
+        let (source, caches, nads) = (source.clone(), caches.clone(), caches.nads.snapshot());
+        tasks.spawn(async move {
+            let providers: Vec<&str> = nads.iter().flat_map(|nad| nad.providers()).map(String::as_str).collect();
+            for provider in providers.iter().cycle().take(each) {
+                black_box(source.nad(&caches, &nads, provider).await.ok()?);
+            }
+            (!providers.is_empty()).then_some(())
+        });
+    }
+    tasks.join_all().await.into_iter().collect::<Option<()>>()?;
+    let all = u32::try_from(each * workers).ok()?;
+    Some(cpu::controller()?.saturating_sub(before) / all)
+}

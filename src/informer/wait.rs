@@ -1,0 +1,74 @@
+//! Waiting for a state: one's own write, or anything that can be said of a snapshot.
+
+use kube_core::Resource;
+
+use super::Informer;
+use crate::error::{Error, Kind};
+use crate::snapshot::{Snapshot, View};
+use crate::version::ResourceVersion;
+
+impl<T: Send + Sync + 'static> Informer<T> {
+    /// Waits until the informer has seen a write, and answers with a snapshot that contains it, or what came
+    /// after it.
+    ///
+    /// `written` is what the API server answered to a create, update or patch of an object of this informer's
+    /// kind. It need not be selected, in the namespace, or kept by the projection: whatever moves the version of
+    /// the snapshot that far will do, a bookmark included, which API servers send about once a minute.
+    ///
+    /// Put a timeout around it. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_version_unordered`] when the two versions cannot be compared (KEP-5504), or `written` has
+    ///   none;
+    /// - [`Error::is_new_epoch`] when the API server was restored from a backup meanwhile: whether the write
+    ///   survived that cannot be told by its version;
+    /// - [`Error::is_stopped`].
+    pub async fn at_least(&self, written: &impl Resource) -> Result<Snapshot<T>, Error> {
+        let unordered = || Error::from(Kind::Unordered);
+        let version = written.meta().resource_version.as_deref().ok_or_else(unordered)?;
+        let version = ResourceVersion::from(version);
+        if !version.is_ordered() {
+            return Err(unordered());
+        }
+        let epoch = self.shared().load().epoch;
+        let mut end = None;
+        let snapshot = self
+            .wait_until(|view| {
+                end = match &view.resource_version {
+                    Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
+                    Some(held) if !held.is_ordered() => Some(unordered()),
+                    _ => None,
+                };
+                end.is_some() || view.resource_version.as_ref().is_some_and(|held| *held >= version)
+            })
+            .await?;
+        end.map_or(Ok(snapshot), Err)
+    }
+
+    /// Waits until `reached` is true of a snapshot, and answers with it. It is asked at once, and again for each
+    /// version published while it waits; versions in quick succession may be skipped. It runs in the caller's
+    /// task.
+    ///
+    /// Before the first list the snapshot is empty: ask [`View::is_synced`] where that matters. Put a timeout
+    /// around it. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_stopped`] when the informer stops first.
+    pub async fn wait_until(&self, mut reached: impl FnMut(&View<T>) -> bool) -> Result<Snapshot<T>, Error> {
+        let mut versions = self.shared().versions();
+        loop {
+            // Marked as seen before the view is loaded: what is published in between wakes again.
+            versions.mark_unchanged();
+            let snapshot = self.snapshot();
+            if reached(&snapshot) {
+                return Ok(snapshot);
+            }
+            if versions.changed().await.is_err() {
+                let last = self.snapshot();
+                return if reached(&last) { Ok(last) } else { Err(Kind::Stopped.into()) };
+            }
+        }
+    }
+}

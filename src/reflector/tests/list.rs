@@ -1,0 +1,315 @@
+//! Lists: streaming, in pages, and what makes them begin anew. S: scenarios of client-go's tests; N: our own.
+
+use super::*;
+use crate::reflector::Phase;
+
+#[tokio::test(start_paused = true)]
+async fn s52_a_list_in_pages_is_followed_by_a_watch_from_its_version() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1), ("b", 2)], Some("next")),
+        page(10, &[("c", 3)], None),
+        Answer::Watch(vec![put("b", 11), gone("a", 12), Step::Never]),
+    ]);
+    reflector.work(60.0).await;
+    reflector.played(
+        &["list limit=500", "list limit=500 continue=next", "watch from=10"],
+        &[("b", 11), ("c", 3)],
+        12,
+    );
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "apply 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s52_s68_a_streaming_list_goes_on_as_the_watch() {
+    let reflector = Harness::streaming(vec![Answer::Watch(vec![
+        put("a", 1),
+        put("b", 2),
+        end_of_list(10),
+        put("a", 11),
+        Step::Never,
+    ])]);
+    reflector.work(60.0).await;
+    reflector.played(&["stream"], &[("a", 11), ("b", 2)], 11);
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "apply 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s67_s69_without_the_end_bookmark_nothing_is_synced() {
+    let steps = vec![put("a", 1), bookmark(5), pause(9.0), put("b", 6), Step::Never];
+    let reflector = Harness::streaming(vec![Answer::Watch(steps)]);
+    reflector.work(18.0).await;
+    assert!(!reflector.status().synced);
+    assert_eq!(reflector.calls(), ["begin"]);
+    assert!(reflector.model.lock().unwrap().objects.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_during_a_streaming_list_are_part_of_it() {
+    let reflector = Harness::streaming(vec![Answer::Watch(vec![
+        put("a", 1),
+        put("b", 2),
+        put("c", 3),
+        put("a", 8),
+        gone("b", 9),
+        Step::Event(WatchEvent::Deleted(Err(broken(Some("c"), None)))),
+        end_of_list(10),
+        Step::Never,
+    ])]);
+    reflector.work(1.0).await;
+    reflector.played(&["stream"], &[("a", 8)], 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s74_a_server_that_refuses_streaming_is_listed_in_pages_at_once_and_from_then_on() {
+    let reflector = Harness::streaming(vec![
+        Answer::Error(api(422, "Invalid")),
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![pause(100.0), bookmark(20), pause(100.0), Step::Error(expired())]),
+        page(30, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(0.1).await;
+    reflector.asked(&["stream", "list limit=500", "watch from=10"]);
+    assert_eq!(reflector.status().failures, 0);
+    reflector.work(250.0).await;
+    let requests = ["stream", "list limit=500", "watch from=10", "list limit=500", "watch from=30"];
+    reflector.played(&requests, &[("a", 1)], 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streaming_is_tried_again_after_an_hour() {
+    let hour = (0..60).flat_map(|minute| [pause(65.0), bookmark(11 + minute)]);
+    let reflector = Harness::start(
+        vec![
+            Answer::Error(api(400, "BadRequest")),
+            page(10, &[("a", 1)], None),
+            Answer::Watch(hour.chain([Step::Error(expired())]).collect()),
+            Answer::Watch(vec![put("a", 1), end_of_list(90), Step::Never]),
+        ],
+        Options { watch_grace: Duration::from_secs(7200), ..Options::default() },
+    );
+    reflector.work(65.0 * 60.0 + 60.0).await;
+    reflector.played(&["stream", "list limit=500", "watch from=10", "stream"], &[("a", 1)], 90);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n7_a_streaming_list_without_an_event_for_10_seconds_gives_way_to_pages() {
+    let reflector = Harness::streaming(vec![
+        Answer::Watch(vec![put("a", 1), pause(9.0), put("b", 2), Step::Never]),
+        page(10, &[("a", 1), ("b", 2)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(18.9).await;
+    reflector.asked(&["stream"]);
+    reflector.work(0.2).await;
+    reflector.played(&["stream", "list limit=500", "watch from=10"], &[("a", 1), ("b", 2)], 10);
+    assert_eq!(reflector.calls(), ["begin", "abort", "begin", "commit 10"]);
+    assert_eq!(reflector.source.open(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n7_a_streaming_list_that_does_not_finish_in_5_minutes_gives_way_to_pages() {
+    let endless = (0..200).flat_map(|n| [pause(5.0), put("a", n)]);
+    let reflector = Harness::streaming(vec![
+        Answer::Watch(endless.collect()),
+        page(500, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(299.0).await;
+    reflector.asked(&["stream"]);
+    reflector.work(2.0).await;
+    reflector.asked(&["stream", "list limit=500", "watch from=500"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_broken_streaming_lists_are_followed_by_pages() {
+    let broken = || Answer::Watch(vec![put("a", 1), Step::Error(garbage())]);
+    let reflector = Harness::streaming(vec![
+        broken(),
+        broken(),
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(expired())]),
+        Answer::Watch(vec![put("a", 1), end_of_list(12), Step::Never]),
+    ]);
+    reflector.work(10.0).await;
+    // Streaming was not refused: the next list tries it again.
+    reflector.played(&["stream", "stream", "list limit=500", "watch from=10", "stream"], &[("a", 1)], 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s54_a_relist_is_not_older_than_what_is_held_unless_that_has_expired() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![put("a", 11), Step::Error(garbage())]),
+        Answer::Error(expired()),
+        page(20, &[("a", 15)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(5.0).await;
+    reflector.played(
+        &["list limit=500", "watch from=10", "list limit=500 from=11", "list limit=500", "watch from=20"],
+        &[("a", 15)],
+        20,
+    );
+    assert!(reflector.gaps()[2] < 0.001, "the first 410 is answered at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s55_an_expired_continue_is_followed_by_a_list_in_one_piece() {
+    for streaming in [false, true] {
+        let mut script = vec![
+            page(10, &[("a", 1)], Some("next")),
+            Answer::Error(expired()),
+            page(20, &[("a", 1), ("b", 15)], None),
+            Answer::Watch(vec![Step::Error(expired())]),
+        ];
+        let mut requests = vec!["list limit=500", "list limit=500 continue=next", "list", "watch from=20"];
+        if streaming {
+            script.insert(0, Answer::Error(api(422, "Invalid")));
+            requests.insert(0, "stream");
+        }
+        // The next list is in pages again.
+        script.extend([page(30, &[("b", 15)], None), Answer::Watch(vec![Step::Never])]);
+        requests.extend(["list limit=500", "watch from=30"]);
+        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        reflector.work(5.0).await;
+        reflector.played(&requests, &[("b", 15)], 30);
+        assert_eq!(reflector.calls(), ["begin", "abort", "begin", "commit 20", "begin", "commit 30"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_breaks_off_leaves_what_is_held() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(expired())]),
+        page(20, &[("b", 15)], Some("next")),
+        Answer::Error(api(500, "InternalError")),
+    ]);
+    reflector.work(0.1).await;
+    reflector.holds(&[("a", 1)], 10);
+    assert!(reflector.status().synced && reflector.status().stale_since.is_some());
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "begin", "abort"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_continues_with_itself_is_not_followed_for_ever() {
+    let reflector = Harness::paged(times(2, || page(10, &[], Some("same"))).collect());
+    reflector.work(0.1).await;
+    reflector.asked(&["list limit=500", "list limit=500 continue=same"]);
+    assert_eq!(reflector.status().phase, Phase::BackingOff);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_lists_are_tried_less_and_less_often() {
+    // kube-rs, which starts over at each attempt, makes 501 in this time.
+    for streaming in [false, true] {
+        let script = times(1000, || Answer::Error(api(500, "InternalError"))).collect();
+        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        reflector.work(600.0).await;
+        let gaps = reflector.gaps();
+        assert!((20..=45).contains(&gaps.len()), "{} attempts", gaps.len() + 1);
+        assert!(gaps[0] <= 0.8 && gaps.last() >= Some(&15.0), "{gaps:?}");
+        assert!(gaps.windows(2).take(5).all(|pair| pair[0] <= pair[1]), "{gaps:?}");
+        assert!(!reflector.status().synced);
+        assert_eq!(reflector.status().failures as usize, gaps.len() + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed_for_lists() {
+    let slow_down = || Answer::Error(asks_for(429, "TooManyRequests", Some(77)));
+    let reflector = Harness::streaming(vec![slow_down(), slow_down(), slow_down()]);
+    reflector.work(170.0).await;
+    reflector.asked(&["stream", "stream", "list limit=500"]);
+    assert!(reflector.gaps().iter().all(|gap| (77.0..78.0).contains(gap)), "{:?}", reflector.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absent_kind_is_a_state_and_asked_for_every_8_seconds_at_most() {
+    let mut script: Vec<_> = times(8, || Answer::Error(api(404, "NotFound"))).collect();
+    script.push(Answer::Error(api(500, "InternalError")));
+    script.push(page(10, &[("a", 1)], None));
+    script.push(Answer::Watch(vec![Step::Never]));
+    let reflector = Harness::paged(script);
+    reflector.work(60.0).await;
+    assert_eq!(reflector.status().phase, Phase::Absent);
+    assert!(reflector.status().last_error.unwrap().is_kind_absent());
+    reflector.work(60.0).await;
+    let gaps = reflector.gaps();
+    assert!(gaps[..8].iter().all(|gap| (8.0..=10.0).contains(gap)), "{gaps:?}");
+    assert!(gaps[8] <= 0.8, "the backoff of errors has not grown meanwhile: {gaps:?}");
+    reflector.holds(&[("a", 1)], 10);
+    assert_eq!(reflector.status().phase, Phase::Watching);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_below_what_is_held_is_forgotten_and_made_again_consistently() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(garbage())]),
+        page(9, &[], None),
+        page(20, &[("a", 1), ("b", 15)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(5.0).await;
+    reflector.played(
+        &["list limit=500", "watch from=10", "list limit=500 from=10", "list limit=500", "watch from=20"],
+        &[("a", 1), ("b", 15)],
+        20,
+    );
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "begin", "commit 20"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_consistent_reads_below_what_is_held_begin_a_new_epoch() {
+    let reflector = Harness::streaming(vec![
+        Answer::Watch(vec![put("a", 90), end_of_list(100), Step::Error(garbage())]),
+        Answer::Error(too_large()),
+        Answer::Watch(vec![put("a", 5), end_of_list(50)]),
+        page(51, &[("a", 5)], None),
+        Answer::Watch(vec![put("a", 52), Step::Never]),
+    ]);
+    reflector.work(30.0).await;
+    reflector.played(
+        &["stream", "stream from=100", "stream", "list limit=500", "watch from=51"],
+        &[("a", 52)],
+        52,
+    );
+    assert_eq!(
+        reflector.calls(),
+        ["begin", "commit 100", "begin", "abort", "new epoch", "commit 51", "apply 1"]
+    );
+    assert!(reflector.gaps()[1] >= 1.0, "Retry-After of the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_too_large_is_followed_by_a_consistent_read() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(garbage())]),
+        Answer::Error(too_large()),
+        page(12, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(10.0).await;
+    reflector.played(
+        &["list limit=500", "watch from=10", "list limit=500 from=10", "list limit=500", "watch from=12"],
+        &[("a", 1)],
+        12,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
+    let mut bad = page(10, &[("a", 1), ("b", 2)], None);
+    if let Answer::Page(page) = &mut bad {
+        page.items.insert(1, Err(broken(None, None)));
+        page.items.insert(1, Err(broken(Some("c"), Some(3))));
+    }
+    let reflector = Harness::paged(vec![bad, Answer::Watch(vec![Step::Never])]);
+    reflector.work(1.0).await;
+    reflector.played(&["list limit=500", "watch from=10"], &[("a", 1), ("b", 2)], 10);
+    assert_eq!(reflector.status().bad_objects, 2);
+    assert!(reflector.status().synced);
+}

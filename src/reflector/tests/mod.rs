@@ -1,0 +1,313 @@
+//! The run loop on a scripted source, a model of a store, and paused time.
+
+mod list;
+mod status;
+mod stop;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch as latest;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Figures, Options, Regression, Sink, Status, run};
+use crate::error::{DecodeError, Error, Kind};
+use crate::key::ObjectKey;
+use crate::source::stub::{Answer, Probe, Step, Stub};
+use crate::source::{Item, Listed, Meta, Page, Payload, WatchEvent};
+use crate::version::ResourceVersion;
+
+/// A store as plain as can be, and what was done to it.
+#[derive(Default)]
+struct Model {
+    objects: BTreeMap<String, u64>,
+    listed: Option<BTreeMap<String, u64>>,
+    bad: usize,
+    held: Option<ResourceVersion>,
+    /// Every call but those for single objects.
+    calls: Vec<String>,
+}
+
+struct ModelSink {
+    model: Arc<Mutex<Model>>,
+    held: Option<ResourceVersion>,
+}
+
+/// A reflector at work.
+struct Harness {
+    source: Probe<()>,
+    model: Arc<Mutex<Model>>,
+    status: latest::Receiver<Status>,
+    stop: CancellationToken,
+    task: JoinHandle<ModelSink>,
+}
+
+// === impl ModelSink ===
+
+impl Model {
+    fn take(objects: &mut BTreeMap<String, u64>, bad: &mut usize, item: Listed<()>) {
+        match item {
+            Ok(item) => {
+                let version = item.meta.resource_version.as_number().unwrap();
+                objects.insert(item.meta.key.to_string(), version);
+            }
+            Err(_) => *bad += 1,
+        }
+    }
+
+    fn remove(objects: &mut BTreeMap<String, u64>, deleted: Result<Meta, DecodeError>) {
+        let key = deleted.map_or_else(|error| error.key.unwrap(), |meta| meta.key);
+        objects.remove(&key.to_string());
+    }
+}
+
+impl ModelSink {
+    fn begin(&mut self, call: &str) {
+        let mut model = self.model.lock().unwrap();
+        model.calls.push(call.to_owned());
+        model.bad = 0;
+        model.listed = Some(BTreeMap::new());
+    }
+}
+
+impl Sink<()> for ModelSink {
+    fn held(&self) -> Option<&ResourceVersion> {
+        self.held.as_ref()
+    }
+
+    fn begin_list(&mut self) {
+        self.begin("begin");
+    }
+
+    fn begin_new_epoch(&mut self) {
+        self.begin("new epoch");
+    }
+
+    fn list(&mut self, item: Listed<()>) {
+        let model = &mut *self.model.lock().unwrap();
+        Model::take(model.listed.as_mut().expect("a list was begun"), &mut model.bad, item);
+    }
+
+    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>) {
+        Model::remove(self.model.lock().unwrap().listed.as_mut().expect("a list was begun"), deleted);
+    }
+
+    fn commit_list(&mut self, version: ResourceVersion) {
+        let mut model = self.model.lock().unwrap();
+        model.calls.push(format!("commit {version}"));
+        model.objects = model.listed.take().expect("a list was begun");
+        model.held = Some(version.clone());
+        self.held = Some(version);
+    }
+
+    fn abort_list(&mut self) {
+        let mut model = self.model.lock().unwrap();
+        model.calls.push(String::from("abort"));
+        assert!(model.listed.take().is_some(), "nothing to abort");
+    }
+
+    fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
+        let model = &mut *self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an event during a list");
+        model.calls.push(format!("apply {}", events.len()));
+        for event in events.drain(..) {
+            let version = match &event {
+                WatchEvent::Applied(Ok(item)) => Some(&item.meta.resource_version),
+                WatchEvent::Deleted(Ok(meta)) => Some(&meta.resource_version),
+                WatchEvent::Bookmark { resource_version, .. } => Some(resource_version),
+                WatchEvent::Applied(Err(error)) | WatchEvent::Deleted(Err(error)) => error.resource_version(),
+            };
+            if let (Some(version), Some(held)) = (version.cloned(), self.held.clone()) {
+                if version < held {
+                    return Err(Regression { held, received: version });
+                }
+                self.held = Some(version.clone());
+                model.held = Some(version);
+            }
+            match event {
+                WatchEvent::Applied(item) => Model::take(&mut model.objects, &mut model.bad, item),
+                WatchEvent::Deleted(deleted) => Model::remove(&mut model.objects, deleted),
+                WatchEvent::Bookmark { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn figures(&self) -> Figures {
+        let model = self.model.lock().unwrap();
+        Figures { objects: model.objects.len(), bad_objects: model.bad }
+    }
+}
+
+// === impl Harness ===
+
+impl Harness {
+    fn start(script: Vec<Answer<()>>, options: Options) -> Self {
+        let (source, probe) = Stub::new(script);
+        let model = Arc::new(Mutex::new(Model::default()));
+        let sink = ModelSink { model: model.clone(), held: None };
+        let (sender, status) = latest::channel(Status::new());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(source, sink, sender, stop.clone(), options));
+        Self { source: probe, model, status, stop, task }
+    }
+
+    /// Lists by streaming.
+    fn streaming(script: Vec<Answer<()>>) -> Self {
+        Self::start(script, Options::default())
+    }
+
+    /// Lists in pages.
+    fn paged(script: Vec<Answer<()>>) -> Self {
+        Self::start(script, Options { streaming: false, ..Options::default() })
+    }
+
+    /// Lets it work for so long. Costs no time: the clock is paused.
+    async fn work(&self, seconds: f64) {
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        assert!(!self.task.is_finished(), "the reflector has ended");
+    }
+
+    #[track_caller]
+    fn asked(&self, requests: &[&str]) {
+        assert_eq!(self.source.requests(), requests);
+    }
+
+    /// All of the script was played, these were the requests, and this is held.
+    #[track_caller]
+    fn played(&self, requests: &[&str], objects: &[(&str, u64)], held: u64) {
+        self.asked(requests);
+        assert_eq!(self.source.unplayed(), 0, "not all of the script was played");
+        self.holds(objects, held);
+    }
+
+    #[track_caller]
+    fn holds(&self, objects: &[(&str, u64)], held: u64) {
+        let model = self.model.lock().unwrap();
+        let expected: BTreeMap<String, u64> =
+            objects.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect();
+        assert_eq!(model.objects, expected);
+        assert_eq!(model.held, Some(ResourceVersion::from_number(held)));
+        assert_eq!(self.status().resource_version, model.held);
+        assert_eq!(self.status().objects, objects.len());
+    }
+
+    fn calls(&self) -> Vec<String> {
+        self.model.lock().unwrap().calls.clone()
+    }
+
+    fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Seconds between one request and the next.
+    fn gaps(&self) -> Vec<f64> {
+        self.source.times().windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
+    }
+}
+
+// --- what scripts are made of ---
+
+fn meta(name: &str, version: u64) -> Meta {
+    Meta {
+        key: ObjectKey::cluster(name),
+        uid: format!("uid of {name}").into(),
+        resource_version: ResourceVersion::from_number(version),
+    }
+}
+
+fn item(name: &str, version: u64) -> Listed<()> {
+    Ok(Item { meta: meta(name, version), payload: Payload::Object(()) })
+}
+
+fn broken(name: Option<&str>, version: Option<u64>) -> DecodeError {
+    DecodeError {
+        key: name.map(ObjectKey::cluster),
+        resource_version: version.map(ResourceVersion::from_number),
+        path: String::from("spec"),
+        mismatch: String::from("broken"),
+        source: None,
+    }
+}
+
+fn page(version: u64, objects: &[(&str, u64)], next: Option<&str>) -> Answer<()> {
+    Answer::Page(Page {
+        items: objects.iter().map(|(name, version)| item(name, *version)).collect(),
+        resource_version: ResourceVersion::from_number(version),
+        continue_token: next.map(str::to_owned),
+    })
+}
+
+fn put(name: &str, version: u64) -> Step<()> {
+    Step::Event(WatchEvent::Applied(item(name, version)))
+}
+
+fn gone(name: &str, version: u64) -> Step<()> {
+    Step::Event(WatchEvent::Deleted(Ok(meta(name, version))))
+}
+
+fn bookmark(version: u64) -> Step<()> {
+    let resource_version = ResourceVersion::from_number(version);
+    Step::Event(WatchEvent::Bookmark { resource_version, initial_events_end: false })
+}
+
+fn end_of_list(version: u64) -> Step<()> {
+    let resource_version = ResourceVersion::from_number(version);
+    Step::Event(WatchEvent::Bookmark { resource_version, initial_events_end: true })
+}
+
+fn pause(seconds: f64) -> Step<()> {
+    Step::Pause(Duration::from_secs_f64(seconds))
+}
+
+fn later(answer: Answer<()>) -> Answer<()> {
+    Answer::After(Duration::from_millis(100), Box::new(answer))
+}
+
+fn api(code: u16, reason: &str) -> Error {
+    asks_for(code, reason, None)
+}
+
+fn asks_for(code: u16, reason: &str, retry_after: Option<u64>) -> Error {
+    Kind::Api {
+        verb: "list",
+        resource: String::from("stubs"),
+        code,
+        reason: reason.to_owned(),
+        retry_after: retry_after.map(Duration::from_secs),
+        version_too_large: false,
+    }
+    .into()
+}
+
+fn expired() -> Error {
+    api(410, "Expired")
+}
+
+fn too_large() -> Error {
+    Kind::Api {
+        verb: "list",
+        resource: String::from("stubs"),
+        code: 504,
+        reason: String::from("Timeout"),
+        retry_after: Some(Duration::from_secs(1)),
+        version_too_large: true,
+    }
+    .into()
+}
+
+fn refused() -> Error {
+    let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    Kind::Transport { verb: "watch", resource: String::from("stubs"), source: source.into() }.into()
+}
+
+fn garbage() -> Error {
+    Kind::Protocol { verb: "watch", resource: String::from("stubs"), what: "garbage" }.into()
+}
+
+fn times<K>(count: usize, answer: impl Fn() -> Answer<K>) -> impl Iterator<Item = Answer<K>> {
+    (0..count).map(move |_| answer())
+}

@@ -1,0 +1,197 @@
+//! A source that plays a script and keeps a record of what it is asked.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::{ListRequest, Page, Source, WatchEvent, WatchRequest};
+use crate::error::Error;
+
+/// The answer to one request.
+pub(crate) enum Answer<K> {
+    Page(Page<K>),
+    /// An open watch that plays these steps, then ends in order.
+    Watch(Vec<Step<K>>),
+    /// No success, of either kind of request.
+    Error(Error),
+    /// No answer at all.
+    Never,
+    /// That, but later.
+    After(Duration, Box<Answer<K>>),
+}
+
+/// What an open watch does.
+pub(crate) enum Step<K> {
+    Event(WatchEvent<K>),
+    /// Ends the watch.
+    Error(Error),
+    Pause(Duration),
+    /// Nothing more, not even an end.
+    Never,
+}
+
+/// Plays a script. What is asked after its end gets no answer.
+pub(crate) struct Stub<K> {
+    script: Arc<Mutex<Script<K>>>,
+}
+
+struct Script<K> {
+    answers: VecDeque<Answer<K>>,
+    requests: Vec<(Duration, String)>,
+    /// Steps that were not played, of all watches that were opened. A silence needs no playing.
+    unplayed: usize,
+    open: usize,
+    started: Instant,
+}
+
+pub(crate) struct StubWatch<K> {
+    script: Arc<Mutex<Script<K>>>,
+    steps: VecDeque<Step<K>>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// Looks at a script while it is played.
+pub(crate) struct Probe<K>(Arc<Mutex<Script<K>>>);
+
+// === impl Stub ===
+
+impl<K> Stub<K> {
+    pub(crate) fn new(answers: Vec<Answer<K>>) -> (Self, Probe<K>) {
+        let script = Script {
+            answers: answers.into(),
+            requests: Vec::new(),
+            unplayed: 0,
+            open: 0,
+            started: Instant::now(),
+        };
+        let script = Arc::new(Mutex::new(script));
+        (Self { script: script.clone() }, Probe(script))
+    }
+
+    async fn ask(&self, request: &str) -> Answer<K> {
+        let mut answer = {
+            let mut script = self.script.lock().unwrap();
+            let at = script.started.elapsed();
+            script.requests.push((at, request.to_owned()));
+            script.answers.pop_front().unwrap_or(Answer::Never)
+        };
+        while let Answer::After(time, later) = answer {
+            sleep(time).await;
+            answer = *later;
+        }
+        answer
+    }
+}
+
+impl<K: Send + Unpin + 'static> Source<K> for Stub<K> {
+    type Watch = StubWatch<K>;
+
+    fn resource(&self) -> &str {
+        "stubs"
+    }
+
+    async fn list(&mut self, request: &ListRequest) -> Result<Page<K>, Error> {
+        let mut text = String::from("list");
+        if let Some(limit) = request.limit {
+            text += &format!(" limit={limit}");
+        }
+        if let Some(token) = &request.continue_token {
+            text += &format!(" continue={token}");
+        }
+        if let Some(version) = &request.resource_version {
+            text += &format!(" from={version}");
+        }
+        match self.ask(&text).await {
+            Answer::Page(page) => Ok(page),
+            Answer::Error(error) => Err(error),
+            Answer::Never | Answer::After(..) => pending().await,
+            Answer::Watch(_) => panic!("the script has a watch where it was asked to {text}"),
+        }
+    }
+
+    async fn watch(&mut self, request: &WatchRequest) -> Result<StubWatch<K>, Error> {
+        let mut text = String::from(if request.initial_events { "stream" } else { "watch" });
+        if let Some(version) = &request.resource_version {
+            text += &format!(" from={version}");
+        }
+        assert!((300..=600).contains(&request.timeout.as_secs()), "a timeout of {:?}", request.timeout);
+        match self.ask(&text).await {
+            Answer::Watch(steps) => {
+                let mut script = self.script.lock().unwrap();
+                script.unplayed += steps.iter().filter(|step| !matches!(step, Step::Never)).count();
+                script.open += 1;
+                Ok(StubWatch { script: self.script.clone(), steps: steps.into(), pause: None })
+            }
+            Answer::Error(error) => Err(error),
+            Answer::Never | Answer::After(..) => pending().await,
+            Answer::Page(_) => panic!("the script has a page where it was asked to {text}"),
+        }
+    }
+}
+
+impl<K: Unpin> Stream for StubWatch<K> {
+    type Item = Result<WatchEvent<K>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                std::task::ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            if matches!(self.steps.front(), Some(Step::Never)) {
+                return Poll::Pending;
+            }
+            let Some(step) = self.steps.pop_front() else { return Poll::Ready(None) };
+            self.script.lock().unwrap().unplayed -= 1;
+            match step {
+                Step::Event(event) => return Poll::Ready(Some(Ok(event))),
+                Step::Error(error) => {
+                    assert!(self.steps.is_empty(), "steps after an error");
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Step::Pause(time) => self.pause = Some(Box::pin(sleep(time))),
+                Step::Never => unreachable!(),
+            }
+        }
+    }
+}
+
+impl<K> Drop for StubWatch<K> {
+    fn drop(&mut self) {
+        self.script.lock().unwrap().open -= 1;
+    }
+}
+
+// === impl Probe ===
+
+impl<K> Probe<K> {
+    fn script(&self) -> MutexGuard<'_, Script<K>> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.script().requests.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// When each request came, from the making of the stub.
+    pub(crate) fn times(&self) -> Vec<Duration> {
+        self.script().requests.iter().map(|(at, _)| *at).collect()
+    }
+
+    /// Watches that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.script().open
+    }
+
+    /// Answers and steps that were not played. Silences do not count.
+    pub(crate) fn unplayed(&self) -> usize {
+        let script = self.script();
+        script.answers.len() + script.unplayed
+    }
+}

@@ -1,0 +1,140 @@
+//! The HTTP source on a service that plays responses.
+
+mod answers;
+mod privacy;
+mod streams;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Request, Response};
+use http_body::Frame;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube_client::client::Body;
+use kube_client::{Api, Client};
+
+use super::*;
+
+/// What a response body does.
+#[derive(Clone)]
+enum Chunk {
+    Data(Bytes),
+    Broken(&'static str),
+    /// Nothing more, not even an end.
+    Never,
+}
+
+struct Chunks(VecDeque<Chunk>);
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match self.0.pop_front() {
+            None => Poll::Ready(None),
+            Some(Chunk::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Chunk::Broken(text)) => Poll::Ready(Some(Err(std::io::Error::other(text)))),
+            Some(Chunk::Never) => {
+                self.0.push_front(Chunk::Never);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+type Seen = Arc<Mutex<Vec<http::request::Parts>>>;
+
+/// A client that answers every request alike; `None` never answers.
+fn client(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: Option<Vec<Chunk>>,
+) -> (Client, Seen) {
+    let seen = Seen::default();
+    let requests = seen.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        requests.lock().unwrap().push(request.into_parts().0);
+        let body = body.clone();
+        async move {
+            let Some(body) = body else { return std::future::pending().await };
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            Ok::<_, Infallible>(response.body(Chunks(body.into())).unwrap())
+        }
+    });
+    (Client::new(service, "default"), seen)
+}
+
+fn data(text: &str) -> Vec<Chunk> {
+    vec![Chunk::Data(Bytes::copy_from_slice(text.as_bytes()))]
+}
+
+fn source(client: Client) -> HttpSource<ConfigMap> {
+    HttpSource::new(Api::all(client), &(), Selection::default(), Limits::default())
+}
+
+/// A source whose every answer is a success with this body.
+fn answering(body: Vec<Chunk>) -> HttpSource<ConfigMap> {
+    limited(body, Limits::default())
+}
+
+fn limited(body: Vec<Chunk>, limits: Limits) -> HttpSource<ConfigMap> {
+    HttpSource::new(Api::all(client(200, &[], Some(body)).0), &(), Selection::default(), limits)
+}
+
+fn watching() -> WatchRequest {
+    WatchRequest {
+        resource_version: Some(ResourceVersion::from_number(7)),
+        timeout: Duration::from_secs(300),
+        initial_events: false,
+    }
+}
+
+async fn list(mut source: HttpSource<ConfigMap>) -> Result<Page<ConfigMap>, Error> {
+    source.list(&ListRequest::default()).await
+}
+
+/// All that a watch yields, in words.
+async fn events(mut source: HttpSource<ConfigMap>) -> Vec<String> {
+    let watch = source.watch(&watching()).await.unwrap();
+    watch.map(|event| describe(&event)).collect().await
+}
+
+fn describe(event: &Result<WatchEvent<ConfigMap>, Error>) -> String {
+    match event {
+        Ok(WatchEvent::Applied(Ok(item))) => {
+            let (Payload::Json(json) | Payload::JsonWithoutType(json)) = &item.payload else { panic!() };
+            let text = std::str::from_utf8(json).unwrap();
+            format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)
+        }
+        Ok(WatchEvent::Applied(Err(error))) => format!("bad: {error}"),
+        Ok(WatchEvent::Deleted(Ok(meta))) => format!("deleted {} {}", meta.key, meta.resource_version),
+        Ok(WatchEvent::Deleted(Err(error))) => format!("deleted, bad: {error}"),
+        Ok(WatchEvent::Bookmark { resource_version, initial_events_end }) => {
+            format!("bookmark {resource_version} {initial_events_end}")
+        }
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// The texts of an error, in all its forms.
+fn texts(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts = format!("{error} {error:?} {error:#?}");
+    let mut next = error.source();
+    while let Some(source) = next {
+        texts += &format!(" {source} {source:?}");
+        next = source.source();
+    }
+    texts
+}
