@@ -11,7 +11,10 @@ mod support {
     pub(crate) mod conformance;
     pub(crate) mod crds;
     pub(crate) mod envtest;
+    pub(crate) mod follow;
+    pub(crate) mod objects;
     pub(crate) mod wait;
+    pub(crate) mod wire;
     pub(crate) mod world;
     pub(crate) mod world_in_process;
     pub(crate) mod world_real;
