@@ -22,7 +22,7 @@ use crate::store::{Writer, next_store};
 /// `K` is what the API serves, `T` what is stored, `S` where it comes from. Nothing is asked of the API server before
 /// [`start`](Self::start), or before the driver of [`build`](Self::build) is polled.
 #[must_use = "nothing happens before `start` or `build`"]
-pub struct Builder<K, T, S> {
+pub struct Builder<K: Resource, T, S = FromApi<K>> {
     from: S,
     project: Project<K, T>,
     indexers: Vec<Box<dyn Indexer<T>>>,
@@ -33,7 +33,7 @@ pub struct Builder<K, T, S> {
 pub(crate) type Project<K, T> =
     Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
-impl<K: Send + Sync + 'static, S> Builder<K, K, S> {
+impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     pub(crate) fn new(from: S) -> Self {
         Self { from, project: Box::new(|object| Ok(Some(object))), indexers: Vec::new(), store: next_store() }
     }
@@ -89,7 +89,7 @@ impl<K: Send + Sync + 'static, S> Builder<K, K, S> {
     }
 }
 
-impl<K: Resource, T> Builder<K, T, FromApi<K>> {
+impl<K: Resource, T> Builder<K, T> {
     /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server
     /// selects: an object that no longer matches is deleted from the informer.
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
@@ -127,7 +127,7 @@ impl<K: Resource, T> Builder<K, T, FromApi<K>> {
 
 impl<K, T, S> Builder<K, T, S>
 where
-    K: Send + 'static,
+    K: Resource + Send + 'static,
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
@@ -192,7 +192,7 @@ where
     }
 }
 
-impl<K, T, S: fmt::Debug> fmt::Debug for Builder<K, T, S> {
+impl<K: Resource, T, S: fmt::Debug> fmt::Debug for Builder<K, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("from", &self.from)

@@ -59,7 +59,7 @@ impl<K> Informer<K> {
     /// Begins an informer of the kind, namespace and cluster of an [`Api`].
     ///
     /// What is stored is `K` itself unless the builder is given a projection.
-    pub fn builder(api: Api<K>) -> Builder<K, K, FromApi<K>>
+    pub fn builder(api: Api<K>) -> Builder<K, K>
     where
         K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
         K::DynamicType: Default,
@@ -68,7 +68,7 @@ impl<K> Informer<K> {
     }
 
     /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
-    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K, FromApi<K>>
+    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
     where
         K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
     {

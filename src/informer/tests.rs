@@ -21,7 +21,7 @@ fn config_map(name: &str, value: &str) -> serde_json::Value {
         "labels": {"group": value}}, "data": {"value": value}})
 }
 
-fn maps(server: &ApiServer) -> Builder<ConfigMap, ConfigMap, FromApi<ConfigMap>> {
+fn maps(server: &ApiServer) -> Builder<ConfigMap, ConfigMap> {
     Informer::builder(Api::<ConfigMap>::all(client(server)))
 }
 
