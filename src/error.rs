@@ -54,7 +54,7 @@ pub(crate) enum Kind {
 
 /// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
 /// never a value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
     pub(crate) resource_version: Option<ResourceVersion>,
@@ -98,6 +98,19 @@ impl fmt::Display for DecodeError {
             write!(f, ", at {}", self.path)?;
         }
         write!(f, ": {}", self.mismatch)
+    }
+}
+
+/// Says that there is a source, and leaves what it says to those who ask for it: it is the application's own.
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("key", &self.key)
+            .field("resource_version", &self.resource_version)
+            .field("path", &self.path)
+            .field("mismatch", &self.mismatch)
+            .field("source", &self.source.as_ref().map(|_| format_args!("..")))
+            .finish()
     }
 }
 

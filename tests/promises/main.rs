@@ -14,3 +14,4 @@ mod sharing;
 mod streams;
 mod streams_model;
 mod support;
+mod waiting;

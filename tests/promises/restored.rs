@@ -106,6 +106,13 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     changes.next().await.unwrap();
     settle().await;
 
+    // A write that the restore overtakes.
+    let informer = indexed.informer.clone();
+    let mut ahead = from_json(&lived.get(WIDGETS, "a", "w001").unwrap());
+    ahead.metadata.resource_version = Some((lived.resource_version() + 50).to_string());
+    let waiter = tokio::spawn(async move { informer.at_least(&ahead).await.map(drop) });
+    settle().await;
+
     *current.lock().unwrap() = restored.clone();
     lived.disconnect_watches();
     let moved = tokio::time::Instant::now();
@@ -113,6 +120,11 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     assert_eq!(content(&indexed.informer.snapshot()), content(&before));
     agree(&indexed, &restored).await;
     assert!(moved.elapsed() < Duration::from_secs(300), "{:?}", moved.elapsed());
+
+    let waited =
+        tokio::time::timeout(Duration::from_secs(1), waiter).await.expect("the wait is over").unwrap();
+    let error = waited.unwrap_err();
+    assert!(error.is_new_epoch(), "{error}");
 
     // Changes are delivered as ever, and nothing of the old epoch is reused.
     let batch = changes.next().await.unwrap();

@@ -29,8 +29,7 @@ struct Consumer {
 }
 
 impl Scope {
-    fn subscribe(self, indexed: &Indexed) -> Subscription<Kept> {
-        let changes = indexed.informer.subscribe();
+    fn of_all(self, changes: Subscription<Kept>, indexed: &Indexed) -> Subscription<Kept> {
         match self {
             Self::Everything => changes,
             Self::Namespace => changes.in_namespace("b"),
@@ -53,7 +52,14 @@ impl Scope {
 
 impl Consumer {
     fn new(scope: Scope, indexed: &Indexed) -> Self {
-        Self { scope, changes: scope.subscribe(indexed), state: BTreeMap::new(), batches: 0 }
+        let changes = scope.of_all(indexed.informer.subscribe(), indexed);
+        Self { scope, changes, state: BTreeMap::new(), batches: 0 }
+    }
+
+    /// Begun again, in another process for all the informer knows: only the snapshot was kept.
+    fn resume(&mut self, indexed: &Indexed) {
+        let held = self.changes.delivered().clone();
+        self.changes = self.scope.of_all(indexed.informer.subscribe_from(&held), indexed);
     }
 
     fn take(&mut self, batch: &Batch<Kept>) {
@@ -167,6 +173,10 @@ async fn p05_random_consumers_rebuild_every_snapshot_from_changes_alone() {
                 3 if consumers.len() > 3 => {
                     // Gone with what it has not read.
                     consumers.swap_remove(random.random_range(0..consumers.len()));
+                }
+                4 => {
+                    let chosen = random.random_range(0..consumers.len());
+                    consumers[chosen].resume(&indexed);
                 }
                 _ => {}
             }

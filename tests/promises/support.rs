@@ -134,6 +134,11 @@ pub(crate) fn name(at: usize) -> String {
     format!("w{at:03}")
 }
 
+/// What a client gets of a write.
+pub(crate) fn from_json(widget: &Value) -> Widget {
+    Widget::deserialize(widget).unwrap()
+}
+
 /// Gives a widget another number, and the group that goes with it.
 pub(crate) fn set(server: &ApiServer, namespace: &str, name: &str, number: u64) {
     let spec = json!({ "spec": { "number": number, "group": format!("g{}", number % 3) } });
