@@ -184,7 +184,8 @@ async fn cpu_per_nad(source: &NadSource, caches: &Caches, workers: usize) -> Opt
     for _ in 0..workers {
         let (source, caches, nads) = (source.clone(), caches.clone(), caches.nads.snapshot());
         tasks.spawn(async move {
-            let providers: Vec<&str> = nads.iter().flat_map(|nad| nad.providers()).map(String::as_str).collect();
+            let providers: Vec<&str> =
+                nads.iter().flat_map(|nad| nad.providers()).map(String::as_str).collect();
             for provider in providers.iter().cycle().take(each) {
                 black_box(source.nad(&caches, &nads, provider).await.ok()?);
             }
