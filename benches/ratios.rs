@@ -50,11 +50,12 @@ fn measure<T>(peers: &mut [Box<dyn Timed<T>>], op: Op, data: &Data<T>) -> Vec<Ve
     let mut rounds = vec![vec![0.0; peers.len()]; ROUNDS];
     for (number, round) in rounds.iter_mut().enumerate() {
         for turn in 0..peers.len() {
-            // Another one begins each round, so that nobody always follows the same neighbour.
-            let place = (turn + number) % peers.len();
+            // Forwards and backwards by turns: nobody always follows the same neighbour.
+            let place = if number % 2 == 0 { turn } else { peers.len() - 1 - turn };
             let (peer, count) = (&mut peers[place], counts[place]);
-            // What the others left in the caches is not this one's doing.
-            peer.time(op, data, number * count as usize, (count / 4).max(1));
+            // Once through all keys: what the others left in the caches is not this one's doing.
+            let all = if op == Op::IndexHit { count / 4 } else { data.keys.len() as u64 };
+            peer.time(op, data, 0, all.max(1));
             let took = peer.time(op, data, number * count as usize, count);
             round[place] = took.as_nanos() as f64 / count as f64;
         }
