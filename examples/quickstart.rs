@@ -21,7 +21,15 @@ struct PodInfo {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let cluster = std::env::args().any(|argument| argument == "--cluster");
+    let cluster = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--cluster") => true,
+        _ => {
+            return Ok(println!(
+                "usage: quickstart [--cluster]   (the cluster of your kubeconfig; only reads)"
+            ));
+        }
+    };
     let server = ApiServer::new();
     let serving = server.serve().await?;
     let mut config = if cluster { Config::infer().await? } else { Config::new(serving.url().parse()?) };
@@ -56,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
     changes.next().await;
     if !cluster {
         create_pod(&server, "web-3", "node-b")?;
-        server.delete("pods", "default", "db-1").map_err(|status| anyhow::anyhow!("{status}"))?;
+        server.delete("pods", "default", "db-1")?;
     }
     let mut left = if cluster { usize::MAX } else { 2 };
     while left > 0 {
@@ -67,7 +75,9 @@ async fn main() -> anyhow::Result<()> {
         for change in batch.changes() {
             left = left.saturating_sub(1);
             match change {
-                Change::Added(pod) => println!("{} is new, on {:?}", Obj::key(pod), pod.node),
+                Change::Added(pod) => {
+                    println!("{} is new, on {}", Obj::key(pod), pod.node.as_deref().unwrap_or("no node"))
+                }
                 Change::Deleted(pod) => println!("{} is gone", Obj::key(pod)),
                 Change::Modified { new, .. } | Change::Replaced { new, .. } => {
                     println!("{} changed", Obj::key(new))
@@ -80,7 +90,9 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn create_pod(server: &ApiServer, name: &str, node: &str) -> anyhow::Result<()> {
-    let pod =
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"nodeName": node}});
-    server.create(pod).map(drop).map_err(|status| anyhow::anyhow!("create pod {name}: {status}"))
+    let metadata = json!({"namespace": "default", "name": name});
+    server.create(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": node}}),
+    )?;
+    Ok(())
 }
