@@ -35,6 +35,8 @@
 //! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
 
 mod error;
+#[cfg(feature = "testing")]
+mod fixture;
 mod hash;
 pub mod index;
 mod informer;

@@ -12,9 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
-use crate::index::{Index, IndexBy, Indexer, Many, One};
+use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::Status;
-use crate::store::{Writer, next_store};
+use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
 /// [`Informer::builder`] and [`Informer::from_stream`].
@@ -25,8 +25,7 @@ use crate::store::{Writer, next_store};
 pub struct Builder<K: Resource, T, S = FromApi<K>> {
     from: S,
     project: Project<K, T>,
-    indexers: Vec<Box<dyn Indexer<T>>>,
-    store: u64,
+    indexes: IndexSet<T>,
 }
 
 /// What is kept of an object; `None` keeps it out, an error makes it bad.
@@ -35,7 +34,7 @@ pub(crate) type Project<K, T> =
 
 impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     pub(crate) fn new(from: S) -> Self {
-        Self { from, project: Box::new(|object| Ok(Some(object))), indexers: Vec::new(), store: next_store() }
+        Self { from, project: Box::new(|object| Ok(Some(object))), indexes: IndexSet::new() }
     }
 
     /// Stores what `project` makes of each object instead of the object itself.
@@ -80,12 +79,12 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     }
 
     #[track_caller]
-    fn projected<T>(self, project: Project<K, T>) -> Builder<K, T, S> {
+    fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
         assert!(
-            self.indexers.is_empty(),
+            self.indexes.is_empty(),
             "a projection must come before the indexes: they are of what it makes"
         );
-        Builder { from: self.from, project, indexers: Vec::new(), store: self.store }
+        Builder { from: self.from, project, indexes: IndexSet::new() }
     }
 }
 
@@ -136,7 +135,7 @@ where
     where
         X: Hash + Eq + Send + Sync + 'static,
     {
-        self.index_by(One(key))
+        self.indexes.index(key)
     }
 
     /// An index by any number of keys of each object; naming a key twice counts once.
@@ -145,15 +144,18 @@ where
         I: IntoIterator,
         I::Item: Hash + Eq + Send + Sync + 'static,
     {
-        self.index_by(Many(keys))
+        self.indexes.index_many(keys)
     }
 
     /// An index of the module [`index`](crate::index), or one of your own making.
     pub fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
-        let slot = self.indexers.len() as u32;
-        self.indexers.push(Box::new(index));
-        Index::new(slot, self.store)
+        self.indexes.index_by(index)
+    }
+
+    /// The indexes declared so far, to declare more: for functions that declare what a part of the application
+    /// looks up, and do not care where the objects come from.
+    pub fn indexes(&mut self) -> &mut IndexSet<T> {
+        &mut self.indexes
     }
 
     /// Starts the informer as a task of its own on the current tokio runtime.
@@ -172,7 +174,8 @@ where
     /// nothing unless the driver is polled; dropping the driver stops it, and it ends by itself when the
     /// informer is shut down or its last handle dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
-        let Self { from, project, indexers, store } = self;
+        let Self { from, project, indexes } = self;
+        let (store, indexers) = indexes.into_parts();
         let writer = Writer::new(store, indexers);
         let (shared, retired) = (writer.shared().clone(), writer.retired().clone());
         let (status, status_receiver) = watch::channel(Status::new());
@@ -196,7 +199,7 @@ impl<K: Resource, T, S: fmt::Debug> fmt::Debug for Builder<K, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("from", &self.from)
-            .field("indexes", &self.indexers.len())
+            .field("indexes", &self.indexes)
             .finish_non_exhaustive()
     }
 }
