@@ -8,6 +8,7 @@ mod cases;
 
 /// What the cases stand on.
 mod support {
+    pub(crate) mod conformance;
     pub(crate) mod crds;
     pub(crate) mod envtest;
     pub(crate) mod follow;

@@ -4,6 +4,7 @@
 //! must stand what others leave in the rest of the cluster.
 
 mod changes;
+mod conformance;
 mod expired;
 mod kinds;
 mod lookups;
@@ -73,6 +74,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(server::a_default_client_works_too),
         case!(server::survives_a_killed_api_server).real_only().on_own_cluster(Options::default),
         case!(server::a_kubeconfig_is_all_a_program_needs).real_only(),
+        case!(conformance::answers_are_as_recorded).real_only().on_own_cluster(Options::default),
         case!(sync::a_streaming_list_syncs_in_one_request),
         case!(sync::pages_sync_where_streaming_lists_are_refused),
         case!(sync::pages_sync_on_a_server_without_streaming_lists)
