@@ -106,7 +106,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
         case!(kinds::an_absent_kind_is_waited_for),
-        case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back),
+        case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_bad_object_harms_only_itself_and_heals),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()
