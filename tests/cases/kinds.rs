@@ -174,9 +174,12 @@ async fn is_bad_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Result<(
     ensure!(bad.path() == "spec.replicas", "at {:?}: {bad}", bad.path());
     let texts = format!("{bad} {bad:?} {:?} {:?}", informer.status(), informer.snapshot());
     ensure!(!texts.contains(CONTENT), "the content is in a text");
-    let status = until_status(&informer, "it is counted", |status| status.bad_objects == 1).await?;
+    let status = until_status(&informer, "it is counted", |status| {
+        status.bad_objects == 1 && status.phase == Phase::Watching
+    })
+    .await?;
     ensure!(status.objects == 1 && status.failures == 0 && status.stale_since.is_none(), "{status:?}");
-    ensure!(status.phase == Phase::Watching && status.lists == 1, "{status:?}");
+    ensure!(status.lists == 1, "{status:?}");
 
     // A good one that turns bad stays as it was; others go on; both heal.
     write(ctx, widgets, "good", json!({ "not": "a number" })).await?;
