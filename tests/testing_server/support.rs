@@ -1,5 +1,7 @@
 //! A server of widgets, and requests to it.
 
+use std::time::Duration;
+
 use futures_util::{AsyncBufRead, AsyncBufReadExt, TryStreamExt};
 use http::{Method, Request};
 use kube_client::Client;
@@ -57,10 +59,10 @@ pub(crate) async fn watch(client: &Client, query: &str) -> impl AsyncBufRead + U
     Box::pin(client.request_stream(request).await.unwrap())
 }
 
-/// Its next event; None at a clean end.
+/// Its next event; None at a clean end. What does not come is a failure, not a hang.
 pub(crate) async fn next(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<String>> {
     let mut line = String::new();
-    let read = stream.read_line(&mut line).await?;
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_line(&mut line)).await??;
     Ok((read > 0).then(|| summary(&line)))
 }
 
