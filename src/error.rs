@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Protocol { verb: &'static str, resource: String, what: &'static str },
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error("the stream of events that feeds the informer reported an error")]
+    Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
     Stopped,
     #[error("the API server's versions of this kind cannot be put in order")]
@@ -184,6 +186,12 @@ impl Error {
     /// The request never reached the API server, or the answer broke off.
     pub fn is_transport(&self) -> bool {
         matches!(*self.0, Kind::Transport { .. })
+    }
+
+    /// The stream given to `Informer::from_stream` reported an error, found as
+    /// [`source`](std::error::Error::source).
+    pub fn is_stream(&self) -> bool {
+        matches!(*self.0, Kind::Stream(_))
     }
 
     /// One object could not be taken in; [`key`](Self::key) says which.

@@ -8,9 +8,13 @@ mod cases;
 
 /// What the cases stand on.
 mod support {
+    pub(crate) mod conformance;
     pub(crate) mod crds;
     pub(crate) mod envtest;
+    pub(crate) mod follow;
+    pub(crate) mod objects;
     pub(crate) mod wait;
+    pub(crate) mod wire;
     pub(crate) mod world;
     pub(crate) mod world_in_process;
     pub(crate) mod world_real;
