@@ -118,7 +118,10 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
     is(later.find(&by_namespace, there.as_str()), &[])?;
     is(later.find(&by_case, case), &in_ours[..2])?;
     is(snapshot.find(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
-    ensure!(one.read(|view| view.try_find(&by_note, "x").is_err()), "found by the handle of another informer");
+    ensure!(
+        one.read(|view| view.try_find(&by_note, "x").is_err()),
+        "found by the handle of another informer"
+    );
     everywhere.shutdown().await;
     one.shutdown().await;
     Ok(())
