@@ -67,3 +67,8 @@ pub use self::version::ResourceVersion;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The chapter on testing, compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/TESTING.md")]
+struct Testing;

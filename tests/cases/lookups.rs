@@ -118,21 +118,13 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
     is(later.find(&by_namespace, there.as_str()), &[])?;
     is(later.find(&by_case, case), &in_ours[..2])?;
     is(snapshot.find(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
-    ensure!(one.try_find_elsewhere(&by_note), "a handle of another informer found something");
+    ensure!(
+        one.read(|view| view.try_find(&by_note, "x").is_err()),
+        "found by the handle of another informer"
+    );
     everywhere.shutdown().await;
     one.shutdown().await;
     Ok(())
-}
-
-/// Whether a handle that is another informer's is told from its own.
-trait Elsewhere {
-    fn try_find_elsewhere(&self, index: &kube_informer::Index<ConfigMap, String>) -> bool;
-}
-
-impl Elsewhere for Informer<ConfigMap> {
-    fn try_find_elsewhere(&self, index: &kube_informer::Index<ConfigMap, String>) -> bool {
-        self.read(|view| view.try_find(index, "x").is_err())
-    }
 }
 
 /// Whether the hits are these, in order, and know how many they are.

@@ -5,6 +5,7 @@
 
 mod changes;
 mod conformance;
+mod examples;
 mod expired;
 mod kinds;
 mod lookups;
@@ -26,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) servers: Servers,
     /// `None`: the cluster that such cases share.
     pub(crate) own_cluster: Option<fn() -> Options>,
+    /// It runs the examples, which are built before.
+    pub(crate) examples: bool,
 }
 
 /// Where a case can run.
@@ -45,6 +48,7 @@ macro_rules! case {
             run: |ctx| Box::pin($module::$function(ctx)),
             servers: Servers::Both,
             own_cluster: None,
+            examples: false,
         }
     };
 }
@@ -60,6 +64,11 @@ impl Case {
     /// On a real cluster of its own, with these options.
     fn on_own_cluster(self, options: fn() -> Options) -> Self {
         Self { own_cluster: Some(options), ..self }
+    }
+
+    /// On a cluster of its own, which the examples see all of.
+    fn runs_examples(self) -> Self {
+        Self { examples: true, ..self.real_only().on_own_cluster(Options::default) }
     }
 }
 
@@ -97,11 +106,15 @@ pub(crate) fn all() -> Vec<Case> {
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
         case!(kinds::an_absent_kind_is_waited_for),
-        case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back),
+        case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_bad_object_harms_only_itself_and_heals),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()
             .on_own_cluster(Options::default),
         case!(outages::a_server_that_comes_late_is_waited_for).real_only().on_own_cluster(Options::default),
+        case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
+        case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
+        case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
+        case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
     ]
 }

@@ -33,8 +33,11 @@ pub(super) async fn a_streaming_list_syncs_in_one_request(ctx: &Ctx) -> Result<(
     follows(&maps, &direct).await?;
 
     // The same request goes on as the watch: it is the only one there was.
-    let sent = wire.sent();
-    ensure!(matches!(&sent[..], [only] if only.is_streaming_list() && only.is_ok()), "{sent:?}");
+    let (sent, path) = (wire.sent(), format!("/api/v1/namespaces/{}/configmaps", ctx.namespace));
+    ensure!(
+        matches!(&sent[..], [only] if only.is_streaming_list() && only.is_ok() && only.path == path),
+        "{sent:?}"
+    );
     let status = maps.status();
     ensure!((status.lists, status.watches, status.failures) == (1, 1, 0), "{status:?}");
     ensure!(status.objects == MANY + 1 && status.bad_objects == 0, "{status:?}");
