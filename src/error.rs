@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Protocol { verb: &'static str, resource: String, what: &'static str },
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error("the stream of events that feeds the informer reported an error")]
+    Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
     Stopped,
     #[error("the API server's versions of this kind cannot be put in order")]
@@ -52,7 +54,7 @@ pub(crate) enum Kind {
 
 /// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
 /// never a value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
     pub(crate) resource_version: Option<ResourceVersion>,
@@ -96,6 +98,19 @@ impl fmt::Display for DecodeError {
             write!(f, ", at {}", self.path)?;
         }
         write!(f, ": {}", self.mismatch)
+    }
+}
+
+/// Says that there is a source, and leaves what it says to those who ask for it: it is the application's own.
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("key", &self.key)
+            .field("resource_version", &self.resource_version)
+            .field("path", &self.path)
+            .field("mismatch", &self.mismatch)
+            .field("source", &self.source.as_ref().map(|_| format_args!("..")))
+            .finish()
     }
 }
 
@@ -171,6 +186,12 @@ impl Error {
     /// The request never reached the API server, or the answer broke off.
     pub fn is_transport(&self) -> bool {
         matches!(*self.0, Kind::Transport { .. })
+    }
+
+    /// The stream given to `Informer::from_stream` reported an error, found as
+    /// [`source`](std::error::Error::source).
+    pub fn is_stream(&self) -> bool {
+        matches!(*self.0, Kind::Stream(_))
     }
 
     /// One object could not be taken in; [`key`](Self::key) says which.

@@ -35,6 +35,8 @@
 //! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
 
 mod error;
+#[cfg(feature = "testing")]
+mod fixture;
 mod hash;
 pub mod index;
 mod informer;
@@ -53,7 +55,7 @@ mod version;
 
 pub use self::error::{DecodeError, Error};
 pub use self::index::Index;
-pub use self::informer::{Builder, Informer, Reader};
+pub use self::informer::{Builder, FromApi, FromStream, Informer, Reader};
 pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
@@ -65,3 +67,8 @@ pub use self::version::ResourceVersion;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The chapter on testing, compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/TESTING.md")]
+struct Testing;

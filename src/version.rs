@@ -42,6 +42,11 @@ impl ResourceVersion {
         Self(Repr::Number(number))
     }
 
+    /// Whether it is the empty text, which no server gives out: it tells nothing apart.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(&self.0, Repr::Text(text) if text.is_empty())
+    }
+
     /// Whether versions like this one can be put in order.
     pub(crate) fn is_ordered(&self) -> bool {
         match &self.0 {

@@ -8,9 +8,15 @@ mod cases;
 
 /// What the cases stand on.
 mod support {
+    pub(crate) mod conformance;
     pub(crate) mod crds;
     pub(crate) mod envtest;
+    pub(crate) mod follow;
+    pub(crate) mod manifests;
+    pub(crate) mod objects;
+    pub(crate) mod programs;
     pub(crate) mod wait;
+    pub(crate) mod wire;
     pub(crate) mod world;
     pub(crate) mod world_in_process;
     pub(crate) mod world_real;
@@ -30,6 +36,7 @@ use crate::{
     cases::{Case, Servers},
     support::{
         envtest::{self, Options, TestCluster},
+        programs,
         world::{Ctx, World},
         world_in_process::InProcessWorld,
         world_real::RealWorld,
@@ -77,6 +84,9 @@ fn real_trial(case: Case, shared: Arc<Shared>) -> Trial {
     Trial::ignorable_test(format!("real::{}", case.name), move || {
         if let Err(reason) = envtest::find_binaries() {
             return if required() { Err(reason.into()) } else { Ok(Completion::ignored_with(reason)) };
+        }
+        if case.examples {
+            programs::build()?;
         }
         let runtime = runtime()?;
         let done = runtime.block_on(async {

@@ -22,9 +22,8 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     pub workers: usize,
 
-    /// Where reconciles get NADs from: `direct` asks the API server each time, `cached` the informer
-    ///
-    /// [default: both; with --cluster: cached]
+    /// Where reconciles get NADs from: `direct` asks the API server each time, `cached` the informer [default:
+    /// both; with --cluster cached]
     #[arg(long, value_enum)]
     pub mode: Option<Modes>,
 

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use kube_client::api::{Patch, PatchParams};
 use kube_client::{Api, Client};
-use kube_core::ResourceExt as _;
 use kube_informer::queue::{Action, Failure, Options, WorkQueue, Workers, workers_with_hook};
 use kube_informer::{ObjectKey, ResourceVersion};
 use serde_json::json;
@@ -88,7 +87,7 @@ pub enum ReconcileError {
     Nad(kube_client::Error),
     Patch(kube_client::Error),
     /// The write was accepted and has not come back through the watch.
-    ReadBack,
+    ReadBack(Option<kube_informer::Error>),
 }
 
 /// What the workers share.
@@ -158,7 +157,7 @@ impl<O: Observe> Worker<O> {
             stored_at: begin,
         };
         let Some(subnet) = subnets.get(key) else {
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         };
 
@@ -170,13 +169,13 @@ impl<O: Observe> Worker<O> {
         let status = desired_status(subnet, nad.as_deref(), pods);
         if subnet.status.as_ref() == Some(&status) {
             run.outcome = Outcome::Unchanged;
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         }
         if self.dry_run {
             let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
             run.outcome = Outcome::WouldWrite(&would);
-            self.observe.reconciled(&run.end(begin));
+            self.observe.reconciled(run.end(begin));
             return Ok(Action::done());
         }
 
@@ -184,7 +183,7 @@ impl<O: Observe> Worker<O> {
         let written = match self.subnets.patch_status(key.name(), &PatchParams::default(), &patch).await {
             // Deleted in the meantime: its deletion is on its way to the queue.
             Err(error) if is_not_found(&error) => {
-                self.observe.reconciled(&run.end(begin));
+                self.observe.reconciled(run.end(begin));
                 return Ok(Action::done());
             }
             answer => answer.map_err(ReconcileError::Patch)?,
@@ -193,24 +192,14 @@ impl<O: Observe> Worker<O> {
 
         // Read what was written before this key can be handled again: compared with a status from before the
         // write, the next one could take "differs" for "is the same", and leave it.
-        tokio::time::timeout(READ_BACK, self.read_back(&written))
-            .await
-            .map_err(|_| ReconcileError::ReadBack)?;
+        let read_back = tokio::time::timeout(READ_BACK, caches.subnets.at_least(&written)).await;
+        read_back
+            .map_err(|_| ReconcileError::ReadBack(None))?
+            .map_err(|e| ReconcileError::ReadBack(Some(e)))?;
         run.outcome = Outcome::Written(&written);
         run.took = begin.elapsed();
         self.observe.reconciled(&run);
         Ok(Action::done())
-    }
-
-    /// Waits until the cache holds this version of a subnet, or what came after it.
-    async fn read_back(&self, written: &Subnet) {
-        let version = written.resource_version().map(ResourceVersion::from);
-        let mut subnets = self.caches.subnets.subscribe();
-        while let Some(batch) = subnets.next().await {
-            if batch.snapshot().resource_version() >= version.as_ref() {
-                return;
-            }
-        }
     }
 }
 
@@ -234,7 +223,8 @@ impl fmt::Display for ReconcileError {
         match self {
             Self::Nad(error) => write!(f, "get its NetworkAttachmentDefinition: {}", Brief(error)),
             Self::Patch(error) => write!(f, "patch its status: {}", Brief(error)),
-            Self::ReadBack => f.write_str("its status has not come back through the watch"),
+            Self::ReadBack(Some(error)) => write!(f, "read its status back: {error}"),
+            Self::ReadBack(None) => f.write_str("its status has not come back through the watch"),
         }
     }
 }

@@ -12,6 +12,7 @@
 mod caches;
 mod cidr;
 mod cli;
+mod cluster;
 mod controller;
 mod nad;
 mod nad_source;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Modes};
+use crate::cli::{Cli, Mode, Modes};
 use crate::sim::Ended;
 
 fn main() -> ExitCode {
@@ -34,10 +35,10 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
-            let modes = cli.mode.unwrap_or(Modes::Both).list();
-            sim::demonstrate(&cli.demo, cli.workers, modes).await
-        })
+        let ended = runtime.block_on(run(&cli));
+        // Name resolution may still hold a thread; there is nothing left to wait for.
+        runtime.shutdown_background();
+        ended
     });
     match ended {
         Ok(Ended::Right) => ExitCode::SUCCESS,
@@ -48,4 +49,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<Ended> {
+    if !cli.cluster.cluster {
+        let modes = cli.mode.unwrap_or(Modes::Both).list();
+        return sim::demonstrate(&cli.demo, cli.workers, modes).await;
+    }
+    let mode = match cli.mode {
+        None | Some(Modes::Cached) => Mode::Cached,
+        Some(Modes::Direct) => Mode::Direct,
+        Some(Modes::Both) => {
+            anyhow::bail!("--mode both is for the demonstration; a cluster needs one of the two")
+        }
+    };
+    cluster::run(&cli.cluster, cli.workers, mode).await.map(|()| Ended::Right)
 }

@@ -15,6 +15,7 @@
 mod builtin;
 mod keys;
 mod posting;
+mod set;
 mod table;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use self::builtin::{
 };
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting};
+pub use self::set::IndexSet;
 pub(crate) use self::table::{AnyTable, Indexer, Table};
 use crate::key::Key;
 

@@ -5,56 +5,36 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use kube_client::Api;
 use kube_core::Resource;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
-use crate::error::DecodeError;
-use crate::index::{Index, IndexBy, Indexer, Many, One};
-use crate::reflector::{self, Options, Status};
-use crate::source::{Decoder, HttpSource, Limits, Selection};
-use crate::store::{Intake, Take, Writer, next_store};
+use crate::index::{Index, IndexBy, IndexSet};
+use crate::reflector::Status;
+use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
-/// [`Informer::builder`].
+/// [`Informer::builder`] and [`Informer::from_stream`].
 ///
-/// `K` is what the API serves, `T` what is stored. Nothing is asked of the API server before
+/// `K` is what the API serves, `T` what is stored, `S` where it comes from. Nothing is asked of the API server before
 /// [`start`](Self::start), or before the driver of [`build`](Self::build) is polled.
 #[must_use = "nothing happens before `start` or `build`"]
-pub struct Builder<K: Resource, T> {
-    api: Api<K>,
-    dyntype: K::DynamicType,
-    selection: Selection,
-    keep_managed_fields: bool,
-    options: Options,
+pub struct Builder<K: Resource, T, S = FromApi<K>> {
+    from: S,
     project: Project<K, T>,
-    indexers: Vec<Box<dyn Indexer<T>>>,
-    store: u64,
+    indexes: IndexSet<T>,
 }
 
 /// What is kept of an object; `None` keeps it out, an error makes it bad.
-type Project<K, T> = Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
+pub(crate) type Project<K, T> =
+    Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
-impl<K> Builder<K, K>
-where
-    K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Clone,
-{
-    pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
-        Self {
-            api,
-            dyntype,
-            selection: Selection::default(),
-            keep_managed_fields: false,
-            options: Options::default(),
-            project: Box::new(|object| Ok(Some(object))),
-            indexers: Vec::new(),
-            store: next_store(),
-        }
+impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
+    pub(crate) fn new(from: S) -> Self {
+        Self { from, project: Box::new(|object| Ok(Some(object))), indexes: IndexSet::new() }
     }
 
     /// Stores what `project` makes of each object instead of the object itself.
@@ -70,7 +50,7 @@ where
     pub fn project<T: Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> T + Send + 'static,
-    ) -> Builder<K, T> {
+    ) -> Builder<K, T, S> {
         self.projected(Box::new(move |object| Ok(Some(project(object)))))
     }
 
@@ -80,7 +60,7 @@ where
     pub fn project_some<T: Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> Option<T> + Send + 'static,
-    ) -> Builder<K, T> {
+    ) -> Builder<K, T, S> {
         self.projected(Box::new(move |object| Ok(project(object))))
     }
 
@@ -91,7 +71,7 @@ where
     pub fn try_project<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> Result<T, E> + Send + 'static,
-    ) -> Builder<K, T> {
+    ) -> Builder<K, T, S> {
         self.projected(Box::new(move |object| match project(object) {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(Arc::new(error)),
@@ -99,71 +79,63 @@ where
     }
 
     #[track_caller]
-    fn projected<T>(self, project: Project<K, T>) -> Builder<K, T> {
+    fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
         assert!(
-            self.indexers.is_empty(),
+            self.indexes.is_empty(),
             "a projection must come before the indexes: they are of what it makes"
         );
-        let Self { api, dyntype, selection, keep_managed_fields, options, store, .. } = self;
-        Builder {
-            api,
-            dyntype,
-            selection,
-            keep_managed_fields,
-            options,
-            project,
-            indexers: Vec::new(),
-            store,
-        }
+        Builder { from: self.from, project, indexes: IndexSet::new() }
     }
 }
 
-impl<K, T> Builder<K, T>
-where
-    K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Clone,
-    T: Send + Sync + 'static,
-{
+impl<K: Resource, T> Builder<K, T> {
     /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server
     /// selects: an object that no longer matches is deleted from the informer.
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
-        self.selection.labels = selector.into();
+        self.from.selection.labels = selector.into();
         self
     }
 
     /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Which fields can
     /// be selected by depends on the kind.
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
-        self.selection.fields = selector.into();
+        self.from.selection.fields = selector.into();
         self
     }
 
     /// How many objects are asked for at once when the API server has no streaming lists. 500 by default, as
     /// in client-go; 0 asks for all at once.
     pub fn page_size(mut self, objects: u32) -> Self {
-        self.options.page_size = objects;
+        self.from.options.page_size = objects;
         self
     }
 
     /// Whether to list by a watch that begins with all objects (KEP-3157), which is easier on the API server
     /// than pages. On by default; a server that cannot is noticed and asked for pages.
     pub fn streaming_lists(mut self, wanted: bool) -> Self {
-        self.options.streaming = wanted;
+        self.from.options.streaming = wanted;
         self
     }
 
     /// Keeps `metadata.managedFields`, which is often the largest part of an object and is dropped by default.
     pub fn keep_managed_fields(mut self) -> Self {
-        self.keep_managed_fields = true;
+        self.from.keep_managed_fields = true;
         self
     }
+}
 
+impl<K, T, S> Builder<K, T, S>
+where
+    K: Resource + Send + 'static,
+    T: Send + Sync + 'static,
+    S: Feed<K>,
+{
     /// An index by one key of each object.
     pub fn index<X>(&mut self, key: impl Fn(&T) -> X + Send + 'static) -> Index<T, X>
     where
         X: Hash + Eq + Send + Sync + 'static,
     {
-        self.index_by(One(key))
+        self.indexes.index(key)
     }
 
     /// An index by any number of keys of each object; naming a key twice counts once.
@@ -172,15 +144,18 @@ where
         I: IntoIterator,
         I::Item: Hash + Eq + Send + Sync + 'static,
     {
-        self.index_by(Many(keys))
+        self.indexes.index_many(keys)
     }
 
     /// An index of the module [`index`](crate::index), or one of your own making.
     pub fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
-        let slot = self.indexers.len() as u32;
-        self.indexers.push(Box::new(index));
-        Index::new(slot, self.store)
+        self.indexes.index_by(index)
+    }
+
+    /// The indexes declared so far, to declare more: for functions that declare what a part of the application
+    /// looks up, and do not care where the objects come from.
+    pub fn indexes(&mut self) -> &mut IndexSet<T> {
+        &mut self.indexes
     }
 
     /// Starts the informer as a task of its own on the current tokio runtime.
@@ -199,27 +174,18 @@ where
     /// nothing unless the driver is polled; dropping the driver stops it, and it ends by itself when the
     /// informer is shut down or its last handle dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
-        let Self { api, dyntype, selection, keep_managed_fields, options, mut project, indexers, store } =
-            self;
-        let decoder = Decoder::new(&dyntype, keep_managed_fields);
-        let take: Take<K, T> = Box::new(move |item| {
-            let (meta, object) = decoder.decode(item)?;
-            project(object).map_err(|source| DecodeError {
-                source: Some(source),
-                ..DecodeError::of(&meta, "its projection failed")
-            })
-        });
-        let source = HttpSource::new(api, &dyntype, selection, Limits::default());
+        let Self { from, project, indexes } = self;
+        let (store, indexers) = indexes.into_parts();
         let writer = Writer::new(store, indexers);
         let (shared, retired) = (writer.shared().clone(), writer.retired().clone());
         let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let reflector = reflector::run(source, Intake::new(writer, take), status, stop.clone(), options);
+        let feed = from.feed(Parts { project, writer, status, stop: stop.clone() });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
-                _ended = reflector => {}
+                () = feed => {}
                 () = retired.sweep_forever() => {}
             }
         };
@@ -229,12 +195,11 @@ where
     }
 }
 
-impl<K: Resource, T> fmt::Debug for Builder<K, T> {
+impl<K: Resource, T, S: fmt::Debug> fmt::Debug for Builder<K, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("url", &self.api.resource_url())
-            .field("selection", &self.selection)
-            .field("indexes", &self.indexers.len())
+            .field("from", &self.from)
+            .field("indexes", &self.indexes)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The informer: source, reflector, store and readers, wired together.
 
 mod builder;
+mod from;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -12,11 +13,15 @@ use std::sync::Arc;
 use futures_core::Stream;
 use futures_util::stream;
 use kube_client::Api;
+use kube_core::Resource;
+use kube_runtime::watcher;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
+pub use self::from::{FromApi, FromStream};
 pub use self::reader::Reader;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
@@ -56,19 +61,45 @@ impl<K> Informer<K> {
     /// What is stored is `K` itself unless the builder is given a projection.
     pub fn builder(api: Api<K>) -> Builder<K, K>
     where
-        K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
-        K::DynamicType: Default + Clone,
+        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Default,
     {
-        Builder::new(api, K::DynamicType::default())
+        Self::builder_with(api, K::DynamicType::default())
     }
 
     /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
     pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
     where
-        K: kube_core::Resource + Clone + serde::de::DeserializeOwned + Send + Sync + 'static,
-        K::DynamicType: Clone,
+        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
     {
-        Builder::new(api, dyntype)
+        Builder::new(FromApi::new(api, dyntype))
+    }
+
+    /// Begins an informer fed by kube-runtime's [`watcher`](kube_runtime::watcher()), or by any stream of its
+    /// events. It stops when the stream ends.
+    ///
+    /// Such a stream tells neither the version of its lists nor its bookmarks, and does its own listing and backing
+    /// off. So the informer promises less: its snapshots have no
+    /// [`resource_version`](View::resource_version), [`at_least`](Self::at_least) cannot wait for a write, and what
+    /// the stream gets wrong stays wrong. Errors it yields are found in [`Status::last_error`].
+    ///
+    /// ```no_run
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kube_client::{Api, Client};
+    /// use kube_informer::Informer;
+    /// use kube_runtime::{WatchStreamExt, watcher};
+    ///
+    /// # async fn example(client: Client) {
+    /// let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
+    /// let maps = Informer::from_stream(events).start();
+    /// # }
+    /// ```
+    pub fn from_stream<E>(events: E) -> Builder<K, K, FromStream<E>>
+    where
+        K: Resource + Send + Sync + 'static,
+        E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    {
+        Builder::new(FromStream::new(events))
     }
 }
 

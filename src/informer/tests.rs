@@ -154,3 +154,56 @@ async fn a_subscription_goes_on_from_a_held_snapshot() {
     );
     assert_eq!(seen.len(), 2);
 }
+
+#[tokio::test]
+async fn from_stream_keeps_lists_whole_and_changes_lossless() {
+    use futures_util::StreamExt as _;
+    use kube_runtime::watcher::{Error as WatcherError, Event};
+    let map = |name: &str, value: &str, version: u64| -> ConfigMap {
+        let mut map: ConfigMap = serde_json::from_value(config_map(name, value)).unwrap();
+        map.metadata.resource_version = (version > 0).then(|| version.to_string());
+        map
+    };
+    let (events, receiver) = tokio::sync::mpsc::unbounded_channel::<Result<Event<ConfigMap>, WatcherError>>();
+    let stream = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|event| (event, receiver))
+    });
+    let mut informer = Informer::from_stream(stream.boxed()).project(|map: ConfigMap| value(&map));
+    let by_value = informer.index(|value: &String| value.clone());
+    let informer = informer.start();
+    let mut changes = informer.subscribe();
+    for event in [Event::Init, Event::InitApply(map("a", "x", 1)), Event::InitApply(map("b", "x", 2))] {
+        events.send(Ok(event)).unwrap();
+    }
+    tokio::task::yield_now().await;
+    assert!(!informer.is_synced() && informer.snapshot().is_empty(), "an unfinished list is not seen");
+    events.send(Ok(Event::InitDone)).unwrap();
+    informer.synced().await.unwrap();
+    assert_eq!(informer.snapshot().find(&by_value, "x").len(), 2);
+    assert_eq!(informer.snapshot().resource_version(), None);
+    assert_eq!(changes.next().await.unwrap().changes().count(), 2);
+    let written = map("a", "x", 1);
+    assert!(informer.at_least(&written).await.unwrap_err().is_version_unordered());
+    // Objects without a version are taken in each time.
+    for value in ["y", "z"] {
+        events.send(Ok(Event::Apply(map("a", value, 0)))).unwrap();
+        let batch = changes.next().await.unwrap();
+        assert_eq!(batch.snapshot().find(&by_value, value).len(), 1);
+    }
+    // A relist that begins and never ends, an error, and the next list: what it does not name is deleted.
+    for event in [Event::Init, Event::InitApply(map("a", "z", 5))] {
+        events.send(Ok(event)).unwrap();
+    }
+    events.send(Err(WatcherError::NoResourceVersion)).unwrap();
+    for event in [Event::Init, Event::InitApply(map("b", "x", 2)), Event::InitDone] {
+        events.send(Ok(event)).unwrap();
+    }
+    let batch = changes.next().await.unwrap();
+    let gone: Vec<_> =
+        batch.changes().map(|change| (change.key().name.to_owned(), change.new().is_none())).collect();
+    assert_eq!(gone, [("a".to_owned(), true)]);
+    assert!(informer.status().last_error.unwrap().is_stream());
+    drop(events);
+    assert!(changes.next().await.is_none(), "a stream that ends stops the informer");
+    assert_eq!(informer.status().phase, Phase::Stopped);
+}

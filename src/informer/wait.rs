@@ -38,6 +38,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 end = match &view.resource_version {
                     Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
+                    // A stream of somebody else's tells no version.
+                    None if view.synced => Some(unordered()),
                     _ => None,
                 };
                 end.is_some() || view.resource_version.as_ref().is_some_and(|held| *held >= version)

@@ -4,6 +4,7 @@
 //! a status tells how that goes.
 
 mod backoff;
+mod follow;
 mod options;
 mod run;
 mod sink;
@@ -13,7 +14,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::follow::follow;
 pub(crate) use self::options::Options;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Figures, Regression, Sink};
+pub(crate) use self::sink::{Figures, Regression, Sink, UnversionedSink};
 pub use self::status::{Phase, Status};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, spread};
 use super::options::Options;
-use super::sink::Sink;
+use super::sink::{Regression, Sink};
 use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
@@ -115,7 +115,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
             if timeout_at(patience, open.read(&self.options)).await.is_err() {
                 self.abort_list();
-                return Input::StreamingRefused(self.timeout("watch", self.options.streaming_silence));
+                let error = self.timeout("watch", self.options.streaming_silence);
+                return self.streaming_refused(&error);
             }
             let mut events = std::mem::take(&mut open.batch).into_iter();
             let mut taken = 0;
@@ -154,7 +155,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.open = None;
         self.begin_listing();
         let mut request = ListRequest {
-            limit: paged.then_some(self.options.page_size),
+            limit: Some(self.options.page_size).filter(|size| paged && *size > 0),
             continue_token: None,
             resource_version: self.from(from),
         };
@@ -234,7 +235,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 let applied = self.sink.apply(&mut open.batch);
                 open.batch.clear();
                 self.publish();
-                if applied.is_err() {
+                if let Err(Regression { held, received }) = applied {
+                    tracing::debug!(%held, %received, "the watch went back in time");
                     self.failed(self.protocol("watch", "an event older than the one before"));
                     return Input::WentBack;
                 }
@@ -334,10 +336,16 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let code = error.http_code().unwrap_or_default();
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
-            return Input::StreamingRefused(error);
+            return self.streaming_refused(&error);
         }
         self.failed(error.clone());
         Input::StreamingFailed(error)
+    }
+
+    /// No failure: pages will do.
+    fn streaming_refused(&self, error: &Error) -> Input {
+        tracing::debug!(%error, "no streaming lists here");
+        Input::StreamingRefused
     }
 
     fn list_failed(&mut self, error: Error, at: PageAt) -> Input {

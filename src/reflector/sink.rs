@@ -43,6 +43,15 @@ pub(crate) trait Sink<K>: Send + 'static {
     fn figures(&self) -> Figures;
 }
 
+/// A [`Sink`] for streams that tell no version of their own.
+pub(crate) trait UnversionedSink<K>: Sink<K> {
+    /// [`commit_list`](Sink::commit_list) of a list whose version is not known.
+    fn commit_unversioned_list(&mut self);
+
+    /// [`apply`](Sink::apply) for events whose versions say nothing of their order.
+    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>);
+}
+
 /// What a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {

@@ -91,7 +91,7 @@ pub(super) enum Input {
     /// A list is complete and committed.
     Listed,
     /// A streaming list is not what the server does: it said so, was silent, or did not finish.
-    StreamingRefused(Error),
+    StreamingRefused,
     /// A streaming list failed otherwise.
     StreamingFailed(Error),
     /// A list in pages failed.
@@ -241,7 +241,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.below = 0;
             (state, Effect::Watch)
         }
-        Input::StreamingRefused(_) => {
+        Input::StreamingRefused => {
             state.no_streaming_until = Some(now + options.streaming_retry);
             let effect = state.list(now, options);
             (state, effect)

@@ -20,7 +20,7 @@ use self::body::read_page;
 use super::page::parse_page;
 use super::watch::HttpWatch;
 use super::{Limits, ListRequest, Page, Source, WatchRequest};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 const JSON: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

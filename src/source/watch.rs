@@ -20,7 +20,6 @@ use super::decode::{parse_item, parse_meta};
 use super::kube::{Call, next_chunk, status_error};
 use super::{Limits, WatchEvent};
 use crate::error::Error;
-use crate::version::ResourceVersion;
 
 /// On the bookmark that ends the initial events of a streaming list (KEP-3157).
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";

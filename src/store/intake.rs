@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Writer;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Figures, Regression, Sink};
+use crate::reflector::{Figures, Regression, Sink, UnversionedSink};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
@@ -41,6 +41,14 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
         match item {
             Ok(item) => self.insert(item),
             Err(error) => self.writer.mark_bad(error),
+        }
+    }
+
+    fn change(&mut self, event: WatchEvent<K>) {
+        match event {
+            WatchEvent::Applied(item) => self.take_in(item),
+            WatchEvent::Deleted(deleted) => self.take_out(deleted),
+            WatchEvent::Bookmark { .. } => {}
         }
     }
 
@@ -109,11 +117,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
             if outcome.is_err() {
                 break;
             }
-            match event {
-                WatchEvent::Applied(item) => self.take_in(item),
-                WatchEvent::Deleted(deleted) => self.take_out(deleted),
-                WatchEvent::Bookmark { .. } => {}
-            }
+            self.change(event);
         }
         self.writer.publish(reached);
         outcome
@@ -121,6 +125,18 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
 
     fn figures(&self) -> Figures {
         Figures { objects: self.writer.objects(), bad_objects: self.writer.bad() }
+    }
+}
+
+impl<K: Send + 'static, T: Send + Sync + 'static> UnversionedSink<K> for Intake<K, T> {
+    fn commit_unversioned_list(&mut self) {
+        self.writer.finish_list();
+        self.writer.publish(None);
+    }
+
+    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
+        events.drain(..).for_each(|event| self.change(event));
+        self.writer.publish(None);
     }
 }
 

@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use self::intake::{Intake, Take};
+pub(crate) use self::intake::Intake;
 use self::publish::Publisher;
 pub(crate) use self::publish::Shared;
 pub(crate) use self::retired::Retired;
@@ -138,7 +138,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
             listed.insert(Obj::address(stored));
         }
-        if self.new_epoch {
+        if self.new_epoch || meta.resource_version.is_empty() {
             return false;
         }
         let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
@@ -323,6 +323,10 @@ impl<T> From<&View<T>> for Working<T> {
 }
 
 impl DecodeError {
+    pub(crate) fn projection(meta: &Meta, source: Arc<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { source: Some(source), ..Self::of(meta, "its projection failed") }
+    }
+
     pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
         Self {
             key: Some(meta.key.clone()),

@@ -7,7 +7,7 @@ use crate::queue::WorkQueue;
 use crate::snapshot::Snapshot;
 
 /// How many changes are turned into keys before other tasks get their turn.
-const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 512;
 
 impl<T: Send + Sync + 'static> Subscription<T> {
     /// Adds to `queue` the keys that `keys` names for each change, until the informer stops, and answers why it

@@ -1,1 +1,183 @@
-//! Tests.
+//! `feed`: what reaches a queue, in what pieces, and how it ends. Subscriptions themselves are tested through the
+//! public API, in tests/promises.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_client::{Api, Client};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use super::feed::CHUNK;
+use super::*;
+use crate::index;
+use crate::key::ObjectKey;
+use crate::queue::WorkQueue;
+use crate::testing::ApiServer;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn put(server: &ApiServer, name: &str, value: u32) {
+    let labels = json!({ "group": format!("g{}", value % 4) });
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"value": value.to_string()},
+        "metadata": {"name": name, "namespace": "default", "labels": labels}});
+    server.create(map).unwrap();
+}
+
+fn change(server: &ApiServer, name: &str, value: u32) {
+    let patch = json!({"data": {"value": value.to_string()},
+        "metadata": {"labels": {"group": format!("g{}", value % 4)}}});
+    server.merge_patch("configmaps", "default", name, patch).unwrap();
+}
+
+fn value(map: &ConfigMap) -> u32 {
+    map.data.as_ref().and_then(|data| data.get("value")?.parse().ok()).unwrap_or_default()
+}
+
+fn maps(server: &ApiServer) -> crate::Builder<ConfigMap, ConfigMap> {
+    Informer::builder(Api::all(Client::new(server.service(), "default")))
+}
+
+/// What is there, as a reconciler would know it.
+fn truth(server: &ApiServer) -> BTreeMap<String, u32> {
+    let list = server.list("configmaps", "default").unwrap();
+    let items = list["items"].as_array().unwrap().iter();
+    items
+        .map(|item| {
+            let value = item["data"]["value"].as_str().unwrap().parse().unwrap();
+            (item["metadata"]["name"].as_str().unwrap().to_owned(), value)
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fed_queue_leads_a_level_triggered_consumer_to_the_truth() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    for _ in 0..10 {
+        let server = ApiServer::new();
+        for at in 0..20 {
+            put(&server, &format!("m{at:02}"), at);
+        }
+        let informer = maps(&server).start();
+        let queue = WorkQueue::<ObjectKey>::new();
+        let feed =
+            tokio::spawn(informer.subscribe().feed(queue.clone(), |change, _| [change.key().to_owned()]));
+        // Works off what it is told, slowly, and looks at nothing else.
+        let consumer = tokio::spawn({
+            let (informer, queue) = (informer.clone(), queue.clone());
+            async move {
+                let mut known = BTreeMap::new();
+                while let Some(key) = queue.get().await {
+                    sleep(Duration::from_millis(3)).await;
+                    match informer.get(&*key) {
+                        Some(map) => known.insert(key.name().to_owned(), value(&map)),
+                        None => known.remove(key.name()),
+                    };
+                }
+                known
+            }
+        });
+        for round in 0..100 {
+            let name = format!("m{:02}", random.random_range(0..30));
+            match server.get("configmaps", "default", &name) {
+                Err(_) => put(&server, &name, round),
+                Ok(_) if random.random_range(0..4) == 0 => {
+                    drop(server.delete("configmaps", "default", &name));
+                }
+                Ok(_) => change(&server, &name, round),
+            }
+            match random.random_range(0..10) {
+                0 => {
+                    server.disconnect_watches();
+                    server.compact_all();
+                }
+                1..4 => sleep(Duration::from_millis(random.random_range(0..20))).await,
+                _ => {}
+            }
+        }
+        let newest = truth(&server);
+        let same = |view: &crate::View<ConfigMap>| {
+            view.len() == newest.len()
+                && view.iter().all(|map| newest.get(Obj::name(map)) == Some(&value(map)))
+        };
+        timeout(SOON, informer.wait_until(same)).await.unwrap().unwrap();
+        sleep(Duration::from_secs(5)).await;
+        queue.shut_down();
+        assert_eq!(timeout(SOON, consumer).await.unwrap().unwrap(), newest, "seed {seed}");
+        informer.shutdown().await;
+        assert_eq!(timeout(SOON, feed).await.unwrap().unwrap(), Some(End::Stopped));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_is_named_once_whatever_the_size_of_a_batch() {
+    for objects in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+        let server = ApiServer::new();
+        (0..objects).for_each(|at| put(&server, &format!("m{at:04}"), 1));
+        let informer = maps(&server).start();
+        informer.synced().await.unwrap();
+        let queue = WorkQueue::<ObjectKey>::new();
+        let feed = informer.subscribe().feed(queue.clone(), |change, snapshot| {
+            assert!(snapshot.get(change.key()).is_some());
+            [change.key().to_owned()]
+        });
+        let feed = tokio::spawn(feed);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!((queue.len(), queue.figures().adds), (objects, objects as u64));
+        feed.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
+    let server = ApiServer::new();
+    (0..8).for_each(|at| put(&server, &format!("m{at}"), at));
+    let mut builder = maps(&server);
+    let by_group = builder.index_by(index::label("group"));
+    let informer = builder.start();
+    informer.synced().await.unwrap();
+    let queue = WorkQueue::<String>::new();
+    let feed = tokio::spawn(informer.subscribe().filter(|old, _| old.is_some()).feed(
+        queue.clone(),
+        move |change, snapshot| {
+            // Who shares its group now, itself included.
+            let group = change.new().and_then(|map| map.metadata.labels.as_ref()?.get("group")).cloned();
+            let hits = snapshot.find(&by_group, group.as_deref().unwrap_or_default());
+            hits.map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
+        },
+    ));
+    sleep(Duration::from_secs(1)).await;
+    assert!(queue.is_empty(), "the first batch is filtered away");
+    change(&server, "m1", 2);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(timeout(SOON, queue.get()).await.unwrap().unwrap().clone());
+    }
+    assert_eq!(told, ["m1", "m2", "m6"], "in the order of the index");
+    assert!(queue.is_empty());
+    feed.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_ends_with_its_informer_or_with_its_queue() {
+    let server = ApiServer::new();
+    put(&server, "m", 1);
+    let informer = maps(&server).start();
+    let queues = [WorkQueue::<ObjectKey>::new(), WorkQueue::new()];
+    let [one, two] = queues
+        .clone()
+        .map(|queue| tokio::spawn(informer.subscribe().feed(queue, |change, _| [change.key().to_owned()])));
+    informer.synced().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    queues[0].shut_down();
+    put(&server, "n", 2);
+    assert_eq!(timeout(SOON, one).await.unwrap().unwrap(), None);
+    informer.shutdown().await;
+    assert_eq!(timeout(SOON, two).await.unwrap().unwrap(), Some(End::Stopped));
+    assert_eq!(queues[1].figures().adds, 2);
+}

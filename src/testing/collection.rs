@@ -188,3 +188,6 @@ impl Collection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use triomphe::{Arc, ThinArc};
 use wide::u8x16;
 
-use super::Element;
+use super::{Element, spliced};
 
 /// How many elements have a tag; only a leaf at the depth limit holds more.
 pub(super) const TAGS: usize = 16;
@@ -166,25 +166,4 @@ pub(super) fn tag_of(hash: u64) -> u8 {
 #[inline]
 fn matches(tags: &Tags, tag: u8) -> u32 {
     u8x16::new(*tags).simd_eq(u8x16::splat(tag)).to_bitmask()
-}
-
-/// The slots of a leaf of `len` elements with `cut` of them, from `at` on, replaced by `put`.
-fn spliced<E>(
-    len: usize,
-    at: usize,
-    cut: usize,
-    put: Option<E>,
-    mut slot: impl FnMut(usize) -> Option<E>,
-) -> impl ExactSizeIterator<Item = Option<E>> {
-    let added = usize::from(put.is_some());
-    let mut put = put;
-    (0..len - cut + added).map(move |i| {
-        if i < at {
-            slot(i)
-        } else if i < at + added {
-            put.take()
-        } else {
-            slot(i - added + cut)
-        }
-    })
 }

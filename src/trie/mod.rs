@@ -57,6 +57,7 @@ mod leaf;
 mod node;
 mod ranges;
 mod remove;
+mod splice;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ mod walk;
 pub(crate) use self::diff::{Diff, Difference};
 pub(crate) use self::element::Element;
 pub(crate) use self::iter::Iter;
+pub(crate) use self::splice::spliced;
 pub(crate) use self::stack::Stack;
 
 use self::node::Child;

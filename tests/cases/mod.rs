@@ -3,7 +3,16 @@
 //! A case is an `async fn(&Ctx) -> Result<()>` and a line in [`all`]. It gets a namespace of its own, and
 //! must stand what others leave in the rest of the cluster.
 
+mod changes;
+mod conformance;
+mod examples;
+mod expired;
+mod kinds;
+mod lookups;
+mod outages;
+mod rights;
 mod server;
+mod sync;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
@@ -18,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) servers: Servers,
     /// `None`: the cluster that such cases share.
     pub(crate) own_cluster: Option<fn() -> Options>,
+    /// It runs the examples, which are built before.
+    pub(crate) examples: bool,
 }
 
 /// Where a case can run.
@@ -37,6 +48,7 @@ macro_rules! case {
             run: |ctx| Box::pin($module::$function(ctx)),
             servers: Servers::Both,
             own_cluster: None,
+            examples: false,
         }
     };
 }
@@ -53,6 +65,11 @@ impl Case {
     fn on_own_cluster(self, options: fn() -> Options) -> Self {
         Self { own_cluster: Some(options), ..self }
     }
+
+    /// On a cluster of its own, which the examples see all of.
+    fn runs_examples(self) -> Self {
+        Self { examples: true, ..self.real_only().on_own_cluster(Options::default) }
+    }
 }
 
 /// Every case, in the order they run in.
@@ -66,5 +83,38 @@ pub(crate) fn all() -> Vec<Case> {
         case!(server::a_default_client_works_too),
         case!(server::survives_a_killed_api_server).real_only().on_own_cluster(Options::default),
         case!(server::a_kubeconfig_is_all_a_program_needs).real_only(),
+        case!(conformance::answers_are_as_recorded).real_only().on_own_cluster(Options::default),
+        case!(sync::a_streaming_list_syncs_in_one_request),
+        case!(sync::pages_sync_where_streaming_lists_are_refused),
+        case!(sync::pages_sync_on_a_server_without_streaming_lists)
+            .real_only()
+            .on_own_cluster(sync::without_streaming_lists),
+        case!(sync::an_empty_kind_syncs_too),
+        case!(sync::kubes_own_retries_are_no_hindrance),
+        case!(sync::managed_fields_are_dropped_unless_asked_for).real_only(),
+        case!(sync::dynamic_objects_know_their_type),
+        case!(lookups::objects_are_found_by_key_and_by_index),
+        case!(lookups::objects_leave_a_label_selector),
+        case!(lookups::objects_leave_a_field_selector),
+        case!(changes::each_kind_of_change_is_told),
+        case!(changes::a_held_back_delete_is_seen_as_a_change_first),
+        case!(changes::status_patches_are_changes),
+        case!(changes::changes_missed_while_cut_off_are_told_later),
+        case!(changes::bookmarks_move_the_version_without_a_change),
+        case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
+        case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
+        case!(rights::an_unknown_caller_is_told_so),
+        case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
+        case!(kinds::an_absent_kind_is_waited_for),
+        case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
+        case!(kinds::a_bad_object_harms_only_itself_and_heals),
+        case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
+            .real_only()
+            .on_own_cluster(Options::default),
+        case!(outages::a_server_that_comes_late_is_waited_for).real_only().on_own_cluster(Options::default),
+        case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
+        case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
+        case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
+        case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
     ]
 }

@@ -84,6 +84,30 @@ pub(crate) fn subnets() -> Crd {
     }))
 }
 
+/// A namespaced kind with a status whose spec may hold anything, so that objects can be written that a program
+/// with a type in mind cannot read. Each case has it in a group of its own.
+pub(crate) fn widgets(group: &str) -> Crd {
+    let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    crd(json!({
+        "metadata": { "name": format!("widgets.{group}") },
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": { "kind": "Widget", "plural": "widgets", "singular": "widget" },
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "subresources": { "status": {} },
+                "schema": { "openAPIV3Schema": {
+                    "type": "object",
+                    "properties": { "spec": anything, "status": anything },
+                }},
+            }],
+        },
+    }))
+}
+
 /// Creates a definition unless it exists, and waits until its kind is served.
 pub(crate) async fn install(client: Client, crd: &Crd) -> Result<()> {
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());

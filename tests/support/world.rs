@@ -27,6 +27,9 @@ pub(crate) trait World {
     /// A client of a user that [`set_rights`](Self::set_rights) has named.
     fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>>;
 
+    /// A client with a token that the server does not know.
+    fn stranger(&self) -> LocalBoxFuture<'_, Result<Client>>;
+
     /// Makes the server forget every version before this call: watches and pages from them answer 410.
     /// Watches that run may be cut.
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>>;

@@ -65,6 +65,10 @@ impl World for InProcessWorld {
         async move { self.client_with(user, false) }.boxed_local()
     }
 
+    fn stranger(&self) -> LocalBoxFuture<'_, Result<Client>> {
+        async { self.client_with("a stranger", false) }.boxed_local()
+    }
+
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>> {
         async {
             self.server.compact_all();

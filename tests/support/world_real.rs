@@ -54,6 +54,10 @@ impl World for RealWorld {
         .boxed_local()
     }
 
+    fn stranger(&self) -> LocalBoxFuture<'_, Result<Client>> {
+        self.cluster.client_with_token("of-a-stranger").boxed_local()
+    }
+
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>> {
         async move {
             self.cluster.compact_etcd().await?;

@@ -86,7 +86,7 @@ fn introduce(conditions: &Conditions) {
         "A subnet controller gets the NAD of each subnet directly from the API, or from an informer's cache.\n"
     );
     println!("objects   {} NADs, {} subnets, {} pods", size.nads, size.subnets, size.pods);
-    println!("churn     {}", mix());
+    println!("churn     {}", mix().join("\n          "));
     println!(
         "run       {workers} workers, {} each mode, seed {seed}, {profile} profile",
         seconds(length.as_secs_f64())

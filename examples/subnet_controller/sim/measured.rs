@@ -80,6 +80,11 @@ impl Measured {
         Duration::from_secs_f64(ratio(self.totals.nad.as_secs_f64(), self.totals.nads as f64))
     }
 
+    /// The mean time of a reconcile that found the status right.
+    pub fn without_write(&self) -> Duration {
+        Duration::from_secs_f64(ratio(self.totals.unchanged_took.as_secs_f64(), self.totals.unchanged as f64))
+    }
+
     /// How many reconciles a second `workers` could do, were there always one to do.
     pub fn capacity(&self, workers: usize) -> f64 {
         workers as f64 * ratio(self.totals.reconciles as f64, self.totals.handler.as_secs_f64())

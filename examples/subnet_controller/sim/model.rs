@@ -3,8 +3,8 @@
 //! The model knows what exists when, so that nothing is created twice, and which subnets each change concerns,
 //! so that the measurement knows whose status to wait for.
 
-use rand::rngs::{StdRng, SysRng};
-use rand::{RngExt, SeedableRng, TryRng};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::objects::{self, Config, NADS, PODS, SUBNETS};
@@ -66,32 +66,30 @@ struct Population {
 }
 
 const MIX: [Share; 10] = [
-    Share { percent: 42, what: "pod touched (nothing to write)", make: Model::touch_pod },
-    Share { percent: 10, what: "pod started", make: Model::start_pod },
-    Share { percent: 10, what: "pod gone", make: Model::end_pod },
+    Share { percent: 42, what: "a pod is touched (nothing to write)", make: Model::touch_pod },
+    Share { percent: 10, what: "a pod starts", make: Model::start_pod },
+    Share { percent: 10, what: "a pod goes", make: Model::end_pod },
     Share {
         percent: 10,
-        what: "NAD config edited, meaning the same (no reconcile)",
+        what: "a NAD's config is edited and means the same (no reconcile)",
         make: Model::rewrite_nad,
     },
-    Share { percent: 8, what: "NAD changes its CNI type (nothing to write)", make: Model::retype_nad },
-    Share { percent: 3, what: "NAD config broken or mended", make: Model::break_nad },
-    Share { percent: 3, what: "NAD deleted or created", make: Model::flip_nad },
-    Share { percent: 4, what: "subnet deleted or created", make: Model::flip_subnet },
-    Share { percent: 4, what: "subnet's excludeIps edited", make: Model::exclude_ips },
-    Share { percent: 6, what: "subnet's vpc edited (nothing to write)", make: Model::change_vpc },
+    Share { percent: 8, what: "a NAD changes its CNI type (nothing to write)", make: Model::retype_nad },
+    Share { percent: 3, what: "a NAD's config is broken or mended", make: Model::break_nad },
+    Share { percent: 3, what: "a NAD is deleted or created", make: Model::flip_nad },
+    Share { percent: 4, what: "a subnet is deleted or created", make: Model::flip_subnet },
+    Share { percent: 4, what: "a subnet's excludeIps are edited", make: Model::exclude_ips },
+    Share { percent: 6, what: "a subnet's vpc is edited (nothing to write)", make: Model::change_vpc },
 ];
 
 /// The mix in words, for the report.
-pub fn mix() -> String {
-    let shares: Vec<_> = MIX.iter().map(|share| format!("{} % {}", share.percent, share.what)).collect();
-    shares.join(", ")
+pub fn mix() -> Vec<String> {
+    MIX.iter().map(|share| format!("{:2} % {}", share.percent, share.what)).collect()
 }
 
-/// A seed nobody chose.
+/// A seed nobody chose; short, since it may be typed again.
 pub fn any_seed() -> u64 {
-    // Short: it is going to be typed.
-    u64::from(SysRng.try_next_u32().unwrap_or(1) % 1_000_000)
+    u64::from(rand::random::<u32>() % 1_000_000)
 }
 
 // === impl Model ===

@@ -47,7 +47,7 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
         let area = SVGBackend::with_string(&mut svg, (900, 420)).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(caption, ("sans-serif", 16))
+            .caption(caption, ("sans-serif", 19))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(56)
@@ -70,7 +70,12 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
                 .label(label)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
         }
-        chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+        chart
+            .configure_series_labels()
+            .background_style(WHITE)
+            .border_style(BLACK)
+            .label_font(("sans-serif", 15))
+            .draw()?;
         area.present()?;
     }
     Ok(svg)

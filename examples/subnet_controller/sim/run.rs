@@ -196,3 +196,49 @@ async fn cpu_per_nad(source: &NadSource, caches: &Caches, workers: usize) -> Opt
     let all = u32::try_from(each * workers).ok()?;
     Some(cpu::controller()?.saturating_sub(before) / all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole path, in small: server, watch, caches, triggers, queue, patches, check.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn both_modes_end_with_every_status_right() {
+        let conditions = Conditions {
+            size: Size { nads: 10, subnets: 30, pods: 100 },
+            seed: 11,
+            workers: 3,
+            latency: Duration::from_micros(100),
+            rate: 2000.0,
+            length: Duration::from_millis(300),
+        };
+        let stop = CancellationToken::new();
+        for mode in [Mode::Direct, Mode::Cached] {
+            let measured = run(mode, conditions, &stop, &Progress::none()).await.unwrap();
+            assert_eq!(measured.churn.changes, 600, "{mode}");
+            assert_eq!(measured.checked.as_ref().map(|checked| checked.wrong.len()), Some(0), "{mode}");
+            assert!(measured.totals.written > 0 && measured.totals.unchanged > 0, "{mode}");
+            assert_eq!(measured.failures, 0, "{mode}: {:?}", measured.error);
+            let gets = measured.reads_per_reconcile() > 0.5;
+            assert_eq!(gets, mode == Mode::Direct, "{mode}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_interrupted_run_has_figures_and_no_verdict() {
+        let conditions = Conditions {
+            size: Size { nads: 2, subnets: 3, pods: 4 },
+            seed: 1,
+            workers: 1,
+            latency: Duration::ZERO,
+            rate: 100.0,
+            length: Duration::from_secs(3600),
+        };
+        let stop = CancellationToken::new();
+        let (cancel, progress) = (stop.clone(), Progress::none());
+        let (measured, ()) = tokio::join!(run(Mode::Cached, conditions, &stop, &progress), async move {
+            cancel.cancel();
+        });
+        assert_eq!(measured.unwrap().checked, None);
+    }
+}

@@ -41,6 +41,8 @@ pub struct Totals {
     pub handler: Duration,
     pub nads: u64,
     pub nad: Duration,
+    pub unchanged: u64,
+    pub unchanged_took: Duration,
 }
 
 struct Waiting {
@@ -135,6 +137,10 @@ impl Observe for Tracker {
             totals.nads += 1;
             totals.nad += took;
         }
+        if matches!(run.outcome, Outcome::Unchanged) {
+            totals.unchanged += 1;
+            totals.unchanged_took += run.took;
+        }
         if matches!(run.outcome, Outcome::Gone) {
             // Its status does not come any more.
             state.waiting.remove(run.subnet);
@@ -163,6 +169,8 @@ impl Totals {
             handler: self.handler - earlier.handler,
             nads: self.nads - earlier.nads,
             nad: self.nad - earlier.nad,
+            unchanged: self.unchanged - earlier.unchanged,
+            unchanged_took: self.unchanged_took - earlier.unchanged_took,
         }
     }
 }

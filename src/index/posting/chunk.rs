@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use triomphe::{Arc, ThinArc};
 
 use super::Ordered;
+use crate::trie::spliced;
 
 /// Elements in the order of their keys. Slots are optional, at no cost in size, so that an unshared chunk can
 /// be rebuilt by moving its elements: no reference count is touched. Outside of such a move every slot is
@@ -102,25 +103,4 @@ impl<E> Clone for Chunk<E> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
-}
-
-/// The slots of a chunk of `len` elements with `cut` of them, from `at` on, replaced by `put`.
-fn spliced<E>(
-    len: usize,
-    at: usize,
-    cut: usize,
-    put: Option<E>,
-    mut slot: impl FnMut(usize) -> Option<E>,
-) -> impl ExactSizeIterator<Item = Option<E>> {
-    let added = usize::from(put.is_some());
-    let mut put = put;
-    (0..len - cut + added).map(move |i| {
-        if i < at {
-            slot(i)
-        } else if i < at + added {
-            put.take()
-        } else {
-            slot(i - added + cut)
-        }
-    })
 }

@@ -130,7 +130,7 @@ fn each_end_of_a_watch_has_its_answer() {
 fn a_refused_streaming_list_gives_way_to_pages_for_an_hour() {
     let (options, start) = (Options::default(), NOW());
     let (state, _) = step(State::start(), Input::Go, start, &options);
-    let (state, effect) = step(state, Input::StreamingRefused(api(422)), start, &options);
+    let (state, effect) = step(state, Input::StreamingRefused, start, &options);
     assert_eq!(effect, pages(Origin::Newest));
     let (state, effect) = step(state, Input::Listed, start, &options);
     assert_eq!(effect, Effect::Watch);

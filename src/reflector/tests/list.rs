@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::reflector::Phase;
+use crate::source::{ListRequest, Source, WatchRequest};
 
 #[tokio::test(start_paused = true)]
 async fn s52_a_list_in_pages_is_followed_by_a_watch_from_its_version() {
@@ -312,4 +313,59 @@ async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
     reflector.played(&["list limit=500", "watch from=10"], &[("a", 1), ("b", 2)], 10);
     assert_eq!(reflector.status().bad_objects, 2);
     assert!(reflector.status().synced);
+}
+
+/// Gives out five pages, and looks at each request whether anything of an earlier one is still alive.
+struct Pages {
+    given: usize,
+    alive: Arc<()>,
+}
+
+struct Tracked(#[expect(dead_code, reason = "counts")] Arc<()>);
+
+impl AsRef<[u8]> for Tracked {
+    fn as_ref(&self) -> &[u8] {
+        b"{}"
+    }
+}
+
+impl Source<()> for Pages {
+    type Watch = futures_util::stream::Pending<Result<WatchEvent<()>, Error>>;
+
+    fn resource(&self) -> &str {
+        "pages"
+    }
+
+    async fn list(&mut self, _: &ListRequest) -> Result<Page<()>, Error> {
+        assert_eq!(Arc::strong_count(&self.alive), 1, "an earlier page is still alive");
+        self.given += 1;
+        let object = |_| {
+            let json = bytes::Bytes::from_owner(Tracked(self.alive.clone()));
+            Ok(Item { meta: meta(&self.given.to_string(), 1), payload: Payload::Json(json) })
+        };
+        Ok(Page {
+            items: (0..500).map(object).collect(),
+            resource_version: ResourceVersion::from_number(1),
+            continue_token: (self.given < 5).then(|| self.given.to_string()),
+        })
+    }
+
+    async fn watch(&mut self, _: &WatchRequest) -> Result<Self::Watch, Error> {
+        assert_eq!((self.given, Arc::strong_count(&self.alive)), (5, 1), "the last page is still alive");
+        Ok(futures_util::stream::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_6_one_page_is_alive_at_a_time() {
+    let model = Arc::default();
+    let sink = ModelSink { model: Arc::clone(&model), held: None };
+    let (sender, status) = latest::channel(Status::new());
+    let options = Options { streaming: false, ..Options::default() };
+    let source = Pages { given: 0, alive: Arc::new(()) };
+    let task = tokio::spawn(run(source, sink, sender, CancellationToken::new(), options));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
+    assert_eq!(model.lock().unwrap().objects.len(), 5);
+    task.abort();
 }

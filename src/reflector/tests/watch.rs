@@ -179,19 +179,26 @@ async fn a_proxy_that_cuts_each_watch_after_an_event_is_not_asked_in_a_loop() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_forbidden_leaves_a_list_at_the_longest_interval() {
     let forbidden = || Answer::Error(api(403, "Forbidden"));
-    let mut script = Vec::new();
-    for n in 0..40 {
-        script.extend([page(10 + n, &[("a", 10 + n)], None), forbidden()]);
+    for streaming in [false, true] {
+        let mut script = Vec::new();
+        script.extend(streaming.then(forbidden));
+        for n in 0..40 {
+            script.extend([page(10 + n, &[("a", 10 + n)], None), forbidden()]);
+        }
+        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        reflector.work(0.5).await;
+        let status = reflector.status();
+        assert!(status.synced && status.stale_since.is_some() && status.last_error.unwrap().is_forbidden());
+        assert_eq!(status.phase, Phase::BackingOff);
+        reflector.work(600.0).await;
+        let (requests, gaps) = (reflector.source.requests(), reflector.gaps());
+        let first = usize::from(streaming);
+        assert_eq!(
+            requests[first..first + 4],
+            ["list limit=500", "watch from=10", "list limit=500 from=10", "watch from=11"]
+        );
+        assert!(gaps.iter().skip(first + 1).step_by(2).all(|gap| (15.0..=30.0).contains(gap)), "{gaps:?}");
     }
-    let reflector = Harness::paged(script);
-    reflector.work(0.5).await;
-    let status = reflector.status();
-    assert!(status.synced && status.stale_since.is_some() && status.last_error.unwrap().is_forbidden());
-    assert_eq!(status.phase, Phase::BackingOff);
-    reflector.work(600.0).await;
-    let (requests, gaps) = (reflector.source.requests(), reflector.gaps());
-    assert_eq!(requests[2..4], ["list limit=500 from=10", "watch from=11"]);
-    assert!(gaps.iter().skip(1).step_by(2).all(|gap| (15.0..=30.0).contains(gap)), "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -153,6 +153,9 @@ async fn a_list_larger_than_the_limit_is_an_error() {
     }
 }
 
+/// Code, body, headers; text of the error, seconds to wait.
+type Row = (u16, String, &'static [(&'static str, &'static str)], &'static str, Option<u64>);
+
 #[tokio::test]
 async fn an_answer_that_is_no_success_tells_code_reason_and_when_to_come_back() {
     let status = |reason: &str, details: &str| {
@@ -160,7 +163,7 @@ async fn an_answer_that_is_no_success_tells_code_reason_and_when_to_come_back() 
             r#"{{"kind":"Status","message":"secret","reason":"{reason}","code":999,"details":{details}}}"#
         )
     };
-    let rows: [(u16, String, &[(&str, &str)], &str, Option<u64>); 9] = [
+    let rows: [Row; 9] = [
         (403, status("Forbidden", "{}"), &[], "403 Forbidden", None),
         (410, status("Expired", "null"), &[], "410 Expired", None),
         (422, status("Invalid", r#"{"causes":[{"message":"secret"}]}"#), &[], "422 Invalid", None),
@@ -178,7 +181,6 @@ async fn an_answer_that_is_no_success_tells_code_reason_and_when_to_come_back() 
         (599, "x".repeat(1 << 20), &[], "599 Unknown", None),
     ];
     for (code, body, headers, text, retry_after) in rows {
-        let headers = headers.to_vec().leak();
         let error = list(source(client(code, headers, Some(data(&body))).0)).await.err().unwrap();
         assert_eq!(error.to_string(), format!("list configmaps: the API server answered {text}"));
         assert_eq!(error.retry_after(), retry_after.map(Duration::from_secs));

@@ -176,7 +176,7 @@ impl Setup {
             "--unsafe-no-fsync".to_owned(),
             "--log-level=warn".to_owned(),
         ];
-        Process::spawn("etcd", &self.binaries.join("etcd"), args, &self.dir.path().join("etcd.log"))
+        Process::spawn("etcd", &self.binaries.join("etcd"), args, &self.dir.path().join("etcd.log"), |_| {})
     }
 
     fn spawn_apiserver(&self) -> Result<Process> {
@@ -202,7 +202,7 @@ impl Setup {
         ];
         let args = own.iter().chain(&self.options.apiserver_flags);
         let program = self.binaries.join("kube-apiserver");
-        Process::spawn("kube-apiserver", &program, args, &self.dir.path().join("kube-apiserver.log"))
+        Process::spawn("kube-apiserver", &program, args, &self.dir.path().join("kube-apiserver.log"), |_| {})
     }
 
     async fn boot_apiserver(&self, etcd: &mut Process) -> Result<Process> {

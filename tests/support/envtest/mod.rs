@@ -16,4 +16,5 @@ pub(crate) use self::{
     binaries::find as find_binaries,
     cluster::{Options, TestCluster},
     leftovers::processes as leftover_processes,
+    process::Process,
 };

@@ -33,8 +33,14 @@ pub(crate) struct Process {
 // === impl Process ===
 
 impl Process {
-    /// Starts a program with its output appended to `log`.
-    pub(crate) fn spawn<A>(name: &'static str, program: &Path, args: A, log: &Path) -> Result<Self>
+    /// Starts a program with its output appended to `log`, and what `prepare` sets besides.
+    pub(crate) fn spawn<A>(
+        name: &'static str,
+        program: &Path,
+        args: A,
+        log: &Path,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self>
     where
         A: IntoIterator,
         A::Item: AsRef<OsStr>,
@@ -44,20 +50,16 @@ impl Process {
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
-        let mut child = Command::new("sh")
-            .args(["-c", GUARD, name])
-            .arg(program)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
-            .with_context(|| format!("cannot run sh, which runs {name}"))?;
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, name]).arg(program).args(args);
+        command.stdin(Stdio::piped()).stdout(out.try_clone()?).stderr(out);
+        prepare(&mut command);
+        let mut child = command.spawn().with_context(|| format!("cannot run sh, which runs {name}"))?;
         let signals = child.stdin.take();
         Ok(Self { name, log: log.to_owned(), child, signals })
     }
 
-    /// Sends a signal by its name ("TERM", "STOP", "CONT"); one that has ended already gets none.
+    /// Sends a signal by its name ("TERM", "INT", "STOP", "CONT"); one that has ended already gets none.
     pub(crate) fn signal(&mut self, signal: &str) {
         if let Some(pipe) = &mut self.signals {
             // A broken pipe is an ended server.

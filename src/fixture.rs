@@ -1,0 +1,58 @@
+//! Snapshots without an informer, for unit tests of code that reads them.
+
+use crate::index::IndexSet;
+use crate::key::AsKey;
+use crate::snapshot::Snapshot;
+use crate::source::Meta;
+use crate::store::Writer;
+use crate::version::ResourceVersion;
+
+impl<T: Send + Sync + 'static> Snapshot<T> {
+    /// A snapshot of these objects with these indexes: what a reconcile function reads, without a server.
+    /// (Feature `testing`.)
+    ///
+    /// Each object has a uid and version of its own; of two with one key the later counts.
+    ///
+    /// ```
+    /// use kube_informer::index::IndexSet;
+    /// use kube_informer::{Index, Snapshot};
+    ///
+    /// /// What the application declares on `builder.indexes()`.
+    /// fn by_provider(indexes: &mut IndexSet<String>) -> Index<String, String> {
+    ///     indexes.index(|provider| provider.clone())
+    /// }
+    ///
+    /// let mut indexes = IndexSet::new();
+    /// let by_provider = by_provider(&mut indexes);
+    /// let nads = Snapshot::from_objects(indexes, [(("default", "net1"), "net1.default.ovn".to_owned())]);
+    /// assert!(nads.get(("default", "net1")).is_some());
+    /// assert_eq!(nads.find(&by_provider, "net1.default.ovn").len(), 1);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When an index does for one of the objects.
+    #[track_caller]
+    pub fn from_objects<Q: AsKey>(indexes: IndexSet<T>, objects: impl IntoIterator<Item = (Q, T)>) -> Self {
+        let (store, indexers) = indexes.into_parts();
+        let mut writer = Writer::new(store, indexers);
+        let mut version = 0;
+        writer.begin_list(false);
+        for (key, object) in objects {
+            version += 1;
+            let meta = Meta {
+                key: key.as_key().to_owned(),
+                uid: version.to_string().into(),
+                resource_version: ResourceVersion::from_number(version),
+            };
+            writer.insert(&meta, object);
+        }
+        writer.finish_list();
+        writer.publish(Some(ResourceVersion::from_number(version)));
+        let snapshot = writer.shared().snapshot();
+        if let Some(bad) = snapshot.bad().next() {
+            panic!("{bad}");
+        }
+        snapshot
+    }
+}

@@ -1,0 +1,72 @@
+//! The indexes of one store, declared before it has objects.
+
+use std::fmt;
+use std::hash::Hash;
+
+use super::table::Indexer;
+use super::{Index, IndexBy, Many, One};
+use crate::store::next_store;
+
+/// The indexes of an informer in the making: [`Builder::indexes`](crate::Builder::indexes).
+///
+/// A function that declares what a part of an application looks up takes this rather than a builder, and serves
+/// its unit tests as well (`Snapshot::from_objects`, feature `testing`).
+pub struct IndexSet<T> {
+    indexers: Vec<Box<dyn Indexer<T>>>,
+    store: u64,
+}
+
+impl<T: Send + Sync + 'static> IndexSet<T> {
+    /// No index yet.
+    pub fn new() -> Self {
+        Self { indexers: Vec::new(), store: next_store() }
+    }
+
+    /// An index by one key of each object.
+    pub fn index<X>(&mut self, key: impl Fn(&T) -> X + Send + 'static) -> Index<T, X>
+    where
+        X: Hash + Eq + Send + Sync + 'static,
+    {
+        self.index_by(One(key))
+    }
+
+    /// An index by any number of keys of each object; naming a key twice counts once.
+    pub fn index_many<I>(&mut self, keys: impl Fn(&T) -> I + Send + 'static) -> Index<T, I::Item>
+    where
+        I: IntoIterator,
+        I::Item: Hash + Eq + Send + Sync + 'static,
+    {
+        self.index_by(Many(keys))
+    }
+
+    /// An index of the module [`index`](crate::index), or one of your own making.
+    pub fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
+        let slot = self.indexers.len() as u32;
+        self.indexers.push(Box::new(index));
+        Index::new(slot, self.store)
+    }
+}
+
+impl<T> IndexSet<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.indexers.is_empty()
+    }
+
+    /// Whose handles were given out, and what maintains the indexes.
+    pub(crate) fn into_parts(self) -> (u64, Vec<Box<dyn Indexer<T>>>) {
+        (self.store, self.indexers)
+    }
+}
+
+impl<T: Send + Sync + 'static> Default for IndexSet<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for IndexSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IndexSet({} indexes)", self.indexers.len())
+    }
+}

@@ -1,0 +1,168 @@
+//! The loop for a stream of events that somebody else makes: kube-runtime's `watcher`, or a test.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use futures_core::Stream;
+use futures_util::{StreamExt, poll};
+use kube_core::Resource;
+use kube_runtime::watcher;
+use tokio::sync::watch;
+use tokio::task::consume_budget;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::sink::UnversionedSink;
+use super::status::{Phase, Status};
+use crate::error::{DecodeError, Error, Kind};
+use crate::key::ObjectKey;
+use crate::source::{Item, Listed, Meta, Payload, WatchEvent};
+use crate::version::ResourceVersion;
+
+/// Events taken in at once, at most.
+const BATCH: usize = 4096;
+
+/// Follows `events` until they end or `stop` is cancelled.
+///
+/// Such a stream tells no version of its own and may be of any age, so none is published, and an event is taken for
+/// newer than the one before.
+pub(crate) async fn follow<K, W>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    sink: W,
+    status: watch::Sender<Status>,
+    stop: CancellationToken,
+) where
+    K: Resource + Send + 'static,
+    W: UnversionedSink<K>,
+{
+    let mut follower = Follower { sink, status, listing: false, changes: Vec::new() };
+    follower.enter(Phase::Listing);
+    stop.run_until_cancelled(follower.drive(events)).await;
+    follower.enter(Phase::Stopped);
+}
+
+struct Follower<K, W> {
+    sink: W,
+    status: watch::Sender<Status>,
+    /// Between `Init` and `InitDone`.
+    listing: bool,
+    /// Changes not yet published.
+    changes: Vec<WatchEvent<K>>,
+}
+
+impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
+    async fn drive(&mut self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>) {
+        let mut events = pin!(events);
+        while let Some(event) = events.next().await {
+            self.take_in(event);
+            // Whatever is ready goes into one version; nothing is waited for.
+            let mut taken = 1;
+            let mut ended = false;
+            while taken < BATCH && !ended {
+                match poll!(events.next()) {
+                    Poll::Ready(Some(event)) => self.take_in(event),
+                    Poll::Ready(None) => ended = true,
+                    Poll::Pending => break,
+                }
+                taken += 1;
+            }
+            self.publish();
+            if ended {
+                return;
+            }
+            consume_budget().await;
+        }
+    }
+
+    fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) {
+        match event {
+            Ok(watcher::Event::Init) => {
+                self.publish();
+                self.enter(Phase::Listing);
+                self.listing = true;
+                self.sink.begin_list();
+            }
+            Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
+            Ok(watcher::Event::InitDone) if self.listing => {
+                self.listing = false;
+                self.sink.commit_unversioned_list();
+                self.recovered();
+                self.status.send_modify(|status| {
+                    status.synced = true;
+                    status.lists += 1;
+                });
+            }
+            // Without its `Init` a list is no list; what it names is there all the same.
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                self.change(WatchEvent::Applied(item(object)));
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                self.change(WatchEvent::Deleted(item(object).map(|item| item.meta)));
+            }
+            Ok(watcher::Event::InitDone) => {}
+            Err(error) => self.failed(Kind::Stream(Box::new(error)).into()),
+        }
+    }
+
+    fn change(&mut self, event: WatchEvent<K>) {
+        if self.listing {
+            // An unfinished list is given up where changes come without its end.
+            self.listing = false;
+            self.sink.abort_list();
+        }
+        self.changes.push(event);
+        self.recovered();
+    }
+
+    fn publish(&mut self) {
+        if !self.changes.is_empty() {
+            self.sink.apply_unordered(&mut self.changes);
+        }
+        let figures = self.sink.figures();
+        self.status.send_if_modified(|status| {
+            (status.objects, status.bad_objects) = (figures.objects, figures.bad_objects);
+            false
+        });
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
+    }
+
+    fn recovered(&mut self) {
+        self.enter(Phase::Watching);
+        self.status.send_if_modified(|status| {
+            status.failures = 0;
+            status.stale_since.take().is_some()
+        });
+    }
+
+    fn failed(&mut self, error: Error) {
+        self.status.send_modify(|status| {
+            status.phase = Phase::BackingOff;
+            status.failures += 1;
+            status.last_error = Some(error);
+            status.stale_since.get_or_insert_with(Instant::now);
+        });
+    }
+}
+
+fn item<K: Resource>(object: K) -> Listed<K> {
+    let meta = object.meta();
+    let version = ResourceVersion::from(meta.resource_version.as_deref().unwrap_or_default());
+    let Some(name) = &meta.name else {
+        return Err(DecodeError {
+            key: None,
+            resource_version: Some(version),
+            path: "metadata.name".to_owned(),
+            mismatch: "missing".to_owned(),
+            source: None,
+        });
+    };
+    let meta = Meta {
+        key: ObjectKey::new(meta.namespace.as_deref().unwrap_or_default(), name),
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
+        resource_version: version,
+    };
+    Ok(Item { meta, payload: Payload::Object(object) })
+}

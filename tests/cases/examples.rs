@@ -1,0 +1,366 @@
+//! The examples with `--cluster`: as their users run them, with the rights that their manifests give.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod, ServiceAccount},
+};
+use kube_client::{
+    Api, Error,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use kube_core::DynamicObject;
+use serde_json::json;
+
+use crate::support::{
+    crds::{self, Crd},
+    manifests,
+    programs::Program,
+    wait::wait_until,
+    world::Ctx,
+};
+
+const CONTROLLER: &str = "subnet_controller";
+/// The service account of the manifests.
+const ACCOUNT: &str = "subnet-controller";
+
+/// What the controller works on, seen by the admin.
+struct Objects {
+    nads: Api<DynamicObject>,
+    subnets: Api<DynamicObject>,
+    pods: Api<Pod>,
+    kinds: [Crd; 2],
+}
+
+/// Ready or why not, then the addresses of IPv4 used and left.
+type Standing = Option<(String, f64, f64)>;
+
+// === impl Objects ===
+
+impl Objects {
+    fn new(ctx: &Ctx) -> Self {
+        let kinds = [crds::network_attachment_definitions(), crds::subnets()];
+        let (client, namespace) = (&ctx.client, &ctx.namespace);
+        Self {
+            nads: Api::namespaced_with(client.clone(), namespace, &kinds[0].resource),
+            subnets: Api::all_with(client.clone(), &kinds[1].resource),
+            pods: Api::namespaced(client.clone(), namespace),
+            kinds,
+        }
+    }
+
+    /// Waits until the kinds of the manifest are served.
+    async fn served(&self) -> Result<()> {
+        wait_until("the kinds are served", async || {
+            for api in [&self.nads, &self.subnets] {
+                match api.list(&ListParams::default().limit(1)).await {
+                    Err(Error::Api(status)) if status.code == 404 => return Ok(false),
+                    done => drop(done?),
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn nad(&self, name: &str, config: &str) -> Result<()> {
+        let nad =
+            DynamicObject::new(name, &self.kinds[0].resource).data(json!({ "spec": { "config": config } }));
+        self.nads.create(&PostParams::default(), &nad).await?;
+        Ok(())
+    }
+
+    async fn subnet(&self, name: &str, cidr: &str, provider: &str) -> Result<()> {
+        let spec = json!({ "spec": { "cidrBlock": cidr, "provider": provider, "protocol": "IPv4" } });
+        self.subnets
+            .create(&PostParams::default(), &DynamicObject::new(name, &self.kinds[1].resource).data(spec))
+            .await?;
+        Ok(())
+    }
+
+    async fn pod(&self, name: &str, provider: &str, subnet: &str) -> Result<()> {
+        let switch = format!("{provider}.kubernetes.io/logical_switch");
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": { "name": name, "annotations": { switch: subnet } },
+            "spec": { "nodeName": "node-a", "containers": [{ "name": "main", "image": "none" }] },
+        }))?;
+        self.pods.create(&PostParams::default(), &pod).await?;
+        Ok(())
+    }
+
+    async fn standing(&self, subnet: &str) -> Result<Standing> {
+        let data = self.subnets.get(subnet).await?.data;
+        let status = &data["status"];
+        let number = |name: &str| status[name].as_f64().unwrap_or(f64::NAN);
+        let reason = status["conditions"][0]["reason"].as_str();
+        Ok(reason.map(|reason| (reason.to_owned(), number("v4usingIPs"), number("v4availableIPs"))))
+    }
+
+    /// Waits until the program has written this status.
+    async fn comes_to(
+        &self,
+        program: &mut Program,
+        subnet: &str,
+        reason: &str,
+        using: f64,
+        left: f64,
+    ) -> Result<()> {
+        let expected = Some((reason.to_owned(), using, left));
+        let what = format!("{subnet} is {reason}, {using} used, {left} left");
+        program.until(&what, async || Ok(self.standing(subnet).await? == expected)).await
+    }
+
+    /// Names and uids of everything, in order.
+    async fn everything(&self) -> Result<Vec<String>> {
+        let mut all = Vec::new();
+        for api in [&self.nads, &self.subnets] {
+            let list = api.list(&ListParams::default()).await?;
+            all.extend(list.items.into_iter().map(|item| item.metadata));
+        }
+        all.extend(self.pods.list(&ListParams::default()).await?.items.into_iter().map(|item| item.metadata));
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|metadata| {
+                format!("{} {}", metadata.name.unwrap_or_default(), metadata.uid.unwrap_or_default())
+            })
+            .collect();
+        all.sort();
+        Ok(all)
+    }
+}
+
+/// Applies the manifests with CRDs and rights, and waits until both are in force.
+async fn install(ctx: &Ctx, objects: &Objects) -> Result<()> {
+    manifests::apply(&ctx.client, "crds.yaml").await?;
+    objects.served().await?;
+    install_rights(ctx).await
+}
+
+async fn install_rights(ctx: &Ctx) -> Result<()> {
+    manifests::apply(&ctx.client, "rbac.yaml").await?;
+    manifests::may(&ctx.client, ACCOUNT, "list", "apps", "deployments").await?;
+    // Which is no admin.
+    let token = ctx.cluster()?.service_account_token("default", ACCOUNT).await?;
+    let client = ctx.cluster()?.client_with_token(&token).await?;
+    let denied = Api::<ConfigMap>::all(client).list(&ListParams::default()).await;
+    ensure!(
+        matches!(&denied, Err(Error::Api(status)) if status.code == 403),
+        "it may do more than it should"
+    );
+    Ok(())
+}
+
+/// A kubeconfig with a token of that service account, over TLS.
+async fn kubeconfig(ctx: &Ctx, context: &str, account: &str) -> Result<PathBuf> {
+    let token = ctx.cluster()?.service_account_token("default", account).await?;
+    ctx.cluster()?.kubeconfig(context, &token)
+}
+
+fn config(cni_type: &str) -> String {
+    json!({ "cniVersion": "0.3.1", "name": "net", "type": cni_type }).to_string()
+}
+
+pub(super) async fn the_subnet_controller_keeps_statuses_right(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    install(ctx, &objects).await?;
+    let provider = |name: &str| format!("{name}.{}.ovn", ctx.namespace);
+    objects.nad("good", &config("kube-ovn")).await?;
+    objects.nad("broken", "").await?;
+    objects.subnet("one", "10.1.0.0/24", &provider("good")).await?;
+    objects.subnet("two", "10.2.0.0/24", &provider("broken")).await?;
+    objects.subnet("three", "10.3.0.0/24", &provider("missing")).await?;
+    objects.subnet("four", "no addresses", "ovn").await?;
+    for name in ["a", "b"] {
+        objects.pod(name, &provider("good"), "one").await?;
+    }
+    let versions = async || -> Result<Vec<_>> {
+        let list = objects.subnets.list(&ListParams::default()).await?;
+        Ok(list.items.into_iter().map(|subnet| subnet.metadata.resource_version).collect())
+    };
+    let kubeconfig = kubeconfig(ctx, "kind-test", ACCOUNT).await?;
+
+    let before = versions().await?;
+    let mut program = Program::start(CONTROLLER, &kubeconfig, &["--cluster", "--dry-run"])?;
+    for says in [
+        "one: would write Ready, IPv4 2 used 251 left",
+        "two: would write InvalidNetworkAttachmentDefinition",
+        "three: would write NoNetworkAttachmentDefinition",
+        "four: would write InvalidAddresses",
+    ] {
+        program.says(says).await?;
+    }
+    program.interrupt().await?;
+    ensure!(versions().await? == before, "a dry run has written something");
+
+    let mut program = Program::start(CONTROLLER, &kubeconfig, &["--cluster"])?;
+    objects.comes_to(&mut program, "one", "Ready", 2.0, 251.0).await?;
+    objects.comes_to(&mut program, "two", "InvalidNetworkAttachmentDefinition", 0.0, 253.0).await?;
+    objects.comes_to(&mut program, "three", "NoNetworkAttachmentDefinition", 0.0, 253.0).await?;
+    objects.comes_to(&mut program, "four", "InvalidAddresses", 0.0, 0.0).await?;
+    let message = objects.subnets.get("three").await?.data["status"]["conditions"][0]["message"].clone();
+    ensure!(
+        message.as_str().is_some_and(|message| message.contains("missing")),
+        "it names no NAD: {message}"
+    );
+
+    // Each kind of object moves the subnets that depend on it.
+    objects.pods.delete("a", &DeleteParams::default().grace_period(0)).await?;
+    objects.comes_to(&mut program, "one", "Ready", 1.0, 252.0).await?;
+    let mended = Patch::Merge(json!({ "spec": { "config": config("kube-ovn") } }));
+    objects.nads.patch("broken", &PatchParams::default(), &mended).await?;
+    objects.comes_to(&mut program, "two", "Ready", 0.0, 253.0).await?;
+    objects.nad("missing", &config("kube-ovn")).await?;
+    objects.comes_to(&mut program, "three", "Ready", 0.0, 253.0).await?;
+    objects.nads.delete("good", &Default::default()).await?;
+    objects.comes_to(&mut program, "one", "NoNetworkAttachmentDefinition", 1.0, 252.0).await?;
+    let mended = Patch::Merge(json!({ "spec": { "cidrBlock": "10.4.0.0/30" } }));
+    objects.subnets.patch("four", &PatchParams::default(), &mended).await?;
+    objects.comes_to(&mut program, "four", "Ready", 0.0, 1.0).await?;
+    let output = program.interrupt().await?;
+    ensure!(output.contains("stopped after") && output.contains(" 0 failures"), "{output}");
+
+    // Where it has left off, nothing is to be done; and with NADs from the API server it comes to the same.
+    let before = versions().await?;
+    let mut program = Program::start(CONTROLLER, &kubeconfig, &["--cluster", "--mode", "direct"])?;
+    objects.nad("good", &config("kube-ovn")).await?;
+    objects.comes_to(&mut program, "one", "Ready", 1.0, 252.0).await?;
+    program.interrupt().await?;
+    let after = versions().await?;
+    let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+    ensure!(changed == 1, "{changed} subnets were written");
+    Ok(())
+}
+
+pub(super) async fn the_subnet_controller_refuses_what_is_not_meant(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    install_rights(ctx).await?;
+    let kind = kubeconfig(ctx, "kind-test", ACCOUNT).await?;
+    let start = |kubeconfig: &PathBuf, args: &[&str]| Program::start(CONTROLLER, kubeconfig, args);
+
+    start(&kind, &["--cluster"])?.refuses("manifests/crds.yaml").await?;
+    manifests::apply(&ctx.client, "crds.yaml").await?;
+    objects.served().await?;
+
+    let other = kubeconfig(ctx, "production", ACCOUNT).await?;
+    start(&other, &["--cluster"])?.refuses("--context production").await?;
+    start(&other, &["--cluster", "--context", "staging"])?.refuses("no context `staging`").await?;
+    let mut confirmed = start(&other, &["--cluster", "--context", "production"])?;
+    confirmed.says("Ctrl-C ends it").await?;
+    confirmed.interrupt().await?;
+
+    let accounts = Api::<ServiceAccount>::namespaced(ctx.client.clone(), "default");
+    let nobody: ServiceAccount = serde_json::from_value(json!({ "metadata": { "name": "nobody" } }))?;
+    accounts.create(&PostParams::default(), &nobody).await?;
+    let powerless = kubeconfig(ctx, "kind-test", "nobody").await?;
+    start(&powerless, &["--cluster"])?.refuses("manifests/rbac.yaml").await?;
+    let stranger = ctx.cluster()?.kubeconfig("kind-test", "of-a-stranger")?;
+    start(&stranger, &["--cluster"])?.refuses("401").await?;
+
+    let deployments = Api::<Deployment>::namespaced(ctx.client.clone(), &ctx.namespace);
+    let labels = json!({ "app": "kube-ovn-controller" });
+    let spec = json!({ "containers": [{ "name": "main", "image": "none" }] });
+    let deployment: Deployment = serde_json::from_value(json!({
+        "metadata": { "name": "kube-ovn-controller" },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": spec },
+        },
+    }))?;
+    deployments.create(&PostParams::default(), &deployment).await?;
+    start(&kind, &["--cluster"])?.refuses("a kube-ovn-controller runs in this cluster").await?;
+    deployments.delete("kube-ovn-controller", &Default::default()).await?;
+    let pod: Pod =
+        serde_json::from_value(json!({ "metadata": { "name": "x", "labels": labels }, "spec": spec }))?;
+    objects.pods.create(&PostParams::default(), &pod).await?;
+    start(&kind, &["--cluster"])?.refuses("a kube-ovn-controller runs in this cluster").await?;
+    objects.pods.delete("x", &DeleteParams::default().grace_period(0)).await?;
+    let mut alone = start(&kind, &["--cluster"])?;
+    alone.says("Ctrl-C ends it").await?;
+    alone.interrupt().await?;
+    Ok(())
+}
+
+pub(super) async fn a_load_is_created_and_deleted_again(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    install(ctx, &objects).await?;
+    // Not its own, though it looks like it.
+    objects.nad("demo-other", &config("kube-ovn")).await?;
+    objects.subnet("demo-other", "10.1.0.0/24", "ovn").await?;
+    objects.pod("demo-other", "ovn", "demo-other").await?;
+    for api in [&objects.nads, &objects.subnets] {
+        let label = Patch::Merge(json!({ "metadata": { "labels": { "subnet-controller-demo": "other" } } }));
+        api.patch("demo-other", &PatchParams::default(), &label).await?;
+    }
+    let before = objects.everything().await?;
+    let kubeconfig = kubeconfig(ctx, "kind-test", ACCOUNT).await?;
+    let load = |size: &'static str| {
+        Program::start(CONTROLLER, &kubeconfig, &["--cluster", "--load", size, "--namespace", &ctx.namespace])
+    };
+    load("3")?.refuses("manifests/rbac-load.yaml").await?;
+    ensure!(objects.everything().await? == before, "without the rights, it has left something");
+
+    manifests::apply(&ctx.client, "rbac-load.yaml").await?;
+    manifests::may(&ctx.client, ACCOUNT, "create", "", "pods").await?;
+    let mut program = load("5")?;
+    let own = ListParams::default().labels("subnet-controller-demo,subnet-controller-demo!=other");
+    program
+        .until("its subnets are ready, with a pod each", async || {
+            let subnets = objects.subnets.list(&own).await?.items;
+            let ready = subnets.iter().filter(|subnet| {
+                let status = &subnet.data["status"];
+                status["conditions"][0]["reason"] == "Ready" && status["v4usingIPs"].as_f64() == Some(1.0)
+            });
+            Ok(ready.count() == 5)
+        })
+        .await?;
+    ensure!(objects.everything().await?.len() == before.len() + 15, "other numbers than were asked for");
+    program.interrupt().await?;
+    ensure!(objects.everything().await? == before, "not exactly its own was deleted");
+
+    // In the middle of creating.
+    let mut program = load("5000")?;
+    program.until("it has begun", async || Ok(!objects.subnets.list(&own).await?.items.is_empty())).await?;
+    let output = program.interrupt().await?;
+    let count =
+        output.lines().find_map(|line| line.strip_prefix("deleting the ")).context("it deleted nothing")?;
+    let count: usize = count.split(' ').next().unwrap_or_default().parse()?;
+    ensure!((1..15_000).contains(&count), "it was not in the middle: {count}");
+    ensure!(objects.everything().await? == before, "not exactly its own was deleted");
+    Ok(())
+}
+
+pub(super) async fn the_quickstart_follows_a_cluster(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    manifests::apply(&ctx.client, "rbac.yaml").await?;
+    manifests::may(&ctx.client, ACCOUNT, "watch", "", "pods").await?;
+    for name in ["a", "b"] {
+        objects.pod(name, "ovn", "subnet").await?;
+    }
+    let mut program =
+        Program::start("quickstart", &kubeconfig(ctx, "kind-test", ACCOUNT).await?, &["--cluster"])?;
+    let namespace = &ctx.namespace;
+    program.says(&format!("2 pods in {namespace}\n")).await?;
+    program.says(&format!("2 pods on node-a: {namespace}/a, {namespace}/b\n")).await?;
+    // What comes before its subscription is part of what there is, and not told as new: so until one is.
+    let mut number = 0;
+    while !program.output().contains("is new, on node-a") {
+        number += 1;
+        objects.pod(&format!("new-{number}"), "ovn", "subnet").await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        ensure!(number < 100, "it tells of none:\n{}", program.output());
+    }
+    objects.pods.delete("a", &DeleteParams::default().grace_period(0)).await?;
+    program.says(&format!("{namespace}/a is gone\n")).await?;
+    program.interrupt().await?;
+
+    let accounts = Api::<ServiceAccount>::namespaced(ctx.client.clone(), "default");
+    let nobody: ServiceAccount = serde_json::from_value(json!({ "metadata": { "name": "nobody" } }))?;
+    accounts.create(&PostParams::default(), &nobody).await?;
+    let powerless = kubeconfig(ctx, "kind-test", "nobody").await?;
+    Program::start("quickstart", &powerless, &["--cluster"])?
+        .refuses("list pods: the API server answered 403")
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The promises of docs/GUARANTEES.md, each test named by the promise it carries.
+//!
+//! All of it goes through the public API and the in-process API server. Unless a test says otherwise it runs on
+//! tokio's paused clock, where waiting costs nothing, with readers that matter on threads of their own.
+
+mod bad_objects;
+mod faults;
+mod lifecycle;
+mod memory;
+mod read;
+mod restored;
+mod secrets;
+mod sharing;
+mod streams;
+mod streams_model;
+mod support;
+mod waiting;

@@ -1,0 +1,8 @@
+//! The in-process API server by itself: over a kube client, over loopback HTTP, and directly. How its answers
+//! compare with a real server's is the matter of `tests/conformance.rs`.
+
+mod faults;
+mod http;
+mod pages;
+mod stream;
+mod support;
