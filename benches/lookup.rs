@@ -3,7 +3,7 @@
 //! | dimension | values |
 //! |---|---|
 //! | op | `get_hit`: keys known beforehand. `get_hit_dependent`: the next key is known when the object was read. `get_miss`: no such object. `index_hit_64`: all 64 objects behind an index key |
-//! | n | 1000, 10000, 100000; with `KUBE_INFORMER_MILLION=1` also 1000000 (takes minutes and 12 GB) |
+//! | n | 1000, 10000, 100000; with `KUBE_INFORMER_MILLION=1` also 1000000 (a minute to fill, and some 10 GB for all peers) |
 //! | peer | see `peers`: this crate in four ways, hashbrown as the floor, dashmap by hand, kube-runtime's store |
 //!
 //! Every peer holds its own copy of the same whole objects (NetworkAttachmentDefinitions with labels and

@@ -25,9 +25,8 @@ async fn main() -> anyhow::Result<()> {
         None => false,
         Some("--cluster") => true,
         _ => {
-            return Ok(println!(
-                "usage: quickstart [--cluster]   (the cluster of your kubeconfig; only reads)"
-            ));
+            println!("usage: quickstart [--cluster]   (the cluster of your kubeconfig; only reads)");
+            return Ok(());
         }
     };
     let server = ApiServer::new();

@@ -165,7 +165,7 @@ mod tests {
     fn every_form_of_key_names_the_same_object() {
         let key = Key { namespace: "ns", name: "n" };
         assert_eq!(("ns", String::from("n")).as_key(), key);
-        assert_eq!((&ObjectKey::new("ns", "n")).as_key(), key);
+        assert_eq!(ObjectKey::new("ns", "n").as_key(), key);
         assert_eq!(ObjectRef::<Pod>::new("n").within("ns").as_key(), key);
         assert_eq!(ObjectRef::<Node>::new("n").as_key(), "n".as_key());
     }

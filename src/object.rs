@@ -24,17 +24,18 @@ pub struct Obj<T>(ThinArc<Header<T>, u8>);
 
 /// Everything but the bytes of varying length, which follow it: namespace, name, then uid and version where
 /// they are not in the usual form.
-// C layout puts the hash beside the reference count: telling two keys apart touches one cache line.
+// C layout puts what a look-up compares beside the reference count: the hash and the lengths share a 16-byte
+// unit, hence always a cache line. Behind the uid the lengths were in another line for every second entry.
 #[repr(C)]
 struct Header<T> {
     hash: u64,
-    /// The version as a number, unless `version_len` says that it is text.
-    version: u64,
-    uid: [u8; 16],
     namespace_len: u16,
     name_len: u16,
     uid_len: u16,
     version_len: u16,
+    /// The version as a number, unless `version_len` says that it is text.
+    version: u64,
+    uid: [u8; 16],
     keys: IndexKeys,
     value: T,
 }

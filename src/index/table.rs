@@ -178,7 +178,7 @@ where
         let mut listed = 0;
         for entry in table.0.iter() {
             entry.0.posting.validate();
-            assert!(entry.0.posting.len() > 0, "a key without objects");
+            assert!(!entry.0.posting.is_empty(), "a key without objects");
             let key: SharedKey = entry.0.key.clone();
             for object in entry.0.posting.iter() {
                 let stored = objects.get(object.hash(), |stored| stored.same_key(object));
@@ -197,11 +197,11 @@ where
     }
 }
 
+/// A table to change, and a key of it, as what they are.
+type Typed<'a, T, K> = (&'a mut Table<T, K>, Arc<HashedKey<K>>);
+
 /// The table to change, no longer shared with any version, and the key as what it is.
-fn typed<'a, T, K>(
-    table: &'a mut AnyTable,
-    key: &SharedKey,
-) -> Option<(&'a mut Table<T, K>, Arc<HashedKey<K>>)>
+fn typed<'a, T, K>(table: &'a mut AnyTable, key: &SharedKey) -> Option<Typed<'a, T, K>>
 where
     T: Send + Sync + 'static,
     K: Send + Sync + 'static,

@@ -162,6 +162,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
 
     /// The newest version of one object. O(1), lock-free. For several look-ups that must agree with each
     /// other, take a [`snapshot`](Self::snapshot).
+    ///
+    /// Handing out the object counts a reference, which writes to its memory; a loop over many objects that
+    /// only looks at them is faster with [`read`](Self::read) or a snapshot.
     #[inline]
     pub fn get(&self, key: impl AsKey) -> Option<Obj<T>> {
         self.inner.shared.load().get(key).cloned()

@@ -148,6 +148,7 @@ impl<'a, T> Change<'a, T> {
     }
 
     /// The object as it is in the batch's snapshot, if it still is.
+    #[allow(clippy::new_ret_no_self)] // the other half of `old`
     pub fn new(&self) -> Option<&'a Obj<T>> {
         match self {
             Self::Deleted(_) => None,

@@ -173,9 +173,9 @@ async fn p08_trouble_at_a_later_page_never_shows_half_a_list() {
         }
         server.inject(Fault::new(trouble.action.clone()).verb("list").after(2).times(2));
         let mut changes = indexed.informer.subscribe();
-        changes.next().await.unwrap();
+        next(&mut changes).await;
         force_relist(&server);
-        let batch = changes.next().await.unwrap();
+        let batch = next(&mut changes).await;
         assert_eq!(batch.changes().count(), 20, "{:?}: all at once", trouble.action);
         let error = indexed.informer.status().last_error.unwrap();
         assert!((trouble.is)(&error), "{:?}: {error}", trouble.action);
@@ -392,12 +392,12 @@ async fn p08_an_absent_kind_is_a_state_and_its_installation_the_start() {
     indexed.informer.synced().await.unwrap();
     assert!(installed.elapsed() <= Duration::from_secs(11));
     let mut changes = indexed.informer.subscribe();
-    assert_eq!(changes.next().await.unwrap().changes().count(), 3);
+    assert_eq!(next(&mut changes).await.changes().count(), 3);
     recovered(&indexed, &server).await;
 
     // Deleted with its objects: they are deletes like any other. Then it is absent again, and may come back.
     server.uninstall(WIDGETS);
-    assert_eq!(changes.next().await.unwrap().changes().filter(|change| change.new().is_none()).count(), 0);
+    assert_eq!(next(&mut changes).await.changes().filter(|change| change.new().is_none()).count(), 0);
     until(&indexed.informer, "its objects are gone", |view| view.is_empty()).await;
     eventually("it is absent", || (indexed.informer.status().phase == Phase::Absent).then_some(())).await;
     server.install(widgets()).unwrap();

@@ -60,7 +60,7 @@ async fn p07_every_waiter_wakes() {
                 match at % 3 {
                     0 => informer.synced().await.unwrap(),
                     1 => informer.synced_or_blocked().await.unwrap(),
-                    _ => drop(informer.subscribe().next().await.unwrap()),
+                    _ => drop(next(&mut informer.subscribe()).await),
                 }
                 informer.snapshot().len()
             })
@@ -166,9 +166,9 @@ async fn readers_and_subscriptions_keep_it_running_and_snapshots_do_not() {
     let mut changes = informer.subscribe();
     let mut reader = informer.reader();
     drop(informer);
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     server.create(widget("a", "x", 1)).unwrap();
-    assert_eq!(changes.next().await.unwrap().changes().count(), 1);
+    assert_eq!(next(&mut changes).await.changes().count(), 1);
     drop(changes);
     server.create(widget("a", "y", 1)).unwrap();
     eventually("a reader keeps it running", || (reader.snapshot().len() == 2).then_some(())).await;

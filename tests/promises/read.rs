@@ -234,18 +234,18 @@ async fn p03_readers_and_subscribers_that_are_stuck_delay_no_one() {
     // Subscribers: never polled, polled once and left, dropped in the middle of a batch.
     let never = indexed.informer.subscribe();
     let mut left = indexed.informer.subscribe();
-    let batch = left.next().await.unwrap();
+    let batch = next(&mut left).await;
     let mut dropped = indexed.informer.subscribe();
-    drop(dropped.next().await.unwrap());
+    drop(next(&mut dropped).await);
     drop(dropped);
     let mut changes = batch.changes();
     changes.next().unwrap();
 
     let mut healthy = indexed.informer.subscribe();
-    healthy.next().await.unwrap();
+    next(&mut healthy).await;
     for round in 2..200 {
         set(&server, "a", "w001", round);
-        let batch = healthy.next().await.unwrap();
+        let batch = next(&mut healthy).await;
         assert_eq!(batch.snapshot().get(("a", "w001")).unwrap().number, round);
     }
     settle().await;
@@ -263,7 +263,7 @@ async fn p03_readers_and_subscribers_that_are_stuck_delay_no_one() {
 async fn p03_no_closure_runs_on_a_reader() {
     let server = server();
     populate(&server, 30, 1);
-    let ran: Arc<Mutex<Vec<(ThreadId, Option<task::Id>)>>> = Arc::default();
+    let ran: Arc<Mutex<Vec<Where>>> = Arc::default();
     let note = |ran: &Arc<Mutex<Vec<_>>>| ran.lock().unwrap().push((thread::current().id(), task::try_id()));
     let (in_projection, in_index) = (ran.clone(), ran.clone());
     let mut builder = Informer::builder(api(&server)).project(move |widget| {
@@ -292,13 +292,13 @@ async fn p03_no_closure_runs_on_a_reader() {
         })
         .collect();
     let mut changes = informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     for round in 2..60 {
         for at in 0..30 {
             set(&server, "a", &name(at), round);
         }
         while informer.read(|view| view.find(&by_number, &round).len()) < 30 {
-            for change in changes.next().await.unwrap().changes() {
+            for change in next(&mut changes).await.changes() {
                 std::hint::black_box(change);
             }
         }
@@ -318,6 +318,9 @@ async fn p03_no_closure_runs_on_a_reader() {
     assert_ne!(Some(task), task::try_id(), "not in this one");
     assert!(ran.iter().all(|(thread, id)| *id == Some(task) && !readers.contains(thread)));
 }
+
+/// Where something ran.
+type Where = (ThreadId, Option<task::Id>);
 
 /// Says where it was dropped.
 struct Traced {

@@ -29,11 +29,11 @@ async fn p04_an_event_below_its_streams_version_is_neither_applied_nor_dropped_s
         set(&server, "a", "w001", round);
         agree(&indexed, &server).await;
         let mut changes = indexed.informer.subscribe();
-        changes.next().await.unwrap();
+        next(&mut changes).await;
         let lists = indexed.informer.status().lists;
         server.inject(Fault::new(line(kind, &old)).verb("watch"));
         set(&server, "a", "w002", round);
-        let batch = changes.next().await.unwrap();
+        let batch = next(&mut changes).await;
         let changed: Vec<_> = batch.changes().map(|change| change.key().name.to_owned()).collect();
         assert_eq!(changed, ["w002"], "{kind}: the old version of w001 is nowhere");
         agree(&indexed, &server).await;
@@ -55,11 +55,11 @@ async fn p04_a_list_from_a_server_that_lags_behind_is_not_taken_for_news() {
     agree(&indexed, &server).await;
     settle().await;
     let mut changes = indexed.informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     server.inject(Fault::new(FaultAction::Garbage(old.into())).verb("list"));
     set(&server, "a", "w003", 3);
     force_relist(&server);
-    let batch = changes.next().await.unwrap();
+    let batch = next(&mut changes).await;
     let changed: Vec<_> = batch.changes().map(|change| change.key().name.to_owned()).collect();
     assert_eq!(changed, ["w003"]);
     agree(&indexed, &server).await;
@@ -103,7 +103,7 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     let indexed = start(Informer::builder(api).project(Kept::from));
     let before = agree(&indexed, &lived).await;
     let mut changes = indexed.informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     settle().await;
 
     // A write that the restore overtakes.
@@ -127,7 +127,7 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     assert!(error.is_new_epoch(), "{error}");
 
     // Changes are delivered as ever, and nothing of the old epoch is reused.
-    let batch = changes.next().await.unwrap();
+    let batch = next(&mut changes).await;
     let (mut replaced, mut deleted) = (0, 0);
     for change in batch.changes() {
         match change {

@@ -125,7 +125,7 @@ async fn p09_no_value_reaches_a_log_or_an_error() {
     let mut said = format!("{builder:?} {by_group:?}");
     let informer = builder.start();
     let mut changes = informer.subscribe();
-    let batch = changes.next().await.unwrap();
+    let batch = next(&mut changes).await;
     assert_eq!((batch.snapshot().len(), batch.snapshot().bad_len()), (1, 6), "each is what it should be");
     said += &format!("{changes:?} {batch:?} {:?}", batch.changes().collect::<Vec<_>>());
     said += &format!("{:?}", batch.snapshot().find(&by_group, SECRET));

@@ -33,7 +33,7 @@ async fn p05_the_first_batch_is_all_that_exists_also_when_that_is_nothing() {
     let indexed = start(kept(&server));
     let mut early = indexed.informer.subscribe();
     assert!(early.next().now_or_never().is_none(), "nothing before the first list");
-    let batch = early.next().await.unwrap();
+    let batch = next(&mut early).await;
     assert!(batch.is_initial() && batch.changes().next().is_none() && batch.snapshot().is_synced());
 
     let mut scoped = [
@@ -42,9 +42,9 @@ async fn p05_the_first_batch_is_all_that_exists_also_when_that_is_nothing() {
         indexed.informer.subscribe().filter(|_, _| false),
     ];
     populate(&server, 3, 7);
-    assert_eq!(told(&early.next().await.unwrap()), ["a/w000 added 7", "a/w001 added 7", "a/w002 added 7"]);
+    assert_eq!(told(&next(&mut early).await), ["a/w000 added 7", "a/w001 added 7", "a/w002 added 7"]);
     for changes in &mut scoped {
-        let batch = changes.next().await.unwrap();
+        let batch = next(changes).await;
         assert!(batch.is_initial() && batch.changes().next().is_none());
         assert_eq!(batch.snapshot().len(), 3, "the snapshot is the whole informer's");
         assert!(changes.next().now_or_never().is_none(), "nothing more");
@@ -61,13 +61,13 @@ async fn p05_a_delete_found_by_a_relist_carries_the_last_stored_value() {
         populate(&server, 3, 7);
         let indexed = start(kept(&server));
         let mut changes = indexed.informer.subscribe();
-        changes.next().await.unwrap();
+        next(&mut changes).await;
         let stored = indexed.informer.get(("a", "w001")).unwrap();
         settle().await;
         server.delete(WIDGETS, "a", "w001").unwrap();
         set(&server, "a", "w002", 8);
         force_relist(&server);
-        let batch = changes.next().await.unwrap();
+        let batch = next(&mut changes).await;
         assert_eq!(told(&batch), ["a/w001 deleted 7", "a/w002 7 -> 8"]);
         let deleted = batch.changes().find_map(|change| change.old().filter(|_| change.new().is_none()));
         assert!(Obj::ptr_eq(deleted.unwrap(), &stored), "the very object that was stored");
@@ -81,7 +81,7 @@ async fn p05_another_uid_under_one_name_is_replaced_in_one_batch_else_deleted_an
     populate(&server, 2, 1);
     let indexed = start(kept(&server));
     let mut changes = indexed.informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     let again = |number| {
         server.delete(WIDGETS, "a", "w000").unwrap();
         server.create(widget("a", "w000", number)).unwrap();
@@ -89,17 +89,17 @@ async fn p05_another_uid_under_one_name_is_replaced_in_one_batch_else_deleted_an
     // In one go: the consumer sees only the outcome.
     again(2);
     agree(&indexed, &server).await;
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 replaced 1 by 2"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 replaced 1 by 2"]);
     // By a relist.
     settle().await;
     again(3);
     force_relist(&server);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 replaced 2 by 3"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 replaced 2 by 3"]);
     // With a batch in between.
     server.delete(WIDGETS, "a", "w000").unwrap();
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 deleted 3"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 deleted 3"]);
     server.create(widget("a", "w000", 4)).unwrap();
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 added 4"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 added 4"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +108,7 @@ async fn p05_what_appears_and_vanishes_unseen_is_silent() {
     populate(&server, 2, 1);
     let indexed = start(kept(&server));
     let mut changes = indexed.informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     for _ in 0..5 {
         server.create(widget("a", "brief", 1)).unwrap();
         until(&indexed.informer, "it is there", |view| view.get(("a", "brief")).is_some()).await;
@@ -117,7 +117,7 @@ async fn p05_what_appears_and_vanishes_unseen_is_silent() {
     }
     assert!(changes.next().now_or_never().is_none(), "no batch for nothing");
     set(&server, "a", "w000", 2);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 1 -> 2"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 1 -> 2"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,18 +137,18 @@ async fn p05_what_is_no_longer_selected_or_kept_is_deleted() {
         .project_some(|widget| (widget.spec.number < 10).then(|| Kept::from(widget)))
         .start();
     let mut changes = informer.subscribe();
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/x added 1", "a/y added 1"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/x added 1", "a/y added 1"]);
     server.merge_patch(WIDGETS, "a", "x", json!({ "metadata": { "labels": { "app": "db" } } })).unwrap();
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/x deleted 1"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/x deleted 1"]);
     set(&server, "a", "y", 10);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/y deleted 1"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/y deleted 1"]);
     set(&server, "a", "y", 9);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/y added 9"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/y added 9"]);
     // The same, found by a relist.
     settle().await;
     set(&server, "a", "y", 11);
     force_relist(&server);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/y deleted 9"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/y deleted 9"]);
     assert_eq!(informer.status().objects, 0);
 }
 
@@ -160,21 +160,21 @@ async fn p05_entering_a_scope_is_added_and_leaving_it_deleted() {
     let indexed = start(kept(&server));
     let mut by_key = indexed.informer.subscribe().with_key(&indexed.by_group, "g0".to_owned());
     let mut by_namespace = indexed.informer.subscribe().in_namespace("b");
-    assert_eq!(told(&by_key.next().await.unwrap()), ["a/x added 3", "b/x added 3"]);
-    assert_eq!(told(&by_namespace.next().await.unwrap()), ["b/x added 3"]);
+    assert_eq!(told(&next(&mut by_key).await), ["a/x added 3", "b/x added 3"]);
+    assert_eq!(told(&next(&mut by_namespace).await), ["b/x added 3"]);
 
     set(&server, "a", "x", 4);
-    let batch = by_key.next().await.unwrap();
+    let batch = next(&mut by_key).await;
     assert_eq!(told(&batch), ["a/x deleted 3"], "with the value it had under the key");
     assert_eq!(batch.snapshot().get(("a", "x")).unwrap().number, 4, "it is there all the same");
     set(&server, "a", "x", 6);
-    assert_eq!(told(&by_key.next().await.unwrap()), ["a/x added 6"]);
+    assert_eq!(told(&next(&mut by_key).await), ["a/x added 6"]);
     set(&server, "b", "x", 6);
-    assert_eq!(told(&by_key.next().await.unwrap()), ["b/x 3 -> 6"]);
-    assert_eq!(told(&by_namespace.next().await.unwrap()), ["b/x 3 -> 6"], "and nothing of namespace a");
+    assert_eq!(told(&next(&mut by_key).await), ["b/x 3 -> 6"]);
+    assert_eq!(told(&next(&mut by_namespace).await), ["b/x 3 -> 6"], "and nothing of namespace a");
     server.delete(WIDGETS, "b", "x").unwrap();
-    assert_eq!(told(&by_key.next().await.unwrap()), ["b/x deleted 6"]);
-    assert_eq!(told(&by_namespace.next().await.unwrap()), ["b/x deleted 6"]);
+    assert_eq!(told(&next(&mut by_key).await), ["b/x deleted 6"]);
+    assert_eq!(told(&next(&mut by_namespace).await), ["b/x deleted 6"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,16 +187,16 @@ async fn p05_a_predicate_sees_old_and_new_and_drops_for_good() {
         (Some(old), Some(new)) => (old.number < 10) != (new.number < 10),
         _ => true,
     });
-    assert_eq!(changes.next().await.unwrap().changes().count(), 2);
+    assert_eq!(next(&mut changes).await.changes().count(), 2);
     set(&server, "a", "w000", 5);
     agree(&indexed, &server).await;
     assert!(changes.next().now_or_never().is_none(), "dropped");
     set(&server, "a", "w001", 20);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w001 1 -> 20"], "and not delivered later");
+    assert_eq!(told(&next(&mut changes).await), ["a/w001 1 -> 20"], "and not delivered later");
     set(&server, "a", "w000", 10);
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 5 -> 10"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 5 -> 10"]);
     server.delete(WIDGETS, "a", "w000").unwrap();
-    assert_eq!(told(&changes.next().await.unwrap()), ["a/w000 deleted 10"]);
+    assert_eq!(told(&next(&mut changes).await), ["a/w000 deleted 10"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn p05_subscriptions_are_streams_of_batches_and_say_why_they_end() {
         changes.map(|batch| told(&batch)).collect::<Vec<_>>()
     });
     let mut changes = informer.subscribe();
-    changes.next().await.unwrap();
+    next(&mut changes).await;
     assert_eq!(changes.end(), None);
     settle().await;
     set(&server, "a", "w000", 2);
@@ -309,7 +309,7 @@ async fn p05_changes_are_not_collected_before_they_are_asked_for() {
         counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         true
     });
-    let batch = changes.next().await.unwrap();
+    let batch = next(&mut changes).await;
     let before = looked.load(std::sync::atomic::Ordering::Relaxed);
     batch.changes().take(3).for_each(drop);
     assert_eq!(looked.load(std::sync::atomic::Ordering::Relaxed), before + 3);

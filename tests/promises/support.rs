@@ -9,7 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube_client::{Api, Client};
 use kube_core::{ObjectMeta, Resource};
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Kind};
-use kube_informer::{Builder, Index, Informer, Obj, Snapshot, View, index};
+use kube_informer::{Batch, Builder, Index, Informer, Obj, Snapshot, Subscription, View, index};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -217,6 +217,12 @@ pub(crate) async fn eventually<R>(what: &str, mut ask: impl FnMut() -> Option<R>
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("waited in vain until {what}");
+}
+
+/// The next batch, which comes soon by any clock.
+pub(crate) async fn next<T: Send + Sync + 'static>(changes: &mut Subscription<T>) -> Batch<T> {
+    let next = tokio::time::timeout(Duration::from_secs(600), changes.next());
+    next.await.expect("a batch comes").expect("the informer runs")
 }
 
 /// Long enough for a watch to count as a good one, so that the next failure is answered as a first one.

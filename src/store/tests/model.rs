@@ -144,7 +144,7 @@ fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: 
     }
     if at_most == usize::MAX {
         harness.intake.commit_list(ResourceVersion::from_number(version));
-    } else if at_most % 2 == 0 {
+    } else if at_most.is_multiple_of(2) {
         harness.intake.abort_list();
     }
 }
