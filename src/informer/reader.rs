@@ -17,17 +17,15 @@ pub struct Reader<T> {
 
 impl<T: Send + Sync + 'static> Reader<T> {
     pub(crate) fn new(informer: Informer<T>) -> Self {
-        let seen = informer.shared().published();
-        Self { snapshot: informer.snapshot(), informer, seen }
+        let (seen, newest) = informer.shared().newest_counted();
+        Self { snapshot: Snapshot(newest), informer, seen }
     }
 
     /// The newest snapshot. O(1), lock-free; one atomic load when there is nothing new.
     #[inline]
     pub fn snapshot(&mut self) -> &Snapshot<T> {
-        let published = self.informer.shared().published();
-        if published != self.seen {
-            self.seen = published;
-            self.snapshot = self.informer.snapshot();
+        if let Some(newer) = self.informer.shared().newer(&mut self.seen) {
+            self.snapshot = Snapshot(newer);
         }
         &self.snapshot
     }

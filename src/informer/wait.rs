@@ -58,19 +58,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// # Errors
     ///
     /// [`Error::is_stopped`] when the informer stops first.
-    pub async fn wait_until(&self, mut reached: impl FnMut(&View<T>) -> bool) -> Result<Snapshot<T>, Error> {
-        let mut versions = self.shared().versions();
-        loop {
-            // Marked as seen before the view is loaded: what is published in between wakes again.
-            versions.mark_unchanged();
-            let snapshot = self.snapshot();
-            if reached(&snapshot) {
-                return Ok(snapshot);
-            }
-            if versions.changed().await.is_err() {
-                let last = self.snapshot();
-                return if reached(&last) { Ok(last) } else { Err(Kind::Stopped.into()) };
-            }
-        }
+    pub async fn wait_until(&self, reached: impl FnMut(&View<T>) -> bool) -> Result<Snapshot<T>, Error> {
+        let view = self.shared().wait_until(reached).await;
+        view.map(Snapshot).ok_or_else(|| Kind::Stopped.into())
     }
 }

@@ -18,6 +18,8 @@
 mod intake;
 mod publish;
 mod retired;
+mod shared;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -28,8 +30,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use self::intake::Intake;
 use self::publish::Publisher;
-pub(crate) use self::publish::Shared;
+pub(crate) use self::publish::Wake;
 pub(crate) use self::retired::Retired;
+pub(crate) use self::shared::Shared;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
@@ -48,7 +51,7 @@ pub(crate) fn next_store() -> u64 {
 
 /// The only one who changes a store.
 pub(crate) struct Writer<T> {
-    publisher: Publisher<T>,
+    publisher: Publisher<View<T>>,
     retired: Arc<Retired<T>>,
     indexers: Vec<Box<dyn Indexer<T>>>,
     store: u64,

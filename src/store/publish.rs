@@ -1,73 +1,114 @@
 //! How a version of the store reaches its readers: one atomic cell, a counter, and two wake-ups.
 //!
-//! Every ordering is argued here, and only here.
+//! Every ordering is argued here, and only here. `tests/interleavings` has a model checker run this very file in
+//! every order that threads may take: it brings its own [`sync`](super::sync), and its own kind of view `V`.
 //!
-//! The writer stores the view in the cell *before* it counts the publication, with release; a
-//! [`Reader`](crate::Reader) loads the counter with acquire. Whoever sees publication `n` counted therefore loads view
-//! `n` or a later one from the cell, and a counter that has not moved means that the view at hand is still
-//! the newest one known to be published. Both wake-ups come after the count; a waiter marks the wake-up as
-//! seen before it loads the view, so a publication that it misses in the load wakes it again.
+//! - **Counter.** The writer makes it odd, puts the view into the cell, and makes it even again. Even, it is
+//!   twice the number of views published, and stored with release: whoever loads it with acquire finds a view at
+//!   least as new in the cell. So as long as it has not moved since it was even, a reader may keep the view that it
+//!   loaded then. While it is odd, the cell is looked at each time. That the counter is odd *before* the view is in
+//!   the cell makes readers agree with everybody else: whoever was shown a view by the cell, or was told of it by
+//!   one who was, finds the counter moved at least as far, and is not shown the view before by a
+//!   [`Reader`](crate::Reader).
+//! - **Wake-ups** come after the view is in the cell. A waiter takes note of the wake-ups so far *before* it loads
+//!   the view, so a publication that it misses in the load wakes it again.
+//! - **The end** is told by the writer's half of the wake-ups being dropped, after the last publication and after its
+//!   reason was stored. Who finds it looks at the cell once more.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use arc_swap::{ArcSwap, Guard};
-use tokio::sync::watch;
+use tokio_util::sync::ReusableBoxFuture;
 
-use crate::snapshot::{Snapshot, View};
-use crate::subscribe::End;
+use super::sync::{ArcSwap, AtomicU64, End, Guard, OnceLock, Ordering, watch};
 
 /// The readers' side of a store.
-pub(crate) struct Shared<T> {
-    cell: ArcSwap<View<T>>,
-    empty: Snapshot<T>,
-    published: AtomicU64,
-    changes: watch::Receiver<u64>,
-    versions: watch::Receiver<u64>,
+pub(crate) struct Shared<V> {
+    cell: ArcSwap<V>,
+    empty: Arc<V>,
+    counter: AtomicU64,
+    changes: watch::Receiver<()>,
+    versions: watch::Receiver<()>,
     end: OnceLock<End>,
 }
 
 /// The writer's side. Dropping it ends every wait.
-pub(crate) struct Publisher<T> {
-    shared: Arc<Shared<T>>,
-    changes: watch::Sender<u64>,
-    versions: watch::Sender<u64>,
+pub(crate) struct Publisher<V> {
+    shared: Arc<Shared<V>>,
+    changes: watch::Sender<()>,
+    versions: watch::Sender<()>,
+}
+
+/// What one consumer of changes waits at.
+pub(crate) struct Wake {
+    /// The receiver moves through the wait, which borrows it.
+    woken: ReusableBoxFuture<'static, (bool, watch::Receiver<()>)>,
+    ended: bool,
 }
 
 // === impl Shared ===
 
-impl<T> Shared<T> {
-    pub(crate) fn snapshot(&self) -> Snapshot<T> {
-        Snapshot(self.cell.load_full())
+impl<V> Shared<V> {
+    /// The first view, before any list: where every subscription begins.
+    pub(crate) fn first(&self) -> &Arc<V> {
+        &self.empty
     }
 
-    /// The first view, before any list: where every subscription begins.
-    pub(crate) fn empty(&self) -> Snapshot<T> {
-        self.empty.clone()
+    /// The newest view. Lock-free.
+    pub(crate) fn newest(&self) -> Arc<V> {
+        self.cell.load_full()
     }
 
     /// The view without a reference count of its own, for as long as the guard lives. Lock-free; the writer
     /// does not wait for guards.
     #[inline]
-    pub(crate) fn load(&self) -> Guard<Arc<View<T>>> {
+    pub(crate) fn load(&self) -> Guard<Arc<V>> {
         self.cell.load()
     }
 
+    /// The newest view, and the counter to give to [`newer`](Self::newer).
+    pub(crate) fn newest_counted(&self) -> (u64, Arc<V>) {
+        // In this order: a view published in between is loaded and not counted, and found again by `newer`.
+        let seen = even(self.counter.load(Ordering::Acquire));
+        (seen, self.newest())
+    }
+
+    /// The newest view, if there may be a newer one than when the counter was `seen`. One atomic load where not.
     #[inline]
-    pub(crate) fn published(&self) -> u64 {
-        self.published.load(Ordering::Acquire)
+    pub(crate) fn newer(&self, seen: &mut u64) -> Option<Arc<V>> {
+        let counter = self.counter.load(Ordering::Acquire);
+        if counter == *seen {
+            return None;
+        }
+        *seen = even(counter);
+        Some(self.newest())
+    }
+
+    /// Waits until `reached` is true of the newest view, which is asked at once, and of each that is published
+    /// while it waits, though some may be skipped. `None` when the writer is gone and the last one is not it.
+    pub(crate) async fn wait_until(&self, mut reached: impl FnMut(&V) -> bool) -> Option<Arc<V>> {
+        let mut versions = self.versions.clone();
+        let mut ended = false;
+        loop {
+            // Before the view is loaded.
+            versions.mark_unchanged();
+            let view = self.newest();
+            if reached(&view) {
+                return Some(view);
+            }
+            if ended {
+                return None;
+            }
+            ended = versions.changed().await.is_err();
+        }
     }
 
     /// Wakes when content changed.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+    pub(crate) fn changes(&self) -> Wake {
+        Wake { woken: ReusableBoxFuture::new(wake(self.changes.clone())), ended: false }
     }
 
-    /// Wakes at every publication, bookmarks included.
-    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
-        self.versions.clone()
-    }
-
+    /// Why there is no writer any more.
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get().copied()
     }
@@ -75,15 +116,15 @@ impl<T> Shared<T> {
 
 // === impl Publisher ===
 
-impl<T> Publisher<T> {
-    pub(crate) fn new(first: View<T>) -> Self {
-        let (changes, changed) = watch::channel(0);
-        let (versions, version) = watch::channel(0);
+impl<V> Publisher<V> {
+    pub(crate) fn new(first: V) -> Self {
+        let (changes, changed) = watch::channel(());
+        let (versions, version) = watch::channel(());
         let empty = Arc::new(first);
         let shared = Shared {
             cell: ArcSwap::new(empty.clone()),
-            empty: Snapshot(empty),
-            published: AtomicU64::new(0),
+            empty,
+            counter: AtomicU64::new(0),
             changes: changed,
             versions: version,
             end: OnceLock::new(),
@@ -91,26 +132,74 @@ impl<T> Publisher<T> {
         Self { shared: Arc::new(shared), changes, versions }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
+    pub(crate) fn shared(&self) -> &Arc<Shared<V>> {
         &self.shared
     }
 
     /// Shows a view to all readers and wakes who waits for it. Returns the one it replaces.
-    pub(crate) fn publish(&self, view: View<T>, content_changed: bool) -> Arc<View<T>> {
-        let revision = view.revision;
-        let old = self.shared.cell.swap(Arc::new(view));
-        let published = self.shared.published.fetch_add(1, Ordering::Release) + 1;
-        self.versions.send_replace(published);
+    pub(crate) fn publish(&mut self, view: V, content_changed: bool) -> Arc<V> {
+        let Shared { cell, counter, .. } = &*self.shared;
+        // Nobody else writes to it.
+        let published = counter.load(Ordering::Relaxed);
+        // Handed on by the cell's own release.
+        counter.store(published + 1, Ordering::Relaxed);
+        let old = cell.swap(Arc::new(view));
+        counter.store(published + 2, Ordering::Release);
+        self.versions.send_replace(());
         if content_changed {
-            self.changes.send_replace(revision);
+            self.changes.send_replace(());
         }
         old
     }
 }
 
-impl<T> Drop for Publisher<T> {
+impl<V> Drop for Publisher<V> {
     fn drop(&mut self) {
         let why = if std::thread::panicking() { End::Failed } else { End::Stopped };
         let _ = self.shared.end.set(why);
     }
+}
+
+// === impl Wake ===
+
+impl Wake {
+    /// What `advance` finds in the newest view, asked at once and after each change of content. `None` once the
+    /// writer is gone and nothing is left to be found.
+    pub(crate) fn poll_found<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut advance: impl FnMut() -> Option<R>,
+    ) -> Poll<Option<R>> {
+        loop {
+            if let Some(found) = advance() {
+                return Poll::Ready(Some(found));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            // The wake-up is taken note of before the view is loaded.
+            let (woken, receiver) = ready!(self.woken.poll(context));
+            if woken {
+                self.woken.set(wake(receiver));
+            } else {
+                self.ended = true;
+            }
+        }
+    }
+
+    /// Whether [`poll_found`](Self::poll_found) has come to the end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+/// What a reader has seen of the counter. An odd one is not remembered: the view may come into the cell under it, after
+/// the reader has looked there.
+#[inline]
+fn even(counter: u64) -> u64 {
+    counter & !1
+}
+
+async fn wake(mut changes: watch::Receiver<()>) -> (bool, watch::Receiver<()>) {
+    (changes.changed().await.is_ok(), changes)
 }

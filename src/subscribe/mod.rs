@@ -21,11 +21,9 @@ use std::future::poll_fn;
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use tokio::sync::watch;
-use tokio_util::sync::ReusableBoxFuture;
 
 pub use self::batch::{Batch, Change, Changes};
 use self::scope::{ByKey, Scope};
@@ -33,6 +31,7 @@ use crate::index::Index;
 use crate::informer::Informer;
 use crate::object::Obj;
 use crate::snapshot::Snapshot;
+use crate::store::Wake;
 
 /// A stream of the changes of an informer. See [`Informer::subscribe`].
 ///
@@ -49,17 +48,13 @@ pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
     begun: bool,
-    ended: bool,
     scope: Scope<T>,
     predicate: Option<Predicate<T>>,
-    woken: ReusableBoxFuture<'static, Woken>,
+    wake: Wake,
 }
 
 /// Which changes a consumer cares about, by the value before and the value after.
 type Predicate<T> = Arc<dyn Fn(Option<&Obj<T>>, Option<&Obj<T>>) -> bool + Send + Sync>;
-
-/// The receiver moves through the wait, which borrows it.
-type Woken = (Result<(), watch::error::RecvError>, watch::Receiver<u64>);
 
 /// Why a subscription, or a wait, has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,14 +74,12 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// Goes on from a snapshot of the same informer.
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
-        let shared = informer.shared();
         Self {
             begun: cursor.is_synced(),
             cursor,
-            ended: false,
             scope: Scope::Everything,
             predicate: None,
-            woken: ReusableBoxFuture::new(wake(shared.changes())),
+            wake: informer.shared().changes(),
             informer,
         }
     }
@@ -138,7 +131,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// Why [`next`](Self::next) has returned `None`; itself `None` while the stream goes on.
     pub fn end(&self) -> Option<End> {
-        self.ended.then(|| self.informer.shared().end()).flatten()
+        self.wake.has_ended().then(|| self.informer.shared().end()).flatten()
     }
 
     /// The snapshot of the last batch delivered; empty before the first.
@@ -146,39 +139,20 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         &self.cursor
     }
 
+    /// Moves on to the newest snapshot as soon as there is something to deliver.
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
-        loop {
-            if let Some(batch) = self.advance() {
-                return Poll::Ready(Some(batch));
+        let Self { informer, cursor, begun, scope, predicate, wake } = self;
+        wake.poll_found(context, || {
+            let newest = informer.snapshot();
+            if !newest.is_synced() || (*begun && newest.revision() == cursor.revision()) {
+                return None;
             }
-            if self.ended {
-                return Poll::Ready(None);
-            }
-            // Woken before the view is loaded: a publication in between wakes again.
-            let (woken, receiver) = ready!(self.woken.poll(context));
-            match woken {
-                Ok(()) => self.woken.set(wake(receiver)),
-                // The last publication may have come just before the end.
-                Err(_) => self.ended = true,
-            }
-        }
+            let old = std::mem::replace(cursor, newest.clone());
+            let initial = !std::mem::replace(begun, true);
+            let batch = Batch::new(old, newest, initial, scope.clone(), predicate.clone());
+            (initial || batch.changes().next().is_some()).then_some(batch)
+        })
     }
-
-    /// Moves on to the newest snapshot, if there is something to deliver.
-    fn advance(&mut self) -> Option<Batch<T>> {
-        let newest = self.informer.snapshot();
-        if !newest.is_synced() || (self.begun && newest.revision() == self.cursor.revision()) {
-            return None;
-        }
-        let old = std::mem::replace(&mut self.cursor, newest.clone());
-        let initial = !std::mem::replace(&mut self.begun, true);
-        let batch = Batch::new(old, newest, initial, self.scope.clone(), self.predicate.clone());
-        (initial || batch.changes().next().is_some()).then_some(batch)
-    }
-}
-
-async fn wake(mut changes: watch::Receiver<u64>) -> Woken {
-    (changes.changed().await, changes)
 }
 
 impl<T: Send + Sync + 'static> Stream for Subscription<T> {
@@ -193,7 +167,7 @@ impl<T> Unpin for Subscription<T> {}
 
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("delivered", &self.cursor).field("ended", &self.ended).finish()
+        f.debug_struct("Subscription").field("delivered", &self.cursor).field("ended", &self.wake.has_ended()).finish()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Single rules of the store, each by its name.
 
+use std::future::poll_fn;
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use super::*;
 use crate::reflector::Sink;
@@ -109,18 +111,36 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0);
 }
 
-#[test]
-fn a_bookmark_publishes_a_version_and_no_change() {
+#[tokio::test(start_paused = true)]
+async fn a_bookmark_wakes_who_waits_for_a_version_and_not_who_waits_for_changes() {
+    let soon = Duration::from_secs(1);
     let mut harness = synced(&[]);
     let shared = harness.intake.writer.shared().clone();
-    let (mut changes, mut versions) = (shared.changes(), shared.versions());
-    changes.mark_unchanged();
-    versions.mark_unchanged();
+    let asked = Arc::new(AtomicU64::new(0));
+    let (counter, mut changes) = (asked.clone(), shared.changes());
+    let subscriber = tokio::spawn(poll_fn(move |context| {
+        changes.poll_found(context, || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            None::<()>
+        })
+    }));
+    let waiting = shared.clone();
+    let waiter = tokio::spawn(async move {
+        let reached = waiting.wait_until(|view| view.resource_version == Some("150".into())).await;
+        assert!(reached.is_some());
+    });
+    tokio::time::sleep(soon).await;
+    let before = asked.load(Ordering::Relaxed);
     let bookmark = WatchEvent::Bookmark { resource_version: "150".into(), initial_events_end: false };
     harness.intake.apply(&mut vec![bookmark]).unwrap();
     assert_eq!(shared.snapshot().resource_version(), Some(&"150".into()));
-    assert!(!changes.has_changed().unwrap());
-    assert!(versions.has_changed().unwrap());
+    tokio::time::timeout(soon, waiter).await.expect("woken").unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), before);
+    harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "a"), 1, 151, good(1)))]).unwrap();
+    tokio::time::sleep(soon).await;
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+    drop(harness);
+    tokio::time::timeout(soon, subscriber).await.expect("ends with the writer").unwrap();
 }
 
 #[test]
@@ -178,7 +198,7 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     .join()
     .unwrap();
     assert!(dropped.try_recv().is_err(), "kept until the writer's side has looked");
-    let sweep = tokio::time::timeout(std::time::Duration::from_secs(1), retired.sweep_forever());
+    let sweep = tokio::time::timeout(Duration::from_secs(1), retired.sweep_forever());
     assert!(sweep.await.is_err(), "it sweeps on");
     let thread = dropped.try_recv().expect("freed within 1 s");
     assert_eq!(thread, thread::current().id());
