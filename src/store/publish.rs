@@ -12,8 +12,8 @@
 //!   [`Reader`](crate::Reader).
 //! - **Wake-ups** come after the view is in the cell. A waiter takes note of the wake-ups so far *before* it loads
 //!   the view, so a publication that it misses in the load wakes it again.
-//! - **The end** is told by the writer's half of the wake-ups being dropped, after the last publication and after its
-//!   reason was stored. Who finds it looks at the cell once more.
+//! - **The end** is told by the writer's half of the wake-ups being dropped, after its reason was stored. It is found
+//!   only by a waiter that has taken note of the last wake-up, and so has seen the last view.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -88,7 +88,6 @@ impl<V> Shared<V> {
     /// while it waits, though some may be skipped. `None` when the writer is gone and the last one is not it.
     pub(crate) async fn wait_until(&self, mut reached: impl FnMut(&V) -> bool) -> Option<Arc<V>> {
         let mut versions = self.versions.clone();
-        let mut ended = false;
         loop {
             // Before the view is loaded.
             versions.mark_unchanged();
@@ -96,10 +95,7 @@ impl<V> Shared<V> {
             if reached(&view) {
                 return Some(view);
             }
-            if ended {
-                return None;
-            }
-            ended = versions.changed().await.is_err();
+            versions.changed().await.ok()?;
         }
     }
 
@@ -171,19 +167,16 @@ impl Wake {
         mut advance: impl FnMut() -> Option<R>,
     ) -> Poll<Option<R>> {
         loop {
-            if let Some(found) = advance() {
-                return Poll::Ready(Some(found));
-            }
             if self.ended {
                 return Poll::Ready(None);
             }
+            if let Some(found) = advance() {
+                return Poll::Ready(Some(found));
+            }
             // The wake-up is taken note of before the view is loaded.
             let (woken, receiver) = ready!(self.woken.poll(context));
-            if woken {
-                self.woken.set(wake(receiver));
-            } else {
-                self.ended = true;
-            }
+            self.ended = !woken;
+            self.woken.set(wake(receiver));
         }
     }
 

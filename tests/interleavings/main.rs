@@ -230,7 +230,7 @@ fn p05_a_subscription_delivers_the_last_publication_and_then_ends() {
 }
 
 #[test]
-fn p05_a_bookmark_wakes_no_subscription_and_is_no_end() {
+fn p05_a_bookmark_brings_no_change_and_is_no_end() {
     check(|| {
         let mut publisher = Publisher::new(0);
         let shared = publisher.shared().clone();
