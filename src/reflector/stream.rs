@@ -12,6 +12,9 @@ use super::options::Options;
 use crate::error::Error;
 use crate::source::WatchEvent;
 
+/// How many events a batch has room for without asking for it.
+const KEPT_ROOM: usize = 64;
+
 /// A watch and what was read of it.
 pub(super) struct Open<K, S> {
     stream: S,
@@ -58,6 +61,10 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
 
     /// Waits for an event or the end, then takes what else is ready. Cancel safe: what was read stays.
     pub(super) async fn read(&mut self, options: &Options) {
+        if self.batch.is_empty() {
+            // A large batch comes seldom; its room is not kept for the next.
+            self.batch.shrink_to(KEPT_ROOM);
+        }
         let mut bytes = self.size();
         poll_fn(|cx| {
             while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes

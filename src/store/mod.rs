@@ -164,7 +164,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let hash = self.hasher.object(key);
         let keys = match self.index_keys(key, &value) {
             Ok(keys) => keys,
-            Err(mismatch) => return self.mark_bad(DecodeError::of(meta, mismatch)),
+            Err(mismatch) => {
+                retired::free(value);
+                return self.mark_bad(DecodeError::of(meta, mismatch));
+            }
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         let Ok(new) = Obj::new(&identity, keys, value) else {
@@ -215,8 +218,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Forgets an unfinished list: the working version is the published one again.
     pub(crate) fn abort_list(&mut self) {
-        self.working = Working::from(&**self.shared().load());
-        self.replaced.clear();
+        let published = self.shared().newest();
+        let left = std::mem::replace(&mut self.working, Working::from(&*published));
+        let mut unseen = std::mem::take(&mut self.replaced);
+        let changes = Trie::diff(&published.objects, &left.objects);
+        unseen.extend(changes.filter_map(|change| change.new.cloned()));
+        retired::free(left);
+        unseen.into_iter().for_each(retired::free);
         self.listed = None;
         self.known_bad = None;
         self.new_epoch = false;

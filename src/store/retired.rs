@@ -78,12 +78,17 @@ impl<T> Retired<T> {
     }
 }
 
+/// Drops it. A panic in `T`'s destructor is the application's, and no reason to stop; of two in one call the second
+/// would end the process, so objects are freed one by one.
+pub(super) fn free<E>(element: E) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(element)));
+}
+
 async fn sweep<E>(old: Vec<E>, is_last: impl Fn(&E) -> bool, mut keep: impl FnMut(E)) {
     // Cancelled between two chunks, the rest is freed at once: the informer is stopping.
     for (at, element) in old.into_iter().enumerate() {
         if is_last(&element) {
-            // A panic in `T`'s destructor is the application's, and no reason to stop.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(element)));
+            free(element);
         } else {
             keep(element);
         }

@@ -167,7 +167,10 @@ impl<T> Unpin for Subscription<T> {}
 
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("delivered", &self.cursor).field("ended", &self.wake.has_ended()).finish()
+        f.debug_struct("Subscription")
+            .field("delivered", &self.cursor)
+            .field("ended", &self.wake.has_ended())
+            .finish()
     }
 }
 

@@ -127,8 +127,7 @@ pub(crate) mod watch {
     pub(crate) struct Closed;
 
     pub(crate) fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-        let channel =
-            Arc::new(Channel { state: AtomicUsize::new(0), waiting: Mutex::new(Vec::new()) });
+        let channel = Arc::new(Channel { state: AtomicUsize::new(0), waiting: Mutex::new(Vec::new()) });
         let receiver = Receiver { channel: channel.clone(), seen: 0, value: std::marker::PhantomData };
         (Sender { channel, value: std::sync::Mutex::new(value) }, receiver)
     }

@@ -1,0 +1,345 @@
+//! Promise 6 in bytes: what is live, what an old world costs, and the peak of a relist.
+//!
+//! Every byte that this process asks its allocator for is counted, at every moment, the transport's included; growing
+//! a buffer counts as both the old and the new one. So that the API server is not counted it is a process
+//! of its own: this test again, told by its environment to serve, which takes commands on its standard
+//! input and answers over loopback HTTP.
+//!
+//! The clock stands still but for when the test moves it. What is due (the sweep of old versions, a watch that counts
+//! as good) is due at once, and nothing else is.
+
+use std::any::Any;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_client::{Api, Client, Config};
+use kube_informer::testing::ApiServer;
+use kube_informer::{Builder, Index, Informer, Phase, index};
+use peak_alloc::PeakAlloc;
+use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Tells the process that it is the API server.
+const SERVE: &str = "KUBE_INFORMER_TEST_SERVE";
+
+const NAMESPACES: usize = 50;
+const OBJECTS: usize = 2_000;
+const PAGE: u32 = 50;
+
+/// What takes longer than this, by the wall clock, never ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// More than a page's JSON has, its envelope included.
+const PAGE_JSON: usize = PAGE as usize * 2_048;
+
+// === The API server: a process of its own ===
+
+fn object(at: usize, generation: u32) -> Value {
+    // A quarter of the objects is larger, none is like another, and values have no room to spare.
+    let lines = 10 + at % 16;
+    let data: serde_json::Map<_, _> = (0..lines)
+        .map(|line| (format!("line-{line:02}"), format!("{at:032}-{generation:032}").into()))
+        .collect();
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": name(at), "namespace": format!("namespace-{}", at % NAMESPACES),
+            "labels": { "generation": generation.to_string(), "group": format!("group-{}", at % 500) },
+        },
+        "data": data,
+    })
+}
+
+fn name(at: usize) -> String {
+    format!("some-config-map-of-an-application-{at:05}")
+}
+
+/// Serves until its standard input ends. A command is answered with a line when it is done; nothing is served
+/// meanwhile, so `relist` after `change` has the changes found by a list.
+fn serve() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = ApiServer::new();
+        for at in 0..NAMESPACES {
+            let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": format!("namespace-{at}") } });
+            server.create(namespace).unwrap();
+        }
+        for at in 0..OBJECTS {
+            server.create(object(at, 0)).unwrap();
+        }
+        let serving = server.serve().await.unwrap();
+        println!("\nserving {}", serving.url());
+        let mut relists = 0;
+        let mut commands = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+        while let Some(command) = commands.next_line().await.unwrap() {
+            let words: Vec<_> = command.split(' ').collect();
+            let number = |at: usize| words[at].parse::<u32>().unwrap();
+            if let "change" | "change-unseen" = words[0] {
+                for at in (0..OBJECTS).step_by(number(1) as usize) {
+                    server.update(object(at, number(2))).unwrap();
+                }
+            }
+            if let "relist" | "change-unseen" = words[0] {
+                // Something else moves on, so that the version held is always one that is no longer kept.
+                relists += 1;
+                let touch = json!({ "metadata": { "labels": { "touched": relists.to_string() } } });
+                server.merge_patch("namespaces", None, "namespace-0", touch).unwrap();
+                server.disconnect_watches();
+                server.compact_all();
+            }
+            println!("done");
+        }
+        serving.shutdown().await;
+    });
+}
+
+/// The other process, which ends with this value.
+struct Server {
+    process: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    line: String,
+}
+
+impl Server {
+    fn spawn() -> (Self, String) {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "p06_memory_is_bounded_in_bytes", "--nocapture"])
+            .env(SERVE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (commands, answers) = (process.stdin.take(), process.stdout.take().unwrap());
+        let mut server = Self { process, commands, answers: BufReader::new(answers), line: String::new() };
+        let url = loop {
+            let line = server.line();
+            if let Some(url) = line.strip_prefix("serving ") {
+                break url.to_owned();
+            }
+        };
+        (server, url)
+    }
+
+    fn line(&mut self) -> &str {
+        self.line.clear();
+        assert!(self.answers.read_line(&mut self.line).unwrap() > 0, "the server has ended");
+        self.line.trim_end()
+    }
+
+    fn run(&mut self, command: &str) {
+        writeln!(self.commands.as_mut().unwrap(), "{command}").unwrap();
+        assert_eq!(self.line(), "done");
+    }
+
+    /// Changes every `step`-th object, seen by the watch as it happens.
+    fn change(&mut self, step: usize, generation: u32) {
+        self.run(&format!("change {step} {generation}"));
+    }
+
+    /// The same, found by a list only.
+    fn change_unseen(&mut self, step: usize, generation: u32) {
+        self.run(&format!("change-unseen {step} {generation}"));
+    }
+
+    fn relist(&mut self) {
+        self.run("relist");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input is the end of it.
+        self.commands = None;
+        let _ = self.process.wait();
+    }
+}
+
+// === The informer's process ===
+
+/// A projection that keeps little of an object.
+struct Kept {
+    generation: String,
+    group: String,
+    _first_line: String,
+}
+
+impl From<ConfigMap> for Kept {
+    fn from(map: ConfigMap) -> Self {
+        let mut labels = map.metadata.labels.unwrap_or_default();
+        let mut label = |name| labels.remove(name).unwrap_or_default();
+        let (generation, group) = (label("generation"), label("group"));
+        let first_line = map.data.and_then(|data| data.into_values().next());
+        Self { generation, group, _first_line: first_line.unwrap_or_default() }
+    }
+}
+
+/// An informer, what it shows, and what there was without it.
+struct Subject<T> {
+    informer: Informer<T>,
+    by_generation: Index<T, String>,
+    without: usize,
+}
+
+impl<T: Send + Sync + 'static> Subject<T> {
+    async fn start(
+        mut builder: Builder<ConfigMap, T>,
+        by_generation: Index<T, String>,
+        without: usize,
+    ) -> Self {
+        builder.index_by(index::namespace());
+        let informer = builder.start();
+        informer.synced().await.unwrap();
+        let subject = Self { informer, by_generation, without };
+        subject.settle().await;
+        subject
+    }
+
+    /// Waits until the server is watched, then lets everything happen that is due within some seconds.
+    async fn settle(&self) {
+        self.until(|| self.informer.status().phase == Phase::Watching).await;
+        for _ in 0..30 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn shows(&self, count: usize, generation: u32) {
+        let generation = generation.to_string();
+        self.until(|| self.informer.read(|view| view.find(&self.by_generation, &generation).len() == count))
+            .await;
+    }
+
+    /// Waits for I/O, which the clock has no part in, unless the informer itself waits for the clock.
+    async fn until(&self, mut condition: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain; {:?}", self.informer.status());
+            tokio::task::yield_now().await;
+            if self.informer.status().phase == Phase::BackingOff {
+                tokio::time::advance(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// Bytes that are there because the informer is.
+    fn live(&self) -> usize {
+        ALLOCATOR.current_usage().saturating_sub(self.without)
+    }
+
+    /// The most that there were since the last reset.
+    fn peak(&self) -> usize {
+        ALLOCATOR.peak_usage().saturating_sub(self.without)
+    }
+}
+
+fn client(url: &str) -> Client {
+    Client::try_from(Config::new(url.parse().unwrap())).unwrap()
+}
+
+async fn check<T: Send + Sync + 'static>(
+    what: &str,
+    server: &mut Server,
+    subject: Subject<T>,
+    generation: &mut u32,
+) {
+    let live = subject.live();
+    println!("{what}: live {live}, {} each", live / OBJECTS);
+
+    for _ in 0..3 {
+        *generation += 1;
+        let lists = subject.informer.status().lists;
+        ALLOCATOR.reset_peak_usage();
+        server.change_unseen(10, *generation);
+        subject.shows(OBJECTS / 10, *generation).await;
+        let peak = subject.peak();
+        assert_eq!(subject.informer.status().lists, lists + 1, "found by a list");
+        subject.settle().await;
+        println!(
+            "  relist: peak {peak} = {:.3}x, then {:.3}x",
+            peak as f64 / live as f64,
+            subject.live() as f64 / live as f64
+        );
+    }
+
+    for _ in 0..10 {
+        let lists = subject.informer.status().lists;
+        server.relist();
+        subject.until(|| subject.informer.status().lists > lists).await;
+        subject.settle().await;
+    }
+    println!("  20 relists: {:.3}x", subject.live() as f64 / live as f64);
+
+    for holder in ["snapshot", "reader", "subscription"] {
+        let held: Box<dyn Any> = match holder {
+            "snapshot" => Box::new(subject.informer.snapshot()),
+            "reader" => Box::new(subject.informer.reader()),
+            _ => {
+                let mut subscription = subject.informer.subscribe();
+                subscription.next().await.unwrap();
+                Box::new(subscription)
+            }
+        };
+        for round in 0..3 {
+            *generation += 1;
+            match round % 2 {
+                0 => server.change(1, *generation),
+                _ => server.change_unseen(1, *generation),
+            }
+            subject.shows(OBJECTS, *generation).await;
+            subject.settle().await;
+            println!("  {holder}, round {round}: {:.3}x", subject.live() as f64 / live as f64);
+        }
+        drop(held);
+        subject.settle().await;
+        println!("  {holder} dropped: {:.3}x", subject.live() as f64 / live as f64);
+    }
+    let Subject { informer, without, .. } = subject;
+    informer.shutdown().await;
+    drop(informer);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    println!("left: {}", ALLOCATOR.current_usage() as i64 - without as i64);
+}
+
+#[test]
+fn p06_memory_is_bounded_in_bytes() {
+    if std::env::var_os(SERVE).is_some() {
+        return serve();
+    }
+    let (mut server, url) = Server::spawn();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        // While this runs, the clock does not move by itself.
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let holds_the_clock = tokio::task::spawn_blocking(move || stopped.recv());
+        let api = || Api::<ConfigMap>::all(client(&url));
+        let mut generation = 0;
+
+        for streaming in [false, true] {
+            let without = ALLOCATOR.current_usage();
+            let mut whole = Informer::builder(api()).streaming_lists(streaming).page_size(PAGE);
+            let by_generation = whole.index_by(index::label("generation"));
+            let whole = Subject::start(whole, by_generation, without).await;
+            check("whole", &mut server, whole, &mut generation).await;
+
+            let without = ALLOCATOR.current_usage();
+            let mut projected =
+                Informer::builder(api()).streaming_lists(streaming).page_size(PAGE).project(Kept::from);
+            let by_generation = projected.index(|kept: &Kept| kept.generation.clone());
+            projected.index(|kept: &Kept| kept.group.clone());
+            let projected = Subject::start(projected, by_generation, without).await;
+            check("projected", &mut server, projected, &mut generation).await;
+        }
+
+        drop(stop);
+        let _ = holds_the_clock.await;
+    });
+}
