@@ -20,6 +20,7 @@ use kube_informer::{Builder, Index, Informer, Phase, index};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt;
+use tokio::runtime::Builder as Runtime;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -28,14 +29,20 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const SERVE: &str = "KUBE_INFORMER_TEST_SERVE";
 
 const NAMESPACES: usize = 50;
-const OBJECTS: usize = 2_000;
-const PAGE: u32 = 50;
+const OBJECTS: usize = 3_000;
+const PAGE: u32 = 25;
+const RELISTS: usize = 20;
 
 /// What takes longer than this, by the wall clock, never ends.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// More than a page's JSON has, its envelope included.
-const PAGE_JSON: usize = PAGE as usize * 2_048;
+/// What a relist in pages may have beside the objects: the JSON of a page, which has less than 2.5 KiB for each object,
+/// as it arrived and once more while its parts are joined, or taken apart.
+const PAGE_BYTES: usize = PAGE as usize * 2 * 2_560;
+
+/// A connection has room for what it reads ahead, up to 408 KiB in hyper, and keeps it while it is open. What a
+/// streaming list has undecoded is in there.
+const TRANSPORT: usize = 512 << 10;
 
 // === The API server: a process of its own ===
 
@@ -62,7 +69,7 @@ fn name(at: usize) -> String {
 /// Serves until its standard input ends. A command is answered with a line when it is done; nothing is served
 /// meanwhile, so `relist` after `change` has the changes found by a list.
 fn serve() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = Runtime::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = ApiServer::new();
         for at in 0..NAMESPACES {
@@ -98,15 +105,25 @@ fn serve() {
     });
 }
 
-/// The other process, which ends with this value.
-struct Server {
+/// The other process, which ends with this value, and what is asked of it.
+struct Link {
     process: Child,
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     line: String,
+    generation: u32,
+    /// What is being measured.
+    what: &'static str,
 }
 
-impl Server {
+/// How a change comes to the informer.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    ByTheWatch,
+    ByAList,
+}
+
+impl Link {
     fn spawn() -> (Self, String) {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "p06_memory_is_bounded_in_bytes", "--nocapture"])
@@ -115,15 +132,15 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (commands, answers) = (process.stdin.take(), process.stdout.take().unwrap());
-        let mut server = Self { process, commands, answers: BufReader::new(answers), line: String::new() };
+        let (commands, answers) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let mut link = Self { process, commands, answers, line: String::new(), generation: 0, what: "" };
         let url = loop {
-            let line = server.line();
+            let line = link.line();
             if let Some(url) = line.strip_prefix("serving ") {
                 break url.to_owned();
             }
         };
-        (server, url)
+        (link, url)
     }
 
     fn line(&mut self) -> &str {
@@ -137,22 +154,19 @@ impl Server {
         assert_eq!(self.line(), "done");
     }
 
-    /// Changes every `step`-th object, seen by the watch as it happens.
-    fn change(&mut self, step: usize, generation: u32) {
-        self.run(&format!("change {step} {generation}"));
-    }
-
-    /// The same, found by a list only.
-    fn change_unseen(&mut self, step: usize, generation: u32) {
-        self.run(&format!("change-unseen {step} {generation}"));
-    }
-
-    fn relist(&mut self) {
-        self.run("relist");
+    /// Gives every `step`-th object another generation.
+    fn change(&mut self, step: usize, seen: Seen) -> u32 {
+        self.generation += 1;
+        let verb = match seen {
+            Seen::ByTheWatch => "change",
+            Seen::ByAList => "change-unseen",
+        };
+        self.run(&format!("{verb} {step} {}", self.generation));
+        self.generation
     }
 }
 
-impl Drop for Server {
+impl Drop for Link {
     fn drop(&mut self) {
         // The end of its input is the end of it.
         self.commands = None;
@@ -242,70 +256,93 @@ fn client(url: &str) -> Client {
     Client::try_from(Config::new(url.parse().unwrap())).unwrap()
 }
 
-async fn check<T: Send + Sync + 'static>(
-    what: &str,
-    server: &mut Server,
-    subject: Subject<T>,
-    generation: &mut u32,
-) {
+/// Goes through all that the promise names. `undecoded` is what a relist may have beside the objects.
+async fn check<T: Send + Sync + 'static>(subject: Subject<T>, undecoded: usize, link: &mut Link) {
     let live = subject.live();
-    println!("{what}: live {live}, {} each", live / OBJECTS);
-
-    for _ in 0..3 {
-        *generation += 1;
-        let lists = subject.informer.status().lists;
-        ALLOCATOR.reset_peak_usage();
-        server.change_unseen(10, *generation);
-        subject.shows(OBJECTS / 10, *generation).await;
-        let peak = subject.peak();
-        assert_eq!(subject.informer.status().lists, lists + 1, "found by a list");
-        subject.settle().await;
-        println!(
-            "  relist: peak {peak} = {:.3}x, then {:.3}x",
-            peak as f64 / live as f64,
-            subject.live() as f64 / live as f64
-        );
-    }
-
-    for _ in 0..10 {
-        let lists = subject.informer.status().lists;
-        server.relist();
-        subject.until(|| subject.informer.status().lists > lists).await;
-        subject.settle().await;
-    }
-    println!("  20 relists: {:.3}x", subject.live() as f64 / live as f64);
-
-    for holder in ["snapshot", "reader", "subscription"] {
-        let held: Box<dyn Any> = match holder {
-            "snapshot" => Box::new(subject.informer.snapshot()),
-            "reader" => Box::new(subject.informer.reader()),
-            _ => {
-                let mut subscription = subject.informer.subscribe();
-                subscription.next().await.unwrap();
-                Box::new(subscription)
-            }
-        };
-        for round in 0..3 {
-            *generation += 1;
-            match round % 2 {
-                0 => server.change(1, *generation),
-                _ => server.change_unseen(1, *generation),
-            }
-            subject.shows(OBJECTS, *generation).await;
-            subject.settle().await;
-            println!("  {holder}, round {round}: {:.3}x", subject.live() as f64 / live as f64);
-        }
-        drop(held);
-        subject.settle().await;
-        println!("  {holder} dropped: {:.3}x", subject.live() as f64 / live as f64);
+    println!("{}: live {live}, {} each", link.what, live / OBJECTS);
+    check_relists(&subject, live, undecoded, link).await;
+    check_growth(&subject, live + undecoded, link).await;
+    for holder in [Holder::Snapshot, Holder::Reader, Holder::Subscription] {
+        check_holder(&subject, live, holder, link).await;
     }
     let Subject { informer, without, .. } = subject;
     informer.shutdown().await;
     drop(informer);
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
+    assert_at_most(link, "left of it", ALLOCATOR.current_usage(), without + TRANSPORT);
+}
+
+/// A tenth of the objects has changed, as far from each other as can be.
+async fn check_relists<T: Send + Sync + 'static>(
+    subject: &Subject<T>,
+    live: usize,
+    undecoded: usize,
+    link: &mut Link,
+) {
+    for _ in 0..3 {
+        let lists = subject.informer.status().lists;
+        ALLOCATOR.reset_peak_usage();
+        let generation = link.change(10, Seen::ByAList);
+        subject.shows(OBJECTS / 10, generation).await;
+        let peak = subject.peak();
+        assert_eq!(subject.informer.status().lists, lists + 1, "not found by one list");
+        assert_at_most(link, "peak of a relist", peak, live + live / 5 + undecoded);
+        subject.settle().await;
     }
-    println!("left: {}", ALLOCATOR.current_usage() as i64 - without as i64);
+}
+
+async fn check_growth<T: Send + Sync + 'static>(subject: &Subject<T>, before: usize, link: &mut Link) {
+    for _ in 0..RELISTS {
+        let lists = subject.informer.status().lists;
+        link.run("relist");
+        subject.until(|| subject.informer.status().lists > lists).await;
+        subject.settle().await;
+    }
+    // Three bytes for each object and relist are less than a pointer: whatever is kept, it is no list of objects.
+    assert_at_most(link, "live after many relists", subject.live(), before + 3 * OBJECTS * RELISTS);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Holder {
+    Snapshot,
+    Reader,
+    Subscription,
+}
+
+/// Every object changes, again and again, while somebody stays where he was.
+async fn check_holder<T: Send + Sync + 'static>(
+    subject: &Subject<T>,
+    live: usize,
+    holder: Holder,
+    link: &mut Link,
+) {
+    let informer = &subject.informer;
+    let held: Box<dyn Any> = match holder {
+        Holder::Snapshot => Box::new(informer.snapshot()),
+        Holder::Reader => Box::new(informer.reader()),
+        Holder::Subscription => {
+            let mut subscription = informer.subscribe();
+            subscription.next().await.unwrap();
+            Box::new(subscription)
+        }
+    };
+    for seen in [Seen::ByTheWatch, Seen::ByAList, Seen::ByTheWatch] {
+        let generation = link.change(1, seen);
+        subject.shows(OBJECTS, generation).await;
+        subject.settle().await;
+        assert!(subject.live() > live + live / 4, "a {holder:?} holds what it had");
+        let two_worlds = 2 * live + live / 20 + TRANSPORT;
+        assert_at_most(link, &format!("live beside a {holder:?}"), subject.live(), two_worlds);
+    }
+    drop(held);
+    subject.settle().await;
+    let one_world = live + live / 20 + TRANSPORT;
+    assert_at_most(link, &format!("live without the {holder:?}"), subject.live(), one_world);
+}
+
+#[track_caller]
+fn assert_at_most(link: &Link, what: &str, bytes: usize, most: usize) {
+    println!("{}: {what}: {bytes} of {most}", link.what);
+    assert!(bytes <= most, "{}: {what}: {bytes} bytes, {most} at most", link.what);
 }
 
 #[test]
@@ -313,31 +350,31 @@ fn p06_memory_is_bounded_in_bytes() {
     if std::env::var_os(SERVE).is_some() {
         return serve();
     }
-    let (mut server, url) = Server::spawn();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (mut link, url) = Link::spawn();
+    let runtime = Runtime::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         // While this runs, the clock does not move by itself.
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let holds_the_clock = tokio::task::spawn_blocking(move || stopped.recv());
         let api = || Api::<ConfigMap>::all(client(&url));
-        let mut generation = 0;
 
-        for streaming in [false, true] {
+        for (what, streaming) in [("whole, in pages", false), ("whole, streamed", true)] {
+            link.what = what;
             let without = ALLOCATOR.current_usage();
-            let mut whole = Informer::builder(api()).streaming_lists(streaming).page_size(PAGE);
-            let by_generation = whole.index_by(index::label("generation"));
-            let whole = Subject::start(whole, by_generation, without).await;
-            check("whole", &mut server, whole, &mut generation).await;
-
-            let without = ALLOCATOR.current_usage();
-            let mut projected =
-                Informer::builder(api()).streaming_lists(streaming).page_size(PAGE).project(Kept::from);
-            let by_generation = projected.index(|kept: &Kept| kept.generation.clone());
-            projected.index(|kept: &Kept| kept.group.clone());
-            let projected = Subject::start(projected, by_generation, without).await;
-            check("projected", &mut server, projected, &mut generation).await;
+            let mut builder = Informer::builder(api()).streaming_lists(streaming).page_size(PAGE);
+            let by_generation = builder.index_by(index::label("generation"));
+            let subject = Subject::start(builder, by_generation, without).await;
+            check(subject, if streaming { TRANSPORT } else { 0 }, &mut link).await;
         }
+
+        // What is kept is an eighth of what is listed, so a page counts.
+        link.what = "projected, in pages";
+        let without = ALLOCATOR.current_usage();
+        let mut builder = Informer::builder(api()).streaming_lists(false).page_size(PAGE).project(Kept::from);
+        let by_generation = builder.index(|kept: &Kept| kept.generation.clone());
+        builder.index(|kept: &Kept| kept.group.clone());
+        let subject = Subject::start(builder, by_generation, without).await;
+        check(subject, PAGE_BYTES, &mut link).await;
 
         drop(stop);
         let _ = holds_the_clock.await;

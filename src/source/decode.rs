@@ -74,7 +74,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
     pub(crate) fn decode(&self, item: Item<K>) -> Result<(Meta, K), DecodeError> {
         let Item { meta, payload } = item;
         let decoded = match payload {
-            Payload::Object(object) => Ok(object),
+            Payload::Object(object) => Ok(*object),
             Payload::Json(json) => decode_json(&json),
             Payload::JsonWithoutType(json) => decode_json(&self.with_type(&json)),
         };

@@ -67,8 +67,8 @@ pub(crate) enum Payload<K> {
     Json(Bytes),
     /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
     JsonWithoutType(Bytes),
-    /// Decoded already, by a source that is not ours.
-    Object(K),
+    /// Decoded already, by a source that is not ours. Boxed: the other kinds wait in batches and pages, and are small.
+    Object(Box<K>),
 }
 
 /// An item, or what is wrong with one whose metadata cannot be read (it may have no name at all).
@@ -120,4 +120,8 @@ pub(crate) trait Source<K>: Send + 'static {
 
     fn list(&mut self, request: &ListRequest) -> impl Future<Output = Result<Page<K>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
+
+    /// Whether the server serves the kind, in this or in another version: what discovery says. An error where it
+    /// does not say, or not all of it.
+    fn served(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
 }

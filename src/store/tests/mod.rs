@@ -37,6 +37,8 @@ struct Harness {
     by_group: Index<Value, String>,
     by_tag: Index<Value, u8>,
     by_namespace: Index<Value, String>,
+    /// Added to a store with objects.
+    late: Vec<Index<Value, u64>>,
 }
 
 const POISON: &str = "poison";
@@ -72,6 +74,7 @@ fn harness() -> Harness {
         by_group,
         by_tag,
         by_namespace,
+        late: Vec::new(),
     }
 }
 
@@ -90,7 +93,7 @@ fn item(key: &ObjectKey, uid: u64, version: u64, served: Served) -> Item<Served>
         uid: format!("uid-{uid}").into(),
         resource_version: ResourceVersion::from_number(version),
     };
-    Item { meta, payload: Payload::Object(served) }
+    Item { meta, payload: Payload::Object(Box::new(served)) }
 }
 
 fn good(number: u64) -> Served {
