@@ -225,7 +225,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(One(|_: &Grudge| 7))];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {
-        intake.begin_list();
+        intake.begin_list(Held::Reused);
         for name in ["a", "b", "c", "c", "d"] {
             let meta = item(&ObjectKey::cluster(name), 1, version, good(1)).meta;
             intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));
