@@ -7,8 +7,9 @@ use crate::snapshot::Snapshot;
 
 /// Keeps the newest snapshot at hand for a loop that reads often. See [`Informer::reader`].
 ///
-/// Looking for a newer version costs one atomic load; only a change costs more. An idle reader keeps one old
-/// version in memory. It keeps the informer running; clone it for each task.
+/// Looking for a newer version costs one atomic load; only a change costs more. It is never behind a snapshot that
+/// its task has seen, whichever way that came to it. An idle reader keeps one old version in memory. It keeps the
+/// informer running; clone it for each task.
 pub struct Reader<T> {
     informer: Informer<T>,
     seen: u64,
