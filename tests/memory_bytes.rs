@@ -1,9 +1,9 @@
 //! Promise 6 in bytes: what is live, what an old world costs, and the peak of a relist.
 //!
 //! Every byte that this process asks its allocator for is counted, at every moment, the transport's included; growing
-//! a buffer counts as both the old and the new one. So that the API server is not counted it is a process
-//! of its own: this test again, told by its environment to serve, which takes commands on its standard
-//! input and answers over loopback HTTP.
+//! a buffer counts as both the old and the new one. So that the API server is not counted it is a process of its own:
+//! this test again, told by its environment to serve, which takes commands on its standard input and answers over
+//! loopback HTTP.
 //!
 //! The clock stands still but for when the test moves it. What is due (the sweep of old versions, a watch that counts
 //! as good) is due at once, and nothing else is.
@@ -47,7 +47,7 @@ const TRANSPORT: usize = 512 << 10;
 // === The API server: a process of its own ===
 
 fn object(at: usize, generation: u32) -> Value {
-    // A quarter of the objects is larger, none is like another, and values have no room to spare.
+    // From 1 to 2 KiB of data, evenly, and no two alike.
     let lines = 10 + at % 16;
     let data: serde_json::Map<_, _> = (0..lines)
         .map(|line| (format!("line-{line:02}"), format!("{at:032}-{generation:032}").into()))
@@ -66,15 +66,15 @@ fn name(at: usize) -> String {
     format!("some-config-map-of-an-application-{at:05}")
 }
 
-/// Serves until its standard input ends. A command is answered with a line when it is done; nothing is served
-/// meanwhile, so `relist` after `change` has the changes found by a list.
+/// Serves until its standard input ends. A command is answered with a line when it is done. Nothing is served meanwhile,
+/// so what `change-unseen` does is found by a list.
 fn serve() {
     let runtime = Runtime::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = ApiServer::new();
         for at in 0..NAMESPACES {
-            let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": format!("namespace-{at}") } });
-            server.create(namespace).unwrap();
+            let metadata = json!({ "name": format!("namespace-{at}") });
+            server.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).unwrap();
         }
         for at in 0..OBJECTS {
             server.create(object(at, 0)).unwrap();
