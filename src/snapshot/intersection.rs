@@ -116,3 +116,92 @@ impl<A, B> fmt::Debug for Intersection<A, B> {
         f.write_str("Intersection")
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use crate::index::{Index, IndexSet};
+    use crate::{Hits, Obj, Snapshot};
+
+    /// One in so many objects is under the key of that number.
+    const ONE_IN: [u32; 6] = [1, 2, 7, 60, 1500, 1_000_000];
+    const OBJECTS: u32 = 4000;
+
+    type Keys = BTreeSet<usize>;
+
+    /// Objects by random keys, in an order of insertion that is not theirs.
+    fn random(seed: u64) -> (Snapshot<Keys>, Index<Keys, usize>) {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut indexes = IndexSet::new();
+        let by = indexes.index_many(|keys: &Keys| keys.clone());
+        let objects = (0..OBJECTS).map(|at| {
+            let at = at * 1237 % OBJECTS;
+            let keys = (0..ONE_IN.len()).filter(|key| random.random_range(0..ONE_IN[*key]) == 0).collect();
+            (("a".repeat(1 + at as usize % 2), format!("n{at:04}")), keys)
+        });
+        (Snapshot::from_objects(indexes, objects), by)
+    }
+
+    /// The keys of objects, which are ordered by namespace and name.
+    fn names<'a>(objects: impl Iterator<Item = &'a Obj<Keys>>) -> Vec<String> {
+        objects.map(|object| Obj::key(object).to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_in_two_or_three_lists_is_what_is_in_all_sets() {
+        for seed in 0..4 {
+            let (snapshot, by) = random(seed);
+            let find = |key: usize| -> Hits<'_, Keys> { snapshot.find(&by, &key) };
+            let all = names(find(0));
+            assert!(all.len() == OBJECTS as usize && all.is_sorted());
+            let with = |keys: &[usize]| {
+                let under = |object: &&Obj<Keys>| keys.iter().all(|key| object.contains(key));
+                let mut expected = names(snapshot.iter().filter(under));
+                expected.sort();
+                expected
+            };
+            for a in 0..ONE_IN.len() {
+                for b in 0..ONE_IN.len() {
+                    let both = find(a).and(find(b));
+                    assert!(both.size_hint().1 >= Some(both.clone().count()), "{seed}: {a}, {b}");
+                    assert_eq!(names(both.clone()), with(&[a, b]), "{seed}: {a}, {b}");
+                    for c in 0..ONE_IN.len() {
+                        let expected = with(&[a, b, c]);
+                        assert_eq!(names(both.clone().and(find(c))), expected, "{seed}: {a}, {b}, {c}");
+                        assert_eq!(names(find(c).and(both.clone())), expected, "{seed}: {c}, ({a}, {b})");
+                    }
+                    // What was taken before is not there any more.
+                    let mut rest = find(a);
+                    let taken = names(rest.by_ref().take(70));
+                    let left = with(&[a, b]).into_iter().filter(|name| !taken.contains(name));
+                    assert!(names(rest.and(find(b))).into_iter().eq(left), "{seed}: {a} behind 70, {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_snapshots_it_is_the_objects_of_the_first() {
+        let ((one, by_one), (other, by_other)) = (random(5), random(6));
+        let mut found = 0;
+        for object in one.find(&by_one, &1).and(other.find(&by_other, &2)) {
+            let there = other.get(Obj::key(object)).unwrap();
+            assert!(object.contains(&1) && there.contains(&2) && !Obj::ptr_eq(object, there));
+            assert!(Obj::ptr_eq(object, one.get(Obj::key(object)).unwrap()));
+            found += 1;
+        }
+        let expected = one.iter().filter(|object| {
+            object.contains(&1) && other.get(Obj::key(object)).is_some_and(|there| there.contains(&2))
+        });
+        assert_eq!(found, expected.count());
+        let mut counted = 0;
+        for object in &one {
+            counted += usize::from(object.contains(&0));
+        }
+        assert_eq!(counted, OBJECTS as usize, "a snapshot is walked by reference");
+    }
+}
