@@ -60,6 +60,7 @@ pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
 pub use self::snapshot::{Hits, Objects, Snapshot, View};
+pub use self::source::Limits;
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
 

@@ -6,6 +6,7 @@
 mod bad_objects;
 mod faults;
 mod lifecycle;
+mod limits;
 mod memory;
 mod read;
 mod restored;
