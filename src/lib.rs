@@ -20,6 +20,7 @@
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
 //! | know how it is doing | [`Informer::status`] |
+//! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
 //!
 //! # Consistency
