@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod read;
 mod restored;
+mod running;
 mod secrets;
 mod sharing;
 mod streams;
