@@ -21,6 +21,7 @@
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
 //! | know how it is doing | [`Informer::status`] |
+//! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
 //!
 //! # Consistency
@@ -63,6 +64,7 @@ pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
 pub use self::selector::{InvalidSelector, Selector};
 pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
+pub use self::source::Limits;
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
 

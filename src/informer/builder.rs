@@ -14,6 +14,7 @@ use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::Status;
+use crate::source::Limits;
 use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
@@ -117,6 +118,12 @@ impl<K: Resource, T> Builder<K, T> {
     /// than pages. On by default; a server that cannot is noticed and asked for pages.
     pub fn streaming_lists(mut self, wanted: bool) -> Self {
         self.from.options.streaming = wanted;
+        self
+    }
+
+    /// How much is taken from the API server at most, in bytes, in pages and in time.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.from.limits = limits;
         self
     }
 

@@ -22,6 +22,7 @@ pub struct FromApi<K: Resource> {
     dyntype: K::DynamicType,
     pub(super) selection: Selection,
     pub(super) keep_managed_fields: bool,
+    pub(super) limits: Limits,
     pub(super) options: Options,
 }
 
@@ -59,6 +60,7 @@ impl<K: Resource> FromApi<K> {
             dyntype,
             selection: Selection::default(),
             keep_managed_fields: false,
+            limits: Limits::default(),
             options: Options::default(),
         }
     }
@@ -73,7 +75,9 @@ where
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
         let Parts { mut project, writer, status, orders, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
-        let source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
+        let options =
+            Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
+        let source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
         let intake = Intake::new(
             writer,
             Box::new(move |item| {
@@ -81,7 +85,6 @@ where
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        let options = self.options;
         async move { drop(reflector::run(source, intake, status, orders, stop, options).await) }
     }
 }

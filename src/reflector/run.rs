@@ -170,6 +170,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             resource_version: self.from(from),
         };
         let mut version = None;
+        let mut pages: u32 = 0;
         loop {
             let page = match self.source.list(&request).await {
                 Ok(page) => page,
@@ -202,6 +203,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             if page.continue_token == request.continue_token {
                 return self
                     .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later);
+            }
+            pages += 1;
+            if pages >= self.options.pages {
+                return self.list_failed(self.protocol("list", "more pages than the limit"), PageAt::Later);
             }
             request.continue_token = page.continue_token;
             yield_now().await;

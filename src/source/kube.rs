@@ -87,9 +87,9 @@ impl<K: Resource> HttpSource<K> {
             request = request.header(ACCEPT_ENCODING, "identity");
         }
         let request = request.body(Body::empty()).map_err(|error| call.transport(error))?;
-        let response = match timeout(self.limits.head, self.client.send(request)).await {
+        let response = match timeout(self.limits.head_time, self.client.send(request)).await {
             Ok(sent) => sent.map_err(|error| call.failed(error))?,
-            Err(_) => return Err(call.timeout(self.limits.head)),
+            Err(_) => return Err(call.timeout(self.limits.head_time)),
         };
         if response.status().is_success() {
             Ok(response)
@@ -152,10 +152,10 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let call = self.call("list");
         let accept = if K::metadata_api() { METADATA_LIST } else { JSON };
         let response = self.get(&call, self.list_query(request), accept).await?;
-        let body = timeout(self.limits.page, read_page(&call, response.into_body(), &self.limits))
+        let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
-            .map_err(|_| call.timeout(self.limits.page))??;
-        parse_page(&call, &body)
+            .map_err(|_| call.timeout(self.limits.page_time))??;
+        parse_page(&call, &body, self.limits.object_bytes)
     }
 
     async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {

@@ -24,7 +24,7 @@ use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
 pub(crate) use self::kube::{HttpSource, Selection};
-pub(crate) use self::limits::Limits;
+pub use self::limits::Limits;
 
 /// Which page of which version to list.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,8 @@ pub(crate) enum Payload<K> {
     Json(Bytes),
     /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
     JsonWithoutType(Bytes),
+    /// Larger than the limit, and left where it was.
+    TooLarge,
     /// Decoded already, by a source that is not ours.
     Object(K),
 }

@@ -210,6 +210,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
             None => self.working.nameless += 1,
             Some(key) => {
                 let hash = self.hasher.object(key.as_key());
+                if let Some(listed) = &mut self.listed {
+                    // It is still there.
+                    listed.extend(
+                        self.working
+                            .objects
+                            .get(hash, |object| Obj::is(object, key.as_key()))
+                            .map(Obj::address),
+                    );
+                }
                 self.working.bad.insert(Bad::new(hash, error));
             }
         }

@@ -11,6 +11,7 @@ mod kinds;
 mod lookups;
 mod metadata;
 mod outages;
+mod restored;
 mod rights;
 mod selectors;
 mod server;
@@ -123,6 +124,10 @@ pub(crate) fn all() -> Vec<Case> {
             .real_only()
             .on_own_cluster(Options::default),
         case!(outages::a_server_that_comes_late_is_waited_for).real_only().on_own_cluster(Options::default),
+        case!(restored::a_restored_etcd_begins_a_new_epoch).real_only().on_own_cluster(Options::default),
+        case!(restored::a_version_too_large_is_followed_by_a_consistent_read)
+            .real_only()
+            .on_own_cluster(Options::default),
         case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
         case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
