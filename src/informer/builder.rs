@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
 use crate::index::{Index, IndexBy, IndexSet};
-use crate::reflector::Status;
+use crate::reflector::{Recorder, Status, Tally};
 use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
@@ -181,7 +181,10 @@ where
         let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let feed = from.feed(Parts { project, writer, status, stop: stop.clone() });
+        let (tally, pinned) = (Arc::new(Tally::new()), retired.pinned().clone());
+        let record = Recorder::new(tally.clone());
+        let name = from.name().into();
+        let feed = from.feed(Parts { project, writer, status, record, stop: stop.clone() });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
@@ -190,7 +193,7 @@ where
             }
         };
         let driver = tasks.track_future(driver);
-        let inner = Inner { shared, status: status_receiver, stop, tasks };
+        let inner = Inner { name, shared, status: status_receiver, tally, pinned, stop, tasks };
         (Informer { inner: Arc::new(inner) }, driver)
     }
 }

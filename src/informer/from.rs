@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Status};
-use crate::source::{Decoder, HttpSource, Limits, Payload, Selection};
+use crate::reflector::{self, Options, Recorder, Status};
+use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
 use crate::store::{Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
@@ -32,6 +32,10 @@ pub struct FromStream<E> {
 
 /// Feeds a store. Sealed: the two above are all there is.
 pub trait Feed<K>: Sized {
+    /// What the objects are called, in one line.
+    #[doc(hidden)]
+    fn name(&self) -> String;
+
     /// Runs until `stop` is cancelled, or there is nothing more to come.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
@@ -42,6 +46,7 @@ pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) record: Recorder,
     pub(super) stop: CancellationToken,
 }
 
@@ -63,8 +68,16 @@ impl<K> Feed<K> for FromApi<K>
 where
     K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
 {
+    fn name(&self) -> String {
+        let resource = resource_name::<K>(&self.dyntype);
+        match self.api.namespace() {
+            Some(namespace) => format!("{resource} in {namespace}"),
+            None => resource,
+        }
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, stop } = parts;
+        let Parts { mut project, writer, status, record, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
         let source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
         let intake = Intake::new(
@@ -75,7 +88,7 @@ where
             }),
         );
         let options = self.options;
-        async move { drop(reflector::run(source, intake, status, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, record, stop, options).await) }
     }
 }
 
@@ -98,8 +111,12 @@ where
     K: Resource + Send + 'static,
     E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
 {
+    fn name(&self) -> String {
+        "a stream".to_owned()
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, stop } = parts;
+        let Parts { mut project, writer, status, record, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -110,7 +127,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, stop)
+        reflector::follow(self.events, intake, status, record, stop)
     }
 }
 

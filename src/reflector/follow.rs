@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sink::UnversionedSink;
 use super::status::{Phase, Status};
+use super::tally::{Cause, Recorder};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::{Item, Listed, Meta, Payload, WatchEvent};
@@ -30,12 +31,13 @@ pub(crate) async fn follow<K, W>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
     W: UnversionedSink<K>,
 {
-    let mut follower = Follower { sink, status, listing: false, changes: Vec::new() };
+    let mut follower = Follower { sink, status, record, listing: false, changes: Vec::new() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
     follower.enter(Phase::Stopped);
@@ -44,6 +46,7 @@ pub(crate) async fn follow<K, W>(
 struct Follower<K, W> {
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     /// Between `Init` and `InitDone`.
     listing: bool,
     /// Changes not yet published.
@@ -54,19 +57,26 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
     async fn drive(&mut self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>) {
         let mut events = pin!(events);
         while let Some(event) = events.next().await {
+            let mut heard = event.is_ok();
             self.take_in(event);
             // Whatever is ready goes into one version; nothing is waited for.
             let mut taken = 1;
             let mut ended = false;
             while taken < BATCH && !ended {
                 match poll!(events.next()) {
-                    Poll::Ready(Some(event)) => self.take_in(event),
+                    Poll::Ready(Some(event)) => {
+                        heard |= event.is_ok();
+                        self.take_in(event);
+                    }
                     Poll::Ready(None) => ended = true,
                     Poll::Pending => break,
                 }
                 taken += 1;
             }
             self.publish();
+            if heard {
+                self.record.heard(Instant::now());
+            }
             if ended {
                 return;
             }
@@ -80,12 +90,14 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                 self.publish();
                 self.enter(Phase::Listing);
                 self.listing = true;
+                self.record.relists(Cause::Stream);
                 self.sink.begin_list();
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {
                 self.listing = false;
                 self.sink.commit_unversioned_list();
+                self.record.listed();
                 self.recovered();
                 self.status.send_modify(|status| {
                     status.synced = true;
@@ -138,6 +150,7 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
     }
 
     fn failed(&mut self, error: Error) {
+        self.record.failed();
         self.status.send_modify(|status| {
             status.phase = Phase::BackingOff;
             status.failures += 1;

@@ -11,6 +11,7 @@ mod sink;
 mod state;
 mod status;
 mod stream;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub(crate) use self::options::Options;
 pub(crate) use self::run::run;
 pub(crate) use self::sink::{Figures, Regression, Sink, UnversionedSink};
 pub use self::status::{Phase, Status};
+pub(crate) use self::tally::{Cause, Recorder, Tally};

@@ -15,6 +15,7 @@ use super::sink::{Regression, Sink};
 use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
+use super::tally::Recorder;
 use crate::error::{Error, Kind};
 use crate::source::{ListRequest, Source, WatchEvent, WatchRequest};
 use crate::version::ResourceVersion;
@@ -31,6 +32,7 @@ pub(crate) async fn run<K, S, W>(
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     stop: CancellationToken,
     options: Options,
 ) -> W
@@ -43,6 +45,7 @@ where
         source,
         sink,
         status,
+        record,
         backoff: Backoff::new(options.backoff.clone()),
         state: State::start(),
         options,
@@ -59,6 +62,7 @@ struct Reflector<K, S: Source<K>, W> {
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     options: Options,
     backoff: Backoff,
     state: State,
@@ -73,8 +77,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     async fn drive(&mut self) -> Infallible {
         let mut input = Input::Go;
         loop {
+            self.record.ended(&input);
             let (state, effect) = step(self.state.clone(), input, Instant::now(), &self.options);
             self.state = state;
+            self.record.begins(&effect);
             input = match effect {
                 Effect::StreamList { from } => self.stream_list(from).await,
                 Effect::List { from, paged, new_epoch } => self.list(from, paged, new_epoch).await,
@@ -117,6 +123,9 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 self.abort_list();
                 let error = self.timeout("watch", self.options.streaming_silence);
                 return self.streaming_refused(&error);
+            }
+            if !open.batch.is_empty() {
+                self.record.heard(open.heard);
             }
             let mut events = std::mem::take(&mut open.batch).into_iter();
             let mut taken = 0;
@@ -168,6 +177,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     return self.list_failed(error, at);
                 }
             };
+            self.record.heard(Instant::now());
             if version.is_none() {
                 self.enter(Phase::Listing);
                 let below = self.is_below(&page.resource_version);
@@ -231,6 +241,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
         loop {
             if !open.batch.is_empty() {
+                self.record.heard(open.heard);
                 let full = open.is_full(&self.options);
                 let applied = self.sink.apply(&mut open.batch);
                 open.batch.clear();
@@ -384,6 +395,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     fn failed(&mut self, error: Error) {
         let now = Instant::now();
         self.backoff.failed(now);
+        self.record.failed();
         tracing::debug!(%error, "the reflector met an error");
         self.status.send_if_modified(|status| {
             // Still absent is no news.
@@ -417,6 +429,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     fn count_watch(&mut self) {
+        self.record.watch_opened();
         self.status.send_modify(|status| status.watches += 1);
     }
 

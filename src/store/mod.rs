@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use self::intake::Intake;
 use self::publish::Publisher;
 pub(crate) use self::publish::Shared;
-pub(crate) use self::retired::Retired;
+pub(crate) use self::retired::{Pinned, Retired};
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};

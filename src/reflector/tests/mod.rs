@@ -1,5 +1,6 @@
 //! The run loop on a scripted source, a model of a store, and paused time.
 
+mod counts;
 mod list;
 mod status;
 mod stop;
@@ -13,7 +14,7 @@ use tokio::sync::watch as latest;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Figures, Options, Regression, Sink, Status, run};
+use super::{Cause, Figures, Options, Recorder, Regression, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -41,6 +42,7 @@ struct Harness {
     source: Probe<()>,
     model: Arc<Mutex<Model>>,
     status: latest::Receiver<Status>,
+    tally: Arc<Tally>,
     stop: CancellationToken,
     task: JoinHandle<ModelSink>,
 }
@@ -150,9 +152,10 @@ impl Harness {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(run(source, sink, sender, stop.clone(), options));
-        Self { source: probe, model, status, stop, task }
+        let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
+        let task =
+            tokio::spawn(run(source, sink, sender, Recorder::new(tally.clone()), stop.clone(), options));
+        Self { source: probe, model, status, tally, stop, task }
     }
 
     /// Lists by streaming.
