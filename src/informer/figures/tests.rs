@@ -275,7 +275,7 @@ async fn an_informer_is_printed_on_one_line_with_nothing_of_an_object() {
     settle().await;
     let version = server.resource_version();
     let expected = format!(
-        "Informer(configmaps in default: watching, 3 objects (1 bad) at version {version}, last event 5.0s ago, \
+        "Informer(configmaps in default: watching, 2 objects (1 bad) at version {version}, last event 5.0s ago, \
          1 relist (1 expired), 0 watch restarts, 1 error, 0 old versions pinned, 1 subscriber (2 behind))"
     );
     assert_eq!(format!("{informer:?}"), expected);

@@ -85,13 +85,13 @@ async fn a_relist_that_takes_several_attempts_is_one_and_keeps_its_cause() {
         Answer::Watch(vec![end_of_list(10), Step::Error(api(404, "NotFound"))]),
         Answer::Error(api(404, "NotFound")),
         Answer::Error(expired()),
-        Answer::Watch(vec![put("b", 15), Step::Error(garbage())]),
-        Answer::Error(refused()),
+        Answer::Error(refused()), // in pages
         Answer::Watch(vec![put("b", 15), end_of_list(20), pause(30.0), Step::Error(expired())]),
         Answer::Watch(vec![put("b", 15), end_of_list(30), Step::Never]),
     ]);
     reflector.work(120.0).await;
-    reflector.played(&reflector.source.requests().iter().map(|r| &**r).collect::<Vec<_>>(), &[("b", 15)], 30);
+    assert_eq!(reflector.source.unplayed(), 0);
+    reflector.holds(&[("b", 15)], 30);
     assert_eq!(reflector.relists(), [(Cause::Expired, 1), (Cause::KindAbsent, 1)]);
 }
 
