@@ -27,7 +27,12 @@ impl Demo {
     /// When the server does not take the first objects.
     pub fn start() -> Result<Self, Status> {
         let subnets = Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets");
-        let server = ApiServer::builder().kind(subnets).bookmark_interval(Duration::from_secs(1)).build();
+        let deployments = Kind::namespaced("apps", "v1", "Deployment", "deployments");
+        let server = ApiServer::builder()
+            .kind(subnets)
+            .kind(deployments)
+            .bookmark_interval(Duration::from_secs(1))
+            .build();
         for number in 0..3 {
             server.create(object("kubeovn.io/v1", "Subnet", &format!("subnet-{number}")))?;
             server.create(object("apps/v1", "Deployment", &format!("web-{number}")))?;

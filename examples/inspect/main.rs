@@ -9,6 +9,7 @@
 //! The kinds are found at run time, by discovery ([`kinds`]). Of each object only the metadata is asked for, and only its
 //! age is kept: the rest of what is shown is its key. What is drawn is in [`table`], and [`demo`] is what goes on in the
 //! server of this process.
+#![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
 
 mod cli;
 mod demo;
