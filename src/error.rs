@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
     Stopped,
+    #[error("an informer that is fed by a stream cannot list by itself")]
+    Unsupported,
     #[error("the API server's versions of this kind cannot be put in order")]
     Unordered,
     #[error("the API server was restored from a backup: versions from before mean nothing any more")]
@@ -131,6 +133,11 @@ impl Error {
     /// The versions to compare are not decimals (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, Kind::Unordered)
+    }
+
+    /// The informer cannot do this: it is fed by a stream (`Informer::from_stream`), which lists when it likes.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(*self.0, Kind::Unsupported)
     }
 
     /// The API server was restored from a backup while a version was waited for.

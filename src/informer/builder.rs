@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use kube_core::Resource;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,9 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
     project: Project<K, T>,
     indexes: IndexSet<T>,
 }
+
+/// Orders that may wait to be taken; who has more to ask waits to ask.
+const ORDERS: usize = 8;
 
 /// What is kept of an object; `None` keeps it out, an error makes it bad.
 pub(crate) type Project<K, T> =
@@ -117,6 +120,28 @@ impl<K: Resource, T> Builder<K, T> {
         self
     }
 
+    /// Counts as synced, and empty, while the API server does not serve the kind: for kinds that an application can
+    /// do without. When the kind comes, its objects arrive as changes.
+    ///
+    /// A 404 alone is not enough, since a broken proxy answers the same: discovery must say so too, which every
+    /// user may ask by default (`system:discovery`). Without this, [`Informer::synced`] waits for the kind.
+    pub fn optional(mut self) -> Self {
+        self.from.options.optional = true;
+        self
+    }
+
+    /// Gives up what is held when the kind is no longer served: its objects are then deleted, and subscribers told
+    /// so. By default they stay, and [`Status::stale_since`](crate::Status::stale_since) says since when.
+    ///
+    /// The kind counts as gone when discovery has said twice, some seconds apart, that no version of it is served;
+    /// a version of several that is no longer served, or a discovery that fails, changes nothing. (A
+    /// CustomResourceDefinition takes its objects with it.) Where an aggregated API is removed for a while, or a
+    /// proxy leads to another cluster, objects are deleted here that still exist: so it must be asked for.
+    pub fn empty_when_kind_vanishes(mut self) -> Self {
+        self.from.options.empty_when_gone = true;
+        self
+    }
+
     /// Keeps `metadata.managedFields`, which is often the largest part of an object and is dropped by default.
     pub fn keep_managed_fields(mut self) -> Self {
         self.from.keep_managed_fields = true;
@@ -181,10 +206,11 @@ where
         let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let (orders, taken) = mpsc::channel(ORDERS);
         let (tally, pinned) = (Arc::new(Tally::new()), retired.pinned().clone());
         let record = Recorder::new(tally.clone());
         let name = from.name().into();
-        let feed = from.feed(Parts { project, writer, status, record, stop: stop.clone() });
+        let feed = from.feed(Parts { project, writer, status, record, orders: taken, stop: stop.clone() });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
@@ -193,7 +219,17 @@ where
             }
         };
         let driver = tasks.track_future(driver);
-        let inner = Inner { name, shared, status: status_receiver, tally, pinned, stop, tasks };
+        let inner = Inner {
+            name,
+            shared,
+            status: status_receiver,
+            tally,
+            pinned,
+            orders,
+            lists: S::LISTS,
+            stop,
+            tasks,
+        };
         (Informer { inner: Arc::new(inner) }, driver)
     }
 }

@@ -78,6 +78,8 @@ pub struct Relists {
     pub behind: u64,
     /// The kind was not found (404), and is asked for again.
     pub kind_absent: u64,
+    /// [`Informer::refresh`] was called; one list may serve several calls.
+    pub refresh: u64,
     /// The stream of [`Informer::from_stream`] began a list anew, and does not tell why.
     pub by_stream: u64,
 }
@@ -179,6 +181,7 @@ impl Relists {
             went_back: tally.relists(Cause::WentBack),
             behind: tally.relists(Cause::Behind),
             kind_absent: tally.relists(Cause::KindAbsent),
+            refresh: tally.relists(Cause::Refresh),
             by_stream: tally.relists(Cause::Stream),
         }
     }
@@ -199,6 +202,7 @@ impl Relists {
             went_back,
             behind,
             kind_absent,
+            refresh,
             by_stream,
         } = *self;
         [
@@ -210,6 +214,7 @@ impl Relists {
             ("went_back", went_back),
             ("behind", behind),
             ("kind_absent", kind_absent),
+            ("refresh", refresh),
             ("by_stream", by_stream),
         ]
         .into_iter()

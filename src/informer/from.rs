@@ -7,14 +7,14 @@ use kube_client::Api;
 use kube_core::Resource;
 use kube_runtime::watcher;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Recorder, Status};
+use crate::reflector::{self, Options, Order, Recorder, Status};
 use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
-use crate::store::{Intake, Writer};
+use crate::store::{Errand, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
@@ -32,6 +32,10 @@ pub struct FromStream<E> {
 
 /// Feeds a store. Sealed: the two above are all there is.
 pub trait Feed<K>: Sized {
+    /// Whether it lists when it is told to, and knows of which version its lists are.
+    #[doc(hidden)]
+    const LISTS: bool;
+
     /// What the objects are called, in one line.
     #[doc(hidden)]
     fn name(&self) -> String;
@@ -47,6 +51,7 @@ pub struct Parts<K, T> {
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
     pub(super) record: Recorder,
+    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -68,6 +73,8 @@ impl<K> Feed<K> for FromApi<K>
 where
     K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
 {
+    const LISTS: bool = true;
+
     fn name(&self) -> String {
         let resource = resource_name::<K>(&self.dyntype);
         match self.api.namespace() {
@@ -77,7 +84,7 @@ where
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
         let source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
         let intake = Intake::new(
@@ -88,7 +95,7 @@ where
             }),
         );
         let options = self.options;
-        async move { drop(reflector::run(source, intake, status, record, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, record, orders, stop, options).await) }
     }
 }
 
@@ -111,12 +118,14 @@ where
     K: Resource + Send + 'static,
     E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
 {
+    const LISTS: bool = false;
+
     fn name(&self) -> String {
         "a stream".to_owned()
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -127,7 +136,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, record, stop)
+        reflector::follow(self.events, intake, status, record, orders, stop)
     }
 }
 

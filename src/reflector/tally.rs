@@ -23,6 +23,7 @@ pub(crate) enum Cause {
     WentBack,
     Behind,
     KindAbsent,
+    Refresh,
     Stream,
 }
 
@@ -120,6 +121,7 @@ impl Recorder {
             Input::Listed => self.listed(),
             Input::WatchFailed { error, .. } => self.cause = Cause::of(error),
             Input::WatchEnded { .. } | Input::Probed(Probe::Failed(_)) => self.cause = Cause::WatchFailed,
+            Input::Refresh => self.cause = Cause::Refresh,
             Input::WentBack => self.cause = Cause::WentBack,
             Input::Probed(Probe::Below) => self.cause = Cause::Behind,
             // Nothing that a list would follow, or the list that was begun goes on.
@@ -130,7 +132,8 @@ impl Recorder {
             | Input::StreamingRefused
             | Input::StreamingFailed(_)
             | Input::ListFailed { .. }
-            | Input::ListBelow { .. } => {}
+            | Input::ListBelow { .. }
+            | Input::Discovered { .. } => {}
         }
     }
 

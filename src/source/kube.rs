@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod discovery;
 
 use std::marker::PhantomData;
 
@@ -39,6 +40,8 @@ pub(crate) struct HttpSource<K> {
     url: String,
     /// [`resource_name`].
     resource: String,
+    group: String,
+    plural: String,
     selection: Selection,
     limits: Limits,
     kind: PhantomData<fn() -> K>,
@@ -64,6 +67,8 @@ impl<K: Resource> HttpSource<K> {
             url: api.resource_url().to_owned(),
             client: api.into_client(),
             resource: resource_name::<K>(dyntype),
+            group: K::group(dyntype).into_owned(),
+            plural: K::plural(dyntype).into_owned(),
             selection,
             limits,
             kind: PhantomData,
@@ -76,7 +81,11 @@ impl<K: Resource> HttpSource<K> {
 
     /// Sends a GET and answers with the response, once it is known to be a success.
     async fn get(&self, call: &Call, query: String, accept: &'static str) -> Result<Response<Body>, Error> {
-        let mut request = Request::get(format!("{}?{query}", self.url)).header(ACCEPT, accept);
+        self.get_url(call, &format!("{}?{query}", self.url), accept).await
+    }
+
+    async fn get_url(&self, call: &Call, url: &str, accept: &'static str) -> Result<Response<Body>, Error> {
+        let mut request = Request::get(url).header(ACCEPT, accept);
         if call.verb == "watch" {
             // Compressed, a watch comes as a member per flush, which decoders stop after.
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -158,5 +167,9 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let accept = if K::metadata_api() { METADATA } else { JSON };
         let response = self.get(&call, self.watch_query(request), accept).await?;
         Ok(HttpWatch::new(call, response.into_body(), &self.limits))
+    }
+
+    async fn served(&mut self) -> Result<bool, Error> {
+        self.is_served().await
     }
 }

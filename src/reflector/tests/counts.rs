@@ -2,7 +2,7 @@
 
 use super::*;
 
-const CAUSES: [Cause; 9] = [
+const CAUSES: [Cause; 10] = [
     Cause::Expired,
     Cause::TooLarge,
     Cause::WatchFailed,
@@ -11,6 +11,7 @@ const CAUSES: [Cause; 9] = [
     Cause::WentBack,
     Cause::Behind,
     Cause::KindAbsent,
+    Cause::Refresh,
     Cause::Stream,
 ];
 
@@ -146,4 +147,31 @@ async fn events_bookmarks_and_pages_are_heard_and_silence_is_not() {
     ])]);
     streaming.work(2.0).await;
     assert!((streaming.heard().unwrap() - 1.0).abs() < 0.1, "a list that streams is heard before its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
+    let options = Options { streaming: false, optional: true, ..Options::default() };
+    let script = vec![
+        Answer::Error(api(404, "NotFound")),
+        Answer::Served(false), // shown: synced, and nothing there
+        Answer::Error(api(404, "NotFound")),
+        listed(), // so this is the first list
+        silent(),
+        Answer::Error(refused()),
+        Answer::Error(refused()),
+        page(11, &[("a", 1)], None),
+        silent(),
+    ];
+    let reflector = Harness::start(script, options);
+    reflector.work(60.0).await;
+    reflector.holds(&[("a", 1)], 10);
+    assert_eq!(reflector.relists(), []);
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    assert!(reflector.orders.send(Order::Refresh(answer)).await.is_ok());
+    tokio::time::timeout(Duration::from_secs(60), answered).await.unwrap().unwrap();
+    reflector.work(5.0).await;
+    assert_eq!(reflector.source.unplayed(), 0);
+    assert_eq!(reflector.relists(), [(Cause::Refresh, 1)]);
+    assert_eq!(reflector.tally.watch_restarts(), 0);
 }

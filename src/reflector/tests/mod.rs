@@ -1,7 +1,9 @@
 //! The run loop on a scripted source, a model of a store, and paused time.
 
+mod absence;
 mod counts;
 mod list;
+mod order;
 mod status;
 mod stop;
 mod watch;
@@ -10,11 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch as latest;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Figures, Options, Recorder, Regression, Sink, Status, Tally, run};
+use super::{Cause, Figures, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -43,6 +45,7 @@ struct Harness {
     model: Arc<Mutex<Model>>,
     status: latest::Receiver<Status>,
     tally: Arc<Tally>,
+    orders: mpsc::Sender<Order<&'static str>>,
     stop: CancellationToken,
     task: JoinHandle<ModelSink>,
 }
@@ -76,16 +79,18 @@ impl ModelSink {
 }
 
 impl Sink<()> for ModelSink {
+    type Errand = &'static str;
+
     fn held(&self) -> Option<&ResourceVersion> {
         self.held.as_ref()
     }
 
-    fn begin_list(&mut self) {
-        self.begin("begin");
-    }
-
-    fn begin_new_epoch(&mut self) {
-        self.begin("new epoch");
+    fn begin_list(&mut self, held: Held) {
+        self.begin(match held {
+            Held::Reused => "begin",
+            Held::Renewed => "begin anew",
+            Held::Meaningless => "new epoch",
+        });
     }
 
     fn list(&mut self, item: Listed<()>) {
@@ -109,6 +114,21 @@ impl Sink<()> for ModelSink {
         let mut model = self.model.lock().unwrap();
         model.calls.push(String::from("abort"));
         assert!(model.listed.take().is_some(), "nothing to abort");
+    }
+
+    fn commit_absence(&mut self) {
+        let mut model = self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an absence during a list");
+        model.calls.push(String::from("absent"));
+        model.objects.clear();
+        model.held = None;
+        self.held = None;
+    }
+
+    async fn run(&mut self, errand: &'static str) {
+        let mut model = self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an errand during a list");
+        model.calls.push(errand.to_owned());
     }
 
     fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
@@ -152,10 +172,11 @@ impl Harness {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
+        let (orders, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
-        let task =
-            tokio::spawn(run(source, sink, sender, Recorder::new(tally.clone()), stop.clone(), options));
-        Self { source: probe, model, status, tally, stop, task }
+        let record = Recorder::new(tally.clone());
+        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options));
+        Self { source: probe, model, status, tally, orders, stop, task }
     }
 
     /// Lists by streaming.
