@@ -147,9 +147,11 @@ async fn an_old_version_is_pinned_for_as_long_as_somebody_holds_it() {
     settle().await;
     assert_eq!(informer.figures().pinned_versions, 0);
     let first = informer.snapshot();
+    // A write elsewhere moves the version that bookmarks tell, and publishes the same content with it: nothing more is
+    // kept in memory for the one that is held.
+    server.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}})).unwrap();
     settle().await;
-    // Bookmarks have published since, of the same content: nothing more is kept in memory for it.
-    assert_ne!(first.resource_version(), None);
+    assert!(first.resource_version() < informer.snapshot().resource_version());
     assert_eq!(informer.figures().pinned_versions, 0);
     change(&server, "a", 1);
     settle().await;
