@@ -47,10 +47,9 @@ impl Demo {
 
     pub async fn stop(self) {
         self.churn.abort();
-        match self.churn.await {
-            Ok(Err(status)) => eprintln!("the demonstration went wrong: {}", status.message()),
-            // It was told to end.
-            Ok(Ok(())) | Err(_) => {}
+        // Cancelled is as it should be.
+        if let Ok(Err(status)) = self.churn.await {
+            eprintln!("the demonstration went wrong: {}", status.message());
         }
     }
 }
