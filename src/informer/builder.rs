@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
 use crate::index::{Index, IndexBy, IndexSet};
-use crate::reflector::Status;
+use crate::reflector::{Recorder, Status, Tally};
 use crate::source::Limits;
 use crate::store::Writer;
 
@@ -214,7 +214,10 @@ where
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
-        let feed = from.feed(Parts { project, writer, status, orders: taken, stop: stop.clone() });
+        let (tally, pinned) = (Arc::new(Tally::new()), retired.pinned().clone());
+        let record = Recorder::new(tally.clone());
+        let name = from.name().into();
+        let feed = from.feed(Parts { project, writer, status, record, orders: taken, stop: stop.clone() });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
@@ -223,7 +226,17 @@ where
             }
         };
         let driver = tasks.track_future(driver);
-        let inner = Inner { shared, status: status_receiver, orders, lists: S::LISTS, stop, tasks };
+        let inner = Inner {
+            name,
+            shared,
+            status: status_receiver,
+            tally,
+            pinned,
+            orders,
+            lists: S::LISTS,
+            stop,
+            tasks,
+        };
         (Informer { inner: Arc::new(inner) }, driver)
     }
 }

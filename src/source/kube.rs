@@ -38,13 +38,19 @@ pub(crate) struct Selection {
 pub(crate) struct HttpSource<K> {
     client: Client,
     url: String,
-    /// What errors call the kind: `subnets.kubeovn.io`, as `kubectl` does.
+    /// [`resource_name`].
     resource: String,
     group: String,
     plural: String,
     selection: Selection,
     limits: Limits,
     kind: PhantomData<fn() -> K>,
+}
+
+/// What errors and figures call a kind: `subnets.kubeovn.io`, as `kubectl` does.
+pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
+    let (plural, group) = (K::plural(dyntype), K::group(dyntype));
+    if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") }
 }
 
 // === impl HttpSource ===
@@ -57,14 +63,12 @@ impl<K: Resource> HttpSource<K> {
         selection: Selection,
         limits: Limits,
     ) -> Self {
-        let (plural, group) = (K::plural(dyntype).into_owned(), K::group(dyntype).into_owned());
-        let resource = if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") };
         Self {
             url: api.resource_url().to_owned(),
             client: api.into_client(),
-            resource,
-            group,
-            plural,
+            resource: resource_name::<K>(dyntype),
+            group: K::group(dyntype).into_owned(),
+            plural: K::plural(dyntype).into_owned(),
             selection,
             limits,
             kind: PhantomData,

@@ -23,7 +23,7 @@ use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
-pub(crate) use self::kube::{HttpSource, Selection};
+pub(crate) use self::kube::{HttpSource, Selection, resource_name};
 pub use self::limits::Limits;
 
 /// Which page of which version to list.

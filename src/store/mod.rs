@@ -31,7 +31,7 @@ pub(crate) use self::intake::{Errand, Intake};
 use self::late::Late;
 use self::publish::Publisher;
 pub(crate) use self::publish::Shared;
-pub(crate) use self::retired::Retired;
+pub(crate) use self::retired::{Pinned, Retired};
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};

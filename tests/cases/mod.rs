@@ -7,6 +7,7 @@ mod changes;
 mod conformance;
 mod examples;
 mod expired;
+mod figures;
 mod kinds;
 mod lookups;
 mod metadata;
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(streams::kubes_watcher_feeds_an_informer),
         case!(changes::bookmarks_move_the_version_without_a_change),
         case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
+        case!(figures::figures_tell_of_a_sync_a_change_and_a_relist),
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
@@ -132,5 +134,6 @@ pub(crate) fn all() -> Vec<Case> {
         case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
         case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
+        case!(examples::the_inspector_shows_a_cluster).runs_examples(),
     ]
 }
