@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, api::ListParams};
 use kube_informer::{Error, Informer, Limits, Obj, Phase, Snapshot, View};
@@ -51,6 +52,7 @@ pub(super) async fn a_restored_etcd_begins_a_new_epoch(ctx: &Ctx) -> Result<()> 
     .await?;
     ensure!(found_out.synced && found_out.stale_since.is_some(), "{found_out:?}");
     follower.arrives(&history, &twins, waiter).await?;
+    follower.goes_on(&history).await?;
 
     // The watch from the future was answered, and silent; one object was read, then all, both consistently.
     let held = follower.held.to_string();
@@ -83,8 +85,10 @@ pub(super) async fn a_version_too_large_is_followed_by_a_consistent_read(ctx: &C
     let unseen = history.set("filler", "unseen").await?;
     let waiters = [streaming.wait_for(unseen.clone()), paged.wait_for(unseen)];
     history.restore(&backup).await?;
-    let twins = history.go_another_way(&streaming).await?;
-    for (follower, waiter) in [streaming, paged].into_iter().zip(waiters) {
+    let twins = &history.go_another_way(&streaming).await?;
+    let history = &history;
+    // Both at once, and neither is held for longer than an answer may take to begin.
+    let arrive = |follower: Follower, waiter| async move {
         follower.wire.garble_a_watch();
         follower.wire.mend();
         let told = until_status(&follower.maps, "the version is too large", |status| {
@@ -92,7 +96,13 @@ pub(super) async fn a_version_too_large_is_followed_by_a_consistent_read(ctx: &C
         })
         .await?;
         ensure!(told.synced && told.stale_since.is_some(), "{told:?}");
-        follower.arrives(&history, &twins, waiter).await?;
+        follower.arrives(history, twins, waiter).await?;
+        Ok(follower)
+    };
+    let [first, second] = waiters;
+    let (streaming, paged) = try_join(arrive(streaming, first), arrive(paged, second)).await?;
+    for follower in [streaming, paged] {
+        follower.goes_on(history).await?;
         follower.maps.shutdown().await;
     }
     Ok(())
@@ -275,8 +285,11 @@ impl Follower {
             let expected = Seen::Modified(pair(name, value(old)), pair(name, value(new)));
             ensure!(told.get(name) == Some(&expected), "{name}: {:?}", told.get(name));
         }
+        Ok(())
+    }
 
-        // The new epoch goes on like any other.
+    /// The new epoch goes on like any other.
+    async fn goes_on(&self, history: &History<'_>) -> Result<()> {
         let written = history.set("filler", &format!("at {:?}", Instant::now())).await?;
         let seen = timeout(SOON, self.maps.at_least(&written)).await.context("the write is not seen")??;
         ensure!(content(&seen) == history.truth().await?.0, "it does not follow");
