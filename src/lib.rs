@@ -20,7 +20,8 @@
 //! | declare an index | [`Builder::index`], [`mod@index`] |
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
-//! | know how it is doing | [`Informer::status`] |
+//! | know how it is doing | [`Informer::status`], in numbers [`Informer::figures`] |
+//! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
 //!
 //! # Consistency
@@ -57,12 +58,13 @@ mod version;
 
 pub use self::error::{DecodeError, Error};
 pub use self::index::Index;
-pub use self::informer::{Builder, FromApi, FromStream, Informer, Reader};
+pub use self::informer::{Builder, Figures, FromApi, FromStream, Informer, Reader, Relists};
 pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
 pub use self::selector::{InvalidSelector, Selector};
 pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
+pub use self::source::Limits;
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
 

@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner};
 use crate::index::{Index, IndexBy, IndexSet};
-use crate::reflector::Status;
+use crate::reflector::{Recorder, Status, Tally};
+use crate::source::Limits;
 use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
@@ -120,6 +121,12 @@ impl<K: Resource, T> Builder<K, T> {
         self
     }
 
+    /// How much is taken from the API server at most, in bytes, in pages and in time.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.from.limits = limits;
+        self
+    }
+
     /// Counts as synced, and empty, while the API server does not serve the kind: for kinds that an application can
     /// do without. When the kind comes, its objects arrive as changes.
     ///
@@ -207,7 +214,10 @@ where
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
-        let feed = from.feed(Parts { project, writer, status, orders: taken, stop: stop.clone() });
+        let (tally, pinned) = (Arc::new(Tally::new()), retired.pinned().clone());
+        let record = Recorder::new(tally.clone());
+        let name = from.name().into();
+        let feed = from.feed(Parts { project, writer, status, record, orders: taken, stop: stop.clone() });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driver = async move {
             tokio::select! {
@@ -216,7 +226,17 @@ where
             }
         };
         let driver = tasks.track_future(driver);
-        let inner = Inner { shared, status: status_receiver, orders, lists: S::LISTS, stop, tasks };
+        let inner = Inner {
+            name,
+            shared,
+            status: status_receiver,
+            tally,
+            pinned,
+            orders,
+            lists: S::LISTS,
+            stop,
+            tasks,
+        };
         (Informer { inner: Arc::new(inner) }, driver)
     }
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Order, Status};
-use crate::source::{Decoder, HttpSource, Limits, Payload, Selection};
+use crate::reflector::{self, Options, Order, Recorder, Status};
+use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
 use crate::store::{Errand, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
@@ -22,6 +22,7 @@ pub struct FromApi<K: Resource> {
     dyntype: K::DynamicType,
     pub(super) selection: Selection,
     pub(super) keep_managed_fields: bool,
+    pub(super) limits: Limits,
     pub(super) options: Options,
 }
 
@@ -36,6 +37,10 @@ pub trait Feed<K>: Sized {
     #[doc(hidden)]
     const LISTS: bool;
 
+    /// What the objects are called, in one line.
+    #[doc(hidden)]
+    fn name(&self) -> String;
+
     /// Runs until `stop` is cancelled, or there is nothing more to come.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
@@ -46,6 +51,7 @@ pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) record: Recorder,
     pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
 }
@@ -59,6 +65,7 @@ impl<K: Resource> FromApi<K> {
             dyntype,
             selection: Selection::default(),
             keep_managed_fields: false,
+            limits: Limits::default(),
             options: Options::default(),
         }
     }
@@ -70,10 +77,20 @@ where
 {
     const LISTS: bool = true;
 
+    fn name(&self) -> String {
+        let resource = resource_name::<K>(&self.dyntype);
+        match self.api.namespace() {
+            Some(namespace) => format!("{resource} in {namespace}"),
+            None => resource,
+        }
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
-        let source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
+        let options =
+            Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
+        let source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
         let intake = Intake::new(
             writer,
             Box::new(move |item| {
@@ -81,8 +98,7 @@ where
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        let options = self.options;
-        async move { drop(reflector::run(source, intake, status, orders, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, record, orders, stop, options).await) }
     }
 }
 
@@ -107,8 +123,12 @@ where
 {
     const LISTS: bool = false;
 
+    fn name(&self) -> String {
+        "a stream".to_owned()
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -119,7 +139,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, orders, stop)
+        reflector::follow(self.events, intake, status, record, orders, stop)
     }
 }
 

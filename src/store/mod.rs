@@ -33,7 +33,7 @@ pub(crate) use self::intake::{Errand, Intake};
 use self::late::Late;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
-pub(crate) use self::retired::Retired;
+pub(crate) use self::retired::{Pinned, Retired};
 pub(crate) use self::shared::Shared;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
@@ -216,6 +216,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
             None => self.working.nameless += 1,
             Some(key) => {
                 let hash = self.hasher.object(key.as_key());
+                if let Some(listed) = &mut self.listed {
+                    // It is still there.
+                    listed.extend(
+                        self.working
+                            .objects
+                            .get(hash, |object| Obj::is(object, key.as_key()))
+                            .map(Obj::address),
+                    );
+                }
                 self.working.bad.insert(Bad::new(hash, error));
             }
         }

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::sync::{ArcSwap, AtomicU64, End, Guard, OnceLock, Ordering, watch};
+use super::sync::{ArcSwap, AtomicU64, End, Guard, OnceLock, Ordering, Positions, watch};
 
 /// The readers' side of a store.
 pub(crate) struct Shared<V> {
@@ -30,6 +30,7 @@ pub(crate) struct Shared<V> {
     changes: watch::Receiver<()>,
     versions: watch::Receiver<()>,
     end: OnceLock<End>,
+    positions: Positions,
 }
 
 /// The writer's side. Dropping it ends every wait.
@@ -108,6 +109,11 @@ impl<V> Shared<V> {
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get().copied()
     }
+
+    /// Where the subscriptions stand.
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
+    }
 }
 
 // === impl Publisher ===
@@ -124,6 +130,7 @@ impl<V> Publisher<V> {
             changes: changed,
             versions: version,
             end: OnceLock::new(),
+            positions: Positions::new(),
         };
         Self { shared: Arc::new(shared), changes, versions }
     }

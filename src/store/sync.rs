@@ -7,4 +7,4 @@ pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) use arc_swap::{ArcSwap, Guard};
 pub(super) use tokio::sync::watch;
 
-pub(super) use crate::subscribe::End;
+pub(super) use crate::subscribe::{End, Positions};

@@ -12,6 +12,7 @@
 
 mod batch;
 mod feed;
+mod positions;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 pub use self::batch::{Batch, Change, Changes};
+pub(crate) use self::positions::{Position, Positions};
 use self::scope::{ByKey, Scope};
 use crate::index::Index;
 use crate::informer::Informer;
@@ -47,6 +49,8 @@ use crate::store::Wake;
 pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
+    /// What the figures know of the cursor.
+    position: Position,
     begun: bool,
     scope: Scope<T>,
     predicate: Option<Predicate<T>>,
@@ -74,12 +78,17 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// Goes on from a snapshot of the same informer.
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
+        let shared = informer.shared();
+        let begun = cursor.is_synced();
+        // Without its first batch, it is behind the newest version, but not behind those from before its time.
+        let revision = if begun { cursor.revision() } else { shared.load().revision().saturating_sub(1) };
         Self {
-            begun: cursor.is_synced(),
+            position: shared.positions().enter(revision),
+            begun,
             cursor,
             scope: Scope::Everything,
             predicate: None,
-            wake: informer.shared().changes(),
+            wake: shared.changes(),
             informer,
         }
     }
@@ -146,12 +155,13 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// Moves on to the newest snapshot as soon as there is something to deliver.
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
-        let Self { informer, cursor, begun, scope, predicate, wake } = self;
+        let Self { informer, cursor, position, begun, scope, predicate, wake } = self;
         wake.poll_found(context, || {
             let newest = informer.snapshot();
             if !newest.is_synced() || (*begun && newest.revision() == cursor.revision()) {
                 return None;
             }
+            position.reach(newest.revision());
             let old = std::mem::replace(cursor, newest.clone());
             let initial = !std::mem::replace(begun, true);
             let batch = Batch::new(old, newest, initial, scope.clone(), predicate.clone());

@@ -25,6 +25,9 @@ pub(crate) enum End {
     Failed,
 }
 
+/// What the crate keeps beside, and no order depends on: where its subscriptions stand.
+pub(crate) struct Positions;
+
 /// The cell: which of all values it ever held is the newest.
 pub(crate) struct ArcSwap<V> {
     newest: AtomicUsize,
@@ -38,6 +41,12 @@ pub(crate) struct Guard<P>(P);
 pub(crate) struct OnceLock<E> {
     is_set: AtomicBool,
     value: std::sync::OnceLock<E>,
+}
+
+impl Positions {
+    pub(crate) fn new() -> Self {
+        Self
+    }
 }
 
 impl<V> ArcSwap<V> {
