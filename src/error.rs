@@ -46,6 +46,12 @@ pub(crate) enum Kind {
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
     Stopped,
+    #[error("{resource}: the informer has stopped")]
+    KindStopped { resource: String },
+    #[error("{resource}: the informer was started, and what it begins with is settled")]
+    AlreadyStarted { resource: String },
+    #[error("{resource} cannot wait for {other}, which waits for it")]
+    Circular { resource: String, other: String },
     #[error("the API server's versions of this kind cannot be put in order")]
     Unordered,
     #[error("the API server was restored from a backup: versions from before mean nothing any more")]
@@ -125,7 +131,17 @@ impl std::error::Error for DecodeError {
 impl Error {
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
-        matches!(*self.0, Kind::Stopped)
+        matches!(*self.0, Kind::Stopped | Kind::KindStopped { .. })
+    }
+
+    /// The shared informer was started, so that nothing can be declared on it any more.
+    pub fn is_started(&self) -> bool {
+        matches!(*self.0, Kind::AlreadyStarted { .. })
+    }
+
+    /// Two shared informers were told to wait for each other.
+    pub fn is_circular(&self) -> bool {
+        matches!(*self.0, Kind::Circular { .. })
     }
 
     /// The versions to compare are not decimals (KEP-5504).

@@ -20,6 +20,8 @@ use crate::store::{Intake, Writer};
 pub struct FromApi<K: Resource> {
     api: Api<K>,
     dyntype: K::DynamicType,
+    /// Where the API addresses them otherwise.
+    url: Option<String>,
     pub(super) selection: Selection,
     pub(super) keep_managed_fields: bool,
     pub(super) options: Options,
@@ -48,14 +50,21 @@ pub struct Parts<K, T> {
 // === impl FromApi ===
 
 impl<K: Resource> FromApi<K> {
-    pub(super) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
+    pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
         Self {
             api,
             dyntype,
+            url: None,
             selection: Selection::default(),
             keep_managed_fields: false,
             options: Options::default(),
         }
+    }
+
+    /// Only one namespace, for kinds of which that is not known when this is compiled.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        self.url = Some(K::url_path(&self.dyntype, Some(namespace)));
+        self
     }
 }
 
@@ -66,7 +75,10 @@ where
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
         let Parts { mut project, writer, status, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
-        let source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
+        let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
+        if let Some(url) = self.url {
+            source = source.at(url);
+        }
         let intake = Intake::new(
             writer,
             Box::new(move |item| {
@@ -81,7 +93,8 @@ where
 
 impl<K: Resource> fmt::Debug for FromApi<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {:?}", self.api.resource_url(), self.selection)
+        let url = self.url.as_deref().unwrap_or_else(|| self.api.resource_url());
+        write!(f, "{url} of {:?}", self.selection)
     }
 }
 
