@@ -19,6 +19,7 @@
 //! | declare an index | [`Builder::index`], [`mod@index`] |
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
+//! | share informers between parts | [`Registry`], [`Stored`] |
 //! | know how it is doing | [`Informer::status`] |
 //! | test without a cluster | `testing` (feature) |
 //!

@@ -133,7 +133,8 @@ pub(super) async fn a_kind_that_goes_is_absent_until_it_comes_back(ctx: &Ctx) ->
     delete(ctx, &widgets).await
 }
 
-async fn delete(ctx: &Ctx, crd: &Crd) -> Result<()> {
+/// Takes a definition away again.
+pub(super) async fn delete(ctx: &Ctx, crd: &Crd) -> Result<()> {
     let definitions = Api::<CustomResourceDefinition>::all(ctx.client.clone());
     definitions
         .delete(crd.definition.metadata.name.as_deref().unwrap_or_default(), &Default::default())

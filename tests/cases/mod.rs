@@ -10,6 +10,7 @@ mod expired;
 mod kinds;
 mod lookups;
 mod outages;
+mod registry;
 mod rights;
 mod server;
 mod sync;
@@ -108,11 +109,13 @@ pub(crate) fn all() -> Vec<Case> {
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_bad_object_harms_only_itself_and_heals),
+        case!(registry::shared_informers_sync_without_an_optional_kind_that_comes_later),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()
             .on_own_cluster(Options::default),
         case!(outages::a_server_that_comes_late_is_waited_for).real_only().on_own_cluster(Options::default),
         case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
+        case!(examples::the_subnet_controller_takes_nads_in_once_they_are_served).runs_examples(),
         case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
         case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
