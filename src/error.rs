@@ -48,10 +48,12 @@ pub(crate) enum Kind {
     Stopped,
     #[error("{resource}: the informer has stopped")]
     KindStopped { resource: String },
-    #[error("{resource}: the informer was started, and what it begins with is settled")]
+    #[error("{resource}: the informer was started; Informer::add_index adds an index to one that runs")]
     AlreadyStarted { resource: String },
     #[error("{resource} cannot wait for {other}, which waits for it")]
     Circular { resource: String, other: String },
+    #[error("an informer that is fed by a stream cannot list by itself")]
+    Unsupported,
     #[error("the API server's versions of this kind cannot be put in order")]
     Unordered,
     #[error("the API server was restored from a backup: versions from before mean nothing any more")]
@@ -134,7 +136,8 @@ impl Error {
         matches!(*self.0, Kind::Stopped | Kind::KindStopped { .. })
     }
 
-    /// The shared informer was started, so that nothing can be declared on it any more.
+    /// The shared informer was started, so that nothing can be declared on it any more. An index can still be added
+    /// to it (`Informer::add_index`).
     pub fn is_started(&self) -> bool {
         matches!(*self.0, Kind::AlreadyStarted { .. })
     }
@@ -147,6 +150,11 @@ impl Error {
     /// The versions to compare are not decimals (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, Kind::Unordered)
+    }
+
+    /// The informer cannot do this: it is fed by a stream (`Informer::from_stream`), which lists when it likes.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(*self.0, Kind::Unsupported)
     }
 
     /// The API server was restored from a backup while a version was waited for.

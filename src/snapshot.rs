@@ -10,7 +10,7 @@ use equivalent::Equivalent;
 
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, ForeignIndex, Index, Posting, PostingIter, Table};
+use crate::index::{AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::AsKey;
 use crate::object::Obj;
 use crate::trie::{self, Element, Trie};
@@ -84,7 +84,8 @@ impl<T> View<T> {
     ///
     /// # Panics
     ///
-    /// When the handle is another informer's. [`try_find`](Self::try_find) answers with an error instead.
+    /// When the handle is another informer's, or the index was added after the snapshot was taken.
+    /// [`try_find`](Self::try_find) answers with an error instead.
     #[inline]
     #[track_caller]
     pub fn find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Hits<'_, T>
@@ -95,7 +96,7 @@ impl<T> View<T> {
     {
         match self.try_find(index, key) {
             Ok(hits) => hits,
-            Err(foreign) => panic!("{foreign}"),
+            Err(missing) => panic!("{missing}"),
         }
     }
 
@@ -103,9 +104,9 @@ impl<T> View<T> {
     ///
     /// # Errors
     ///
-    /// [`ForeignIndex`] when the handle is another informer's.
+    /// [`MissingIndex`] when the handle is another informer's, or the index was added after the snapshot was taken.
     #[inline]
-    pub fn try_find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, ForeignIndex>
+    pub fn try_find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -119,7 +120,7 @@ impl<T> View<T> {
     ///
     /// # Panics
     ///
-    /// When the handle is another informer's.
+    /// When the handle is another informer's, or the index was added after the snapshot was taken.
     #[track_caller]
     pub fn keys<K>(&self, index: &Index<T, K>) -> impl ExactSizeIterator<Item = (&K, usize)>
     where
@@ -128,7 +129,7 @@ impl<T> View<T> {
     {
         match self.table(index) {
             Ok(table) => table.iter(),
-            Err(foreign) => panic!("{foreign}"),
+            Err(missing) => panic!("{missing}"),
         }
     }
 
@@ -137,12 +138,14 @@ impl<T> View<T> {
         self.revision
     }
 
-    /// Up to which version of the API server's state this view is complete. `None` before the first list.
+    /// Up to which version of the API server's state this view is complete. `None` before the first list, and while
+    /// a kind that is not served counts as empty (`Builder::optional`).
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.resource_version.as_ref()
     }
 
-    /// Whether the first list is in: until then the view is empty.
+    /// Whether the first list is in: until then the view is empty. (Of an optional kind that is not served, nothing
+    /// is all there is.)
     pub fn is_synced(&self) -> bool {
         self.synced
     }
@@ -162,7 +165,7 @@ impl<T> View<T> {
         &self,
         index: &Index<T, K>,
         key: &Q,
-    ) -> Result<Option<&Posting<Obj<T>>>, ForeignIndex>
+    ) -> Result<Option<&Posting<Obj<T>>>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -172,15 +175,16 @@ impl<T> View<T> {
     }
 
     #[inline]
-    fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, ForeignIndex>
+    fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
     {
         if index.store != self.store {
-            return Err(ForeignIndex);
+            return Err(MissingIndex::Foreign);
         }
-        self.tables.get(index.slot as usize).and_then(|table| table.downcast_ref()).ok_or(ForeignIndex)
+        let table = self.tables.get(index.slot as usize).ok_or(MissingIndex::Later)?;
+        table.downcast_ref().ok_or(MissingIndex::Foreign)
     }
 }
 

@@ -63,10 +63,16 @@ pub(crate) struct One<F>(pub(crate) F);
 /// Any number of keys by a closure.
 pub(crate) struct Many<F>(pub(crate) F);
 
-/// The handle belongs to an index of another informer, or to one the snapshot was taken before.
+/// The snapshot does not have the index asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the index belongs to another informer than the snapshot")]
-pub struct ForeignIndex;
+pub enum MissingIndex {
+    /// It is an index of another informer.
+    #[error("the index belongs to another informer than the snapshot")]
+    Foreign,
+    /// It was added to the informer after the snapshot was taken (`Informer::add_index`).
+    #[error("the index was added after the snapshot was taken")]
+    Later,
+}
 
 // === impl Index ===
 

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use kube_core::Resource;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,9 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
     project: Project<K, T>,
     indexes: IndexSet<T>,
 }
+
+/// Orders that may wait to be taken; who has more to ask waits to ask.
+const ORDERS: usize = 8;
 
 /// What is kept of an object; `None` keeps it out, an error makes it bad.
 pub(crate) type Project<K, T> =
@@ -123,6 +126,28 @@ impl<K: Resource, T> Builder<K, T> {
         self
     }
 
+    /// Counts as synced, and empty, while the API server does not serve the kind: for kinds that an application can
+    /// do without. When the kind comes, its objects arrive as changes.
+    ///
+    /// A 404 alone is not enough, since a broken proxy answers the same: discovery must say so too, which every
+    /// user may ask by default (`system:discovery`). Without this, [`Informer::synced`] waits for the kind.
+    pub fn optional(mut self) -> Self {
+        self.from.options.optional = true;
+        self
+    }
+
+    /// Gives up what is held when the kind is no longer served: its objects are then deleted, and subscribers told
+    /// so. By default they stay, and [`Status::stale_since`](crate::Status::stale_since) says since when.
+    ///
+    /// The kind counts as gone when discovery has said twice, some seconds apart, that no version of it is served;
+    /// a version of several that is no longer served, or a discovery that fails, changes nothing. (A
+    /// CustomResourceDefinition takes its objects with it.) Where an aggregated API is removed for a while, or a
+    /// proxy leads to another cluster, objects are deleted here that still exist: so it must be asked for.
+    pub fn empty_when_kind_vanishes(mut self) -> Self {
+        self.from.options.empty_when_gone = true;
+        self
+    }
+
     /// Keeps `metadata.managedFields`, which is often the largest part of an object and is dropped by default.
     pub fn keep_managed_fields(mut self) -> Self {
         self.from.keep_managed_fields = true;
@@ -193,8 +218,11 @@ where
         let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let inner = Inner { shared, status: status_receiver, stop: stop.clone(), tasks: tasks.clone() };
-        let prepared = Prepared { from, project, writer, status, stop, tasks };
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let (stopped, joined) = (stop.clone(), tasks.clone());
+        let inner =
+            Inner { shared, status: status_receiver, orders, lists: S::LISTS, stop: stopped, tasks: joined };
+        let prepared = Prepared { from, project, writer, status, orders: taken, stop, tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }
 }

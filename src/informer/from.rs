@@ -7,14 +7,14 @@ use kube_client::Api;
 use kube_core::Resource;
 use kube_runtime::watcher;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Status};
+use crate::reflector::{self, Options, Order, Status};
 use crate::source::{Decoder, HttpSource, Limits, Payload, Selection};
-use crate::store::{Intake, Writer};
+use crate::store::{Errand, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
@@ -34,6 +34,10 @@ pub struct FromStream<E> {
 
 /// Feeds a store. Sealed: the two above are all there is.
 pub trait Feed<K>: Sized {
+    /// Whether it lists when it is told to, and knows of which version its lists are.
+    #[doc(hidden)]
+    const LISTS: bool;
+
     /// Runs until `stop` is cancelled, or there is nothing more to come.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
@@ -44,6 +48,7 @@ pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -72,8 +77,10 @@ impl<K> Feed<K> for FromApi<K>
 where
     K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
 {
+    const LISTS: bool = true;
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, stop } = parts;
+        let Parts { mut project, writer, status, orders, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
         let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
         if let Some(url) = self.url {
@@ -87,7 +94,7 @@ where
             }),
         );
         let options = self.options;
-        async move { drop(reflector::run(source, intake, status, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, orders, stop, options).await) }
     }
 }
 
@@ -111,8 +118,10 @@ where
     K: Resource + Send + 'static,
     E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
 {
+    const LISTS: bool = false;
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, stop } = parts;
+        let Parts { mut project, writer, status, orders, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -123,7 +132,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, stop)
+        reflector::follow(self.events, intake, status, orders, stop)
     }
 }
 

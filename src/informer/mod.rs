@@ -2,6 +2,7 @@
 
 mod builder;
 mod from;
+mod order;
 mod prepared;
 mod reader;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use kube_client::Api;
 use kube_core::Resource;
 use kube_runtime::watcher;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,9 +31,9 @@ pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
 use crate::object::Obj;
-use crate::reflector::{Phase, Status};
+use crate::reflector::{Order, Phase, Status};
 use crate::snapshot::{Snapshot, View};
-use crate::store::Shared;
+use crate::store::{Errand, Shared};
 use crate::subscribe::Subscription;
 
 /// A typed copy of one kind of the API server's objects, kept up to date in the background.
@@ -55,6 +56,9 @@ pub struct Informer<T> {
 struct Inner<T> {
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
+    orders: mpsc::Sender<Order<Errand<T>>>,
+    /// It lists by itself, and knows the version of what it holds.
+    lists: bool,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -109,7 +113,8 @@ impl<K> Informer<K> {
 
 impl<T: Send + Sync + 'static> Informer<T> {
     /// Waits until the first list is complete: all of it is then in the snapshot and in every index (objects
-    /// that could not be decoded are counted in [`Status::bad_objects`]).
+    /// that could not be decoded are counted in [`Status::bad_objects`]). Of an
+    /// [`optional`](Builder::optional) kind that is not served, nothing is all there is.
     ///
     /// It waits through every trouble with the API server, denied permissions included;
     /// [`synced_or_blocked`](Self::synced_or_blocked) does not. Any number of tasks may wait. Cancel-safe.

@@ -1,14 +1,15 @@
 //! An informer that can be read and subscribed to, and does not run yet.
 
-use tokio::sync::watch;
+use kube_core::Resource;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::builder::Project;
-use super::from::{Feed, Parts};
+use super::from::{Feed, FromApi, Parts};
 use crate::index::{Index, IndexBy};
-use crate::reflector::Status;
-use crate::store::Writer;
+use crate::reflector::{Order, Status};
+use crate::store::{Errand, Writer};
 
 /// What is left to do for an informer whose handles exist.
 pub(crate) struct Prepared<K, T, S> {
@@ -16,6 +17,7 @@ pub(crate) struct Prepared<K, T, S> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -42,9 +44,9 @@ where
 
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
-        let Self { from, project, writer, status, stop, tasks } = self;
+        let Self { from, project, writer, status, orders, stop, tasks } = self;
         let retired = writer.retired().clone();
-        let feed = from.feed(Parts { project, writer, status, stop });
+        let feed = from.feed(Parts { project, writer, status, orders, stop });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         tasks.track_future(async move {
             tokio::select! {
@@ -55,7 +57,9 @@ where
     }
 }
 
-impl<K: kube_core::Resource, T> Prepared<K, T, super::FromApi<K>> {
+impl<K: Resource, T> Prepared<K, T, FromApi<K>> {
     /// As [`Builder::optional`](super::Builder::optional).
-    pub(crate) fn set_optional(&mut self) {}
+    pub(crate) fn set_optional(&mut self) {
+        self.from.options.optional = true;
+    }
 }

@@ -39,7 +39,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
                     Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
                     // A stream of somebody else's tells no version.
-                    None if view.synced => Some(unordered()),
+                    None if view.synced && !self.inner.lists => Some(unordered()),
                     _ => None,
                 };
                 end.is_some() || view.resource_version.as_ref().is_some_and(|held| *held >= version)

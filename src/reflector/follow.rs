@@ -7,12 +7,13 @@ use futures_core::Stream;
 use futures_util::{StreamExt, poll};
 use kube_core::Resource;
 use kube_runtime::watcher;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::consume_budget;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sink::UnversionedSink;
+use super::order::Order;
+use super::sink::{Held, UnversionedSink};
 use super::status::{Phase, Status};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
@@ -30,20 +31,22 @@ pub(crate) async fn follow<K, W>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     sink: W,
     status: watch::Sender<Status>,
+    orders: mpsc::Receiver<Order<W::Errand>>,
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
     W: UnversionedSink<K>,
 {
-    let mut follower = Follower { sink, status, listing: false, changes: Vec::new() };
+    let mut follower = Follower { sink, status, orders, listing: false, changes: Vec::new() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
     follower.enter(Phase::Stopped);
 }
 
-struct Follower<K, W> {
+struct Follower<K, W: UnversionedSink<K>> {
     sink: W,
     status: watch::Sender<Status>,
+    orders: mpsc::Receiver<Order<W::Errand>>,
     /// Between `Init` and `InitDone`.
     listing: bool,
     /// Changes not yet published.
@@ -53,7 +56,21 @@ struct Follower<K, W> {
 impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
     async fn drive(&mut self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>) {
         let mut events = pin!(events);
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                biased;
+                // Not while a list is collected.
+                Some(order) = self.orders.recv(), if !self.listing => {
+                    // A refresh is not asked of a stream.
+                    if let Order::Errand(errand) = order {
+                        self.sink.run(errand).await;
+                        self.publish();
+                    }
+                    continue;
+                }
+                event = events.next() => event,
+            };
+            let Some(event) = event else { return };
             self.take_in(event);
             // Whatever is ready goes into one version; nothing is waited for.
             let mut taken = 1;
@@ -80,7 +97,7 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                 self.publish();
                 self.enter(Phase::Listing);
                 self.listing = true;
-                self.sink.begin_list();
+                self.sink.begin_list(Held::Reused);
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {

@@ -6,6 +6,7 @@
 mod backoff;
 mod follow;
 mod options;
+mod order;
 mod run;
 mod sink;
 mod state;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(crate) use self::follow::follow;
 pub(crate) use self::options::Options;
+pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Figures, Regression, Sink, UnversionedSink};
+pub(crate) use self::sink::{Figures, Held, Regression, Sink, UnversionedSink};
 pub use self::status::{Phase, Status};

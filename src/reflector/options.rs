@@ -25,6 +25,10 @@ pub(crate) struct Options {
     pub(crate) watch_silence: Duration,
     /// A watch that ends sooner, and without an event, has failed.
     pub(crate) watch_settled: Duration,
+    /// Nothing at all may stand for a kind that is not served, so that an informer of it counts as synced.
+    pub(crate) optional: bool,
+    /// What is held of a kind that is no longer served is given up.
+    pub(crate) empty_when_gone: bool,
     /// How often the kind is asked for while the server does not know it, at most.
     pub(crate) absent_poll: Duration,
     /// Events taken in at once, at most.
@@ -60,6 +64,8 @@ impl Default for Options {
             watch_grace: Duration::from_secs(10),
             watch_silence: Duration::from_secs(3 * 60),
             watch_settled: Duration::from_secs(1),
+            optional: false,
+            empty_when_gone: false,
             absent_poll: Duration::from_secs(8),
             batch_events: 4096,
             batch_bytes: 8 << 20,

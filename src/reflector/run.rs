@@ -2,16 +2,18 @@
 
 use std::cmp::Ordering;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, spread};
 use super::options::Options;
-use super::sink::{Regression, Sink};
+use super::order::Order;
+use super::sink::{Held, Regression, Sink};
 use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
@@ -31,6 +33,7 @@ pub(crate) async fn run<K, S, W>(
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    orders: mpsc::Receiver<Order<W::Errand>>,
     stop: CancellationToken,
     options: Options,
 ) -> W
@@ -43,6 +46,8 @@ where
         source,
         sink,
         status,
+        orders,
+        refreshes: Vec::new(),
         backoff: Backoff::new(options.backoff.clone()),
         state: State::start(),
         options,
@@ -55,10 +60,13 @@ where
     reflector.sink
 }
 
-struct Reflector<K, S: Source<K>, W> {
+struct Reflector<K, S: Source<K>, W: Sink<K>> {
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    orders: mpsc::Receiver<Order<W::Errand>>,
+    /// Who waits for a list in which nothing held is reused.
+    refreshes: Vec<oneshot::Sender<()>>,
     options: Options,
     backoff: Backoff,
     state: State,
@@ -84,6 +92,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     self.watch().await
                 }
                 Effect::Probe => self.probe().await,
+                Effect::Discover => self.discover().await,
+                Effect::ShowAbsence => self.show_absence().await,
                 Effect::Wait { pace, retry_after } => self.wait(pace, retry_after).await,
             };
             // A source that answers at once, and always, must not keep the task from its runtime.
@@ -110,7 +120,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         };
         self.enter(Phase::Listing);
         self.listing = true;
-        self.sink.begin_list();
+        self.sink.begin_list(self.reuse());
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
             if timeout_at(patience, open.read(&self.options)).await.is_err() {
@@ -175,11 +185,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     return self.list_below(from);
                 }
                 self.listing = true;
-                if below {
-                    self.sink.begin_new_epoch();
-                } else {
-                    self.sink.begin_list();
-                }
+                let held = if below { Held::Meaningless } else { self.reuse() };
+                self.sink.begin_list(held);
             }
             // All pages are of one version; were they not, a watch from the first would tell what changed since.
             version.get_or_insert(page.resource_version);
@@ -230,6 +237,9 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
         loop {
+            if !self.refreshes.is_empty() {
+                return Input::Refresh;
+            }
             if !open.batch.is_empty() {
                 let full = open.is_full(&self.options);
                 let applied = self.sink.apply(&mut open.batch);
@@ -257,7 +267,15 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let settles = open.opened + self.options.watch_settled;
             let silent = open.heard + self.options.watch_silence;
             let deadline = if open.settled { silent.min(open.expires) } else { settles };
-            if timeout_at(deadline, open.read(&self.options)).await.is_ok() {
+            let read = tokio::select! {
+                biased;
+                Some(order) = self.orders.recv() => {
+                    self.obey(order).await;
+                    continue;
+                }
+                read = timeout_at(deadline, open.read(&self.options)) => read,
+            };
+            if read.is_ok() {
                 continue;
             }
             let now = Instant::now();
@@ -297,6 +315,26 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::Probed(probe)
     }
 
+    /// Asks whether the kind is served, now that it was not found.
+    async fn discover(&mut self) -> Input {
+        let served = match self.source.served().await {
+            Ok(served) => Some(served),
+            Err(error) => {
+                self.failed(error);
+                None
+            }
+        };
+        Input::Discovered { served }
+    }
+
+    async fn show_absence(&mut self) -> Input {
+        tracing::debug!(resource = self.source.resource(), "the kind is not served: there is nothing of it");
+        self.sink.commit_absence();
+        self.committed();
+        self.well();
+        self.wait(Pace::Absent, None).await
+    }
+
     async fn wait(&mut self, pace: Pace, retry_after: Option<Duration>) -> Input {
         self.open = None;
         let delay = match pace {
@@ -307,8 +345,31 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.enter(if pace == Pace::Absent { Phase::Absent } else { Phase::BackingOff });
         let delay = delay.max(self.backoff.obeyed(retry_after));
         tracing::debug!(resource = self.source.resource(), ?delay, "waiting before the next attempt");
-        sleep(delay).await;
-        Input::Go
+        let mut slept = pin!(sleep(delay));
+        loop {
+            tokio::select! {
+                () = &mut slept => return Input::Go,
+                Some(order) = self.orders.recv() => self.obey(order).await,
+            }
+        }
+    }
+
+    /// Obeys an order, and those that came with it: one list serves all that ask for one.
+    async fn obey(&mut self, order: Order<W::Errand>) {
+        let mut next = Some(order);
+        while let Some(order) = next {
+            match order {
+                Order::Errand(errand) => {
+                    self.sink.run(errand).await;
+                    self.publish();
+                }
+                Order::Refresh(answer) => {
+                    self.refreshes.retain(|waiting| !waiting.is_closed());
+                    self.refreshes.push(answer);
+                }
+            }
+            next = self.orders.try_recv().ok();
+        }
     }
 
     // --- outcomes ---
@@ -318,12 +379,22 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.listing = false;
         self.sink.commit_list(version);
         self.backoff.well(Instant::now());
-        self.publish();
-        self.status.send_modify(|status| {
-            status.synced = true;
+        self.status.send_if_modified(|status| {
             status.ordered_versions = ordered;
             status.lists += 1;
+            false
         });
+        self.committed();
+    }
+
+    /// Readers see all there is, taken in anew where that was asked for.
+    fn committed(&mut self) {
+        self.publish();
+        self.status.send_modify(|status| status.synced = true);
+        for answer in self.refreshes.drain(..) {
+            // Whoever asked may have gone.
+            let _ = answer.send(());
+        }
     }
 
     fn opened(&mut self, open: Open<K, S::Watch>) {
@@ -382,6 +453,9 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     /// The state may be behind from now on.
     fn failed(&mut self, error: Error) {
+        if error.is_kind_absent() && self.state.shows_absence() {
+            return;
+        }
         let now = Instant::now();
         self.backoff.failed(now);
         tracing::debug!(%error, "the reflector met an error");
@@ -431,6 +505,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     // --- small parts ---
+
+    /// Orders are not taken while a list is collected, so a refresh that waits has asked for this one.
+    fn reuse(&self) -> Held {
+        if self.refreshes.is_empty() { Held::Reused } else { Held::Renewed }
+    }
 
     fn from(&self, from: Origin) -> Option<ResourceVersion> {
         match from {

@@ -9,18 +9,17 @@ use crate::version::ResourceVersion;
 /// Nothing here blocks or waits. A list is collected in a working version of its own and shown to readers at
 /// once, by [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
 pub(crate) trait Sink<K>: Send + 'static {
+    /// What the application may ask of the store itself.
+    type Errand: Send + 'static;
+
     /// The version of the committed state, from which a watch goes on. `None` before the first list.
     fn held(&self) -> Option<&ResourceVersion>;
 
     /// Starts a list. An unfinished earlier one is forgotten.
-    fn begin_list(&mut self);
+    fn begin_list(&mut self, held: Held);
 
-    /// Starts a list after the server was restored from a backup: versions up to the one held may name other
-    /// content now. Nothing of the committed state is reused by this list.
-    fn begin_new_epoch(&mut self);
-
-    /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds already is neither decoded nor
-    /// projected again.
+    /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds
+    /// already is neither decoded nor projected again, if what is held is [`Held::Reused`].
     fn list(&mut self, item: Listed<K>);
 
     /// An object listed before is gone again: a streaming list may hear of changes before its end. An error has a
@@ -33,6 +32,12 @@ pub(crate) trait Sink<K>: Send + 'static {
 
     /// The list broke off.
     fn abort_list(&mut self);
+
+    /// The kind is not served: shows that there is nothing, of no version.
+    fn commit_absence(&mut self);
+
+    /// Does what the application asks. Not called while a list is collected. Cancelled, it has done nothing.
+    fn run(&mut self, errand: Self::Errand) -> impl Future<Output = ()> + Send;
 
     /// Takes in what a watch yielded, in order, and publishes once. An event below the version its own stream
     /// has reached changes nothing from there on and is answered by [`Regression`]: the stream is broken.
@@ -50,6 +55,18 @@ pub(crate) trait UnversionedSink<K>: Sink<K> {
 
     /// [`apply`](Sink::apply) for events whose versions say nothing of their order.
     fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>);
+}
+
+/// What a list makes of the versions that are held already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// A known version is a known object.
+    Reused,
+    /// Everything is taken in anew: the same version may be shown with another content.
+    Renewed,
+    /// The server was restored from a backup: versions up to the one held may name other content now, and a new
+    /// epoch begins.
+    Meaningless,
 }
 
 /// What a store holds.

@@ -24,7 +24,8 @@
 //!   each time.
 //! * The first 410 is answered at once; further ones before things go well wait.
 //! * A watch that fails is opened again from the version held; only what a list can cure is listed.
-//! * An absent kind is asked for from time to time. Its state is kept: a broken proxy answers the same.
+//! * An absent kind is asked for from time to time. Its state is kept: a broken proxy answers the same. Where the
+//!   application wants an absence shown, discovery decides: once before the first list, twice after one.
 //!
 //! Follows what client-go's reflector does, apart from bounding a streaming list, relisting on a 410 of any form,
 //! and comparing what a list answers with what is held.
@@ -45,6 +46,9 @@ const STREAMING_FAILURES: u32 = 2;
 /// Failed watches in a row that the server answered, after which a list is tried.
 const WATCH_FAILURES: u32 = 5;
 
+/// Discoveries in a row, each after a 404 of its own, after which a kind that was served counts as gone.
+const ABSENCES: u32 = 2;
+
 /// What the next step depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
@@ -64,8 +68,20 @@ pub(super) struct State {
     watch_failures: u32,
     /// Consistent reads in a row that were below what is held.
     below: u32,
+    /// What stands in the store: a list, the absence of the kind, or nothing yet.
+    shown: Shown,
+    /// Discoveries in a row by which the kind is not served.
+    absences: u32,
     /// What follows a wait.
     then: Then,
+}
+
+/// What readers see.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shown {
+    Nothing,
+    List,
+    Absence,
 }
 
 /// From which version a list begins.
@@ -110,6 +126,10 @@ pub(super) enum Input {
     Probed(Probe),
     /// The watch went well: an event came, or it has been open for a while.
     Settled,
+    /// The application wants everything anew.
+    Refresh,
+    /// What discovery says of a kind that was not found: whether it is served in any version. `None`: it says nothing.
+    Discovered { served: Option<bool> },
 }
 
 /// Which page of a list failed.
@@ -146,6 +166,10 @@ pub(super) enum Effect {
     Rewatch,
     /// Read one object consistently, to compare versions.
     Probe,
+    /// Ask whether the kind is served at all.
+    Discover,
+    /// Show that there is nothing, as the kind is not served, then wait.
+    ShowAbsence,
     /// Wait.
     Wait { pace: Pace, retry_after: Option<Duration> },
 }
@@ -175,6 +199,8 @@ impl State {
             expired: false,
             watch_failures: 0,
             below: 0,
+            shown: Shown::Nothing,
+            absences: 0,
             then: Then::List,
         }
     }
@@ -208,10 +234,30 @@ impl State {
         if error.is_expired() || error.is_version_too_large() {
             self.list_newest(error, now, options)
         } else if error.is_kind_absent() {
-            self.wait(Then::List, Pace::Absent, error.retry_after())
+            self.not_found(error, options)
         } else {
             self.wait(Then::List, Pace::Growing, error.retry_after())
         }
+    }
+
+    /// Discovery is asked where an absence would be shown.
+    fn not_found(mut self, error: &Error, options: &Options) -> (Self, Effect) {
+        let matters = match self.shown {
+            Shown::Nothing => options.optional,
+            Shown::List => options.empty_when_gone,
+            Shown::Absence => false,
+        };
+        if matters {
+            self.then = Then::List;
+            (self, Effect::Discover)
+        } else {
+            self.wait(Then::List, Pace::Absent, error.retry_after())
+        }
+    }
+
+    /// The kind is known not to be served, and shown so: another 404 is no trouble.
+    pub(super) fn shows_absence(&self) -> bool {
+        self.shown == Shown::Absence
     }
 
     /// A read went back in time: it is made again, consistently and in pages, whose version shows at once.
@@ -239,6 +285,8 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.no_streaming_once = false;
             state.streaming_failures = 0;
             state.below = 0;
+            state.shown = Shown::List;
+            state.absences = 0;
             (state, Effect::Watch)
         }
         Input::StreamingRefused => {
@@ -278,7 +326,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             }
             if error.is_kind_absent() {
                 state.from = Origin::Newest;
-                return state.wait(Then::List, Pace::Absent, error.retry_after());
+                return state.not_found(&error, options);
             }
             if error.is_protocol() {
                 state.watch_failures += 1;
@@ -319,6 +367,28 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.expired = false;
             state.watch_failures = 0;
             (state, Effect::Watch)
+        }
+        Input::Refresh => {
+            state.from = Origin::Newest;
+            let effect = state.list(now, options);
+            (state, effect)
+        }
+        Input::Discovered { served: Some(false) } => {
+            state.absences += 1;
+            // What is held is worth a second look; one that shows nothing has nothing to lose.
+            let enough = if state.shown == Shown::List { ABSENCES } else { 1 };
+            if state.absences < enough {
+                return state.wait(Then::List, Pace::Absent, None);
+            }
+            state.absences = 0;
+            state.shown = Shown::Absence;
+            state.from = Origin::Newest;
+            state.then = Then::List;
+            (state, Effect::ShowAbsence)
+        }
+        Input::Discovered { served: _ } => {
+            state.absences = 0;
+            state.wait(Then::List, Pace::Absent, None)
         }
     }
 }

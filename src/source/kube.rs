@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod discovery;
 
 use std::marker::PhantomData;
 
@@ -39,6 +40,8 @@ pub(crate) struct HttpSource<K> {
     url: String,
     /// What errors call the kind: `subnets.kubeovn.io`, as `kubectl` does.
     resource: String,
+    group: String,
+    plural: String,
     selection: Selection,
     limits: Limits,
     kind: PhantomData<fn() -> K>,
@@ -54,12 +57,14 @@ impl<K: Resource> HttpSource<K> {
         selection: Selection,
         limits: Limits,
     ) -> Self {
-        let (plural, group) = (K::plural(dyntype), K::group(dyntype));
-        let resource = if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") };
+        let (plural, group) = (K::plural(dyntype).into_owned(), K::group(dyntype).into_owned());
+        let resource = if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") };
         Self {
             url: api.resource_url().to_owned(),
             client: api.into_client(),
             resource,
+            group,
+            plural,
             selection,
             limits,
             kind: PhantomData,
@@ -78,7 +83,11 @@ impl<K: Resource> HttpSource<K> {
 
     /// Sends a GET and answers with the response, once it is known to be a success.
     async fn get(&self, call: &Call, query: String, accept: &'static str) -> Result<Response<Body>, Error> {
-        let mut request = Request::get(format!("{}?{query}", self.url)).header(ACCEPT, accept);
+        self.get_url(call, &format!("{}?{query}", self.url), accept).await
+    }
+
+    async fn get_url(&self, call: &Call, url: &str, accept: &'static str) -> Result<Response<Body>, Error> {
+        let mut request = Request::get(url).header(ACCEPT, accept);
         if call.verb == "watch" {
             // Compressed, a watch comes as a member per flush, which decoders stop after.
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -160,5 +169,9 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let accept = if K::metadata_api() { METADATA } else { JSON };
         let response = self.get(&call, self.watch_query(request), accept).await?;
         Ok(HttpWatch::new(call, response.into_body(), &self.limits))
+    }
+
+    async fn served(&mut self) -> Result<bool, Error> {
+        self.is_served().await
     }
 }

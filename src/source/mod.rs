@@ -120,4 +120,8 @@ pub(crate) trait Source<K>: Send + 'static {
 
     fn list(&mut self, request: &ListRequest) -> impl Future<Output = Result<Page<K>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
+
+    /// Whether the server serves the kind, in this or in another version: what discovery says. An error where it
+    /// does not say, or not all of it.
+    fn served(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
 }

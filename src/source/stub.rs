@@ -20,6 +20,8 @@ pub(crate) enum Answer<K> {
     Watch(Vec<Step<K>>),
     /// No success, of either kind of request.
     Error(Error),
+    /// Whether the kind is served.
+    Served(bool),
     /// No answer at all.
     Never,
     /// That, but later.
@@ -111,7 +113,9 @@ impl<K: Send + Unpin + 'static> Source<K> for Stub<K> {
             Answer::Page(page) => Ok(page),
             Answer::Error(error) => Err(error),
             Answer::Never | Answer::After(..) => pending().await,
-            Answer::Watch(_) => panic!("the script has a watch where it was asked to {text}"),
+            Answer::Watch(_) | Answer::Served(_) => {
+                panic!("the script has no list where it was asked to {text}")
+            }
         }
     }
 
@@ -130,7 +134,20 @@ impl<K: Send + Unpin + 'static> Source<K> for Stub<K> {
             }
             Answer::Error(error) => Err(error),
             Answer::Never | Answer::After(..) => pending().await,
-            Answer::Page(_) => panic!("the script has a page where it was asked to {text}"),
+            Answer::Page(_) | Answer::Served(_) => {
+                panic!("the script has no watch where it was asked to {text}")
+            }
+        }
+    }
+
+    async fn served(&mut self) -> Result<bool, Error> {
+        match self.ask("served?").await {
+            Answer::Served(served) => Ok(served),
+            Answer::Error(error) => Err(error),
+            Answer::Never | Answer::After(..) => pending().await,
+            Answer::Page(_) | Answer::Watch(_) => {
+                panic!("the script does not say whether the kind is served")
+            }
         }
     }
 }

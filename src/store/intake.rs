@@ -2,15 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use futures_util::future::BoxFuture;
+
 use super::Writer;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Figures, Regression, Sink, UnversionedSink};
+use crate::reflector::{Figures, Held, Regression, Sink, UnversionedSink};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// Decodes and projects an object: its value, `None` when the projection keeps it out, or what is wrong.
 pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeError> + Send>;
+
+/// What the application asks of the store: done by its writer, between two versions.
+pub(crate) type Errand<T> = Box<dyn for<'a> FnOnce(&'a mut Writer<T>) -> BoxFuture<'a, ()> + Send>;
 
 /// A [`Sink`] over a [`Writer`].
 pub(crate) struct Intake<K, T> {
@@ -80,16 +85,14 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
 }
 
 impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
+    type Errand = Errand<T>;
+
     fn held(&self) -> Option<&ResourceVersion> {
         self.writer.resource_version()
     }
 
-    fn begin_list(&mut self) {
-        self.writer.begin_list(false);
-    }
-
-    fn begin_new_epoch(&mut self) {
-        self.writer.begin_list(true);
+    fn begin_list(&mut self, held: Held) {
+        self.writer.begin_list(held);
     }
 
     fn list(&mut self, item: Listed<K>) {
@@ -107,6 +110,15 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
 
     fn abort_list(&mut self) {
         self.writer.abort_list();
+    }
+
+    fn commit_absence(&mut self) {
+        self.writer.clear();
+        self.writer.publish(None);
+    }
+
+    async fn run(&mut self, errand: Errand<T>) {
+        errand(&mut self.writer).await;
     }
 
     fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {

@@ -17,6 +17,7 @@
 
 mod declare;
 mod intake;
+mod late;
 mod publish;
 mod retired;
 #[cfg(test)]
@@ -27,7 +28,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use self::intake::Intake;
+pub(crate) use self::intake::{Errand, Intake};
+use self::late::Late;
 use self::publish::Publisher;
 pub(crate) use self::publish::Shared;
 pub(crate) use self::retired::Retired;
@@ -36,9 +38,10 @@ use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
 use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
+use crate::reflector::Held;
 use crate::snapshot::{Bad, View};
 use crate::source::Meta;
-use crate::trie::Trie;
+use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
 
 /// Tells the indexes of one informer from those of another.
@@ -55,6 +58,8 @@ pub(crate) struct Writer<T> {
     store: u64,
     hasher: KeyHasher,
     working: Working<T>,
+    /// As it was when last published.
+    late: Trie<Late>,
     /// Objects replaced since the last publication.
     replaced: Vec<Obj<T>>,
     /// While a list is collected: where the objects lie that it has named. `None` when none were held before,
@@ -62,8 +67,8 @@ pub(crate) struct Writer<T> {
     listed: Option<HashSet<usize>>,
     /// While a list is collected: what was bad before; what still is moves back to the working version.
     known_bad: Option<Trie<Bad>>,
-    /// The list begins a new epoch: no version held means anything any more.
-    new_epoch: bool,
+    /// While a list is collected: what it makes of the versions held.
+    held: Held,
 }
 
 /// The version being made.
@@ -74,6 +79,8 @@ struct Working<T> {
     synced: bool,
     objects: Trie<Obj<T>>,
     tables: Vec<AnyTable>,
+    /// Index keys of objects that were there before the index.
+    late: Trie<Late>,
     bad: Trie<Bad>,
     nameless: usize,
     /// Content differs from what is published.
@@ -97,7 +104,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
             nameless: 0,
         };
         Self {
-            working: Working::from(&first),
+            working: Working::of(&first, Trie::new()),
+            late: Trie::new(),
             publisher: Publisher::new(first),
             retired: Arc::new(Retired::new()),
             indexers,
@@ -106,7 +114,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             replaced: Vec::new(),
             listed: None,
             known_bad: None,
-            new_epoch: false,
+            held: Held::Reused,
         }
     }
 
@@ -139,7 +147,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
             listed.insert(Obj::address(stored));
         }
-        if self.new_epoch || meta.resource_version.is_empty() {
+        if self.held != Held::Reused || meta.resource_version.is_empty() {
             return false;
         }
         let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
@@ -179,6 +187,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.working.changed = true;
     }
 
+    /// Takes out everything, and forgets the version it was of: the kind is not served.
+    pub(crate) fn clear(&mut self) {
+        self.begin_list(Held::Reused);
+        self.finish_list();
+    }
+
     /// Takes out an object, and what is known to be bad about it.
     pub(crate) fn remove(&mut self, key: Key<'_>) {
         let hash = self.hasher.object(key);
@@ -202,10 +216,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    /// Starts to collect a list. In a `new_epoch` nothing held is taken for what is listed.
-    pub(crate) fn begin_list(&mut self, new_epoch: bool) {
+    /// Starts to collect a list.
+    pub(crate) fn begin_list(&mut self, held: Held) {
         self.abort_list();
-        self.new_epoch = new_epoch;
+        self.held = held;
         self.working.nameless = 0;
         self.known_bad = Some(std::mem::take(&mut self.working.bad));
         self.listed = (!self.working.objects.is_empty()).then(HashSet::new);
@@ -213,11 +227,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Forgets an unfinished list: the working version is the published one again.
     pub(crate) fn abort_list(&mut self) {
-        self.working = Working::from(&**self.shared().load());
+        self.working = Working::of(&self.shared().load(), self.late.clone());
         self.replaced.clear();
         self.listed = None;
         self.known_bad = None;
-        self.new_epoch = false;
+        self.held = Held::Reused;
     }
 
     /// The list is complete: takes out what it did not name.
@@ -231,18 +245,24 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let Some(known) = self.known_bad.take() {
             self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
         }
-        self.working.epoch += u64::from(std::mem::take(&mut self.new_epoch));
+        let held = std::mem::replace(&mut self.held, Held::Reused);
+        self.working.epoch += u64::from(held == Held::Meaningless);
         self.working.changed |= !self.working.synced;
         self.working.synced = true;
     }
 
     /// Shows the working version to readers, complete up to `version`.
     pub(crate) fn publish(&mut self, version: Option<ResourceVersion>) {
-        let changed = std::mem::take(&mut self.working.changed);
-        if !changed && version == self.working.resource_version {
+        if !self.working.changed && version == self.working.resource_version {
             return;
         }
         self.working.resource_version = version;
+        self.publish_anew();
+    }
+
+    fn publish_anew(&mut self) {
+        let changed = std::mem::take(&mut self.working.changed);
+        self.late.clone_from(&self.working.late);
         self.working.revision += u64::from(changed);
         let Working { revision, epoch, resource_version, synced, objects, tables, bad, nameless, .. } =
             &self.working;
@@ -280,13 +300,14 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// lie.
     fn reindex(&mut self, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let new_keys = new.map(Obj::index_keys);
-        for gone in
-            old.iter().flat_map(|old| Obj::index_keys(old).as_slice().iter().map(move |key| (key, old)))
-        {
-            let (key, old) = gone;
-            if !new_keys.is_some_and(|keys| keys.contains(key)) {
-                let slot = key.slot as usize;
-                self.indexers[slot].remove(&mut self.working.tables[slot], &key.key, old);
+        if let Some(old) = old {
+            let late = self.working.late.remove(old.hash(), |late| late.is_of(old));
+            let late = late.as_ref().map_or(&[][..], Late::keys);
+            for key in Obj::index_keys(old).as_slice().iter().chain(late) {
+                if !new_keys.is_some_and(|keys| keys.contains(key)) {
+                    let slot = key.slot as usize;
+                    self.indexers[slot].remove(&mut self.working.tables[slot], &key.key, old);
+                }
             }
         }
         for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
@@ -302,13 +323,21 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.working.objects.validate();
         self.working.bad.validate();
         for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
-            indexer.validate(table, slot, &self.working.objects);
+            let keys = |object: &Obj<T>| {
+                [Obj::index_keys(object).as_slice(), late::late_keys(&self.working.late, object)].concat()
+            };
+            indexer.validate(table, slot, &self.working.objects, &keys);
         }
+        self.working.late.validate();
+        assert!(
+            self.working.late.iter().all(|late| self.working.objects.iter().any(|object| late.is_of(object))),
+            "index keys of an object that is gone"
+        );
     }
 }
 
-impl<T> From<&View<T>> for Working<T> {
-    fn from(view: &View<T>) -> Self {
+impl<T> Working<T> {
+    fn of(view: &View<T>, late: Trie<Late>) -> Self {
         Self {
             revision: view.revision,
             epoch: view.epoch,
@@ -316,6 +345,7 @@ impl<T> From<&View<T>> for Working<T> {
             synced: view.synced,
             objects: view.objects.clone(),
             tables: view.tables.to_vec(),
+            late,
             bad: view.bad.clone(),
             nameless: view.nameless,
             changed: false,
@@ -326,6 +356,16 @@ impl<T> From<&View<T>> for Working<T> {
 impl DecodeError {
     pub(crate) fn projection(meta: &Meta, source: Arc<dyn std::error::Error + Send + Sync>) -> Self {
         Self { source: Some(source), ..Self::of(meta, "its projection failed") }
+    }
+
+    fn stored<T>(object: &Obj<T>, mismatch: &str) -> Self {
+        Self {
+            key: Some(object.into()),
+            resource_version: Some(Obj::resource_version(object)),
+            path: String::new(),
+            mismatch: mismatch.to_owned(),
+            source: None,
+        }
     }
 
     pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {

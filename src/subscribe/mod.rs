@@ -104,14 +104,19 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     ///
     /// # Panics
     ///
-    /// When the index is another informer's.
+    /// When the index is another informer's, or was added after the snapshot this subscription goes on from.
     #[must_use]
     #[track_caller]
     pub fn with_key<K>(mut self, index: &Index<T, K>, key: K) -> Self
     where
         K: Hash + Eq + Send + Sync + 'static,
     {
-        self.cursor.find(index, &key);
+        // What an index that came later had in it before cannot be told.
+        if self.begun {
+            self.cursor.find(index, &key)
+        } else {
+            self.informer.snapshot().find(index, &key)
+        };
         self.scope = Scope::Key(Arc::new(ByKey { index: *index, key }));
         self
     }

@@ -9,7 +9,7 @@ use kube_client::{
     api::{Patch, PatchParams, PostParams},
 };
 use kube_core::{ApiResource, DynamicObject, DynamicResourceScope, ObjectMeta, Resource};
-use kube_informer::{Informer, Obj, Phase};
+use kube_informer::{Change, Informer, Obj, Phase};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::support::{
     crds::{self, Crd},
     follow::{SOON, Seen, next, seen, synced, until, until_status},
+    wait::wait_until,
     wire::Wire,
     world::Ctx,
 };
@@ -31,6 +32,7 @@ struct Widget {
 #[derive(Clone, Debug, Deserialize)]
 struct WidgetSpec {
     replicas: u32,
+    size: Option<String>,
 }
 
 /// Its group differs from case to case.
@@ -129,6 +131,176 @@ pub(super) async fn a_kind_that_goes_is_absent_until_it_comes_back(ctx: &Ctx) ->
     let snapshot = until(&informer, "it has come back", |view| view.get(key("two")).is_some()).await?;
     ensure!(snapshot.get(key("one")).is_none() && snapshot.len() == 1, "what was before is still there");
     until_status(&informer, "it is current", |status| status.stale_since.is_none()).await?;
+    informer.shutdown().await;
+    delete(ctx, &widgets).await
+}
+
+/// Its objects are gone with it, unseen; it comes back with another schema.
+pub(super) async fn a_vanished_kind_is_given_up_where_that_was_asked_for(ctx: &Ctx) -> Result<()> {
+    let widgets = crds::widgets(&format!("{}.test", ctx.namespace));
+    crds::install(ctx.client.clone(), &widgets).await?;
+    write(ctx, &widgets, "one", json!(1)).await?;
+    write(ctx, &widgets, "two", json!(2)).await?;
+    let wire = Wire::default();
+    let api = || {
+        let client = wire.client(ctx.client.clone());
+        Api::<Widget>::namespaced_with(client, &ctx.namespace, &widgets.resource)
+    };
+    let keeping = Informer::builder_with(api(), widgets.resource.clone()).start();
+    let emptying = Informer::builder_with(api(), widgets.resource.clone()).empty_when_kind_vanishes().start();
+    let mut changes = emptying.subscribe();
+    synced(&keeping).await?;
+    ensure!(next(&mut changes).await?.changes().count() == 2, "not two widgets");
+
+    wire.cut();
+    delete(ctx, &widgets).await?;
+    let objects = Api::<DynamicObject>::all_with(ctx.client.clone(), &widgets.resource);
+    wait_until("the kind is not served", async || {
+        Ok(matches!(objects.list(&Default::default()).await, Err(kube_client::Error::Api(status)) if status.code == 404))
+    })
+    .await?;
+    wire.mend();
+    let told = seen(&next(&mut changes).await?, replicas)?;
+    ensure!(told == [Seen::Deleted(pair("one", 1)), Seen::Deleted(pair("two", 2))], "{told:?}");
+    let status = until_status(&emptying, "it is absent", |status| status.phase == Phase::Absent).await?;
+    ensure!(status.synced && status.stale_since.is_none() && status.resource_version.is_none(), "{status:?}");
+    let status = until_status(&keeping, "it is absent", |status| status.phase == Phase::Absent).await?;
+    ensure!(keeping.snapshot().len() == 2 && status.stale_since.is_some(), "{status:?}");
+
+    crds::install(ctx.client.clone(), &widgets).await?;
+    write(ctx, &widgets, "two", json!(22)).await?;
+    write(ctx, &widgets, "three", json!("of another schema")).await?;
+    for informer in [&keeping, &emptying] {
+        until(informer, "it has come back", |view| view.len() == 1 && view.bad_len() == 1).await?;
+        until_status(informer, "it is current", |status| status.stale_since.is_none()).await?;
+        ensure!(
+            informer.get((&ctx.namespace, "two")).is_some_and(|two| two.spec.replicas == 22),
+            "not the new one"
+        );
+    }
+    let told = seen(&next(&mut changes).await?, replicas)?;
+    ensure!(told == [Seen::Added(pair("two", 22))], "{told:?}");
+    keeping.shutdown().await;
+    emptying.shutdown().await;
+    delete(ctx, &widgets).await
+}
+
+/// A version that is no longer served is no kind that has vanished: its objects are there, in another version.
+pub(super) async fn an_unserved_version_keeps_its_state_whatever_was_asked_for(ctx: &Ctx) -> Result<()> {
+    let mut widgets = crds::widgets(&format!("{}.test", ctx.namespace));
+    let versions = &mut widgets.definition.spec.versions;
+    versions.push(versions[0].clone());
+    versions[1].name = "v2".to_owned();
+    versions[0].storage = false;
+    crds::install(ctx.client.clone(), &widgets).await?;
+    write(ctx, &widgets, "one", json!(1)).await?;
+    let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
+    let informer = Informer::builder_with(api, widgets.resource.clone()).empty_when_kind_vanishes().start();
+    synced(&informer).await?;
+    serve_first_version(ctx, &widgets, false).await?;
+    until_status(&informer, "it is absent", |status| status.phase == Phase::Absent).await?;
+    // Each poll, of which there are some in half a minute, is followed by a discovery.
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    let status = informer.status();
+    ensure!(status.phase == Phase::Absent && status.stale_since.is_some(), "{status:?}");
+    ensure!(informer.snapshot().len() == 1, "it was given up");
+    serve_first_version(ctx, &widgets, true).await?;
+    until_status(&informer, "it is current", |status| status.stale_since.is_none()).await?;
+    ensure!(informer.snapshot().len() == 1, "it has not come back");
+    informer.shutdown().await;
+    delete(ctx, &widgets).await
+}
+
+async fn serve_first_version(ctx: &Ctx, crd: &Crd, served: bool) -> Result<()> {
+    let definitions = Api::<CustomResourceDefinition>::all(ctx.client.clone());
+    let patch: json_patch::Patch = serde_json::from_value(
+        json!([{ "op": "replace", "path": "/spec/versions/0/served", "value": served }]),
+    )?;
+    let name = crd.definition.metadata.name.as_deref().unwrap_or_default();
+    definitions.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch)).await?;
+    Ok(())
+}
+
+/// A default that the definition gets alters objects and not their versions; no watch tells.
+pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &Ctx) -> Result<()> {
+    let mut widgets = crds::widgets(&format!("{}.test", ctx.namespace));
+    let schema = |default: serde_json::Value| {
+        json!({ "openAPIV3Schema": { "type": "object", "properties": { "spec": {
+            "type": "object", "properties": { "replicas": { "type": "integer", "default": default } },
+        }}}})
+    };
+    widgets.definition.spec.versions[0].schema = Some(serde_json::from_value(schema(json!(1)))?);
+    crds::install(ctx.client.clone(), &widgets).await?;
+    let objects =
+        Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
+    let bare = DynamicObject::new("one", &widgets.resource).data(json!({ "spec": {} }));
+    wait_until("the default is in force", async || {
+        objects.create(&PostParams::default(), &bare).await?;
+        let created = objects.get("one").await?;
+        let right = created.data["spec"]["replicas"] == 1;
+        if !right {
+            objects.delete("one", &Default::default()).await?;
+        }
+        Ok(right)
+    })
+    .await?;
+    // A default is written when the object is: without this field in storage it is filled in at each read.
+    let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
+    let mut informer = Informer::builder_with(api, widgets.resource.clone());
+    let by_replicas = informer.index(|widget: &Widget| widget.spec.replicas);
+    let informer = informer.start();
+    let before = synced(&informer).await?;
+    ensure!(before.find(&by_replicas, &1).len() == 1, "not the first default");
+
+    let definitions = Api::<CustomResourceDefinition>::all(ctx.client.clone());
+    let name = widgets.definition.metadata.name.clone().unwrap_or_default();
+    let extra = json!({ "spec": { "versions": [{
+        "name": "v1", "served": true, "storage": true, "subresources": { "status": {} },
+        "schema": { "openAPIV3Schema": { "type": "object", "properties": {
+            "spec": { "type": "object", "properties": {
+                "replicas": { "type": "integer", "default": 1 },
+                "size": { "type": "string", "default": "large" },
+            }},
+        }}},
+    }]}});
+    let sized = informer.add_index(|widget: &Widget| widget.spec.size.clone()).await?;
+    definitions.patch(&name, &PatchParams::default(), &Patch::Merge(extra)).await?;
+    let mut changes = informer.subscribe();
+    next(&mut changes).await?;
+    wait_until("the new default shows after a refresh", async || {
+        let snapshot = timeout(SOON, informer.refresh()).await??;
+        Ok(snapshot.find(&sized, &Some("large".to_owned())).len() == 1)
+    })
+    .await?;
+    let (old, new) = (before.iter().next().context("it was there")?, informer.get((&ctx.namespace, "one")));
+    let new = new.context("it is gone")?;
+    ensure!(Obj::resource_version(old) == Obj::resource_version(&new), "its version has changed");
+    ensure!(old.spec.size.is_none(), "a held snapshot has changed");
+    ensure!(
+        matches!(next(&mut changes).await?.changes().next(), Some(Change::Modified { .. })),
+        "nobody was told"
+    );
+    informer.shutdown().await;
+    delete(ctx, &widgets).await
+}
+
+/// Two parts of a program: one declares its index before the start, the other when it is loaded.
+pub(super) async fn an_optional_kind_is_done_without_until_it_comes(ctx: &Ctx) -> Result<()> {
+    let widgets = crds::widgets(&format!("{}.test", ctx.namespace));
+    let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
+    let informer = Informer::builder_with(api, widgets.resource.clone()).optional().start();
+    let mut changes = informer.subscribe();
+    timeout(SOON, informer.synced_or_blocked()).await.context("neither synced nor blocked")??;
+    let first = next(&mut changes).await?;
+    ensure!(first.is_initial() && first.changes().count() == 0, "something of nothing");
+    let status = until_status(&informer, "it is absent", |status| status.phase == Phase::Absent).await?;
+    ensure!(status.stale_since.is_none() && status.failures == 0, "{status:?}");
+    let by_replicas = timeout(SOON, informer.add_index(|widget: &Widget| widget.spec.replicas)).await??;
+    crds::install(ctx.client.clone(), &widgets).await?;
+    write(ctx, &widgets, "one", json!(1)).await?;
+    let told = seen(&next(&mut changes).await?, replicas)?;
+    ensure!(told == [Seen::Added(pair("one", 1))], "{told:?}");
+    ensure!(informer.read(|view| view.find(&by_replicas, &1).len()) == 1, "not in the index");
     informer.shutdown().await;
     delete(ctx, &widgets).await
 }

@@ -6,7 +6,7 @@ use kube_client::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use kube_informer::{Hits, Informer, Obj, ObjectKey, index};
+use kube_informer::{Hits, Informer, Obj, ObjectKey, View, index};
 use kube_runtime::reflector::ObjectRef;
 use serde_json::json;
 
@@ -132,6 +132,31 @@ fn is(hits: Hits<'_, ConfigMap>, expected: &[(&str, &str)]) -> Result<()> {
     ensure!(hits.len() == expected.len(), "{} hits instead of {}", hits.len(), expected.len());
     let found: Vec<_> = hits.map(|map| (Obj::namespace(map), Obj::name(map))).collect();
     ensure!(found == expected, "{found:?} instead of {expected:?}");
+    Ok(())
+}
+
+/// An index that nobody thought of at the start.
+pub(super) async fn an_index_comes_late_and_has_all_objects(ctx: &Ctx) -> Result<()> {
+    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &ctx.namespace);
+    for (name, value) in [("a", "red"), ("b", "red"), ("c", "blue")] {
+        create(&api, name, value).await?;
+    }
+    let informer = Informer::builder(api.clone()).start();
+    let before = synced(&informer).await?;
+    let by_value = informer.add_index(|map: &ConfigMap| value(map).to_owned()).await?;
+    ensure!(before.try_find(&by_value, "red").is_err(), "an older snapshot has it");
+    let red = |view: &View<ConfigMap>| {
+        view.find(&by_value, "red").map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
+    };
+    ensure!(informer.read(red) == ["a", "b"], "not all are in it");
+    merge(&api, "b", json!({ "data": { "value": "blue" } })).await?;
+    merge(&api, "c", json!({ "data": { "value": "red" } })).await?;
+    until(&informer, "it follows changes", |view| red(view) == ["a", "c"]).await?;
+    api.delete("a", &Default::default()).await?;
+    until(&informer, "it follows deletes", |view| red(view) == ["c"]).await?;
+    let refreshed = informer.refresh().await?;
+    ensure!(red(&refreshed) == ["c"], "lost by a refresh");
+    informer.shutdown().await;
     Ok(())
 }
 

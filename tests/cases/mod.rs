@@ -95,6 +95,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(sync::managed_fields_are_dropped_unless_asked_for).real_only(),
         case!(sync::dynamic_objects_know_their_type),
         case!(lookups::objects_are_found_by_key_and_by_index),
+        case!(lookups::an_index_comes_late_and_has_all_objects),
         case!(lookups::objects_leave_a_label_selector),
         case!(lookups::objects_leave_a_field_selector),
         case!(changes::each_kind_of_change_is_told),
@@ -108,6 +109,10 @@ pub(crate) fn all() -> Vec<Case> {
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
+        case!(kinds::a_vanished_kind_is_given_up_where_that_was_asked_for),
+        case!(kinds::an_unserved_version_keeps_its_state_whatever_was_asked_for).real_only(),
+        case!(kinds::an_optional_kind_is_done_without_until_it_comes),
+        case!(kinds::a_refresh_shows_what_changed_at_an_unchanged_version).real_only(),
         case!(kinds::a_bad_object_harms_only_itself_and_heals),
         case!(registry::shared_informers_sync_without_an_optional_kind_that_comes_later),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)

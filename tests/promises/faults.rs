@@ -12,7 +12,7 @@ use kube_client::client::Body;
 use kube_client::client::retry::RetryPolicy;
 use kube_client::{Api, Client, Config};
 use kube_informer::testing::{ApiBody, ApiServer, Fault, FaultAction, Rule};
-use kube_informer::{Error, Informer, Phase, Status};
+use kube_informer::{Change, Error, Informer, Phase, Status};
 use tokio::time::Instant;
 use tower::{Service, ServiceBuilder, retry::RetryLayer, service_fn};
 
@@ -403,6 +403,65 @@ async fn p08_an_absent_kind_is_a_state_and_its_installation_the_start() {
     server.install(widgets()).unwrap();
     populate(&server, 2, 5);
     agree(&indexed, &server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p08_a_vanished_kind_is_given_up_only_where_that_was_asked_for() {
+    let server = server();
+    populate(&server, 5, 1);
+    let keeping = start(kept(&server));
+    let emptying = start(kept(&server).empty_when_kind_vanishes());
+    let before = agree(&keeping, &server).await;
+    agree(&emptying, &server).await;
+    let mut changes = emptying.informer.subscribe();
+    next(&mut changes).await;
+    settle().await;
+    // Vanished, as both informers see it: 404 for its paths, and no watch to tell of deletes.
+    server.inject(Fault::new(respond(404)).verb("list").resource(WIDGETS).times(0));
+    server.inject(Fault::new(respond(404)).verb("watch").resource(WIDGETS).times(0));
+    server.disconnect_watches();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // Discovery still knows it: a broken balancer.
+    assert_eq!(content(&emptying.informer.snapshot()), content(&before));
+    server.uninstall(WIDGETS);
+    let gone = next(&mut changes).await;
+    assert_eq!(gone.changes().filter(|change| matches!(change, Change::Deleted(_))).count(), 5);
+    emptying.assert_consistent(gone.snapshot());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(content(&keeping.informer.snapshot()), content(&before));
+    assert!(keeping.informer.status().stale_since.is_some());
+    let status = emptying.informer.status();
+    assert!(status.stale_since.is_none() && status.phase == Phase::Absent && status.synced, "{status:?}");
+    server.clear_faults();
+    server.install(widgets()).unwrap();
+    populate(&server, 2, 5);
+    agree(&keeping, &server).await;
+    agree(&emptying, &server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p08_an_optional_kind_counts_as_synced_and_empty_while_absent() {
+    let server = ApiServer::builder().without_built_ins().build();
+    let indexed = start(kept(&server).optional());
+    indexed.informer.synced_or_blocked().await.unwrap();
+    let mut changes = indexed.informer.subscribe();
+    let first = next(&mut changes).await;
+    assert!(first.is_initial() && first.snapshot().is_empty() && first.snapshot().is_synced());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let status = indexed.informer.status();
+    assert!(
+        status.phase == Phase::Absent && status.stale_since.is_none() && status.failures == 0,
+        "{status:?}"
+    );
+    server.install(widgets()).unwrap();
+    populate(&server, 3, 1);
+    assert!(next(&mut changes).await.changes().all(|change| matches!(change, Change::Added(_))));
+    agree(&indexed, &server).await;
+    // Now that it was there, it is a kind like any other.
+    server.inject(Fault::new(respond(404)).times(0));
+    server.disconnect_watches();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(indexed.informer.snapshot().len() == 3 && indexed.informer.status().stale_since.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod lifecycle;
 mod memory;
 mod read;
 mod restored;
+mod running;
 mod secrets;
 mod sharing;
 mod streams;

@@ -241,7 +241,7 @@ impl Indexed {
 }
 
 #[track_caller]
-fn assert_index<K>(view: &View<Kept>, index: &Index<Kept, K>, keys: impl Fn(&Obj<Kept>) -> Vec<K>)
+pub(crate) fn assert_index<K>(view: &View<Kept>, index: &Index<Kept, K>, keys: impl Fn(&Obj<Kept>) -> Vec<K>)
 where
     K: std::hash::Hash + Ord + Send + Sync + std::fmt::Debug + 'static,
 {

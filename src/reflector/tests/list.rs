@@ -354,6 +354,10 @@ impl Source<()> for Pages {
         assert_eq!((self.given, Arc::strong_count(&self.alive)), (5, 1), "the last page is still alive");
         Ok(futures_util::stream::pending())
     }
+
+    async fn served(&mut self) -> Result<bool, Error> {
+        Ok(true)
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +367,7 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let (sender, status) = latest::channel(Status::new());
     let options = Options { streaming: false, ..Options::default() };
     let source = Pages { given: 0, alive: Arc::new(()) };
-    let task = tokio::spawn(run(source, sink, sender, CancellationToken::new(), options));
+    let task = tokio::spawn(run(source, sink, sender, mpsc::channel(1).1, CancellationToken::new(), options));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
     assert_eq!(model.lock().unwrap().objects.len(), 5);

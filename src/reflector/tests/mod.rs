@@ -1,6 +1,8 @@
 //! The run loop on a scripted source, a model of a store, and paused time.
 
+mod absence;
 mod list;
+mod order;
 mod status;
 mod stop;
 mod watch;
@@ -9,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch as latest;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Figures, Options, Regression, Sink, Status, run};
+use super::{Figures, Held, Options, Order, Regression, Sink, Status, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -41,6 +43,7 @@ struct Harness {
     source: Probe<()>,
     model: Arc<Mutex<Model>>,
     status: latest::Receiver<Status>,
+    orders: mpsc::Sender<Order<&'static str>>,
     stop: CancellationToken,
     task: JoinHandle<ModelSink>,
 }
@@ -74,16 +77,18 @@ impl ModelSink {
 }
 
 impl Sink<()> for ModelSink {
+    type Errand = &'static str;
+
     fn held(&self) -> Option<&ResourceVersion> {
         self.held.as_ref()
     }
 
-    fn begin_list(&mut self) {
-        self.begin("begin");
-    }
-
-    fn begin_new_epoch(&mut self) {
-        self.begin("new epoch");
+    fn begin_list(&mut self, held: Held) {
+        self.begin(match held {
+            Held::Reused => "begin",
+            Held::Renewed => "begin anew",
+            Held::Meaningless => "new epoch",
+        });
     }
 
     fn list(&mut self, item: Listed<()>) {
@@ -107,6 +112,21 @@ impl Sink<()> for ModelSink {
         let mut model = self.model.lock().unwrap();
         model.calls.push(String::from("abort"));
         assert!(model.listed.take().is_some(), "nothing to abort");
+    }
+
+    fn commit_absence(&mut self) {
+        let mut model = self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an absence during a list");
+        model.calls.push(String::from("absent"));
+        model.objects.clear();
+        model.held = None;
+        self.held = None;
+    }
+
+    async fn run(&mut self, errand: &'static str) {
+        let mut model = self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an errand during a list");
+        model.calls.push(errand.to_owned());
     }
 
     fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
@@ -150,9 +170,10 @@ impl Harness {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
+        let (orders, taken) = mpsc::channel(8);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(source, sink, sender, stop.clone(), options));
-        Self { source: probe, model, status, stop, task }
+        let task = tokio::spawn(run(source, sink, sender, taken, stop.clone(), options));
+        Self { source: probe, model, status, orders, stop, task }
     }
 
     /// Lists by streaming.

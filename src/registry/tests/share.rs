@@ -144,6 +144,8 @@ async fn every_part_may_add_indexes_until_the_start() {
     ] {
         assert!(error.is_started() && error.to_string().starts_with("configmaps: "), "{error}");
     }
+    let late = other.informer().add_index(|text: &Text| text.0.len()).await.unwrap();
+    assert_eq!(one.informer().snapshot().find(&late, &3).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,8 @@ struct Harness {
     by_group: Index<Value, String>,
     by_tag: Index<Value, u8>,
     by_namespace: Index<Value, String>,
+    /// Added to a store with objects.
+    late: Vec<Index<Value, u64>>,
 }
 
 const POISON: &str = "poison";
@@ -72,6 +74,7 @@ fn harness() -> Harness {
         by_group,
         by_tag,
         by_namespace,
+        late: Vec::new(),
     }
 }
 

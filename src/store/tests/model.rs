@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::FutureExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::index::MissingIndex;
 use crate::reflector::Sink;
 use crate::snapshot::{Snapshot, View};
 use crate::subscribe::{Change, differences};
@@ -23,13 +25,20 @@ struct Object {
 struct Model {
     good: BTreeMap<ObjectKey, (u64, u64, Value)>,
     bad: BTreeMap<ObjectKey, u64>,
+    /// There is an index now that panics for these.
+    picky: bool,
+}
+
+/// Numbers that an index, once it is there, panics for.
+fn is_odd_one(number: u64) -> bool {
+    number % 50 == 49
 }
 
 impl Model {
     fn take_in(&mut self, key: &ObjectKey, object: &Object) {
         let Object { uid, version, served } = object;
         match served.manner {
-            Manner::Good => {
+            Manner::Good if !(self.picky && is_odd_one(served.value.number)) => {
                 self.bad.remove(key);
                 self.good.insert(key.clone(), (*uid, *version, served.value.clone()));
             }
@@ -66,9 +75,30 @@ fn run(seed: u64, keys: u64) {
     let mut model = Model::default();
     let mut version = 10;
     let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     harness.intake.commit_list(ResourceVersion::from_number(version));
-    for _ in 0..250 {
+    for step in 0..250 {
+        if step == 60 {
+            let by_rest = One(|value: &Value| value.number % 7);
+            harness
+                .late
+                .push(harness.intake.writer.add_index(by_rest).now_or_never().expect("no runtime, no wait"));
+        }
+        if step == 120 {
+            let by_rest = One(|value: &Value| {
+                assert!(!is_odd_one(value.number), "asked for by a test");
+                value.number % 7
+            });
+            harness
+                .late
+                .push(harness.intake.writer.add_index(by_rest).now_or_never().expect("no runtime, no wait"));
+            model.picky = true;
+            for (key, (_, version, value)) in &model.good {
+                if is_odd_one(value.number) {
+                    model.bad.insert(key.clone(), *version);
+                }
+            }
+        }
         // What happens at the server...
         let mut events = Vec::new();
         let mut model_after = model.clone();
@@ -138,7 +168,7 @@ fn key(number: u64) -> ObjectKey {
 }
 
 fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64, at_most: usize) {
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     for (key, object) in server.iter().take(at_most) {
         harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
     }
@@ -183,6 +213,21 @@ fn check(view: &View<Value>, model: &Model, harness: &Harness) {
     check_index(view, &harness.by_group, &groups, |group| view.find(&harness.by_group, *group));
     check_index(view, &harness.by_tag, &tags, |tag| view.find(&harness.by_tag, tag));
     check_index(view, &harness.by_namespace, &namespaces, |name| view.find(&harness.by_namespace, *name));
+    for (at, index) in harness.late.iter().enumerate() {
+        let mut rests: BTreeMap<u64, BTreeSet<&ObjectKey>> = BTreeMap::new();
+        for (key, (_, _, value)) in &model.good {
+            if at == 0 || !is_odd_one(value.number) {
+                rests.entry(value.number % 7).or_default().insert(key);
+            }
+        }
+        match view.try_find(index, &0) {
+            Ok(_) => check_index(view, index, &rests, |rest| view.find(index, rest)),
+            Err(missing) => {
+                assert_eq!(missing, MissingIndex::Later);
+                assert!(at == 1 && !model.picky || view.revision() < 200, "a view of now lacks an index");
+            }
+        }
+    }
     let bad: BTreeMap<_, _> = view
         .bad()
         .map(|error| (error.key().expect("named").clone(), error.resource_version().expect("read").clone()))

@@ -9,7 +9,7 @@ use crate::store::intake::Take;
 
 fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
     let mut harness = harness();
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     for (key, uid, version, served) in objects {
         harness.intake.list(Ok(item(key, *uid, *version, served.clone())));
     }
@@ -22,7 +22,7 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     // It would be bad if it were looked at.
     harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
     harness.intake.commit_list(ResourceVersion::from_number(200));
@@ -83,13 +83,13 @@ fn a_bad_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 1);
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     // Good by now, but said to be the version that was bad: not looked at.
     harness.intake.list(Ok(item(&key, 1, 50, good(7))));
     harness.intake.commit_list(ResourceVersion::from_number(200));
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.len(), view.bad_len()), (0, 1));
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     harness.intake.commit_list(ResourceVersion::from_number(300));
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0, "gone from the server");
 }
@@ -104,7 +104,7 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))]).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.bad_len(), view.bad().len()), (1, 0));
-    harness.intake.begin_list();
+    harness.intake.begin_list(Held::Reused);
     harness.intake.commit_list(ResourceVersion::from_number(200));
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0);
 }
@@ -164,7 +164,7 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
         let meta = item(&key, 1, version, good(1)).meta;
         WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(()) }))
     };
-    intake.begin_list();
+    intake.begin_list(Held::Reused);
     intake.commit_list(ResourceVersion::from_number(1));
     intake.apply(&mut vec![event(2)]).unwrap();
     // Readers take all that one can hold, and are the last to let go of it.

@@ -1,0 +1,106 @@
+//! What the application asks of a reflector, wherever its loop is.
+
+use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
+
+use super::*;
+
+impl Harness {
+    async fn order(&self, order: Order<&'static str>) {
+        self.orders.send(order).await.unwrap_or_else(|_| panic!("the reflector takes no orders"));
+    }
+
+    async fn refresh(&self) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Refresh(answer)).await;
+        answered
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_is_done_while_watching_and_while_waiting_and_between_batches() {
+    let reflector = Harness::paged(vec![
+        Answer::Error(asks_for(429, "TooManyRequests", Some(300))),
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(1.0).await;
+    reflector.order(Order::Errand("while it waits")).await;
+    reflector.work(1.0).await;
+    assert_eq!(reflector.calls(), ["while it waits"]);
+    reflector.work(300.0).await;
+    reflector.order(Order::Errand("while it watches")).await;
+    reflector.work(0.1).await;
+    assert_eq!(reflector.calls(), ["while it waits", "begin", "commit 10", "while it watches"]);
+    assert_eq!(reflector.source.open(), 1, "the watch goes on");
+    reflector.asked(&["list limit=500", "list limit=500", "watch from=10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_waits_for_the_end_of_a_list() {
+    let slow = Answer::After(Duration::from_secs(20), Box::new(page(10, &[("b", 2)], None)));
+    let reflector =
+        Harness::paged(vec![page(10, &[("a", 1)], Some("next")), slow, Answer::Watch(vec![Step::Never])]);
+    reflector.work(1.0).await;
+    reflector.order(Order::Errand("errand")).await;
+    reflector.work(18.0).await;
+    assert_eq!(reflector.calls(), ["begin"]);
+    reflector.work(2.0).await;
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "errand"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_lists_anew_and_is_answered_by_the_commit() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![put("b", 12), Step::Never]),
+        later(page(12, &[("a", 1), ("b", 12)], None)),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(2.0).await;
+    let mut answered = reflector.refresh().await;
+    let mut other = reflector.refresh().await;
+    reflector.work(0.0).await;
+    assert!((&mut answered).now_or_never().is_none(), "the list is not there yet");
+    reflector.work(2.0).await;
+    assert_eq!((&mut answered).now_or_never(), Some(Ok(())));
+    assert_eq!((&mut other).now_or_never(), Some(Ok(())), "one list answers both");
+    reflector.played(
+        &["list limit=500", "watch from=10", "list limit=500", "watch from=12"],
+        &[("a", 1), ("b", 12)],
+        12,
+    );
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "apply 1", "begin anew", "commit 12"]);
+    assert_eq!(reflector.status().failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_outlasts_lists_that_fail_and_then_is_over() {
+    let reflector = Harness::streaming(vec![
+        Answer::Watch(vec![put("a", 1), end_of_list(10), Step::Never]),
+        Answer::Watch(vec![put("a", 1), Step::Error(refused())]),
+        Answer::Watch(vec![put("a", 1), end_of_list(10), pause(5.0), Step::Error(api(410, "Expired"))]),
+        Answer::Watch(vec![put("a", 1), end_of_list(10), Step::Never]),
+    ]);
+    reflector.work(2.0).await;
+    let mut answered = reflector.refresh().await;
+    reflector.work(3.0).await;
+    assert_eq!((&mut answered).now_or_never(), Some(Ok(())));
+    reflector.work(10.0).await;
+    let calls =
+        ["begin", "commit 10", "begin anew", "abort", "begin anew", "commit 10", "begin", "commit 10"];
+    assert_eq!(reflector.calls(), calls, "a list after it is an ordinary one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_nobody_waits_for_any_more_is_forgotten_when_another_comes() {
+    let reflector = Harness::paged(vec![Answer::Error(asks_for(429, "TooManyRequests", Some(60)))]);
+    reflector.work(1.0).await;
+    for _ in 0..100 {
+        drop(reflector.refresh().await);
+    }
+    let answered = reflector.refresh().await;
+    reflector.stop.cancel();
+    reflector.task.await.unwrap();
+    assert!(answered.await.is_err(), "whoever waits learns that it has stopped");
+}

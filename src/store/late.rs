@@ -1,0 +1,97 @@
+//! Indexes that come when there are objects already.
+//!
+//! An object carries its index keys, so that taking it out calls nobody's code. Those of an index that comes later
+//! cannot be added to it; they are kept beside the objects, for as long as these do not change.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::task::consume_budget;
+
+use super::Writer;
+use crate::error::DecodeError;
+use crate::index::{Index, IndexBy, IndexKeys, Indexer, SlotKey};
+use crate::object::Obj;
+use crate::trie::{Element, Trie};
+
+/// The keys of one object in indexes that came after it.
+#[derive(Clone)]
+pub(super) struct Late(triomphe::Arc<LateKeys>);
+
+struct LateKeys {
+    /// The object's, which spreads well.
+    hash: u64,
+    /// Where the object lies.
+    object: usize,
+    keys: IndexKeys,
+}
+
+impl<T: Send + Sync + 'static> Writer<T> {
+    /// Adds an index, with all objects in it, and shows it to readers. An object that it panics for is marked as bad,
+    /// and not in it.
+    ///
+    /// Cancelled, nothing has happened.
+    pub(crate) async fn add_index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
+        let slot = self.indexers.len() as u32;
+        let mut table = index.empty();
+        let mut late = self.working.late.clone();
+        let mut panicked = Vec::new();
+        for object in self.working.objects.clone().iter() {
+            let find = || index.keys(slot, &table, &self.hasher, Obj::key(object), object);
+            match catch_unwind(AssertUnwindSafe(find)) {
+                Ok(keys) if keys.is_empty() => {}
+                Ok(keys) => {
+                    keys.iter().for_each(|key| index.insert(&mut table, &key.key, object));
+                    late.insert(Late::of(object, late_keys(&late, object).iter().cloned().chain(keys)));
+                }
+                Err(_) => panicked.push(object.clone()),
+            }
+            // Other tasks have their turn; nobody sees what is half done.
+            consume_budget().await;
+        }
+        self.indexers.push(Box::new(index));
+        self.working.tables.push(table);
+        self.working.late = late;
+        for object in panicked {
+            self.mark_bad(DecodeError::stored(&object, "an index of it panicked"));
+        }
+        self.publish_anew();
+        Index::new(slot, self.store)
+    }
+}
+
+/// The keys that were found for an object after it was stored.
+pub(super) fn late_keys<'a, T>(late: &'a Trie<Late>, object: &Obj<T>) -> &'a [SlotKey] {
+    late.get(object.hash(), |late| late.is_of(object)).map_or(&[], Late::keys)
+}
+
+// === impl Late ===
+
+impl Late {
+    fn of<T>(object: &Obj<T>, keys: impl Iterator<Item = SlotKey>) -> Self {
+        let keys = keys.collect::<Vec<_>>().into();
+        Self(triomphe::Arc::new(LateKeys { hash: object.hash(), object: Obj::address(object), keys }))
+    }
+
+    pub(super) fn keys(&self) -> &[SlotKey] {
+        self.0.keys.as_slice()
+    }
+
+    pub(super) fn is_of<T>(&self, object: &Obj<T>) -> bool {
+        self.0.object == Obj::address(object)
+    }
+}
+
+impl Element for Late {
+    fn hash(&self) -> u64 {
+        self.0.hash
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        self.0.object == other.0.object
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
