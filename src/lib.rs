@@ -16,6 +16,7 @@
 //! | begin | [`Informer::builder`], [`Builder`] |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::find`], [`Informer::read`], [`Reader`] |
+//! | narrow look-ups down | [`Hits::and`], [`View::select`], [`Selector`] |
 //! | declare an index | [`Builder::index`], [`mod@index`] |
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
@@ -46,6 +47,7 @@ mod object;
 pub mod queue;
 mod reflector;
 mod registry;
+mod selector;
 mod snapshot;
 mod source;
 mod store;
@@ -62,7 +64,8 @@ pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
 pub use self::registry::{Declared, Missing, Projected, Registry, Scope, Stored};
-pub use self::snapshot::{Hits, Objects, Snapshot, View};
+pub use self::selector::{InvalidSelector, Selector};
+pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
 

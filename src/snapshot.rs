@@ -1,5 +1,8 @@
 //! One consistent, immutable view of everything an informer holds.
 
+mod intersection;
+mod selected;
+
 use std::fmt;
 use std::hash::Hash;
 use std::iter::FusedIterator;
@@ -8,6 +11,8 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
+pub use self::intersection::{InKeyOrder, Intersection};
+pub use self::selected::Selected;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
@@ -80,7 +85,7 @@ impl<T> View<T> {
     }
 
     /// The objects under an index key, ordered by namespace and name. O(1), no allocation; the number of hits
-    /// is known at once.
+    /// is known at once. [`Hits::and`] and [`Hits::select`] narrow them down.
     ///
     /// # Panics
     ///
@@ -223,6 +228,15 @@ impl<T> Deref for Snapshot<T> {
     #[inline]
     fn deref(&self) -> &View<T> {
         &self.0
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Snapshot<T> {
+    type Item = &'a Obj<T>;
+    type IntoIter = Objects<'a, T>;
+
+    fn into_iter(self) -> Objects<'a, T> {
+        self.iter()
     }
 }
 

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client};
 use kube_informer::testing::ApiServer;
-use kube_informer::{Informer, Key, Obj, ObjectKey, index};
+use kube_informer::{Informer, Key, Obj, ObjectKey, Selector, index};
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::Runtime;
@@ -31,21 +31,22 @@ fn allocations(work: impl FnOnce()) -> usize {
 fn lookups_allocate_nothing() {
     let server = ApiServer::new();
     for i in 0..OBJECTS {
-        let group = format!("group-{}", i / 64);
+        let (group, kind) = (format!("group-{}", i / 64), ["even", "odd"][i % 2]);
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
-            "name": format!("map-{i}"), "namespace": "default", "labels": {"group": group}}});
+            "name": format!("map-{i}"), "namespace": "default", "labels": {"group": group, "kind": kind}}});
         server.create(object).unwrap();
     }
     let runtime = Runtime::new().unwrap();
-    let (maps, by_group, by_namespace, by_pair) = runtime.block_on(async {
+    let (maps, by_group, by_kind, by_namespace, by_pair) = runtime.block_on(async {
         let mut maps = Informer::builder(Api::<ConfigMap>::all(Client::new(server.service(), "default")));
         let by_group = maps.index_by(index::label("group"));
+        let by_kind = maps.index_by(index::label("kind"));
         let by_namespace = maps.index_by(index::namespace());
         let by_pair = maps.index_by(index::annotation_suffix("/logical_switch"));
         let maps = maps.start();
         maps.synced().await.unwrap();
         maps.shutdown().await;
-        (maps, by_group, by_namespace, by_pair)
+        (maps, by_group, by_kind, by_namespace, by_pair)
     });
     // No other thread is left that could allocate while we count.
     drop((runtime, server));
@@ -55,6 +56,9 @@ fn lookups_allocate_nothing() {
     let name = String::from("map-8");
     // The first read of a thread registers it with arc-swap, once.
     maps.read(|view| assert_eq!(view.len(), OBJECTS));
+
+    let odd: Selector = "kind in (odd,strange),!missing,group!=group-1".parse().unwrap();
+    let (all, group) = (|| snapshot.find(&by_namespace, "default"), || snapshot.find(&by_group, "group-1"));
 
     let found = snapshot.get(("default", "map-7")).unwrap();
     assert!(allocations(|| drop(black_box(String::from(Obj::uid(found))))) > 0, "the counter counts");
@@ -78,6 +82,19 @@ fn lookups_allocate_nothing() {
             allocations(|| {
                 assert_eq!(snapshot.find(&by_namespace, "default").map(Obj::name).count(), OBJECTS)
             }),
+        ),
+        ("find in two indexes", allocations(|| assert_eq!(all().and(group()).map(Obj::name).count(), 64))),
+        (
+            "find in three indexes",
+            allocations(|| {
+                assert_eq!(group().and(all()).and(snapshot.find(&by_kind, "odd")).map(Obj::name).count(), 32)
+            }),
+        ),
+        ("select", allocations(|| assert_eq!(snapshot.select(&odd).map(Obj::name).count(), 468))),
+        ("select from hits", allocations(|| assert_eq!(all().select(&odd).map(Obj::name).count(), 468))),
+        (
+            "select from what two indexes find",
+            allocations(|| assert_eq!(all().and(group()).select(&odd).map(Obj::name).count(), 0)),
         ),
         ("iterate", allocations(|| assert_eq!(snapshot.iter().map(Obj::name).count(), OBJECTS))),
         (

@@ -27,7 +27,7 @@ pub use self::builtin::{
     label, namespace, owner_uid,
 };
 pub(crate) use self::keys::{IndexKeys, SlotKey};
-pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting};
+pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::set::IndexSet;
 pub(crate) use self::table::{AnyTable, Indexer, Table};
 use crate::key::Key;

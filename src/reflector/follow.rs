@@ -40,7 +40,6 @@ pub(crate) async fn follow<K, W>(
     let mut follower = Follower { sink, status, orders, listing: false, changes: Vec::new() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
-    follower.enter(Phase::Stopped);
 }
 
 struct Follower<K, W: UnversionedSink<K>> {
@@ -142,8 +141,8 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
         });
     }
 
-    fn enter(&mut self, phase: Phase) {
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
+    fn enter(&self, phase: Phase) {
+        enter(&self.status, phase);
     }
 
     fn recovered(&mut self) {
@@ -162,6 +161,17 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
             status.stale_since.get_or_insert_with(Instant::now);
         });
     }
+}
+
+/// Also when the stream panicked, or whoever drives it let go: nobody is to think that it goes on.
+impl<K, W: UnversionedSink<K>> Drop for Follower<K, W> {
+    fn drop(&mut self) {
+        enter(&self.status, Phase::Stopped);
+    }
+}
+
+fn enter(status: &watch::Sender<Status>, phase: Phase) {
+    status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
 }
 
 fn item<K: Resource>(object: K) -> Listed<K> {

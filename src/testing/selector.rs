@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::kind::Kind;
 use super::status::Status;
+use super::validate::{bad_label_key, bad_label_value};
 
 /// Both selectors of a request; empty selects everything.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,41 @@ impl Selector {
         self.labels.iter().all(|wanted| {
             wanted.op.holds(labels.and_then(|labels| labels.get(&wanted.key)).and_then(Value::as_str))
         }) && self.fields.iter().all(|(path, equal, text)| (field(object, path) == *text) == *equal)
+    }
+}
+
+impl Requirement {
+    /// Refuses labels that no object can have, with every fault as the real server lists them.
+    fn new(key: String, sign: &str, mut values: Vec<String>) -> Result<Self, String> {
+        values.sort();
+        values.dedup();
+        let bad_key = bad_label_key(&key).map(|why| format!("<nil>: Invalid value: {key:?}: {why}"));
+        let bad_values = values.iter().enumerate().filter_map(|(at, value)| {
+            let why = bad_label_value(value)?;
+            Some(format!("values[{at}][{key}]: Invalid value: {value:?}: {why}"))
+        });
+        let number = values.first().and_then(|value| value.parse().ok());
+        let no_number = (matches!(sign, ">" | "<") && number.is_none()).then(|| {
+            let value = values.first().map_or("", String::as_str);
+            format!(
+                "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+            )
+        });
+        let faults: Vec<String> = bad_key.into_iter().chain(no_number).chain(bad_values).collect();
+        match &faults[..] {
+            [] => {}
+            [one] => return Err(one.clone()),
+            all => return Err(format!("[{}]", all.join(", "))),
+        }
+        let op = match (sign, number) {
+            ("!", _) => Op::Absent,
+            ("=" | "==", _) => Op::In(values),
+            ("!=", _) => Op::NotIn(values),
+            (">", Some(bound)) => Op::Above(bound),
+            ("<", Some(bound)) => Op::Below(bound),
+            _ => Op::Exists,
+        };
+        Ok(Self { key, op })
     }
 }
 
@@ -150,27 +186,17 @@ impl Tokens {
             other => return Err(format!("found '{}', expected: identifier", other.text())),
         };
         if absent || matches!(self.peek(), Token::End | Token::Sign(",")) {
-            return Ok(Requirement { key, op: if absent { Op::Absent } else { Op::Exists } });
+            return Requirement::new(key, if absent { "!" } else { "" }, Vec::new());
         }
-        let op = match self.next() {
-            Token::Sign("=" | "==") => Op::In(vec![self.value()?]),
-            Token::Sign("!=") => Op::NotIn(vec![self.value()?]),
-            Token::Sign(sign @ (">" | "<")) => {
-                let value = self.value()?;
-                let number = value.parse().map_err(|_| {
-                    format!(
-                        "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
-                    )
-                })?;
-                if sign == ">" { Op::Above(number) } else { Op::Below(number) }
-            }
-            Token::Word(op) if op == "in" => Op::In(self.set()?),
-            Token::Word(op) if op == "notin" => Op::NotIn(self.set()?),
+        let (sign, values) = match self.next() {
+            Token::Sign(sign @ ("=" | "==" | "!=" | ">" | "<")) => (sign, vec![self.value()?]),
+            Token::Word(op) if op == "in" => ("=", self.set()?),
+            Token::Word(op) if op == "notin" => ("!=", self.set()?),
             other => {
                 return Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.text()));
             }
         };
-        Ok(Requirement { key, op })
+        Requirement::new(key, sign, values)
     }
 
     /// The value after `=`; it may be empty.
@@ -188,7 +214,7 @@ impl Tokens {
     fn set(&mut self) -> Result<Vec<String>, String> {
         let open = self.next();
         if open != Token::Sign("(") {
-            return Err(format!("found '{}', expected: '('", open.text()));
+            return Err(format!("found '{}' expected: '('", open.text()));
         }
         let mut values = Vec::new();
         let mut after_word = false;
@@ -283,7 +309,19 @@ mod tests {
         for (selector, says) in [
             ("a in (", "found '', expected: ',', ')' or identifier"),
             ("a===", "found '=', expected: identifier"),
-            ("a>b", "the value must be an integer"),
+            ("a>b", "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt'"),
+            (
+                "a>-1",
+                "unable to parse requirement: values[0][a]: Invalid value: \"-1\": a valid label must be",
+            ),
+            ("a>b_", "unable to parse requirement: [values[0]: Invalid value: \"b_\": for 'Gt', 'Lt'"),
+            ("x in (a,-b)", "values[0][x]: Invalid value: \"-b\": a valid label must be"),
+            ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+            ("!a-", "unable to parse requirement: <nil>: Invalid value: \"a-\": name part must consist of"),
+            ("/a", "<nil>: Invalid value: \"/a\": prefix part must be non-empty"),
+            ("a/", "name part must be non-empty; name part must consist of"),
+            ("a_/b", "prefix part a lowercase RFC 1123 subdomain must consist of"),
+            ("a/b/c", "\"a/b/c\": a valid label key must consist of"),
             ("a,", "expected: identifier after ','"),
         ] {
             let refused = Selector::parse(selector, "", &kind).unwrap_err();

@@ -202,6 +202,49 @@ fn is_qualified(key: &str) -> bool {
     }
 }
 
+/// What is wrong with the name of a label in a selector.
+pub(super) fn bad_label_key(key: &str) -> Option<String> {
+    let (prefix, name) = match key.split_once('/') {
+        Some((_, name)) if name.contains('/') => {
+            let form = QUALIFIED.replacen("name part", "a valid label key", 1);
+            return Some(format!(
+                "{form} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            ));
+        }
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    let mut faults = Vec::new();
+    match prefix {
+        Some("") => faults.push("prefix part must be non-empty".to_owned()),
+        Some(prefix) if prefix.len() > 253 => {
+            faults.push("prefix part must be no more than 253 bytes".to_owned())
+        }
+        Some(prefix) if !prefix.split('.').all(is_dns_label) => {
+            faults.push(format!("prefix part {SUBDOMAIN}"))
+        }
+        _ => {}
+    }
+    if name.is_empty() {
+        faults.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        faults.push("name part must be no more than 63 bytes".to_owned());
+    }
+    if !is_label_text(&name.chars().take(63).collect::<String>()) {
+        faults.push(QUALIFIED.to_owned());
+    }
+    (!faults.is_empty()).then(|| faults.join("; "))
+}
+
+/// What is wrong with the value of a label in a selector.
+pub(super) fn bad_label_value(value: &str) -> Option<&'static str> {
+    match value {
+        "" => None,
+        long if long.len() > 63 => Some("must be no more than 63 bytes"),
+        value => (!is_label_text(value)).then_some(LABEL_VALUE),
+    }
+}
+
 fn ends_with(text: &str, good: impl Fn(u8) -> bool) -> bool {
     text.bytes().next().is_some_and(&good) && text.bytes().next_back().is_some_and(good)
 }

@@ -244,7 +244,6 @@ pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &C
         Ok(right)
     })
     .await?;
-    // A default is written when the object is: without this field in storage it is filled in at each read.
     let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
     let mut informer = Informer::builder_with(api, widgets.resource.clone());
     let by_replicas = informer.index(|widget: &Widget| widget.spec.replicas);
@@ -284,7 +283,7 @@ pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &C
     delete(ctx, &widgets).await
 }
 
-/// Two parts of a program: one declares its index before the start, the other when it is loaded.
+/// Nothing is all there is of it, and what comes is new.
 pub(super) async fn an_optional_kind_is_done_without_until_it_comes(ctx: &Ctx) -> Result<()> {
     let widgets = crds::widgets(&format!("{}.test", ctx.namespace));
     let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);

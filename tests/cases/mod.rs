@@ -9,10 +9,13 @@ mod examples;
 mod expired;
 mod kinds;
 mod lookups;
+mod metadata;
 mod outages;
 mod registry;
 mod rights;
+mod selectors;
 mod server;
+mod streams;
 mod sync;
 
 use anyhow::Result;
@@ -94,7 +97,9 @@ pub(crate) fn all() -> Vec<Case> {
         case!(sync::kubes_own_retries_are_no_hindrance),
         case!(sync::managed_fields_are_dropped_unless_asked_for).real_only(),
         case!(sync::dynamic_objects_know_their_type),
+        case!(metadata::metadata_alone_is_asked_for_and_indexed),
         case!(lookups::objects_are_found_by_key_and_by_index),
+        case!(selectors::a_snapshot_selects_what_the_server_lists),
         case!(lookups::an_index_comes_late_and_has_all_objects),
         case!(lookups::objects_leave_a_label_selector),
         case!(lookups::objects_leave_a_field_selector),
@@ -102,6 +107,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(changes::a_held_back_delete_is_seen_as_a_change_first),
         case!(changes::status_patches_are_changes),
         case!(changes::changes_missed_while_cut_off_are_told_later),
+        case!(streams::kubes_watcher_feeds_an_informer),
         case!(changes::bookmarks_move_the_version_without_a_change),
         case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),

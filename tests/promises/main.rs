@@ -5,6 +5,8 @@
 
 mod bad_objects;
 mod faults;
+mod from_stream;
+mod from_stream_model;
 mod lifecycle;
 mod memory;
 mod read;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri, header::ACCEPT};
 use http_body::{Body as HttpBody, Frame};
 use kube_client::{Client, client::Body};
 use serde_json::json;
@@ -28,6 +28,8 @@ pub(crate) struct Wire(Arc<Mutex<State>>);
 pub(crate) struct Sent {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
+    /// The media types asked for.
+    pub(crate) accept: String,
     /// `None` when no answer came.
     pub(crate) code: Option<u16>,
 }
@@ -103,7 +105,7 @@ impl Wire {
             }
             (state.cut.clone(), state.no_streaming_lists)
         };
-        let mut sent = Sent::new(request.uri());
+        let mut sent = Sent::new(&request);
         let answer = if cut.is_cancelled() {
             Err("the wire is cut".into())
         } else if refuse && sent.is_streaming_list() {
@@ -128,9 +130,16 @@ impl Wire {
 // === impl Sent ===
 
 impl Sent {
-    fn new(uri: &Uri) -> Self {
+    fn new(request: &Request<Body>) -> Self {
+        let uri = request.uri();
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        Self { path: uri.path().to_owned(), query: query.into_owned().collect(), code: None }
+        let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        Self {
+            path: uri.path().to_owned(),
+            query: query.into_owned().collect(),
+            accept: accept.unwrap_or_default().to_owned(),
+            code: None,
+        }
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {

@@ -30,7 +30,6 @@ impl<E> Chunk<E> {
         self.slots().first()?.as_ref()
     }
 
-    #[cfg(test)]
     pub(super) fn last(&self) -> Option<&E> {
         self.slots().last()?.as_ref()
     }

@@ -10,16 +10,16 @@ use crate::trie::Stack;
 /// The elements of a posting in the order of their keys. Made by [`Posting::iter`].
 pub(crate) struct Iter<'a, E> {
     /// What is left of the chunk at either end. All of a small posting is in `front`.
-    front: slice::Iter<'a, Option<E>>,
+    pub(super) front: slice::Iter<'a, Option<E>>,
     back: slice::Iter<'a, Option<E>>,
     /// The chunks between, while there are any.
-    between: Option<Between<'a, E>>,
+    pub(super) between: Option<Between<'a, E>>,
 }
 
 /// Chunks of a tree that neither end has reached. Both stacks lead through all of the tree from their end on;
 /// `left` keeps them from passing each other.
-struct Between<'a, E> {
-    front: Stack<'a, Node<E>>,
+pub(super) struct Between<'a, E> {
+    pub(super) front: Stack<'a, Node<E>>,
     back: Stack<'a, Node<E>>,
     /// How many elements are in chunks not yet taken.
     left: usize,
@@ -115,7 +115,7 @@ impl<E> FusedIterator for Iter<'_, E> {}
 impl<'a, E> Between<'a, E> {
     /// The chunk at the front, and what is then left.
     #[inline(never)]
-    fn take_first(mut self) -> (&'a [Option<E>], Option<Self>) {
+    pub(super) fn take_first(mut self) -> (&'a [Option<E>], Option<Self>) {
         let chunk = next_chunk(&mut self.front, |level| level.split_first());
         self.without(chunk)
     }

@@ -28,6 +28,7 @@ mod insert;
 mod iter;
 mod node;
 mod remove;
+mod seek;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use std::cmp::Ordering;
 
 pub(crate) use self::diff::Diff;
 pub(crate) use self::iter::Iter;
+pub(crate) use self::seek::{Seek, meet};
 
 use self::chunk::Chunk;
 use self::node::Inner;

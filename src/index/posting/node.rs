@@ -65,6 +65,13 @@ impl<E> Node<E> {
         }
     }
 
+    pub(super) fn last(&self) -> Option<&E> {
+        match self {
+            Self::Chunk(chunk) => chunk.last(),
+            Self::Inner(inner) => inner.last(),
+        }
+    }
+
     pub(super) fn ptr_eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Chunk(a), Self::Chunk(b)) => a.ptr_eq(b),
@@ -129,7 +136,6 @@ impl<E> Inner<E> {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn last(&self) -> Option<&E> {
         let mut inner = self;
         loop {

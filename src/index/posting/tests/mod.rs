@@ -3,6 +3,7 @@
 mod item;
 mod model;
 mod panics;
+mod seek;
 mod sharing;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,105 @@
+//! Objects whose labels are as a selector asks.
+
+use std::fmt;
+use std::iter::FusedIterator;
+
+use kube_core::Resource;
+
+use super::{Hits, InKeyOrder, Intersection, Objects, View};
+use crate::object::Obj;
+use crate::selector::Selector;
+
+/// Those objects of `I` that a selector selects, in the order they have there. See [`View::select`].
+#[derive(Clone)]
+pub struct Selected<'s, I> {
+    objects: I,
+    selector: &'s Selector,
+}
+
+// === impl View ===
+
+impl<T: Resource> View<T> {
+    /// The objects whose labels are as the selector asks, in no particular order: what a list request with this
+    /// `labelSelector` would give.
+    ///
+    /// Looks at each object, O(n) in all, as it goes; no allocation. Where an index can find the candidates,
+    /// [`find`](Self::find) them and narrow these down with [`Hits::select`]. Needs the labels, so it is there
+    /// for informers that keep whole objects, or their metadata; of a projection's own type, filter
+    /// [`iter`](Self::iter) with [`Selector::matches`].
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::Pod;
+    /// use kube_informer::index::{self, IndexSet};
+    /// use kube_informer::{Selector, Snapshot};
+    /// # let pod = |name: &str, app: &str| Pod {
+    /// #     metadata: kube_core::ObjectMeta {
+    /// #         name: Some(name.to_owned()),
+    /// #         labels: Some([("app".to_owned(), app.to_owned())].into()),
+    /// #         ..Default::default()
+    /// #     },
+    /// #     ..Default::default()
+    /// # };
+    ///
+    /// let mut indexes = IndexSet::new();
+    /// let by_namespace = indexes.index_by(index::namespace());
+    /// let pods = [(("default", "a"), pod("a", "web")), (("default", "b"), pod("b", "db")), (("other", "a"), pod("a", "web"))];
+    /// let pods = Snapshot::from_objects(indexes, pods);
+    ///
+    /// let selector: Selector = "app in (web,proxy)".parse()?;
+    /// assert_eq!(pods.select(&selector).count(), 2);
+    /// // By namespace and label at once.
+    /// assert_eq!(pods.find(&by_namespace, "default").select(&selector).count(), 1);
+    /// # Ok::<(), kube_informer::InvalidSelector>(())
+    /// ```
+    pub fn select<'s>(&'s self, selector: &'s Selector) -> Selected<'s, Objects<'s, T>> {
+        Selected { objects: self.iter(), selector }
+    }
+}
+
+// === impl Hits ===
+
+impl<'a, T: Resource> Hits<'a, T> {
+    /// The hits whose labels are as the selector asks, ordered by namespace and name. See [`View::select`].
+    pub fn select(self, selector: &Selector) -> Selected<'_, Self> {
+        Selected { objects: self, selector }
+    }
+}
+
+// === impl Intersection ===
+
+impl<A, B> Intersection<A, B> {
+    /// Those whose labels are as the selector asks, ordered by namespace and name. See [`View::select`].
+    pub fn select<'a, T: Resource + 'a>(self, selector: &Selector) -> Selected<'_, Self>
+    where
+        A: InKeyOrder<'a, T>,
+        B: InKeyOrder<'a, T>,
+    {
+        Selected { objects: self, selector }
+    }
+}
+
+// === impl Selected ===
+
+impl<'a, T: Resource + 'a, I: Iterator<Item = &'a Obj<T>>> Iterator for Selected<'_, I> {
+    type Item = &'a Obj<T>;
+
+    fn next(&mut self) -> Option<&'a Obj<T>> {
+        self.objects.find(|object| self.selector.selects(&***object))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.objects.size_hint().1)
+    }
+
+    fn fold<R, F: FnMut(R, &'a Obj<T>) -> R>(self, init: R, f: F) -> R {
+        self.objects.filter(|object| self.selector.selects(&***object)).fold(init, f)
+    }
+}
+
+impl<'a, T: Resource + 'a, I: FusedIterator<Item = &'a Obj<T>>> FusedIterator for Selected<'_, I> {}
+
+impl<I> fmt::Debug for Selected<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Selected({})", self.selector)
+    }
+}
