@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     #[error("the informer has stopped")]
     Stopped,
     #[error("{resource}: the informer has stopped")]
-    KindStopped { resource: String },
+    SharedStopped { resource: String },
     #[error("{resource}: the informer was started; Informer::add_index adds an index to one that runs")]
     AlreadyStarted { resource: String },
     #[error("{resource} cannot wait for {other}, which waits for it")]
@@ -133,7 +133,7 @@ impl std::error::Error for DecodeError {
 impl Error {
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
-        matches!(*self.0, Kind::Stopped | Kind::KindStopped { .. })
+        matches!(*self.0, Kind::Stopped | Kind::SharedStopped { .. })
     }
 
     /// The shared informer was started, so that nothing can be declared on it any more. An index can still be added

@@ -30,8 +30,7 @@ where
 {
     /// One more index. It is in every snapshot taken from now on.
     pub(crate) fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        let slot = self.writer.declare(Box::new(index));
-        Index::new(slot, self.writer.store())
+        self.writer.declare(index)
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {

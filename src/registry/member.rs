@@ -99,7 +99,7 @@ impl Member {
                 }
             }
             if status.changed().await.is_err() {
-                return Err(Kind::KindStopped { resource: self.name.clone() }.into());
+                return Err(Kind::SharedStopped { resource: self.name.clone() }.into());
             }
         }
     }

@@ -41,7 +41,7 @@ use crate::error::Error;
 ///
 /// use k8s_openapi::api::core::v1::{Node, Pod};
 /// use kube_client::Client;
-/// use kube_informer::{Error, Index, Informer, Registry, Scope, index};
+/// use kube_informer::{Error, Index, Informer, Registry, Scope};
 /// use tokio::time::timeout;
 ///
 /// /// One part of an application. It knows of no other, and shares what it needs with those that need it too.

@@ -20,7 +20,7 @@ use crate::subscribe::End;
 /// The readers' side of a store.
 pub(crate) struct Shared<T> {
     cell: ArcSwap<View<T>>,
-    empty: ArcSwap<View<T>>,
+    empty: Snapshot<T>,
     published: AtomicU64,
     changes: watch::Receiver<u64>,
     versions: watch::Receiver<u64>,
@@ -41,9 +41,9 @@ impl<T> Shared<T> {
         Snapshot(self.cell.load_full())
     }
 
-    /// The view before any list: where every subscription begins.
+    /// The first view, before any list: where every subscription begins.
     pub(crate) fn empty(&self) -> Snapshot<T> {
-        Snapshot(self.empty.load_full())
+        self.empty.clone()
     }
 
     /// The view without a reference count of its own, for as long as the guard lives. Lock-free; the writer
@@ -82,7 +82,7 @@ impl<T> Publisher<T> {
         let empty = Arc::new(first);
         let shared = Shared {
             cell: ArcSwap::new(empty.clone()),
-            empty: ArcSwap::new(empty),
+            empty: Snapshot(empty),
             published: AtomicU64::new(0),
             changes: changed,
             versions: version,
@@ -93,16 +93,6 @@ impl<T> Publisher<T> {
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.shared
-    }
-
-    /// Shows another view before the first list: as empty, with other indexes. A [`Reader`](crate::Reader) takes it
-    /// up like any publication.
-    pub(crate) fn begin_anew(&self, first: View<T>) {
-        let first = Arc::new(first);
-        self.shared.empty.store(first.clone());
-        self.shared.cell.store(first);
-        let published = self.shared.published.fetch_add(1, Ordering::Release) + 1;
-        self.versions.send_replace(published);
     }
 
     /// Shows a view to all readers and wakes who waits for it. Returns the one it replaces.

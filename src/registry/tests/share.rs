@@ -207,7 +207,8 @@ async fn without_their_registry_informers_go_on_and_those_not_started_end() {
     });
     tokio::task::yield_now().await;
     drop(registry);
-    assert!(waiting.await.unwrap().unwrap_err().is_stopped());
+    let ended = timeout(LONG, waiting).await.expect("it waits for what never starts").unwrap();
+    assert!(ended.unwrap_err().is_stopped());
     assert!(declared.index(|length: &Length| length.0).unwrap_err().is_started());
     server.create(map("default", "d", "new")).unwrap();
     running.wait_until(|view| view.len() == 4).await.unwrap();
@@ -238,4 +239,5 @@ async fn shutdown_ends_all_of_them_and_waits_for_it() {
     registry.start();
     timeout(LONG, new.synced()).await.unwrap().unwrap();
     assert_eq!(new.snapshot().len(), 3);
+    assert_ne!(new.status().phase, crate::Phase::Stopped);
 }
