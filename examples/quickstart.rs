@@ -29,16 +29,23 @@ async fn main() -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let server = ApiServer::new();
-    let serving = server.serve().await?;
-    let mut config = if cluster { Config::infer().await? } else { Config::new(serving.url().parse()?) };
-    config.default_retry = false; // kube's client would hide 429 and 5xx for minutes; informers have a backoff
-    for (name, node) in [("web-1", "node-a"), ("web-2", "node-b"), ("db-1", "node-a")] {
-        create_pod(&server, name, node)?;
-    }
+    let server = (!cluster).then(ApiServer::new);
+    let client = match &server {
+        Some(server) => {
+            for (name, node) in [("web-1", "node-a"), ("web-2", "node-b"), ("db-1", "node-a")] {
+                create_pod(server, name, node)?;
+            }
+            Client::new(server.service(), "default")
+        }
+        None => {
+            let mut config = Config::infer().await?;
+            config.default_retry = false; // kube's would hide 429 and 5xx for minutes; informers have a backoff
+            Client::try_from(config)?
+        }
+    };
 
     // Build: a projection decides what is kept, indexes how it is found. Then start, and wait for the first list.
-    let mut pods = Informer::builder(Api::<Pod>::all(Client::try_from(config)?))
+    let mut pods = Informer::builder(Api::<Pod>::all(client))
         .project(|pod: Pod| PodInfo { node: pod.spec.and_then(|spec| spec.node_name) });
     let by_node = pods.index_many(|pod: &PodInfo| pod.node.clone());
     let by_namespace = pods.index_by(index::namespace());
@@ -61,8 +68,8 @@ async fn main() -> anyhow::Result<()> {
     // React: the first batch is all there is, the next ones what has changed since.
     let mut changes = pods.subscribe();
     changes.next().await;
-    if !cluster {
-        create_pod(&server, "web-3", "node-b")?;
+    if let Some(server) = &server {
+        create_pod(server, "web-3", "node-b")?;
         server.delete("pods", "default", "db-1")?;
     }
     let mut left = if cluster { usize::MAX } else { 2 };

@@ -21,7 +21,8 @@
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
 //! | share informers between parts | [`Registry`], [`Stored`] |
-//! | know how it is doing | [`Informer::status`] |
+//! | know how it is doing | [`Informer::status`], in numbers [`Informer::figures`] |
+//! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
 //!
 //! # Consistency
@@ -59,13 +60,14 @@ mod version;
 
 pub use self::error::{DecodeError, Error};
 pub use self::index::Index;
-pub use self::informer::{Builder, FromApi, FromStream, Informer, Reader};
+pub use self::informer::{Builder, Figures, FromApi, FromStream, Informer, Reader, Relists};
 pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
 pub use self::registry::{Declared, Missing, Projected, Registry, Scope, Stored};
 pub use self::selector::{InvalidSelector, Selector};
 pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
+pub use self::source::Limits;
 pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
 pub use self::version::ResourceVersion;
 

@@ -13,8 +13,9 @@ use tokio_util::task::TaskTracker;
 use super::from::{Feed, FromApi};
 use super::{Informer, Inner, Prepared};
 use crate::index::{Index, IndexBy, IndexSet};
-use crate::reflector::Status;
+use crate::reflector::{Recorder, Status, Tally};
 use crate::registry::Stored;
+use crate::source::Limits;
 use crate::store::Writer;
 
 /// An informer in the making: what to select, what to keep of each object, what to index. See
@@ -126,6 +127,12 @@ impl<K: Resource, T> Builder<K, T> {
         self
     }
 
+    /// How much is taken from the API server at most, in bytes, in pages and in time.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.from.limits = limits;
+        self
+    }
+
     /// Counts as synced, and empty, while the API server does not serve the kind: for kinds that an application can
     /// do without. When the kind comes, its objects arrive as changes.
     ///
@@ -219,10 +226,20 @@ where
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
-        let (stopped, joined) = (stop.clone(), tasks.clone());
-        let inner =
-            Inner { shared, status: status_receiver, orders, lists: S::LISTS, stop: stopped, tasks: joined };
-        let prepared = Prepared { from, project, writer, status, orders: taken, stop, tasks };
+        let (tally, pinned) = (Arc::new(Tally::new()), writer.retired().pinned().clone());
+        let record = Recorder::new(tally.clone());
+        let inner = Inner {
+            name: from.name().into(),
+            shared,
+            status: status_receiver,
+            tally,
+            pinned,
+            orders,
+            lists: S::LISTS,
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
+        let prepared = Prepared { from, project, writer, status, record, orders: taken, stop, tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }
 }

@@ -12,18 +12,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Order, Status};
-use crate::source::{Decoder, HttpSource, Limits, Payload, Selection};
+use crate::reflector::{self, Options, Order, Recorder, Status};
+use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
 use crate::store::{Errand, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
     api: Api<K>,
     dyntype: K::DynamicType,
-    /// Where the API addresses them otherwise.
-    url: Option<String>,
+    /// The only one, of an API that addresses all.
+    namespace: Option<String>,
     pub(super) selection: Selection,
     pub(super) keep_managed_fields: bool,
+    pub(super) limits: Limits,
     pub(super) options: Options,
 }
 
@@ -38,6 +39,10 @@ pub trait Feed<K>: Sized {
     #[doc(hidden)]
     const LISTS: bool;
 
+    /// What the objects are called, in one line.
+    #[doc(hidden)]
+    fn name(&self) -> String;
+
     /// Runs until `stop` is cancelled, or there is nothing more to come.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
@@ -48,6 +53,7 @@ pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) record: Recorder,
     pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
 }
@@ -59,16 +65,17 @@ impl<K: Resource> FromApi<K> {
         Self {
             api,
             dyntype,
-            url: None,
+            namespace: None,
             selection: Selection::default(),
             keep_managed_fields: false,
+            limits: Limits::default(),
             options: Options::default(),
         }
     }
 
     /// Only one namespace, for kinds of which that is not known when this is compiled.
     pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
-        self.url = Some(K::url_path(&self.dyntype, Some(namespace)));
+        self.namespace = Some(namespace.to_owned());
         self
     }
 }
@@ -79,12 +86,22 @@ where
 {
     const LISTS: bool = true;
 
+    fn name(&self) -> String {
+        let resource = resource_name::<K>(&self.dyntype);
+        match self.namespace.as_deref().or(self.api.namespace()) {
+            Some(namespace) => format!("{resource} in {namespace}"),
+            None => resource,
+        }
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
-        let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, Limits::default());
-        if let Some(url) = self.url {
-            source = source.at(url);
+        let options =
+            Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
+        let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
+        if let Some(namespace) = &self.namespace {
+            source = source.at(K::url_path(&self.dyntype, Some(namespace)));
         }
         let intake = Intake::new(
             writer,
@@ -93,15 +110,17 @@ where
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        let options = self.options;
-        async move { drop(reflector::run(source, intake, status, orders, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, record, orders, stop, options).await) }
     }
 }
 
 impl<K: Resource> fmt::Debug for FromApi<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.url.as_deref().unwrap_or_else(|| self.api.resource_url());
-        write!(f, "{url} of {:?}", self.selection)
+        write!(f, "{}", self.api.resource_url())?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, " in {namespace}")?;
+        }
+        write!(f, " of {:?}", self.selection)
     }
 }
 
@@ -120,8 +139,12 @@ where
 {
     const LISTS: bool = false;
 
+    fn name(&self) -> String {
+        "a stream".to_owned()
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, orders, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -132,7 +155,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, orders, stop)
+        reflector::follow(self.events, intake, status, record, orders, stop)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The informer: source, reflector, store and readers, wired together.
 
 mod builder;
+mod figures;
 mod from;
 mod order;
 mod prepared;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
+pub use self::figures::{Figures, Relists};
 pub use self::from::{FromApi, FromStream};
 pub(crate) use self::prepared::Prepared;
 pub use self::reader::Reader;
@@ -31,9 +33,9 @@ pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
 use crate::object::Obj;
-use crate::reflector::{Order, Phase, Status};
+use crate::reflector::{Order, Phase, Status, Tally};
 use crate::snapshot::{Snapshot, View};
-use crate::store::{Errand, Shared};
+use crate::store::{Errand, Pinned, Shared};
 use crate::subscribe::Subscription;
 
 /// A typed copy of one kind of the API server's objects, kept up to date in the background.
@@ -54,8 +56,12 @@ pub struct Informer<T> {
 }
 
 struct Inner<T> {
+    /// Of the kind, and the namespace if it is one.
+    name: Box<str>,
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
+    tally: Arc<Tally>,
+    pinned: Arc<Pinned>,
     orders: mpsc::Sender<Order<Errand<T>>>,
     /// It lists by itself, and knows the version of what it holds.
     lists: bool,
@@ -262,12 +268,9 @@ impl<T> Clone for Informer<T> {
     }
 }
 
+/// The kind and the [`Figures`], on one line, also by `{:#?}`.
 impl<T> fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let view = self.inner.shared.load();
-        f.debug_struct("Informer")
-            .field("view", &**view)
-            .field("phase", &self.inner.status.borrow().phase)
-            .finish()
+        write!(f, "Informer({}: {})", self.inner.name, self.figures())
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::builder::Project;
 use super::from::{Feed, FromApi, Parts};
 use crate::index::{Index, IndexBy};
-use crate::reflector::{Order, Status};
+use crate::reflector::{Order, Recorder, Status};
 use crate::store::{Errand, Writer};
 
 /// What is left to do for an informer whose handles exist.
@@ -17,6 +17,7 @@ pub(crate) struct Prepared<K, T, S> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) record: Recorder,
     pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -43,9 +44,9 @@ where
 
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
-        let Self { from, project, writer, status, orders, stop, tasks } = self;
+        let Self { from, project, writer, status, record, orders, stop, tasks } = self;
         let retired = writer.retired().clone();
-        let feed = from.feed(Parts { project, writer, status, orders, stop });
+        let feed = from.feed(Parts { project, writer, status, record, orders, stop });
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         tasks.track_future(async move {
             tokio::select! {

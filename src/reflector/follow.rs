@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::order::Order;
 use super::sink::{Held, UnversionedSink};
 use super::status::{Phase, Status};
+use super::tally::{Cause, Recorder};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::{Item, Listed, Meta, Payload, WatchEvent};
@@ -31,13 +32,14 @@ pub(crate) async fn follow<K, W>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     orders: mpsc::Receiver<Order<W::Errand>>,
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
     W: UnversionedSink<K>,
 {
-    let mut follower = Follower { sink, status, orders, listing: false, changes: Vec::new() };
+    let mut follower = Follower { sink, status, record, orders, listing: false, changes: Vec::new() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
@@ -45,6 +47,7 @@ pub(crate) async fn follow<K, W>(
 struct Follower<K, W: UnversionedSink<K>> {
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     orders: mpsc::Receiver<Order<W::Errand>>,
     /// Between `Init` and `InitDone`.
     listing: bool,
@@ -70,19 +73,26 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                 event = events.next() => event,
             };
             let Some(event) = event else { return };
+            let mut heard = event.is_ok();
             self.take_in(event);
             // Whatever is ready goes into one version; nothing is waited for.
             let mut taken = 1;
             let mut ended = false;
             while taken < BATCH && !ended {
                 match poll!(events.next()) {
-                    Poll::Ready(Some(event)) => self.take_in(event),
+                    Poll::Ready(Some(event)) => {
+                        heard |= event.is_ok();
+                        self.take_in(event);
+                    }
                     Poll::Ready(None) => ended = true,
                     Poll::Pending => break,
                 }
                 taken += 1;
             }
             self.publish();
+            if heard {
+                self.record.heard(Instant::now());
+            }
             if ended {
                 return;
             }
@@ -96,12 +106,14 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                 self.publish();
                 self.enter(Phase::Listing);
                 self.listing = true;
+                self.record.relists(Cause::Stream);
                 self.sink.begin_list(Held::Reused);
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {
                 self.listing = false;
                 self.sink.commit_unversioned_list();
+                self.record.listed();
                 self.recovered();
                 self.status.send_modify(|status| {
                     status.synced = true;
@@ -154,6 +166,7 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
     }
 
     fn failed(&mut self, error: Error) {
+        self.record.failed();
         self.status.send_modify(|status| {
             status.phase = Phase::BackingOff;
             status.failures += 1;

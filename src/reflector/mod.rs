@@ -12,6 +12,7 @@ mod sink;
 mod state;
 mod status;
 mod stream;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +22,4 @@ pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
 pub(crate) use self::sink::{Figures, Held, Regression, Sink, UnversionedSink};
 pub use self::status::{Phase, Status};
+pub(crate) use self::tally::{Cause, Recorder, Tally};

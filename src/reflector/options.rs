@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use crate::source::Limits;
+
 /// Times and sizes of a reflector. The defaults are meant for production.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Objects per page of a list: what client-go asks for.
     pub(crate) page_size: u32,
+    /// Pages of one list, at most.
+    pub(crate) pages: u32,
     /// List by a watch with initial events (KEP-3157) where the server can.
     pub(crate) streaming: bool,
     /// How long a server that could not is not asked again.
@@ -56,13 +60,14 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             page_size: 500,
+            pages: Limits::default().pages,
             streaming: true,
             streaming_retry: Duration::from_secs(60 * 60),
             streaming_silence: Duration::from_secs(10),
             streaming_total: Duration::from_secs(5 * 60),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(10),
-            watch_silence: Duration::from_secs(3 * 60),
+            watch_silence: Limits::default().watch_silence,
             watch_settled: Duration::from_secs(1),
             optional: false,
             empty_when_gone: false,

@@ -17,6 +17,7 @@ use super::sink::{Held, Regression, Sink};
 use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
+use super::tally::Recorder;
 use crate::error::{Error, Kind};
 use crate::source::{ListRequest, Source, WatchEvent, WatchRequest};
 use crate::version::ResourceVersion;
@@ -33,6 +34,7 @@ pub(crate) async fn run<K, S, W>(
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     orders: mpsc::Receiver<Order<W::Errand>>,
     stop: CancellationToken,
     options: Options,
@@ -46,6 +48,7 @@ where
         source,
         sink,
         status,
+        record,
         orders,
         refreshes: Vec::new(),
         backoff: Backoff::new(options.backoff.clone()),
@@ -64,6 +67,7 @@ struct Reflector<K, S: Source<K>, W: Sink<K>> {
     source: S,
     sink: W,
     status: watch::Sender<Status>,
+    record: Recorder,
     orders: mpsc::Receiver<Order<W::Errand>>,
     /// Who waits for a list in which nothing held is reused.
     refreshes: Vec<oneshot::Sender<()>>,
@@ -81,8 +85,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     async fn drive(&mut self) -> Infallible {
         let mut input = Input::Go;
         loop {
+            self.record.ended(&input);
             let (state, effect) = step(self.state.clone(), input, Instant::now(), &self.options);
             self.state = state;
+            self.record.begins(&effect);
             input = match effect {
                 Effect::StreamList { from } => self.stream_list(from).await,
                 Effect::List { from, paged, new_epoch } => self.list(from, paged, new_epoch).await,
@@ -128,6 +134,9 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 let error = self.timeout("watch", self.options.streaming_silence);
                 return self.streaming_refused(&error);
             }
+            if !open.batch.is_empty() {
+                self.record.heard(open.heard);
+            }
             let mut events = std::mem::take(&mut open.batch).into_iter();
             let mut taken = 0;
             while let Some(event) = events.next() {
@@ -170,6 +179,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             resource_version: self.from(from),
         };
         let mut version = None;
+        let mut pages: u32 = 0;
         loop {
             let page = match self.source.list(&request).await {
                 Ok(page) => page,
@@ -178,6 +188,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     return self.list_failed(error, at);
                 }
             };
+            self.record.heard(Instant::now());
             if version.is_none() {
                 self.enter(Phase::Listing);
                 let below = self.is_below(&page.resource_version);
@@ -202,6 +213,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             if page.continue_token == request.continue_token {
                 return self
                     .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later);
+            }
+            pages += 1;
+            if pages >= self.options.pages {
+                return self.list_failed(self.protocol("list", "more pages than the limit"), PageAt::Later);
             }
             request.continue_token = page.continue_token;
             yield_now().await;
@@ -241,6 +256,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 return Input::Refresh;
             }
             if !open.batch.is_empty() {
+                self.record.heard(open.heard);
                 let full = open.is_full(&self.options);
                 let applied = self.sink.apply(&mut open.batch);
                 open.batch.clear();
@@ -458,6 +474,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
         let now = Instant::now();
         self.backoff.failed(now);
+        self.record.failed();
         tracing::debug!(%error, "the reflector met an error");
         self.status.send_if_modified(|status| {
             // Still absent is no news.
@@ -491,6 +508,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     fn count_watch(&mut self) {
+        self.record.watch_opened();
         self.status.send_modify(|status| status.watches += 1);
     }
 

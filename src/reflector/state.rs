@@ -406,6 +406,6 @@ fn watch_failed(mut state: State, error: Option<&Error>, events: bool) -> (State
 }
 
 /// The server will not watch, though it may well list: 403 and the like, but not what passes by itself.
-fn is_refused(error: &Error) -> bool {
+pub(super) fn is_refused(error: &Error) -> bool {
     error.http_code().is_some_and(|code| (400..500).contains(&code) && !matches!(code, 401 | 408 | 429))
 }

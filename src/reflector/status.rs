@@ -23,7 +23,8 @@ pub enum Phase {
     Stopped,
 }
 
-/// How an informer is doing.
+/// How an informer is doing, to act on: it wakes those who wait for it. [`Figures`](crate::Figures) have more numbers,
+/// and wake nobody.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {

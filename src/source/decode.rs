@@ -20,6 +20,8 @@ use crate::error::DecodeError;
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
+const TOO_LARGE: &str = "larger than the limit";
+
 /// What the first stage reads of an object.
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -77,6 +79,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
             Payload::Object(object) => Ok(object),
             Payload::Json(json) => decode_json(&json),
             Payload::JsonWithoutType(json) => decode_json(&self.with_type(&json)),
+            Payload::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
         };
         match decoded {
             Ok(mut object) => {
@@ -103,11 +106,15 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
     }
 }
 
-/// The first stage for an object in a list. `object` is a part of `within`.
-pub(super) fn parse_item<K>(within: &Bytes, object: &str) -> Listed<K> {
-    let head: Head<'_> = serde_json::from_str(object).map_err(|_| unreadable(object))?;
+/// The first stage for an object to be taken in. `object` is a part of `within`; one larger than `largest` is not kept.
+pub(super) fn parse_item<K>(within: &Bytes, object: &str, largest: usize) -> Listed<K> {
+    let unreadable = || if object.len() > largest { nameless(TOO_LARGE) } else { unreadable(object) };
+    let head: Head<'_> = serde_json::from_str(object).map_err(|_| unreadable())?;
     let without_type = head.api_version.is_none() && head.kind.is_none();
-    let meta = head.metadata.read().ok_or_else(|| unreadable(object))?;
+    let meta = head.metadata.read().ok_or_else(unreadable)?;
+    if object.len() > largest {
+        return Ok(Item { meta, payload: Payload::TooLarge });
+    }
     let json = within.slice_ref(object.as_bytes());
     let payload = if without_type { Payload::JsonWithoutType(json) } else { Payload::Json(json) };
     Ok(Item { meta, payload })
@@ -160,6 +167,17 @@ fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, s
 
 fn decode_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, mismatch::Mismatch> {
     serde_json::from_slice(json).map_err(|_| mismatch::explain::<K>(json))
+}
+
+/// Of which nothing is known, not even its key.
+fn nameless(mismatch: &str) -> DecodeError {
+    DecodeError {
+        key: None,
+        resource_version: None,
+        path: String::new(),
+        mismatch: mismatch.to_owned(),
+        source: None,
+    }
 }
 
 /// Finds out what can be known of an object whose metadata did not read. Only broken objects come here.

@@ -38,13 +38,19 @@ pub(crate) struct Selection {
 pub(crate) struct HttpSource<K> {
     client: Client,
     url: String,
-    /// What errors call the kind: `subnets.kubeovn.io`, as `kubectl` does.
+    /// [`resource_name`].
     resource: String,
     group: String,
     plural: String,
     selection: Selection,
     limits: Limits,
     kind: PhantomData<fn() -> K>,
+}
+
+/// What errors and figures call a kind: `subnets.kubeovn.io`, as `kubectl` does.
+pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
+    let (plural, group) = (K::plural(dyntype), K::group(dyntype));
+    if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") }
 }
 
 // === impl HttpSource ===
@@ -57,14 +63,12 @@ impl<K: Resource> HttpSource<K> {
         selection: Selection,
         limits: Limits,
     ) -> Self {
-        let (plural, group) = (K::plural(dyntype).into_owned(), K::group(dyntype).into_owned());
-        let resource = if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") };
         Self {
             url: api.resource_url().to_owned(),
             client: api.into_client(),
-            resource,
-            group,
-            plural,
+            resource: resource_name::<K>(dyntype),
+            group: K::group(dyntype).into_owned(),
+            plural: K::plural(dyntype).into_owned(),
             selection,
             limits,
             kind: PhantomData,
@@ -93,9 +97,9 @@ impl<K: Resource> HttpSource<K> {
             request = request.header(ACCEPT_ENCODING, "identity");
         }
         let request = request.body(Body::empty()).map_err(|error| call.transport(error))?;
-        let response = match timeout(self.limits.head, self.client.send(request)).await {
+        let response = match timeout(self.limits.head_time, self.client.send(request)).await {
             Ok(sent) => sent.map_err(|error| call.failed(error))?,
-            Err(_) => return Err(call.timeout(self.limits.head)),
+            Err(_) => return Err(call.timeout(self.limits.head_time)),
         };
         if response.status().is_success() {
             Ok(response)
@@ -158,10 +162,10 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let call = self.call("list");
         let accept = if K::metadata_api() { METADATA_LIST } else { JSON };
         let response = self.get(&call, self.list_query(request), accept).await?;
-        let body = timeout(self.limits.page, read_page(&call, response.into_body(), &self.limits))
+        let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
-            .map_err(|_| call.timeout(self.limits.page))??;
-        parse_page(&call, &body)
+            .map_err(|_| call.timeout(self.limits.page_time))??;
+        parse_page(&call, &body, self.limits.object_bytes)
     }
 
     async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {

@@ -23,8 +23,8 @@ use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
-pub(crate) use self::kube::{HttpSource, Selection};
-pub(crate) use self::limits::Limits;
+pub(crate) use self::kube::{HttpSource, Selection, resource_name};
+pub use self::limits::Limits;
 
 /// Which page of which version to list.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,8 @@ pub(crate) enum Payload<K> {
     Json(Bytes),
     /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
     JsonWithoutType(Bytes),
+    /// Larger than the limit, and left where it was.
+    TooLarge,
     /// Decoded already, by a source that is not ours.
     Object(K),
 }

@@ -28,15 +28,17 @@ struct ListMeta {
     continue_token: Option<String>,
 }
 
-/// Takes a page apart. Its objects are slices of `body`, which lives until the last of them is gone.
-pub(super) fn parse_page<K>(call: &Call, body: &Bytes) -> Result<Page<K>, Error> {
+/// Takes a page apart. Its objects are slices of `body`, which lives until the last of them is gone; none of them is
+/// larger than `largest`.
+pub(super) fn parse_page<K>(call: &Call, body: &Bytes, largest: usize) -> Result<Page<K>, Error> {
     // serde_json's text quotes what it found.
     let envelope: Envelope<'_> =
         serde_json::from_slice(body).map_err(|_| call.protocol("the body is not a list"))?;
     if envelope.metadata.resource_version.is_empty() {
         return Err(call.protocol("a list without a resourceVersion"));
     }
-    let items: Vec<Listed<K>> = envelope.items.iter().map(|item| parse_item(body, item.get())).collect();
+    let items: Vec<Listed<K>> =
+        envelope.items.iter().map(|item| parse_item(body, item.get(), largest)).collect();
     Ok(Page {
         items,
         resource_version: ResourceVersion::from(envelope.metadata.resource_version),

@@ -1,6 +1,7 @@
 //! The HTTP source on a service that plays responses.
 
 mod answers;
+mod limits;
 mod privacy;
 mod streams;
 
@@ -8,7 +9,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -25,11 +26,16 @@ use super::*;
 enum Chunk {
     Data(Bytes),
     Broken(&'static str),
+    /// Nothing for that long.
+    Pause(Duration),
     /// Nothing more, not even an end.
     Never,
 }
 
-struct Chunks(VecDeque<Chunk>);
+struct Chunks {
+    chunks: VecDeque<Chunk>,
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
+}
 
 impl http_body::Body for Chunks {
     type Data = Bytes;
@@ -37,16 +43,26 @@ impl http_body::Body for Chunks {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        match self.0.pop_front() {
-            None => Poll::Ready(None),
-            Some(Chunk::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            Some(Chunk::Broken(text)) => Poll::Ready(Some(Err(std::io::Error::other(text)))),
-            Some(Chunk::Never) => {
-                self.0.push_front(Chunk::Never);
-                Poll::Pending
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
             }
+            return match self.chunks.pop_front() {
+                None => Poll::Ready(None),
+                Some(Chunk::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                Some(Chunk::Broken(text)) => Poll::Ready(Some(Err(std::io::Error::other(text)))),
+                Some(Chunk::Pause(time)) => {
+                    self.pause = Some(Box::pin(tokio::time::sleep(time)));
+                    continue;
+                }
+                Some(Chunk::Never) => {
+                    self.chunks.push_front(Chunk::Never);
+                    Poll::Pending
+                }
+            };
         }
     }
 }
@@ -70,7 +86,7 @@ fn client(
             for (name, value) in headers {
                 response = response.header(*name, *value);
             }
-            Ok::<_, Infallible>(response.body(Chunks(body.into())).unwrap())
+            Ok::<_, Infallible>(response.body(Chunks { chunks: body.into(), pause: None }).unwrap())
         }
     });
     (Client::new(service, "default"), seen)
@@ -114,8 +130,11 @@ async fn events(mut source: HttpSource<ConfigMap>) -> Vec<String> {
 fn describe(event: &Result<WatchEvent<ConfigMap>, Error>) -> String {
     match event {
         Ok(WatchEvent::Applied(Ok(item))) => {
-            let (Payload::Json(json) | Payload::JsonWithoutType(json)) = &item.payload else { panic!() };
-            let text = std::str::from_utf8(json).unwrap();
+            let text = match &item.payload {
+                Payload::Json(json) | Payload::JsonWithoutType(json) => std::str::from_utf8(json).unwrap(),
+                Payload::TooLarge => "too large",
+                Payload::Object(_) => panic!("decoded already"),
+            };
             format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)
         }
         Ok(WatchEvent::Applied(Err(error))) => format!("bad: {error}"),

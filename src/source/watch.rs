@@ -30,6 +30,8 @@ pub(crate) struct HttpWatch<K> {
     /// `None` once it has ended.
     body: Option<Body>,
     lines: Lines,
+    /// The largest object that is taken in.
+    largest: usize,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -57,17 +59,23 @@ struct BookmarkMeta {
 
 impl<K> HttpWatch<K> {
     pub(super) fn new(call: Call, body: Body, limits: &Limits) -> Self {
-        Self { call, body: Some(body), lines: Lines::new(limits.line_bytes), kind: PhantomData }
+        Self {
+            call,
+            body: Some(body),
+            lines: Lines::new(limits.line_bytes),
+            largest: limits.object_bytes,
+            kind: PhantomData,
+        }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent<K>, Error>>> {
         loop {
             match self.lines.next() {
                 Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
-                Ok(Some(line)) => return Poll::Ready(Some(parse_line(&self.call, &line))),
+                Ok(Some(line)) => return Poll::Ready(Some(self.parse(&line))),
                 Ok(None) => {}
                 Err(lines::TooLong) => {
-                    return Poll::Ready(Some(Err(self.call.protocol("an event larger than the limit"))));
+                    return Poll::Ready(Some(Err(self.call.protocol("a line longer than the limit"))));
                 }
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
@@ -82,16 +90,23 @@ impl<K> HttpWatch<K> {
         }
     }
 
-    /// A last line need not end in a newline; one that was cut off is a connection that was cut off.
+    /// A last line need not end in a newline. The beginning of an event is a connection that was cut off; anything
+    /// else never was an event.
     fn last_line(&mut self) -> Option<Result<WatchEvent<K>, Error>> {
         let rest = self.lines.rest();
         if rest.trim_ascii().is_empty() {
             return None;
         }
         Some(match serde_json::from_slice::<&RawValue>(&rest) {
-            Ok(_) => parse_line(&self.call, &rest),
-            Err(_) => Err(self.call.transport(io::Error::from(io::ErrorKind::UnexpectedEof))),
+            Err(error) if is_cut_off(&rest, &error) => {
+                Err(self.call.transport(io::Error::from(io::ErrorKind::UnexpectedEof)))
+            }
+            _ => self.parse(&rest),
         })
+    }
+
+    fn parse(&self, line: &Bytes) -> Result<WatchEvent<K>, Error> {
+        parse_line(&self.call, line, self.largest)
     }
 }
 
@@ -108,7 +123,7 @@ impl<K> Stream for HttpWatch<K> {
     }
 }
 
-fn parse_line<K>(call: &Call, line: &Bytes) -> Result<WatchEvent<K>, Error> {
+fn parse_line<K>(call: &Call, line: &Bytes, largest: usize) -> Result<WatchEvent<K>, Error> {
     let Ok(Line { kind, object }) = serde_json::from_slice::<Line<'_>>(line) else {
         return Err(call.protocol("a line that is not an event"));
     };
@@ -121,7 +136,7 @@ fn parse_line<K>(call: &Call, line: &Bytes) -> Result<WatchEvent<K>, Error> {
         return Err(call.protocol("an event without an object"));
     };
     match &*kind {
-        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(parse_item(line, object))),
+        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(parse_item(line, object, largest))),
         "DELETED" => match parse_meta(object) {
             Err(error) if error.key.is_none() => Err(call.protocol("a deletion of an object without a name")),
             meta => Ok(WatchEvent::Deleted(meta)),
@@ -132,6 +147,14 @@ fn parse_line<K>(call: &Call, line: &Bytes) -> Result<WatchEvent<K>, Error> {
         }
         _ => Err(call.protocol("an event of an unknown type")),
     }
+}
+
+/// Whether what is wrong with it is only that it ends too soon.
+fn is_cut_off(line: &[u8], error: &serde_json::Error) -> bool {
+    // Within a number, the end is called a wrong digit.
+    let in_number =
+        || error.column() >= line.len() && line.last().is_some_and(|last| b"-+.eE".contains(last));
+    error.is_eof() || in_number()
 }
 
 fn parse_bookmark<K>(object: &str) -> Option<WatchEvent<K>> {

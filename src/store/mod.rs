@@ -32,7 +32,7 @@ pub(crate) use self::intake::{Errand, Intake};
 use self::late::Late;
 use self::publish::Publisher;
 pub(crate) use self::publish::Shared;
-pub(crate) use self::retired::Retired;
+pub(crate) use self::retired::{Pinned, Retired};
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
@@ -211,6 +211,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
             None => self.working.nameless += 1,
             Some(key) => {
                 let hash = self.hasher.object(key.as_key());
+                if let Some(listed) = &mut self.listed {
+                    // It is still there.
+                    listed.extend(
+                        self.working
+                            .objects
+                            .get(hash, |object| Obj::is(object, key.as_key()))
+                            .map(Obj::address),
+                    );
+                }
                 self.working.bad.insert(Bad::new(hash, error));
             }
         }
@@ -329,10 +338,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
             indexer.validate(table, slot, &self.working.objects, &keys);
         }
         self.working.late.validate();
-        assert!(
-            self.working.late.iter().all(|late| self.working.objects.iter().any(|object| late.is_of(object))),
-            "index keys of an object that is gone"
-        );
+        for late in self.working.late.iter() {
+            let object = self.working.objects.get(late.hash(), |object| late.is_of(object));
+            assert!(object.is_some(), "index keys of an object that is gone");
+        }
     }
 }
 

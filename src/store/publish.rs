@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use crate::snapshot::{Snapshot, View};
-use crate::subscribe::End;
+use crate::subscribe::{End, Positions};
 
 /// The readers' side of a store.
 pub(crate) struct Shared<T> {
@@ -25,6 +25,7 @@ pub(crate) struct Shared<T> {
     changes: watch::Receiver<u64>,
     versions: watch::Receiver<u64>,
     end: OnceLock<End>,
+    positions: Positions,
 }
 
 /// The writer's side. Dropping it ends every wait.
@@ -71,6 +72,11 @@ impl<T> Shared<T> {
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get().copied()
     }
+
+    /// Where the subscriptions stand.
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
+    }
 }
 
 // === impl Publisher ===
@@ -87,6 +93,7 @@ impl<T> Publisher<T> {
             changes: changed,
             versions: version,
             end: OnceLock::new(),
+            positions: Positions::new(),
         };
         Self { shared: Arc::new(shared), changes, versions }
     }

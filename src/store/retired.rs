@@ -1,7 +1,7 @@
 //! Old versions, kept until no reader has them any more, so that none of them is ever freed by a reader.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -23,6 +23,20 @@ const SWEEP_CHUNK: usize = 1024;
 pub(crate) struct Retired<T> {
     kept: Mutex<Kept<T>>,
     arrived: Notify,
+    pinned: Arc<Pinned>,
+}
+
+/// Which old versions somebody still holds, as the last sweep has found. Apart from what it tells of, so that whoever
+/// asks keeps none of it.
+#[derive(Default)]
+pub(crate) struct Pinned(Mutex<Found>);
+
+#[derive(Default)]
+struct Found {
+    /// Views that differ only in their version share everything, and count once.
+    revisions: usize,
+    /// The newest of these.
+    newest: u64,
 }
 
 struct Kept<T> {
@@ -32,7 +46,8 @@ struct Kept<T> {
 
 impl<T> Retired<T> {
     pub(crate) fn new() -> Self {
-        Self { kept: Mutex::new(Kept { views: Vec::new(), objects: Vec::new() }), arrived: Notify::new() }
+        let kept = Kept { views: Vec::new(), objects: Vec::new() };
+        Self { kept: Mutex::new(kept), arrived: Notify::new(), pinned: Arc::default() }
     }
 
     pub(crate) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
@@ -43,10 +58,8 @@ impl<T> Retired<T> {
         self.arrived.notify_one();
     }
 
-    #[cfg(test)]
-    /// How many old views are still held by somebody, as of the last sweep.
-    pub(crate) fn pinned(&self) -> usize {
-        self.lock().views.len()
+    pub(crate) fn pinned(&self) -> &Arc<Pinned> {
+        &self.pinned
     }
 
     /// Frees what nobody holds, again and again. Cancel-safe.
@@ -67,14 +80,42 @@ impl<T> Retired<T> {
     /// Views first: they hold objects.
     async fn sweep(&self) {
         let views = std::mem::take(&mut self.lock().views);
-        sweep(views, |view| Arc::strong_count(view) == 1, |view| self.lock().views.push(view)).await;
+        let mut held = Vec::new();
+        let keep = |view: Arc<View<T>>| {
+            held.push(view.revision());
+            self.lock().views.push(view);
+        };
+        sweep(views, |view| Arc::strong_count(view) == 1, keep).await;
+        self.pinned.found(held);
         let objects = std::mem::take(&mut self.lock().objects);
         sweep(objects, Obj::is_last, |object| self.lock().objects.push(object)).await;
     }
 
     /// The lock is held to move pointers only, never while something is freed.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept<T>> {
+    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Pinned ===
+
+impl Pinned {
+    /// How many old versions are held by somebody, `current` being none: O(1).
+    pub(crate) fn versions(&self, current: u64) -> usize {
+        let found = self.lock();
+        found.revisions - usize::from(found.revisions > 0 && found.newest == current)
+    }
+
+    fn found(&self, mut revisions: Vec<u64>) {
+        revisions.sort_unstable();
+        revisions.dedup();
+        *self.lock() =
+            Found { revisions: revisions.len(), newest: revisions.last().copied().unwrap_or_default() };
+    }
+
+    /// Taken by sweeps and by those who ask, not by the writer.
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

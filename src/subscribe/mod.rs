@@ -12,6 +12,7 @@
 
 mod batch;
 mod feed;
+mod positions;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::ReusableBoxFuture;
 
 pub use self::batch::{Batch, Change, Changes};
+pub(crate) use self::positions::{Position, Positions};
 use self::scope::{ByKey, Scope};
 use crate::index::Index;
 use crate::informer::Informer;
@@ -48,6 +50,8 @@ use crate::snapshot::Snapshot;
 pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
+    /// What the figures know of the cursor.
+    position: Position,
     begun: bool,
     ended: bool,
     scope: Scope<T>,
@@ -80,8 +84,12 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Goes on from a snapshot of the same informer.
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
         let shared = informer.shared();
+        let begun = cursor.is_synced();
+        // Without its first batch, it is behind the newest version, but not behind those from before its time.
+        let revision = if begun { cursor.revision() } else { shared.load().revision().saturating_sub(1) };
         Self {
-            begun: cursor.is_synced(),
+            position: shared.positions().enter(revision),
+            begun,
             cursor,
             ended: false,
             scope: Scope::Everything,
@@ -175,6 +183,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         if !newest.is_synced() || (self.begun && newest.revision() == self.cursor.revision()) {
             return None;
         }
+        self.position.reach(newest.revision());
         let old = std::mem::replace(&mut self.cursor, newest.clone());
         let initial = !std::mem::replace(&mut self.begun, true);
         let batch = Batch::new(old, newest, initial, self.scope.clone(), self.predicate.clone());

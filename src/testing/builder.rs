@@ -65,7 +65,8 @@ impl Builder {
         Self { bookmark_interval: interval, ..self }
     }
 
-    /// How long every request waits before it is answered; not at all by default.
+    /// How long every request waits before it is answered; not at all by default. tokio's timer rounds it up to whole
+    /// milliseconds.
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
         Self { latency, ..self }

@@ -137,8 +137,8 @@ impl Watch {
                 () = tokio::time::sleep_until(bookmark.min(self.deadline)) => {
                     if Instant::now() >= self.deadline {
                         self.done = true;
-                    } else {
-                        return Some(Ok(self.bookmark()));
+                    } else if let Some(bookmark) = self.bookmark() {
+                        return Some(Ok(bookmark));
                     }
                 }
             }
@@ -214,7 +214,8 @@ impl Watch {
         }
     }
 
-    fn bookmark(&mut self) -> Bytes {
+    /// None while the server has not reached the version that was asked for: such a watch hears nothing at all.
+    fn bookmark(&mut self) -> Option<Bytes> {
         let now = Instant::now();
         self.next_bookmark = Some(bookmark_time(now, self.bookmark_interval, self.deadline));
         let shared = self.shared.clone();
@@ -225,10 +226,14 @@ impl Watch {
             .collection(self.collection)
             .ok()
             .and_then(|collection| collection.changes_after(self.cursor).next().map(|_| self.cursor));
-        let version = behind.unwrap_or_else(|| self.cursor.max(state.version()));
+        let newest = state.version();
         drop(state);
-        self.cursor = self.cursor.max(version);
-        self.bookmark_line(version, None)
+        if newest < self.cursor {
+            return None;
+        }
+        let version = behind.unwrap_or(newest);
+        self.cursor = version;
+        Some(self.bookmark_line(version, None))
     }
 
     fn bookmark_line(&self, version: u64, annotations: Option<Value>) -> Bytes {

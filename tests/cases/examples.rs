@@ -391,3 +391,45 @@ pub(super) async fn the_quickstart_follows_a_cluster(ctx: &Ctx) -> Result<()> {
         .await?;
     Ok(())
 }
+
+pub(super) async fn the_inspector_shows_a_cluster(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    install(ctx, &objects).await?;
+    for name in ["a", "b"] {
+        objects.pod(name, "ovn", "subnet").await?;
+    }
+    objects.subnet("shown", "10.1.0.0/24", "ovn").await?;
+    let kubeconfig = kubeconfig(ctx, "kind-test", ACCOUNT).await?;
+    let inspect = |args: &[&str]| Program::start("inspect", &kubeconfig, &[&["--cluster"], args].concat());
+    let namespace = &ctx.namespace;
+
+    let mut once = inspect(&["pod", "subnets.kubeovn.io", "--once", "--namespace", namespace])?;
+    let status = once.ended().await?;
+    let output = once.output();
+    let rows: Vec<Vec<&str>> = output.lines().map(|line| line.split_whitespace().collect()).collect();
+    let begins = |words: &[&str]| rows.iter().any(|row| row.starts_with(words));
+    let shown = begins(&["NAMESPACE", "NAME", "AGE"])
+        && begins(&[namespace, "a"])
+        && begins(&[namespace, "b"])
+        // Which is in no namespace.
+        && begins(&["shown"]);
+    let figures = [format!("Informer(pods in {namespace}: "), "Informer(subnets.kubeovn.io: ".to_owned()];
+    ensure!(
+        status.success() && shown && figures.iter().all(|figures| output.contains(figures)),
+        "it ended with {status}, and said:\n{output}"
+    );
+
+    let mut program = inspect(&["--interval", "100ms", "--selector", "shown=yes"])?;
+    program.says("Informer(pods: watching, 0 objects at version ").await?;
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "shown": "yes" } } }));
+    objects.pods.patch("a", &PatchParams::default(), &label).await?;
+    program.says("Informer(pods: watching, 1 object at version ").await?;
+    program.interrupt().await?;
+
+    inspect(&["secrets", "--once"])?.refuses("list secrets: the API server answered 403").await?;
+    inspect(&["nothings"])?.refuses("the API server has no `nothings`").await?;
+    inspect(&["subnets.nowhere.io"])?.refuses("the API server has no group `nowhere.io`").await?;
+    inspect(&["subjectaccessreviews.authorization.k8s.io"])?.refuses("cannot be listed and watched").await?;
+    inspect(&["--context", "other"])?.refuses("context `other`").await?;
+    Ok(())
+}

@@ -7,11 +7,13 @@ mod changes;
 mod conformance;
 mod examples;
 mod expired;
+mod figures;
 mod kinds;
 mod lookups;
 mod metadata;
 mod outages;
 mod registry;
+mod restored;
 mod rights;
 mod selectors;
 mod server;
@@ -110,6 +112,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(streams::kubes_watcher_feeds_an_informer),
         case!(changes::bookmarks_move_the_version_without_a_change),
         case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
+        case!(figures::figures_tell_of_a_sync_a_change_and_a_relist),
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
@@ -125,10 +128,15 @@ pub(crate) fn all() -> Vec<Case> {
             .real_only()
             .on_own_cluster(Options::default),
         case!(outages::a_server_that_comes_late_is_waited_for).real_only().on_own_cluster(Options::default),
+        case!(restored::a_restored_etcd_begins_a_new_epoch).real_only().on_own_cluster(Options::default),
+        case!(restored::a_version_too_large_is_followed_by_a_consistent_read)
+            .real_only()
+            .on_own_cluster(Options::default),
         case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
         case!(examples::the_subnet_controller_takes_nads_in_once_they_are_served).runs_examples(),
         case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
         case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
+        case!(examples::the_inspector_shows_a_cluster).runs_examples(),
     ]
 }

@@ -38,10 +38,7 @@ fn troubles() -> Vec<Trouble> {
     vec![
         trouble(FaultAction::Reset, Error::is_transport),
         trouble(FaultAction::Hang, Error::is_timeout),
-        // A watch cannot tell it from a line that was cut off.
-        trouble(FaultAction::Garbage("<html>busy</html>".into()), |error| {
-            is_protocol(error) || error.is_transport()
-        }),
+        trouble(FaultAction::Garbage("<html>busy</html>".into()), is_protocol),
         trouble(FaultAction::Garbage("<html>\nbusy</html>\n".into()), is_protocol),
         trouble(FaultAction::Garbage("{}".into()), is_protocol),
         trouble(respond(401), Error::is_unauthorized),

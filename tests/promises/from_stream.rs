@@ -402,3 +402,31 @@ async fn p05_kubes_watcher_on_a_server_that_makes_trouble_loses_nothing() {
     assert!(indexed.informer.status().lists > 5, "there were relists");
     indexed.informer.shutdown().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn p01_an_index_can_be_added_late_and_a_refresh_is_declined() {
+    let (script, events) = Script::new();
+    let informer = indexed(events).informer;
+    script.list([at("a", 1, 7), at("b", 2, 8)]);
+    informer.synced().await.unwrap();
+    script.send(Event::Init);
+    script.send(Event::InitApply(at("a", 3, 9)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let adding = tokio::spawn({
+        let informer = informer.clone();
+        async move { informer.add_index(|kept: &Kept| kept.number % 2).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!adding.is_finished(), "it waits for the end of the list");
+    script.send(Event::InitDone);
+    let by_rest = adding.await.unwrap().unwrap();
+    let snapshot = informer.snapshot();
+    assert_eq!(
+        (snapshot.len(), snapshot.find(&by_rest, &1).len(), snapshot.find(&by_rest, &0).len()),
+        (1, 1, 0)
+    );
+    script.send(Event::Apply(at("b", 4, 4)));
+    let grown = until(&informer, "it is followed", |view| view.len() == 2).await;
+    assert_eq!(grown.find(&by_rest, &0).len(), 1);
+    assert!(informer.refresh().await.unwrap_err().is_unsupported());
+}

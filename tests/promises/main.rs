@@ -8,6 +8,7 @@ mod faults;
 mod from_stream;
 mod from_stream_model;
 mod lifecycle;
+mod limits;
 mod memory;
 mod read;
 mod restored;

@@ -43,7 +43,8 @@ fn try_build() -> Result<()> {
         (folder.parent().context("no target folder")?, folder.file_name().unwrap_or_default());
     let profile = if profile == "debug" { OsStr::new("dev") } else { profile };
     let out = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "subnet_controller", "--example", "quickstart", "--profile"])
+        .args(["build", "--quiet", "--example", "subnet_controller", "--example", "quickstart"])
+        .args(["--example", "inspect", "--profile"])
         .arg(profile)
         .arg("--target-dir")
         .arg(target)

@@ -38,7 +38,10 @@ pub(crate) struct Sent {
 struct State {
     /// Cancelled: nothing gets through, and what was open has broken.
     cut: CancellationToken,
+    /// Requests wait until this is cancelled.
+    held: Option<CancellationToken>,
     no_streaming_lists: bool,
+    garbled: bool,
     watch_seconds: Option<u32>,
     sent: Vec<Sent>,
 }
@@ -68,14 +71,31 @@ impl Wire {
         self.state().cut.cancel();
     }
 
+    /// Breaks what is open, and keeps what is asked from then on waiting until [`mend`](Self::mend): less trouble for
+    /// an informer than a cut, whose tries become rare.
+    pub(crate) fn hold(&self) {
+        let mut state = self.state();
+        std::mem::take(&mut state.cut).cancel();
+        state.held.get_or_insert_default();
+    }
+
     /// Lets requests through again.
     pub(crate) fn mend(&self) {
-        self.state().cut = CancellationToken::new();
+        let mut state = self.state();
+        state.cut = CancellationToken::new();
+        if let Some(held) = state.held.take() {
+            held.cancel();
+        }
     }
 
     /// Answers streaming lists as servers without them do, with 422.
     pub(crate) fn refuse_streaming_lists(&self) {
         self.state().no_streaming_lists = true;
+    }
+
+    /// Answers the next watch with what is no event.
+    pub(crate) fn garble_a_watch(&self) {
+        self.state().garbled = true;
     }
 
     /// Asks for watches of this length, whatever the informer asks for.
@@ -98,18 +118,25 @@ impl Wire {
         client: Client,
         mut request: Request<Body>,
     ) -> Result<Response<WiredBody>, BoxError> {
-        let (cut, refuse) = {
-            let state = self.state();
+        let held = self.state().held.clone();
+        if let Some(held) = held {
+            held.cancelled().await;
+        }
+        let (mut sent, cut, refuse, garble) = {
+            let mut state = self.state();
             if let Some(seconds) = state.watch_seconds {
                 shorten(request.uri_mut(), seconds)?;
             }
-            (state.cut.clone(), state.no_streaming_lists)
+            let sent = Sent::new(&request);
+            let garble = sent.is_watch() && std::mem::take(&mut state.garbled);
+            (sent, state.cut.clone(), state.no_streaming_lists, garble)
         };
-        let mut sent = Sent::new(&request);
         let answer = if cut.is_cancelled() {
             Err("the wire is cut".into())
         } else if refuse && sent.is_streaming_list() {
             no_such_list()
+        } else if garble {
+            Ok(Response::new(Body::from(b"no event\n".to_vec())))
         } else {
             tokio::select! {
                 answer = client.send(request) => answer.map_err(BoxError::from),

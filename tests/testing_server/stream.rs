@@ -75,6 +75,25 @@ async fn bookmarks_come_at_the_interval_and_carry_the_newest_version() {
     assert!(server.resource_version() > from);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watch_from_a_version_of_the_future_hears_nothing_until_the_server_is_there() {
+    let server = ApiServer::builder().kind(widgets()).bookmark_interval(Duration::from_secs(10)).build();
+    let from = server.resource_version() + 3;
+    server.create(widget("w0", 0)).unwrap();
+    let query = format!("resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=35");
+    let silent = events(&client(&server), &query).await;
+    assert_eq!(summaries(&silent), [""; 0]);
+
+    let mut stream = watch(&client(&server), &query).await;
+    let reader = tokio::spawn(async move { next(&mut stream).await.unwrap() });
+    for x in 1..4 {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        server.create(widget(&format!("w{x}"), x)).unwrap();
+    }
+    let first = reader.await.unwrap();
+    assert_eq!(first.as_deref(), Some("ADDED w3"), "w1 and w2 are not above what was asked for");
+}
+
 #[tokio::test]
 async fn disconnecting_ends_the_watches_that_are_open_and_no_later_one() {
     let server = server();

@@ -263,6 +263,31 @@ async fn a_list_below_what_is_held_is_forgotten_and_made_again_consistently() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chain_of_pages_has_an_end_or_is_given_up() {
+    let chain = |length: usize| {
+        (1..=length).map(move |n| {
+            let token = format!("token-{n}");
+            page(10, &[("a", 1)], Some(token.as_str()).filter(|_| n < length))
+        })
+    };
+    let options = || Options { streaming: false, pages: 3, ..Options::default() };
+    let reflector = Harness::start(chain(3).chain([Answer::Watch(vec![Step::Never])]).collect(), options());
+    reflector.work(1.0).await;
+    reflector.holds(&[("a", 1)], 10);
+
+    let reflector = Harness::start(chain(99).collect(), options());
+    reflector.work(0.1).await;
+    let asked = ["list limit=500", "list limit=500 continue=token-1", "list limit=500 continue=token-2"];
+    reflector.asked(&asked);
+    assert_eq!(reflector.calls(), ["begin", "abort"]);
+    let error = reflector.status().last_error.unwrap();
+    assert!(error.is_protocol() && error.to_string().ends_with("more pages than the limit"), "{error}");
+    reflector.work(20.0).await;
+    let gaps = reflector.gaps();
+    assert!(gaps[2] >= 0.4 && gaps[5] >= 0.8 && gaps[8] >= 1.6, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_consistent_reads_below_what_is_held_begin_a_new_epoch() {
     let reflector = Harness::streaming(vec![
         Answer::Watch(vec![put("a", 90), end_of_list(100), Step::Error(garbage())]),
@@ -367,7 +392,9 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let (sender, status) = latest::channel(Status::new());
     let options = Options { streaming: false, ..Options::default() };
     let source = Pages { given: 0, alive: Arc::new(()) };
-    let task = tokio::spawn(run(source, sink, sender, mpsc::channel(1).1, CancellationToken::new(), options));
+    let record = Recorder::new(Arc::new(Tally::new()));
+    let (orders, stop) = (mpsc::channel(1).1, CancellationToken::new());
+    let task = tokio::spawn(run(source, sink, sender, record, orders, stop, options));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
     assert_eq!(model.lock().unwrap().objects.len(), 5);

@@ -1,6 +1,7 @@
 //! The run loop on a scripted source, a model of a store, and paused time.
 
 mod absence;
+mod counts;
 mod list;
 mod order;
 mod status;
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Figures, Held, Options, Order, Regression, Sink, Status, run};
+use super::{Cause, Figures, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -43,6 +44,7 @@ struct Harness {
     source: Probe<()>,
     model: Arc<Mutex<Model>>,
     status: latest::Receiver<Status>,
+    tally: Arc<Tally>,
     orders: mpsc::Sender<Order<&'static str>>,
     stop: CancellationToken,
     task: JoinHandle<ModelSink>,
@@ -171,9 +173,10 @@ impl Harness {
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
         let (orders, taken) = mpsc::channel(8);
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(run(source, sink, sender, taken, stop.clone(), options));
-        Self { source: probe, model, status, orders, stop, task }
+        let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
+        let record = Recorder::new(tally.clone());
+        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options));
+        Self { source: probe, model, status, tally, orders, stop, task }
     }
 
     /// Lists by streaming.

@@ -54,7 +54,8 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let sink = ModelSink { model: Arc::default(), held: None };
     let (sender, _status) = latest::channel(Status::new());
     let stop = CancellationToken::new();
-    let future = run(source, sink, sender, mpsc::channel(1).1, stop.clone(), Options::default());
+    let record = Recorder::new(Arc::new(Tally::new()));
+    let future = run(source, sink, sender, record, mpsc::channel(1).1, stop.clone(), Options::default());
     stop.cancel();
     future.await;
     assert_eq!(probe.requests(), Vec::<String>::new());

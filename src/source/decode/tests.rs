@@ -6,7 +6,7 @@ use super::*;
 
 fn parse<K>(object: &str) -> Listed<K> {
     let bytes = Bytes::copy_from_slice(object.as_bytes());
-    parse_item(&bytes, std::str::from_utf8(&bytes).unwrap())
+    parse_item(&bytes, std::str::from_utf8(&bytes).unwrap(), usize::MAX)
 }
 
 #[test]
@@ -29,7 +29,9 @@ fn the_first_stage_reads_who_an_object_is() {
 fn an_object_is_a_slice_of_its_page_and_not_a_copy() {
     let page = Bytes::from(r#"[ {"metadata":{"name":"a","resourceVersion":"1"}} ]"#);
     let object = std::str::from_utf8(&page[2..page.len() - 2]).unwrap();
-    let Payload::JsonWithoutType(json) = parse_item::<()>(&page, object).unwrap().payload else { panic!() };
+    let Payload::JsonWithoutType(json) = parse_item::<()>(&page, object, usize::MAX).unwrap().payload else {
+        panic!()
+    };
     assert_eq!(json.as_ptr(), object.as_ptr());
 }
 

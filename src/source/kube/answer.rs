@@ -84,7 +84,7 @@ pub(super) async fn api_error(call: &Call, response: Response<Body>, limits: &Li
     let code = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let header = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    let body = read_at_most(response.into_body(), limits.error_bytes, limits.body_idle).await;
+    let body = read_at_most(response.into_body(), limits.error_bytes, limits.body_silence).await;
     let status: Status = serde_json::from_slice(&body).unwrap_or_default();
     // The head of the response decides: proxies answer with bodies of their own.
     describe(call, code, &status, header)

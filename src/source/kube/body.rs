@@ -40,14 +40,14 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
     let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
     loop {
-        let chunk = match timeout(limits.body_idle, poll_fn(|cx| next_chunk(&mut body, cx))).await {
-            Err(_) => return Err(call.timeout(limits.body_idle)),
+        let chunk = match timeout(limits.body_silence, poll_fn(|cx| next_chunk(&mut body, cx))).await {
+            Err(_) => return Err(call.timeout(limits.body_silence)),
             Ok(Some(Err(error))) => return Err(call.transport(error)),
             Ok(Some(Ok(chunk))) => chunk,
             Ok(None) => break,
         };
-        if whole.len() + joined.len() + chunk.len() > limits.page_bytes {
-            return Err(call.protocol("a list larger than the limit"));
+        if chunk.len() > limits.page_bytes - whole.len() - joined.len() {
+            return Err(call.protocol("a page larger than the limit"));
         }
         if whole.is_empty() && joined.is_empty() {
             whole = chunk;

@@ -76,8 +76,8 @@ impl<K: Resource> HttpSource<K> {
 
     async fn read(&self, call: &Call, url: &str) -> Result<Bytes, Error> {
         let response = self.get_url(call, url, JSON).await?;
-        timeout(self.limits.page, read_page(call, response.into_body(), &self.limits))
+        timeout(self.limits.page_time, read_page(call, response.into_body(), &self.limits))
             .await
-            .map_err(|_| call.timeout(self.limits.page))?
+            .map_err(|_| call.timeout(self.limits.page_time))?
     }
 }

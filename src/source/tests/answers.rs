@@ -144,7 +144,7 @@ async fn what_is_not_a_list_is_a_protocol_error() {
 }
 
 #[tokio::test]
-async fn a_list_larger_than_the_limit_is_an_error() {
+async fn a_page_larger_than_the_limit_is_an_error() {
     let body = [data(EMPTY), data("          ")].concat();
     for (room, fits) in [(9, false), (10, true)] {
         let limits = Limits { page_bytes: EMPTY.len() + room, ..Limits::default() };

@@ -108,17 +108,39 @@ async fn what_no_api_server_sends_ends_the_watch() {
 #[tokio::test]
 async fn a_line_that_is_cut_off_is_a_connection_that_is_cut_off() {
     let whole = line("ADDED", &object("a", 1, ""));
-    for cut in 1..whole.len() - 2 {
-        let mut source = answering(data(&whole[..cut]));
+    let rich = line("ADDED", &object("a", 1, r#","x":[true,null,-1.5e+10,"ü\u00fc\\"]"#));
+    for (whole, cut) in
+        [&whole, &rich].into_iter().flat_map(|line| (1..line.len() - 2).map(move |cut| (line, cut)))
+    {
+        let mut source = answering(vec![Chunk::Data(Bytes::copy_from_slice(&whole.as_bytes()[..cut]))]);
         let mut watch = source.watch(&watching()).await.unwrap();
         let Some(Err(error)) = watch.next().await else { panic!("cut at {cut}") };
-        assert!(error.is_transport(), "{error}");
+        assert!(error.is_transport(), "cut at {cut}: {error}");
     }
     // All but the newline is there.
     assert_eq!(events(answering(data(whole.trim_end()))).await.len(), 1);
     let broken = [data(&whole), vec![Chunk::Broken("reset")]].concat();
     let seen = events(answering(broken)).await;
     assert!(seen.len() == 2 && seen[1].ends_with("the request failed"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_last_line_that_never_was_an_event_is_not_called_cut_off() {
+    for body in
+        ["<html>secret</html>", "no", "-", "{secret", r#"{"type":"ADDED","object":secret"#, "{}}", "\u{0}"]
+    {
+        let mut source = answering(data(body));
+        let mut watch = source.watch(&watching()).await.unwrap();
+        let Some(Err(error)) = watch.next().await else { panic!("an error is expected: {body}") };
+        // What may be the beginning of a number is one.
+        assert_eq!(
+            (error.is_protocol(), error.is_transport()),
+            (body != "-", body == "-"),
+            "{body}: {error}"
+        );
+        assert!(!texts(&error).contains("secret"));
+        assert!(watch.next().await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -137,7 +159,7 @@ async fn a_line_longer_than_the_limit_is_an_error_and_not_memory() {
     // An endless line is given up as soon as it is too long.
     let endless = [vec![Chunk::Data(Bytes::from(vec![b' '; 1000])); 20], vec![Chunk::Never]].concat();
     let limits = Limits { line_bytes: 10_000, ..Limits::default() };
-    assert!(events(limited(endless, limits)).await[0].ends_with("an event larger than the limit"));
+    assert!(events(limited(endless, limits)).await[0].ends_with("a line longer than the limit"));
 }
 
 proptest! {

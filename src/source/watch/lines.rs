@@ -35,7 +35,7 @@ impl Lines {
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         let newline = self.chunk.iter().position(|byte| *byte == b'\n');
         let part = newline.unwrap_or(self.chunk.len());
-        if self.begun.len() + part > self.longest {
+        if part > self.longest - self.begun.len() {
             return Err(TooLong);
         }
         let Some(newline) = newline else {

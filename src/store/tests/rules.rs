@@ -183,5 +183,19 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let thread = dropped.try_recv().expect("freed within 1 s");
     assert_eq!(thread, thread::current().id());
     assert_ne!(thread, reader);
-    assert_eq!(retired.pinned(), 0);
+    assert_eq!(retired.pinned().versions(u64::MAX), 0);
+}
+
+#[test]
+fn an_object_whose_metadata_does_not_read_is_still_there() {
+    let key = ObjectKey::new("ns", "a");
+    let mut harness = synced(&[(&key, 1, 50, good(7))]);
+    let before = harness.intake.writer.shared().snapshot();
+    let meta = item(&key, 1, 60, good(7)).meta;
+    harness.intake.begin_list(Held::Reused);
+    harness.intake.list(Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
+    harness.intake.commit_list(ResourceVersion::from_number(200));
+    let after = harness.intake.writer.shared().snapshot();
+    assert!(after.get(&key).is_some_and(|object| Obj::ptr_eq(object, before.get(&key).unwrap())));
+    assert_eq!(after.bad_len(), 1);
 }

@@ -19,7 +19,7 @@ use kube_client::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{binaries, process::Process};
+use super::{backup::Backup, binaries, process::Process};
 
 /// A server that boots on a busy machine is given this long; 2.5 s is normal.
 const BOOT: Duration = Duration::from_secs(120);
@@ -40,15 +40,16 @@ pub(crate) struct Options {
 pub(crate) struct TestCluster {
     // In this order they are dropped: without its etcd, kube-apiserver takes a minute to go.
     apiserver: Mutex<Option<Process>>,
-    etcd: Process,
+    etcd: Mutex<Option<Process>>,
     setup: Setup,
 }
 
-/// What stays the same when the API server is restarted.
+/// What stays the same when servers are restarted.
 struct Setup {
     options: Options,
     binaries: PathBuf,
     etcd_port: u16,
+    peer_port: u16,
     apiserver_port: u16,
     admin_token: String,
     dir: TempDir,
@@ -73,13 +74,13 @@ impl TestCluster {
             options: options.clone(),
             binaries: binaries.to_owned(),
             etcd_port,
+            peer_port,
             apiserver_port,
             admin_token,
             dir,
         };
-        let mut etcd = setup.spawn_etcd(peer_port)?;
-        let apiserver = setup.boot_apiserver(&mut etcd).await?;
-        Ok(Self { apiserver: Mutex::new(Some(apiserver)), etcd, setup })
+        let (etcd, apiserver) = setup.boot().await?;
+        Ok(Self { apiserver: Mutex::new(Some(apiserver)), etcd: Mutex::new(Some(etcd)), setup })
     }
 
     /// A client of the admin, without kube's own retries, which would hide what the server answers.
@@ -120,14 +121,43 @@ impl TestCluster {
 
     /// Ends kube-apiserver as `kill -9` does; connections are reset.
     pub(crate) fn kill_apiserver(&self) {
-        drop(self.take_apiserver());
+        drop(take(&self.apiserver));
     }
 
     /// Kills kube-apiserver if it runs, and boots it again on the same port with the same certificate.
     pub(crate) async fn restart_apiserver(&self) -> Result<()> {
         self.kill_apiserver();
         let apiserver = retry_port_clash(async || self.setup.boot_apiserver_again().await).await?;
-        *self.apiserver.lock().unwrap_or_else(PoisonError::into_inner) = Some(apiserver);
+        put(&self.apiserver, apiserver);
+        Ok(())
+    }
+
+    /// Copies all that etcd holds, and boots both servers again, which were ended for it. Clients are cut off.
+    pub(crate) async fn back_up(&self) -> Result<Backup> {
+        self.kill_apiserver();
+        if let Some(etcd) = take(&self.etcd) {
+            // In order, so that all it holds is in its files.
+            etcd.stop(STOP).await?;
+        }
+        let name = format!("backup-{:016x}", rand::random::<u64>());
+        let backup = Backup::of(&self.setup.etcd_data(), self.setup.dir.path().join(name))?;
+        self.boot_again().await?;
+        Ok(backup)
+    }
+
+    /// Ends both servers, puts back what etcd held, and boots them again: what was written since the backup never
+    /// was, and its versions are given out once more.
+    pub(crate) async fn restore(&self, backup: &Backup) -> Result<()> {
+        self.kill_apiserver();
+        drop(take(&self.etcd));
+        backup.put_back(&self.setup.etcd_data())?;
+        self.boot_again().await
+    }
+
+    async fn boot_again(&self) -> Result<()> {
+        let (etcd, apiserver) = retry_port_clash(async || self.setup.boot().await).await?;
+        put(&self.etcd, etcd);
+        put(&self.apiserver, apiserver);
         Ok(())
     }
 
@@ -148,26 +178,33 @@ impl TestCluster {
 
     /// Ends both servers in order, and fails when one does not end by itself or the folder cannot be removed.
     pub(crate) async fn stop(self) -> Result<()> {
-        if let Some(apiserver) = self.take_apiserver() {
-            apiserver.stop(STOP).await?;
+        for server in [&self.apiserver, &self.etcd] {
+            if let Some(server) = take(server) {
+                server.stop(STOP).await?;
+            }
         }
-        self.etcd.stop(STOP).await?;
         Ok(self.setup.dir.close()?)
-    }
-
-    fn take_apiserver(&self) -> Option<Process> {
-        self.apiserver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 // === impl Setup ===
 
 impl Setup {
-    fn spawn_etcd(&self, peer_port: u16) -> Result<Process> {
+    async fn boot(&self) -> Result<(Process, Process)> {
+        let mut etcd = self.spawn_etcd()?;
+        let apiserver = self.boot_apiserver(&mut etcd).await?;
+        Ok((etcd, apiserver))
+    }
+
+    fn etcd_data(&self) -> PathBuf {
+        self.dir.path().join("etcd")
+    }
+
+    fn spawn_etcd(&self) -> Result<Process> {
         let client = format!("http://127.0.0.1:{}", self.etcd_port);
-        let peer = format!("http://127.0.0.1:{peer_port}");
+        let peer = format!("http://127.0.0.1:{}", self.peer_port);
         let args = [
-            format!("--data-dir={}", self.dir.path().join("etcd").display()),
+            format!("--data-dir={}", self.etcd_data().display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
             format!("--listen-peer-urls={peer}"),
@@ -271,6 +308,14 @@ impl Setup {
             "current-context": context,
         })
     }
+}
+
+fn take(server: &Mutex<Option<Process>>) -> Option<Process> {
+    server.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn put(place: &Mutex<Option<Process>>, server: Process) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
 }
 
 /// How the folder of each cluster of this process begins: the names of the processes in it tell them apart.
