@@ -46,6 +46,12 @@ pub(crate) enum Kind {
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
     Stopped,
+    #[error("{resource}: the informer has stopped")]
+    SharedStopped { resource: String },
+    #[error("{resource}: the informer was started; Informer::add_index adds an index to one that runs")]
+    AlreadyStarted { resource: String },
+    #[error("{resource} cannot wait for {other}, which waits for it")]
+    Circular { resource: String, other: String },
     #[error("an informer that is fed by a stream cannot list by itself")]
     Unsupported,
     #[error("the API server's versions of this kind cannot be put in order")]
@@ -127,7 +133,18 @@ impl std::error::Error for DecodeError {
 impl Error {
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
-        matches!(*self.0, Kind::Stopped)
+        matches!(*self.0, Kind::Stopped | Kind::SharedStopped { .. })
+    }
+
+    /// The shared informer was started, so that nothing can be declared on it any more. An index can still be added
+    /// to it (`Informer::add_index`).
+    pub fn is_started(&self) -> bool {
+        matches!(*self.0, Kind::AlreadyStarted { .. })
+    }
+
+    /// Two shared informers were told to wait for each other.
+    pub fn is_circular(&self) -> bool {
+        matches!(*self.0, Kind::Circular { .. })
     }
 
     /// The versions to compare are not decimals (KEP-5504).

@@ -20,6 +20,7 @@
 //! | declare an index | [`Builder::index`], [`mod@index`] |
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
+//! | share informers between parts | [`Registry`], [`Stored`] |
 //! | know how it is doing | [`Informer::status`], in numbers [`Informer::figures`] |
 //! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
@@ -46,6 +47,7 @@ mod key;
 mod object;
 pub mod queue;
 mod reflector;
+mod registry;
 mod selector;
 mod snapshot;
 mod source;
@@ -62,6 +64,7 @@ pub use self::informer::{Builder, Figures, FromApi, FromStream, Informer, Reader
 pub use self::key::{AsKey, Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
+pub use self::registry::{Declared, Missing, Projected, Registry, Scope, Stored};
 pub use self::selector::{InvalidSelector, Selector};
 pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
 pub use self::source::Limits;

@@ -255,3 +255,76 @@ impl fmt::Display for Brief<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube_informer::testing::{ApiServer, Kind};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Nobody;
+
+    impl Observe for Nobody {
+        fn reconciled(&self, _: &Run<'_>) {}
+
+        fn failed(&self, _: &str, _: Option<&ReconcileError>) {}
+    }
+
+    fn subnet(name: &str, provider: &str) -> Value {
+        json!({"apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": name},
+            "spec": {"cidrBlock": "10.0.0.0/24", "provider": provider}})
+    }
+
+    fn reason(subnet: &Subnet) -> Option<&str> {
+        Some(subnet.status.as_ref()?.conditions.first()?.reason.as_str())
+    }
+
+    /// Waits until the subnet says so of itself.
+    async fn comes_to(caches: &Caches, name: &str, wanted: &str) {
+        let such =
+            caches.subnets.wait_until(|view| view.get(name).is_some_and(|its| reason(its) == Some(wanted)));
+        let came = tokio::time::timeout(Duration::from_secs(60), such).await;
+        came.unwrap_or_else(|_| panic!("{name} is not {wanted}: {:?}", caches.subnets.get(name))).unwrap();
+    }
+
+    /// A cluster without Multus has no NADs, and may get them later.
+    #[tokio::test(start_paused = true)]
+    async fn without_nads_it_serves_the_default_network_and_the_others_once_they_come() {
+        let server = ApiServer::builder()
+            .kind(Kind::namespaced("", "v1", "Pod", "pods").built_in().with_status())
+            .kind(Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets").with_status())
+            .build();
+        for (name, provider) in [("default", "ovn"), ("one", "net1.default.ovn"), ("two", "net2.default.ovn")]
+        {
+            server.create(subnet(name, provider)).unwrap();
+        }
+        let client = Client::new(server.service(), "default");
+        let caches = Caches::start(&client).await.unwrap();
+        let settings = Settings { nad_source: NadSource::Cached, workers: 2, dry_run: false };
+        let controller = Controller::start(&client, caches.clone(), settings, Nobody);
+        comes_to(&caches, "default", "Ready").await;
+        for name in ["one", "two"] {
+            comes_to(&caches, name, "NoNetworkAttachmentDefinition").await;
+        }
+        let before = caches.subnets.get("two").unwrap();
+
+        let kind = "NetworkAttachmentDefinition";
+        server
+            .install(Kind::namespaced("k8s.cni.cncf.io", "v1", kind, "network-attachment-definitions"))
+            .unwrap();
+        server
+            .create(json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": kind,
+                "metadata": {"name": "net1", "namespace": "default"},
+                "spec": {"config": json!({"type": "kube-ovn"}).to_string()}}))
+            .unwrap();
+        comes_to(&caches, "one", "Ready").await;
+        assert_eq!(caches.nads.get(("default", "net1")).unwrap().cni_type.as_deref(), Ok("kube-ovn"));
+        assert!(
+            caches.subnets.snapshot().get("two").is_some_and(|now| kube_informer::Obj::ptr_eq(now, &before))
+        );
+        assert_eq!(server.requests().count("patch", "subnets.kubeovn.io/status"), 4);
+        controller.shutdown(Duration::from_secs(5)).await;
+    }
+}

@@ -5,7 +5,7 @@
 //! cargo run --example subnet_controller -- --cluster  a controller, for a real one
 //! ```
 //!
-//! To copy from: `types` and `nad` (what is kept of each object), `caches` (informers and indexes), `triggers`
+//! To copy from: `types`, `nad` and `pod` (what is kept of each object), `caches` (informers and indexes), `triggers`
 //! (from a change to the keys it concerns), `controller` and `reconcile` (the work). `sim` is the demonstration.
 #![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
 
@@ -16,6 +16,7 @@ mod cluster;
 mod controller;
 mod nad;
 mod nad_source;
+mod pod;
 mod reconcile;
 mod sim;
 mod triggers;

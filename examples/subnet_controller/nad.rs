@@ -6,6 +6,7 @@
 use std::fmt;
 
 use kube_core::ResourceExt as _;
+use kube_informer::{Projected, Stored};
 use serde::Deserialize;
 
 use crate::types::NetworkAttachmentDefinition;
@@ -48,6 +49,14 @@ struct CniPlugin {
 }
 
 // === impl Nad ===
+
+impl Stored for Nad {
+    type Object = NetworkAttachmentDefinition;
+
+    fn project(nad: NetworkAttachmentDefinition) -> Projected<Self> {
+        Ok(Some(Self::from_crd(nad)))
+    }
+}
 
 impl Nad {
     /// The projection from what the API serves to what is kept.

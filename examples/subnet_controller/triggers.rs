@@ -10,7 +10,8 @@ use kube_informer::{Change, Obj, ObjectKey, Snapshot};
 use crate::caches::Caches;
 use crate::controller::Observe;
 use crate::nad::Nad;
-use crate::types::{Pod, Subnet};
+use crate::pod::PodNetworks;
+use crate::types::Subnet;
 
 /// Queues subnets that are new or whose spec changed, and those that are gone, until the informer stops.
 ///
@@ -55,7 +56,8 @@ pub async fn pods(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Obs
         }
         let subnets = caches.subnets.snapshot();
         for change in batch.changes() {
-            let networks: BTreeSet<_> = sides(&change).flat_map(|pod: &Obj<Pod>| pod.networks()).collect();
+            let networks: BTreeSet<_> =
+                sides(&change).flat_map(|pod: &Obj<PodNetworks>| pod.networks()).collect();
             for (provider, name) in networks {
                 if let Some(subnet) = with_provider(&subnets, provider, name) {
                     queue.add(Obj::key(subnet).to_owned());

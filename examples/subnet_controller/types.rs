@@ -101,25 +101,12 @@ pub struct PodStatus {
     pub phase: String,
 }
 
-// === impl Subnet, Pod ===
+// === impl Subnet ===
 
 impl Subnet {
     /// `spec.provider`, with its default.
     pub fn provider(&self) -> &str {
         if self.spec.provider.is_empty() { "ovn" } else { &self.spec.provider }
-    }
-}
-
-impl Pod {
-    /// Keeps a pod that holds addresses out of the cache once it has ended: those are free again.
-    pub fn unless_ended(self) -> Option<Self> {
-        (!matches!(self.status.phase.as_str(), "Succeeded" | "Failed")).then_some(self)
-    }
-
-    /// The networks it has an address in, as (provider, subnet).
-    pub fn networks(&self) -> impl Iterator<Item = (&str, &str)> {
-        let annotations = self.metadata.annotations.iter().flatten();
-        annotations.filter_map(|(name, subnet)| Some((name.strip_suffix(LOGICAL_SWITCH)?, subnet.as_str())))
     }
 }
 
@@ -171,30 +158,6 @@ resource!(Pod, NamespaceResourceScope, "", "Pod", "pods");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_pod_has_one_network_per_logical_switch_annotation() {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "a", "annotations": {
-            "ovn.kubernetes.io/logical_switch": "ovn-default",
-            "net1.default.ovn.kubernetes.io/logical_switch": "subnet1",
-            "net1.default.ovn.kubernetes.io/ip_address": "10.0.0.2",
-        }}}))
-        .unwrap();
-        let networks: Vec<_> = pod.networks().collect();
-        assert_eq!(networks, [("net1.default.ovn", "subnet1"), ("ovn", "ovn-default")]);
-    }
-
-    #[test]
-    fn a_pod_that_has_ended_is_kept_out() {
-        for (phase, kept) in
-            [("Running", true), ("Pending", true), ("", true), ("Succeeded", false), ("Failed", false)]
-        {
-            let pod = json!({"metadata": {"name": "a"}, "status": {"phase": phase}});
-            let pod: Pod = serde_json::from_value(pod).unwrap();
-            assert_eq!(pod.unless_ended().is_some(), kept, "{phase}");
-        }
-    }
 
     #[test]
     fn a_status_survives_the_round_trip_of_an_api_server_unchanged() {

@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::from::{Feed, FromApi, Parts};
-use super::{Informer, Inner};
+use super::from::{Feed, FromApi};
+use super::{Informer, Inner, Prepared};
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
+use crate::registry::Stored;
 use crate::source::Limits;
 use crate::store::Writer;
 
@@ -80,6 +81,11 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(Arc::new(error)),
         }))
+    }
+
+    /// Stores what the type says of itself.
+    pub(crate) fn stored<T: Stored<Object = K>>(self) -> Builder<K, T, S> {
+        self.projected(Box::new(|object| T::project(object).map_err(Arc::from)))
     }
 
     #[track_caller]
@@ -206,38 +212,35 @@ where
     /// nothing unless the driver is polled; dropping the driver stops it, and it ends by itself when the
     /// informer is shut down or its last handle dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
+        let (informer, prepared) = self.prepare();
+        (informer, prepared.drive())
+    }
+
+    /// The informer, which nothing drives yet.
+    pub(crate) fn prepare(self) -> (Informer<T>, Prepared<K, T, S>) {
         let Self { from, project, indexes } = self;
         let (store, indexers) = indexes.into_parts();
         let writer = Writer::new(store, indexers);
-        let (shared, retired) = (writer.shared().clone(), writer.retired().clone());
+        let shared = writer.shared().clone();
         let (status, status_receiver) = watch::channel(Status::new());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
-        let (tally, pinned) = (Arc::new(Tally::new()), retired.pinned().clone());
+        let (tally, pinned) = (Arc::new(Tally::new()), writer.retired().pinned().clone());
         let record = Recorder::new(tally.clone());
-        let name = from.name().into();
-        let feed = from.feed(Parts { project, writer, status, record, orders: taken, stop: stop.clone() });
-        // Old versions are freed for as long as the informer runs, however busy the reflector is.
-        let driver = async move {
-            tokio::select! {
-                () = feed => {}
-                () = retired.sweep_forever() => {}
-            }
-        };
-        let driver = tasks.track_future(driver);
         let inner = Inner {
-            name,
+            name: from.name().into(),
             shared,
             status: status_receiver,
             tally,
             pinned,
             orders,
             lists: S::LISTS,
-            stop,
-            tasks,
+            stop: stop.clone(),
+            tasks: tasks.clone(),
         };
-        (Informer { inner: Arc::new(inner) }, driver)
+        let prepared = Prepared { from, project, writer, status, record, orders: taken, stop, tasks };
+        (Informer { inner: Arc::new(inner) }, prepared)
     }
 }
 

@@ -20,6 +20,8 @@ use crate::store::{Errand, Intake, Writer};
 pub struct FromApi<K: Resource> {
     api: Api<K>,
     dyntype: K::DynamicType,
+    /// The only one, of an API that addresses all.
+    namespace: Option<String>,
     pub(super) selection: Selection,
     pub(super) keep_managed_fields: bool,
     pub(super) limits: Limits,
@@ -59,15 +61,22 @@ pub struct Parts<K, T> {
 // === impl FromApi ===
 
 impl<K: Resource> FromApi<K> {
-    pub(super) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
+    pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
         Self {
             api,
             dyntype,
+            namespace: None,
             selection: Selection::default(),
             keep_managed_fields: false,
             limits: Limits::default(),
             options: Options::default(),
         }
+    }
+
+    /// Only one namespace, for kinds of which that is not known when this is compiled.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
     }
 }
 
@@ -79,7 +88,7 @@ where
 
     fn name(&self) -> String {
         let resource = resource_name::<K>(&self.dyntype);
-        match self.api.namespace() {
+        match self.namespace.as_deref().or(self.api.namespace()) {
             Some(namespace) => format!("{resource} in {namespace}"),
             None => resource,
         }
@@ -90,7 +99,10 @@ where
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
         let options =
             Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
-        let source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
+        let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
+        if let Some(namespace) = &self.namespace {
+            source = source.at(K::url_path(&self.dyntype, Some(namespace)));
+        }
         let intake = Intake::new(
             writer,
             Box::new(move |item| {
@@ -104,7 +116,11 @@ where
 
 impl<K: Resource> fmt::Debug for FromApi<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {:?}", self.api.resource_url(), self.selection)
+        write!(f, "{}", self.api.resource_url())?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, " in {namespace}")?;
+        }
+        write!(f, " of {:?}", self.selection)
     }
 }
 

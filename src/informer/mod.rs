@@ -4,10 +4,12 @@ mod builder;
 mod figures;
 mod from;
 mod order;
+mod prepared;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod weak;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +27,9 @@ use tokio_util::task::TaskTracker;
 pub use self::builder::Builder;
 pub use self::figures::{Figures, Relists};
 pub use self::from::{FromApi, FromStream};
+pub(crate) use self::prepared::Prepared;
 pub use self::reader::Reader;
+pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
 use crate::object::Obj;
@@ -234,6 +238,10 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.tasks.wait().await;
     }
 
+    pub(crate) fn status_receiver(&self) -> watch::Receiver<Status> {
+        self.inner.status.clone()
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.inner.shared
     }
@@ -241,7 +249,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
 
 impl Status {
     /// The error that keeps the first list from being made, if the server itself said so.
-    fn blocked(&self) -> Option<&Error> {
+    pub(crate) fn blocked(&self) -> Option<&Error> {
         let error = self.last_error.as_ref()?;
         let refused = error.is_forbidden() || error.is_unauthorized() || error.is_kind_absent();
         (refused && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent)).then_some(error)

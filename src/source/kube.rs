@@ -75,6 +75,12 @@ impl<K: Resource> HttpSource<K> {
         }
     }
 
+    /// Another place of the same kind.
+    pub(crate) fn at(mut self, url: String) -> Self {
+        self.url = url;
+        self
+    }
+
     fn call(&self, verb: &'static str) -> Call {
         Call { verb, resource: self.resource.as_str().into() }
     }

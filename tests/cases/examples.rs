@@ -233,6 +233,33 @@ pub(super) async fn the_subnet_controller_keeps_statuses_right(ctx: &Ctx) -> Res
     Ok(())
 }
 
+/// A cluster without Multus.
+pub(super) async fn the_subnet_controller_takes_nads_in_once_they_are_served(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    crds::install(ctx.client.clone(), &objects.kinds[1]).await?;
+    install_rights(ctx).await?;
+    objects.subnet("default", "10.1.0.0/24", "ovn").await?;
+    objects.subnet("one", "10.2.0.0/24", &format!("late.{}.ovn", ctx.namespace)).await?;
+    objects.subnet("two", "10.3.0.0/24", &format!("never.{}.ovn", ctx.namespace)).await?;
+    objects.pod("a", "ovn", "default").await?;
+    let mut program =
+        Program::start(CONTROLLER, &kubeconfig(ctx, "kind-test", ACCOUNT).await?, &["--cluster"])?;
+    program.says("NetworkAttachmentDefinitions are not served here").await?;
+    objects.comes_to(&mut program, "default", "Ready", 1.0, 252.0).await?;
+    objects.comes_to(&mut program, "one", "NoNetworkAttachmentDefinition", 0.0, 253.0).await?;
+    objects.comes_to(&mut program, "two", "NoNetworkAttachmentDefinition", 0.0, 253.0).await?;
+
+    crds::install(ctx.client.clone(), &objects.kinds[0]).await?;
+    objects.nad("late", &config("kube-ovn")).await?;
+    objects.comes_to(&mut program, "one", "Ready", 0.0, 253.0).await?;
+    let output = program.interrupt().await?;
+    ensure!(
+        output.contains(" 4 statuses written, 0 failures"),
+        "not only what had to be was written: {output}"
+    );
+    Ok(())
+}
+
 pub(super) async fn the_subnet_controller_refuses_what_is_not_meant(ctx: &Ctx) -> Result<()> {
     let objects = Objects::new(ctx);
     install_rights(ctx).await?;

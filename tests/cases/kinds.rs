@@ -304,7 +304,8 @@ pub(super) async fn an_optional_kind_is_done_without_until_it_comes(ctx: &Ctx) -
     delete(ctx, &widgets).await
 }
 
-async fn delete(ctx: &Ctx, crd: &Crd) -> Result<()> {
+/// Takes a definition away again.
+pub(super) async fn delete(ctx: &Ctx, crd: &Crd) -> Result<()> {
     let definitions = Api::<CustomResourceDefinition>::all(ctx.client.clone());
     definitions
         .delete(crd.definition.metadata.name.as_deref().unwrap_or_default(), &Default::default())

@@ -12,6 +12,7 @@ mod kinds;
 mod lookups;
 mod metadata;
 mod outages;
+mod registry;
 mod restored;
 mod rights;
 mod selectors;
@@ -122,6 +123,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(kinds::an_optional_kind_is_done_without_until_it_comes),
         case!(kinds::a_refresh_shows_what_changed_at_an_unchanged_version).real_only(),
         case!(kinds::a_bad_object_harms_only_itself_and_heals),
+        case!(registry::shared_informers_sync_without_an_optional_kind_that_comes_later),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()
             .on_own_cluster(Options::default),
@@ -131,6 +133,7 @@ pub(crate) fn all() -> Vec<Case> {
             .real_only()
             .on_own_cluster(Options::default),
         case!(examples::the_subnet_controller_keeps_statuses_right).runs_examples(),
+        case!(examples::the_subnet_controller_takes_nads_in_once_they_are_served).runs_examples(),
         case!(examples::the_subnet_controller_refuses_what_is_not_meant).runs_examples(),
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
         case!(examples::the_quickstart_follows_a_cluster).runs_examples(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use kube_client::Client;
+use kube_informer::Phase;
 
 use self::load::Load;
 use self::log::{Log, say};
@@ -90,7 +91,7 @@ async fn start_caches(client: &Client) -> anyhow::Result<Caches> {
         };
         anyhow!("{error}{hint}")
     })?;
-    if caches.without_nads {
+    if caches.nads.status().phase == Phase::Absent {
         say!("NetworkAttachmentDefinitions are not served here; they are taken in once they are");
     }
     say!("{}", standing(&caches));

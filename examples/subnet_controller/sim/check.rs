@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::objects::{NADS, PODS, SUBNETS};
 use super::server::Server;
 use crate::nad::Nad;
+use crate::pod::PodNetworks;
 use crate::reconcile::desired_status;
 use crate::types::{NetworkAttachmentDefinition, Pod, Subnet};
 
@@ -36,7 +37,7 @@ fn decode<T: DeserializeOwned>(server: &Server, resource: &str) -> anyhow::Resul
 fn compare(subnets: &[Subnet], nads: &[NetworkAttachmentDefinition], pods: Vec<Pod>) -> Checked {
     let nads: Vec<Nad> = nads.iter().cloned().map(Nad::from_crd).collect();
     let mut using: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for pod in pods.into_iter().filter_map(Pod::unless_ended) {
+    for pod in pods.into_iter().filter_map(PodNetworks::of) {
         for (provider, subnet) in pod.networks() {
             *using.entry((provider.to_owned(), subnet.to_owned())).or_default() += 1;
         }

@@ -1,0 +1,73 @@
+//! From a pod to what the controller wants to know of it: the networks it has an address in.
+
+use kube_informer::index::AnnotationKey;
+use kube_informer::{Projected, Stored};
+
+use crate::types::{LOGICAL_SWITCH, Pod};
+
+/// What the cache keeps of a pod.
+#[derive(Clone, Debug)]
+pub struct PodNetworks(Vec<AnnotationKey>);
+
+// === impl PodNetworks ===
+
+impl Stored for PodNetworks {
+    type Object = Pod;
+
+    fn project(pod: Pod) -> Projected<Self> {
+        Ok(Self::of(pod))
+    }
+}
+
+impl PodNetworks {
+    /// `None` for a pod that has ended: its addresses are free again.
+    pub fn of(pod: Pod) -> Option<Self> {
+        if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
+            return None;
+        }
+        let annotations = pod.metadata.annotations.into_iter().flatten();
+        let networks = annotations.filter_map(|(name, subnet)| {
+            Some(AnnotationKey { prefix: name.strip_suffix(LOGICAL_SWITCH)?.to_owned(), value: subnet })
+        });
+        Some(Self(networks.collect()))
+    }
+
+    /// As the cache finds it by: the prefix is the provider, the value the subnet.
+    pub fn keys(&self) -> &[AnnotationKey] {
+        &self.0
+    }
+
+    /// As (provider, subnet).
+    pub fn networks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|key| (key.prefix.as_str(), key.value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_has_one_network_per_logical_switch_annotation() {
+        let pod = json!({"metadata": {"name": "a", "annotations": {
+            "ovn.kubernetes.io/logical_switch": "ovn-default",
+            "net1.default.ovn.kubernetes.io/logical_switch": "subnet1",
+            "net1.default.ovn.kubernetes.io/ip_address": "10.0.0.2",
+        }}});
+        let pod = PodNetworks::of(serde_json::from_value(pod).unwrap()).unwrap();
+        let networks: Vec<_> = pod.networks().collect();
+        assert_eq!(networks, [("net1.default.ovn", "subnet1"), ("ovn", "ovn-default")]);
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_is_kept_out() {
+        for (phase, kept) in
+            [("Running", true), ("Pending", true), ("", true), ("Succeeded", false), ("Failed", false)]
+        {
+            let pod = json!({"metadata": {"name": "a"}, "status": {"phase": phase}});
+            let pod = PodNetworks::of(serde_json::from_value(pod).unwrap());
+            assert_eq!(pod.is_some(), kept, "{phase}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! An informer that can be read and subscribed to, and does not run yet.
+
+use kube_core::Resource;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::builder::Project;
+use super::from::{Feed, FromApi, Parts};
+use crate::index::{Index, IndexBy};
+use crate::reflector::{Order, Recorder, Status};
+use crate::store::{Errand, Writer};
+
+/// What is left to do for an informer whose handles exist.
+pub(crate) struct Prepared<K, T, S> {
+    pub(super) from: S,
+    pub(super) project: Project<K, T>,
+    pub(super) writer: Writer<T>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) record: Recorder,
+    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl<K, T, S> Prepared<K, T, S>
+where
+    K: Send + 'static,
+    T: Send + Sync + 'static,
+    S: Feed<K>,
+{
+    /// One more index. It is in every snapshot taken from now on.
+    pub(crate) fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+        self.writer.declare(index)
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// What drives the informer. Tracked from here on: `shutdown` waits for it.
+    pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
+        let Self { from, project, writer, status, record, orders, stop, tasks } = self;
+        let retired = writer.retired().clone();
+        let feed = from.feed(Parts { project, writer, status, record, orders, stop });
+        // Old versions are freed for as long as the informer runs, however busy the reflector is.
+        tasks.track_future(async move {
+            tokio::select! {
+                () = feed => {}
+                () = retired.sweep_forever() => {}
+            }
+        })
+    }
+}
+
+impl<K: Resource, T> Prepared<K, T, FromApi<K>> {
+    /// As [`Builder::optional`](super::Builder::optional).
+    pub(crate) fn set_optional(&mut self) {
+        self.from.options.optional = true;
+    }
+}

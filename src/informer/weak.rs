@@ -1,0 +1,25 @@
+//! A handle that does not keep its informer running.
+
+use std::sync::{Arc, Weak};
+
+use super::{Informer, Inner};
+
+/// Leads back to an informer for as long as somebody else holds it.
+pub(crate) struct WeakInformer<T>(Weak<Inner<T>>);
+
+impl<T> WeakInformer<T> {
+    pub(crate) fn upgrade(&self) -> Option<Informer<T>> {
+        self.0.upgrade().map(|inner| Informer { inner })
+    }
+
+    /// How many hold it: handles, readers and subscriptions.
+    pub(crate) fn holders(&self) -> usize {
+        self.0.strong_count()
+    }
+}
+
+impl<T> Informer<T> {
+    pub(crate) fn downgrade(&self) -> WeakInformer<T> {
+        WeakInformer(Arc::downgrade(&self.inner))
+    }
+}

@@ -1,0 +1,138 @@
+//! An entry without its types: its name and state, what it waits for, and how to wait for it and end it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::missing::Missing;
+use crate::error::{Error, Kind};
+use crate::reflector::{Phase, Status};
+
+/// Keeps no informer running.
+pub(super) struct Member {
+    /// Position in the order of declaration.
+    pub(super) number: u64,
+    pub(super) name: String,
+    status: watch::Receiver<Status>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    started: AtomicBool,
+    after: Mutex<Vec<Arc<Member>>>,
+}
+
+/// When waiting for an entry ends, apart from its being synced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Only when it stops.
+    Endless,
+    /// Also when the API server says something that waiting alone does not mend.
+    UntilBlocked,
+}
+
+// === impl Member ===
+
+impl Member {
+    pub(super) fn new(
+        number: u64,
+        name: String,
+        status: watch::Receiver<Status>,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { number, name, status, stop, tasks, started: AtomicBool::new(false), after: Mutex::default() }
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.status.borrow().synced
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    pub(super) fn set_started(&self) {
+        self.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that this entry starts after another.
+    ///
+    /// # Errors
+    ///
+    /// When the other waits for this one, itself or through others.
+    pub(super) fn wait_for(&self, earlier: &Arc<Self>) -> Result<(), Error> {
+        // Two that are told to wait for each other at once must not both find that nobody does yet.
+        static ORDER: Mutex<()> = Mutex::new(());
+        let _order = lock(&ORDER);
+        if earlier.number_is(self) || earlier.waits_for(self) {
+            return Err(Kind::Circular { resource: self.name.clone(), other: earlier.name.clone() }.into());
+        }
+        lock(&self.after).push(earlier.clone());
+        Ok(())
+    }
+
+    /// Whether this entry starts after another, itself or through others.
+    pub(super) fn waits_for(&self, other: &Self) -> bool {
+        let after = lock(&self.after).clone();
+        after.iter().any(|earlier| earlier.number_is(other) || earlier.waits_for(other))
+    }
+
+    fn number_is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+
+    /// Waits until the entry has synced. Cancel-safe.
+    pub(super) async fn synced(&self, patience: Patience) -> Result<(), Error> {
+        let mut status = self.status.clone();
+        loop {
+            {
+                let status = status.borrow_and_update();
+                if status.synced {
+                    return Ok(());
+                }
+                if patience == Patience::UntilBlocked
+                    && let Some(error) = status.blocked()
+                {
+                    return Err(error.clone());
+                }
+            }
+            if status.changed().await.is_err() {
+                return Err(Kind::SharedStopped { resource: self.name.clone() }.into());
+            }
+        }
+    }
+
+    pub(super) fn missing(&self) -> Option<Missing> {
+        let status = self.status.borrow().clone();
+        let after = lock(&self.after).clone();
+        let waits_for = after.iter().filter(|earlier| !earlier.is_synced());
+        (!status.synced).then(|| Missing {
+            name: self.name.clone(),
+            phase: status.phase,
+            started: self.started.load(Ordering::Relaxed),
+            waits_for: waits_for.map(|earlier| earlier.name.clone()).collect(),
+            last_error: status.last_error,
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.status.borrow().phase
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until the informer's task has ended, if it is told to.
+    pub(super) async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+/// Nothing under these locks can panic half way, so what they guard is never left half done.
+pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,46 @@
+//! Which kinds a registry still waits for, and why.
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::reflector::Phase;
+
+/// A kind that has not synced yet. See [`Registry::missing`](crate::Registry::missing).
+///
+/// Its `Display` is one line for people: `subnets.kubeovn.io: waits for pods`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Missing {
+    /// The kind, such as `subnets.kubeovn.io`, with its scope unless that is all objects.
+    pub name: String,
+    /// What its informer is doing. [`Phase::Idle`] while it was not started, or waits for others.
+    pub phase: Phase,
+    /// Whether [`Registry::start`](crate::Registry::start) was called since it was declared.
+    pub started: bool,
+    /// The kinds it waits for, and that have not synced.
+    pub waits_for: Vec<String>,
+    /// What went wrong last.
+    pub last_error: Option<Error>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match self.phase {
+            Phase::Idle if !self.started => f.write_str("not started")?,
+            Phase::Idle if !self.waits_for.is_empty() => {
+                write!(f, "waits for {}", self.waits_for.join(", "))?
+            }
+            Phase::Idle => f.write_str("about to start")?,
+            Phase::Listing => f.write_str("listing")?,
+            Phase::Watching => f.write_str("watching")?,
+            Phase::BackingOff => f.write_str("waiting before the next attempt")?,
+            Phase::Absent => f.write_str("not served")?,
+            Phase::Stopped => f.write_str("stopped")?,
+        }
+        match &self.last_error {
+            Some(error) => write!(f, "; {error}"),
+            None => Ok(()),
+        }
+    }
+}

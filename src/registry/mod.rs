@@ -1,0 +1,296 @@
+//! Shared informers: the parts of an application say what they need, and each kind is listed and watched once.
+//!
+//! ```text
+//!  part A --declare::<Nad>(), index-----.
+//!  part B --declare::<Nad>(), index------+--> entry (Nad, kind, scope) --start--> Informer<Nad>
+//!  part C --declare::<Subnet>(), after --'--> entry (Subnet, ..), waits for Nad
+//! ```
+
+mod declared;
+mod member;
+mod missing;
+mod scope;
+mod slot;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::{DashMap, Entry};
+use futures_util::future::{join_all, try_join_all};
+use kube_client::Client;
+use kube_core::Resource;
+
+pub use self::declared::Declared;
+use self::member::Patience;
+pub use self::missing::Missing;
+use self::scope::EntryKey;
+pub use self::scope::Scope;
+use self::slot::{AnySlot, Slot};
+pub use self::stored::{Projected, Stored};
+use crate::error::Error;
+
+/// The informers of one client, shared by all parts of an application.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use k8s_openapi::api::core::v1::{Node, Pod};
+/// use kube_client::Client;
+/// use kube_informer::{Error, Index, Informer, Registry, Scope};
+/// use tokio::time::timeout;
+///
+/// /// One part of an application. It knows of no other, and shares what it needs with those that need it too.
+/// struct Drainer {
+///     nodes: Informer<Node>,
+///     pods: Informer<Pod>,
+///     by_node: Index<Pod, String>,
+/// }
+///
+/// impl Drainer {
+///     fn new(registry: &Registry) -> Result<Self, Error> {
+///         let nodes = registry.declare::<Node>();
+///         let pods = registry.declare::<Pod>();
+///         pods.after(&nodes)?;
+///         let by_node = pods.index_many(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone()))?;
+///         Ok(Self { nodes: nodes.informer(), pods: pods.informer(), by_node })
+///     }
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = kube_informer::testing::ApiServer::builder()
+/// #     .kind(kube_informer::testing::Kind::cluster("", "v1", "Node", "nodes").built_in())
+/// #     .kind(kube_informer::testing::Kind::namespaced("", "v1", "Pod", "pods").built_in())
+/// #     .build();
+/// # let client = Client::new(server.service(), "default");
+/// let registry = Registry::new(client);
+/// let drainer = Drainer::new(&registry)?;
+/// let system = registry.declare_in::<Pod>(Scope::namespace("kube-system")).informer(); // another scope, another informer
+/// registry.start();
+/// if timeout(Duration::from_secs(30), registry.synced()).await.is_err() {
+///     for missing in registry.missing() {
+///         eprintln!("{missing}"); // pods: listing; list pods: the API server answered 403 Forbidden
+///     }
+/// }
+/// assert_eq!(drainer.pods.read(|pods| pods.find(&drainer.by_node, "node-1").len()), 0);
+/// # assert!(drainer.nodes.is_synced() && drainer.pods.is_synced() && system.is_synced());
+/// registry.shutdown().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "testing"))]
+/// # fn main() {}
+/// ```
+///
+/// There is one informer for each stored type, kind (group, version and plural), and [`Scope`]. Who asks for what
+/// somebody else has asked for shares it: the objects, the indexes and the watch.
+///
+/// - **Declare.** Each part declares what it needs and takes its handles; until the start any of them may add indexes,
+///   make a kind optional, or have it wait for another.
+/// - **Start.** [`start`](Self::start) starts what was declared, in the order of declaration. What is declared later
+///   starts with the next call.
+/// - **Wait.** [`synced`](Self::synced) waits for all of it, and [`missing`](Self::missing) names what is not there.
+///
+/// The registry holds what is not started yet. Afterwards it only knows of it: an informer runs for as long as some
+/// [`Informer`](crate::Informer), [`Declared`], [`Reader`](crate::Reader) or [`Subscription`](crate::Subscription)
+/// of it exists, and what is declared after that is a new one. So dropping the registry stops nothing that runs;
+/// what was never started ends with it.
+///
+/// Two informers of a registry are two worlds all the same: no promise spans them.
+///
+/// Cloning copies a pointer.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    /// No guard of it is held over an await, nor while code of the application runs.
+    entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
+    declared: AtomicU64,
+}
+
+impl Registry {
+    /// A registry of the informers that use this client.
+    pub fn new(client: Client) -> Self {
+        Self { inner: Arc::new(Inner { client, entries: DashMap::new(), declared: AtomicU64::new(0) }) }
+    }
+
+    /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
+    pub fn declare<T: Stored>(&self) -> Declared<T>
+    where
+        <T::Object as Resource>::DynamicType: Default,
+    {
+        self.declare_in(Scope::all())
+    }
+
+    /// Asks for some objects of a kind.
+    pub fn declare_in<T: Stored>(&self, scope: Scope) -> Declared<T>
+    where
+        <T::Object as Resource>::DynamicType: Default,
+    {
+        self.declare_with(scope, Default::default())
+    }
+
+    /// Asks for objects of a kind known only at run time, such as `DynamicObject`.
+    pub fn declare_with<T: Stored>(
+        &self,
+        scope: Scope,
+        dyntype: <T::Object as Resource>::DynamicType,
+    ) -> Declared<T> {
+        let entries = &self.inner.entries;
+        let key = EntryKey::new::<T>(scope, &dyntype);
+        let known = entries.get(&key).map(|slot| slot.value().clone());
+        if let Some(declared) = known.as_ref().and_then(declared) {
+            return declared;
+        }
+        let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
+        let client = self.inner.client.clone();
+        let (slot, informer) = Slot::<T>::new(client, &key.scope, dyntype, number, key.name());
+        let slot = Arc::new(slot);
+        // What has ended would otherwise stay for good where scopes come and go.
+        let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it
+        entries.retain(|_, slot| {
+            let live = slot.is_live();
+            ended.extend((!live).then(|| slot.clone()));
+            live
+        });
+        loop {
+            let known = match entries.entry(key.clone()) {
+                Entry::Occupied(known) if known.get().is_live() => known.get().clone(),
+                Entry::Occupied(mut other) => {
+                    ended.push(other.insert(slot.clone()));
+                    return Declared::new(slot, informer);
+                }
+                Entry::Vacant(vacant) => {
+                    vacant.insert(slot.clone());
+                    return Declared::new(slot, informer);
+                }
+            };
+            // Somebody else was faster.
+            if let Some(declared) = declared(&known) {
+                return declared;
+            }
+        }
+    }
+
+    /// Starts everything declared since the last start, as tasks of the current tokio runtime and in the order of
+    /// declaration; what waits for others ([`Declared::after`]) begins to list when those have synced.
+    ///
+    /// From here on an informer is not held by the registry. What nobody holds is not started, and forgotten.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(&self) {
+        for slot in self.slots() {
+            slot.start();
+        }
+    }
+
+    /// Waits until everything declared has synced, what is declared meanwhile included; so start it first. Optional
+    /// kinds that are not served count as synced.
+    ///
+    /// It waits through every trouble with the API server, denied permissions included. Put a timeout around it, and
+    /// ask [`missing`](Self::missing) when it is over; nothing is lost by waiting again. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_stopped`] when an informer that somebody holds stops first; the error names its kind.
+    pub async fn synced(&self) -> Result<(), Error> {
+        self.all_synced(Patience::Endless).await
+    }
+
+    /// [`synced`](Self::synced), but ends as soon as the API server says something about one of them that waiting alone
+    /// does not mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404) and
+    /// not optional. The informers keep trying all the same. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// What the API server said, which names the kind, or [`Error::is_stopped`].
+    pub async fn synced_or_blocked(&self) -> Result<(), Error> {
+        self.all_synced(Patience::UntilBlocked).await
+    }
+
+    /// Everything that has not synced, and why, in the order of declaration.
+    pub fn missing(&self) -> Vec<Missing> {
+        self.slots().iter().filter_map(|slot| slot.member().missing()).collect()
+    }
+
+    /// Stops every informer declared here, those that others hold included, and waits until their tasks have ended.
+    /// Cancel-safe: they stop even if nobody waits for it.
+    ///
+    /// Snapshots stay readable, and what is declared afterwards is new.
+    pub async fn shutdown(&self) {
+        let slots = self.slots();
+        for slot in slots.iter().rev() {
+            slot.member().stop();
+            slot.abandon();
+        }
+        join_all(slots.iter().map(|slot| slot.member().ended())).await;
+    }
+
+    async fn all_synced(&self, patience: Patience) -> Result<(), Error> {
+        loop {
+            let mut slots = self.slots();
+            slots.retain(|slot| !slot.member().is_synced());
+            if slots.is_empty() {
+                return Ok(());
+            }
+            try_join_all(slots.into_iter().map(|slot| synced(slot, patience))).await?;
+        }
+    }
+
+    /// What is in use, in the order of declaration.
+    fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        let mut slots: Vec<_> = self.inner.entries.iter().map(|entry| entry.value().clone()).collect();
+        slots.retain(|slot| !slot.is_forgotten());
+        slots.sort_by_key(|slot| slot.member().number);
+        slots
+    }
+}
+
+async fn synced(slot: Arc<dyn AnySlot>, patience: Patience) -> Result<(), Error> {
+    match slot.member().synced(patience).await {
+        // One that nobody wants any more is not waited for.
+        Err(_) if slot.is_forgotten() => Ok(()),
+        synced => synced,
+    }
+}
+
+/// A handle to an entry whose type is known by its key, if it is in use.
+fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<Declared<T>> {
+    let slot = (slot.clone() as Arc<dyn Any + Send + Sync>).downcast::<Slot<T>>().ok()?;
+    let informer = slot.informer().filter(|_| !slot.member.is_stopped())?;
+    Some(Declared::new(slot, informer))
+}
+
+impl Drop for Inner {
+    /// Whoever waits for what was not started need not wait any longer.
+    fn drop(&mut self) {
+        for entry in &self.entries {
+            entry.value().abandon();
+        }
+    }
+}
+
+/// One line: each kind with what it is doing, or why it is missing.
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots = self.slots();
+        let mut list = f.debug_list();
+        for member in slots.iter().map(|slot| slot.member()) {
+            match member.missing() {
+                Some(missing) => list.entry(&format_args!("{missing}")),
+                None => list.entry(&format_args!("{}: {:?}", member.name, member.phase())),
+            };
+        }
+        list.finish()
+    }
+}
