@@ -93,7 +93,7 @@ async fn a_refresh_outlasts_lists_that_fail_and_then_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_nobody_waits_for_any_more_is_forgotten_when_another_comes() {
+async fn whoever_waits_for_a_refresh_learns_of_the_end_however_many_gave_up_before() {
     let reflector = Harness::paged(vec![Answer::Error(asks_for(429, "TooManyRequests", Some(60)))]);
     reflector.work(1.0).await;
     for _ in 0..100 {
