@@ -162,8 +162,12 @@ pub(super) async fn a_vanished_kind_is_given_up_where_that_was_asked_for(ctx: &C
     wire.mend();
     let told = seen(&next(&mut changes).await?, replicas)?;
     ensure!(told == [Seen::Deleted(pair("one", 1)), Seen::Deleted(pair("two", 2))], "{told:?}");
-    let status = until_status(&emptying, "it is absent", |status| status.phase == Phase::Absent).await?;
-    ensure!(status.synced && status.stale_since.is_none() && status.resource_version.is_none(), "{status:?}");
+    // It was absent before it was given up.
+    let status = until_status(&emptying, "it is known to be absent", |status| {
+        status.phase == Phase::Absent && status.stale_since.is_none()
+    })
+    .await?;
+    ensure!(status.synced && status.resource_version.is_none(), "{status:?}");
     let status = until_status(&keeping, "it is absent", |status| status.phase == Phase::Absent).await?;
     ensure!(keeping.snapshot().len() == 2 && status.stale_since.is_some(), "{status:?}");
 
