@@ -9,6 +9,7 @@ mod examples;
 mod expired;
 mod figures;
 mod kinds;
+mod limits;
 mod lookups;
 mod metadata;
 mod outages;
@@ -19,6 +20,7 @@ mod selectors;
 mod server;
 mod streams;
 mod sync;
+mod waiting;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
@@ -111,6 +113,11 @@ pub(crate) fn all() -> Vec<Case> {
         case!(changes::changes_missed_while_cut_off_are_told_later),
         case!(streams::kubes_watcher_feeds_an_informer),
         case!(changes::bookmarks_move_the_version_without_a_change),
+        case!(waiting::own_writes_are_read_once_they_were_waited_for),
+        case!(waiting::a_write_outside_the_selection_is_seen_at_a_bookmark),
+        case!(waiting::a_consumer_that_holds_a_snapshot_loses_nothing_when_cancelled),
+        case!(limits::an_object_beyond_the_limit_harms_only_itself),
+        case!(limits::a_list_beyond_the_limits_is_an_error_that_says_so),
         case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
         case!(figures::figures_tell_of_a_sync_a_change_and_a_relist),
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
