@@ -29,7 +29,8 @@ async fn main() -> anyhow::Result<()> {
     }
     let server = ApiServer::new();
     for namespace in ["shop", "blog"] {
-        server.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } }))?;
+        server
+            .create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } }))?;
     }
     for (namespace, name, tier) in
         [("shop", "cart", "web"), ("shop", "stock", "db"), ("blog", "posts", "db"), ("blog", "pages", "web")]
