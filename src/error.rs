@@ -72,6 +72,15 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    /// Of the whole object.
+    pub(crate) fn new(
+        key: Option<ObjectKey>,
+        resource_version: Option<ResourceVersion>,
+        mismatch: &str,
+    ) -> Self {
+        Self { key, resource_version, path: String::new(), mismatch: mismatch.to_owned(), source: None }
+    }
+
     /// The object's key; `None` when its metadata has no name.
     pub fn key(&self) -> Option<&ObjectKey> {
         self.key.as_ref()

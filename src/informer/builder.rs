@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::from::{Feed, FromApi};
+use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner, Prepared};
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
@@ -239,7 +239,8 @@ where
             stop: stop.clone(),
             tasks: tasks.clone(),
         };
-        let prepared = Prepared { from, project, writer, status, record, orders: taken, stop, tasks };
+        let parts = Parts { project, writer, status, record, orders: taken, stop };
+        let prepared = Prepared { from, parts, tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }
 }

@@ -1,25 +1,16 @@
 //! An informer that can be read and subscribed to, and does not run yet.
 
 use kube_core::Resource;
-use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::builder::Project;
 use super::from::{Feed, FromApi, Parts};
 use crate::index::{Index, IndexBy};
-use crate::reflector::{Order, Recorder, Status};
-use crate::store::{Errand, Writer};
 
 /// What is left to do for an informer whose handles exist.
 pub(crate) struct Prepared<K, T, S> {
     pub(super) from: S,
-    pub(super) project: Project<K, T>,
-    pub(super) writer: Writer<T>,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) record: Recorder,
-    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
-    pub(super) stop: CancellationToken,
+    pub(super) parts: Parts<K, T>,
     pub(super) tasks: TaskTracker,
 }
 
@@ -31,11 +22,11 @@ where
 {
     /// One more index. It is in every snapshot taken from now on.
     pub(crate) fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        self.writer.declare(index)
+        self.parts.writer.declare(index)
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {
-        &self.stop
+        &self.parts.stop
     }
 
     pub(crate) fn tasks(&self) -> &TaskTracker {
@@ -44,9 +35,9 @@ where
 
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
-        let Self { from, project, writer, status, record, orders, stop, tasks } = self;
-        let retired = writer.retired().clone();
-        let feed = from.feed(Parts { project, writer, status, record, orders, stop });
+        let Self { from, parts, tasks } = self;
+        let retired = parts.writer.retired().clone();
+        let feed = from.feed(parts);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         tasks.track_future(async move {
             tokio::select! {

@@ -146,9 +146,9 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
         if !self.changes.is_empty() {
             self.sink.apply_unordered(&mut self.changes);
         }
-        let figures = self.sink.figures();
+        let counts = self.sink.counts();
         self.status.send_if_modified(|status| {
-            (status.objects, status.bad_objects) = (figures.objects, figures.bad_objects);
+            (status.objects, status.bad_objects) = (counts.objects, counts.bad_objects);
             false
         });
     }

@@ -20,6 +20,6 @@ pub(crate) use self::follow::follow;
 pub(crate) use self::options::Options;
 pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Figures, Held, Regression, Sink, UnversionedSink};
+pub(crate) use self::sink::{Counts, Held, Regression, Sink, UnversionedSink};
 pub use self::status::{Phase, Status};
 pub(crate) use self::tally::{Cause, Recorder, Tally};

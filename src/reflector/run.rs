@@ -1,5 +1,7 @@
 //! The loop that does what the state machine says.
 
+mod report;
+
 use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -463,63 +465,6 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         if std::mem::take(&mut self.listing) {
             self.sink.abort_list();
         }
-    }
-
-    // --- status ---
-
-    /// The state may be behind from now on.
-    fn failed(&mut self, error: Error) {
-        if error.is_kind_absent() && self.state.shows_absence() {
-            return;
-        }
-        let now = Instant::now();
-        self.backoff.failed(now);
-        self.record.failed();
-        tracing::debug!(%error, "the reflector met an error");
-        self.status.send_if_modified(|status| {
-            // Still absent is no news.
-            let news = status.phase != Phase::Absent || !error.is_kind_absent();
-            status.stale_since.get_or_insert(now);
-            status.failures = status.failures.saturating_add(1);
-            status.last_error = Some(error);
-            news
-        });
-    }
-
-    /// The server is followed.
-    fn well(&mut self) {
-        self.status.send_if_modified(|status| {
-            let news = status.stale_since.is_some() || status.failures > 0;
-            status.stale_since = None;
-            status.failures = 0;
-            news
-        });
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
-    }
-
-    /// An absent kind stays absent until the server answers otherwise.
-    fn begin_listing(&mut self) {
-        if self.status.borrow().phase != Phase::Absent {
-            self.enter(Phase::Listing);
-        }
-    }
-
-    fn count_watch(&mut self) {
-        self.record.watch_opened();
-        self.status.send_modify(|status| status.watches += 1);
-    }
-
-    /// Brings version and counts up to date. Only a change of bad objects is worth waking for.
-    fn publish(&mut self) {
-        let (figures, held) = (self.sink.figures(), self.sink.held());
-        self.status.send_if_modified(|status| {
-            status.resource_version = held.cloned();
-            status.objects = figures.objects;
-            std::mem::replace(&mut status.bad_objects, figures.bad_objects) != figures.bad_objects
-        });
     }
 
     // --- small parts ---

@@ -45,7 +45,7 @@ pub(crate) trait Sink<K>: Send + 'static {
     fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression>;
 
     /// How much is held. O(1).
-    fn figures(&self) -> Figures;
+    fn counts(&self) -> Counts;
 }
 
 /// A [`Sink`] for streams that tell no version of their own.
@@ -71,7 +71,7 @@ pub(crate) enum Held {
 
 /// What a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
+pub(crate) struct Counts {
     pub(crate) objects: usize,
     /// Objects whose newest version could not be taken in.
     pub(crate) bad_objects: usize,

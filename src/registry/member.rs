@@ -66,7 +66,7 @@ impl Member {
         // Two that are told to wait for each other at once must not both find that nobody does yet.
         static ORDER: Mutex<()> = Mutex::new(());
         let _order = lock(&ORDER);
-        if earlier.number_is(self) || earlier.waits_for(self) {
+        if earlier.is(self) || earlier.waits_for(self) {
             return Err(Kind::Circular { resource: self.name.clone(), other: earlier.name.clone() }.into());
         }
         lock(&self.after).push(earlier.clone());
@@ -76,10 +76,10 @@ impl Member {
     /// Whether this entry starts after another, itself or through others.
     pub(super) fn waits_for(&self, other: &Self) -> bool {
         let after = lock(&self.after).clone();
-        after.iter().any(|earlier| earlier.number_is(other) || earlier.waits_for(other))
+        after.iter().any(|earlier| earlier.is(other) || earlier.waits_for(other))
     }
 
-    fn number_is(&self, other: &Self) -> bool {
+    fn is(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 

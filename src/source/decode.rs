@@ -171,13 +171,7 @@ fn decode_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, mismatch::Mismatch
 
 /// Of which nothing is known, not even its key.
 fn nameless(mismatch: &str) -> DecodeError {
-    DecodeError {
-        key: None,
-        resource_version: None,
-        path: String::new(),
-        mismatch: mismatch.to_owned(),
-        source: None,
-    }
+    DecodeError::new(None, None, mismatch)
 }
 
 /// Finds out what can be known of an object whose metadata did not read. Only broken objects come here.

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::Writer;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Figures, Held, Regression, Sink, UnversionedSink};
+use crate::reflector::{Counts, Held, Regression, Sink, UnversionedSink};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
@@ -135,8 +135,8 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         outcome
     }
 
-    fn figures(&self) -> Figures {
-        Figures { objects: self.writer.objects(), bad_objects: self.writer.bad() }
+    fn counts(&self) -> Counts {
+        Counts { objects: self.writer.objects(), bad_objects: self.writer.bad() }
     }
 }
 

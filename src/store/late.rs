@@ -31,8 +31,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     ///
     /// Cancelled, nothing has happened.
     pub(crate) async fn add_index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
-        let slot = self.indexers.len() as u32;
+        let slot = self.next_slot();
         let mut table = index.empty();
         let mut late = self.working.late.clone();
         let mut panicked = Vec::new();
@@ -49,14 +48,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
             // Other tasks have their turn; nobody sees what is half done.
             consume_budget().await;
         }
-        self.indexers.push(Box::new(index));
-        self.working.tables.push(table);
+        let handle = self.enlist(index, table);
         self.working.late = late;
         for object in panicked {
             self.mark_bad(DecodeError::stored(&object, "an index of it panicked"));
         }
         self.publish_anew();
-        Index::new(slot, self.store)
+        handle
     }
 }
 

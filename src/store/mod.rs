@@ -381,22 +381,10 @@ impl DecodeError {
     }
 
     fn stored<T>(object: &Obj<T>, mismatch: &str) -> Self {
-        Self {
-            key: Some(object.into()),
-            resource_version: Some(Obj::resource_version(object)),
-            path: String::new(),
-            mismatch: mismatch.to_owned(),
-            source: None,
-        }
+        Self::new(Some(object.into()), Some(Obj::resource_version(object)), mismatch)
     }
 
     pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
-        Self {
-            key: Some(meta.key.clone()),
-            resource_version: Some(meta.resource_version.clone()),
-            path: String::new(),
-            mismatch: mismatch.to_owned(),
-            source: None,
-        }
+        Self::new(Some(meta.key.clone()), Some(meta.resource_version.clone()), mismatch)
     }
 }

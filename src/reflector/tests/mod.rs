@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Figures, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
+use super::{Cause, Counts, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -158,9 +158,9 @@ impl Sink<()> for ModelSink {
         Ok(())
     }
 
-    fn figures(&self) -> Figures {
+    fn counts(&self) -> Counts {
         let model = self.model.lock().unwrap();
-        Figures { objects: model.objects.len(), bad_objects: model.bad }
+        Counts { objects: model.objects.len(), bad_objects: model.bad }
     }
 }
 

@@ -1,0 +1,66 @@
+//! What a reflector tells of its work: the status, which wakes those who watch it, and the tally, which wakes nobody.
+
+use tokio::time::Instant;
+
+use super::Reflector;
+use crate::error::Error;
+use crate::reflector::sink::Sink;
+use crate::reflector::status::Phase;
+use crate::source::Source;
+
+impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
+    /// The state may be behind from now on.
+    pub(super) fn failed(&mut self, error: Error) {
+        if error.is_kind_absent() && self.state.shows_absence() {
+            return;
+        }
+        let now = Instant::now();
+        self.backoff.failed(now);
+        self.record.failed();
+        tracing::debug!(%error, "the reflector met an error");
+        self.status.send_if_modified(|status| {
+            // Still absent is no news.
+            let news = status.phase != Phase::Absent || !error.is_kind_absent();
+            status.stale_since.get_or_insert(now);
+            status.failures = status.failures.saturating_add(1);
+            status.last_error = Some(error);
+            news
+        });
+    }
+
+    /// The server is followed.
+    pub(super) fn well(&mut self) {
+        self.status.send_if_modified(|status| {
+            let news = status.stale_since.is_some() || status.failures > 0;
+            status.stale_since = None;
+            status.failures = 0;
+            news
+        });
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
+    }
+
+    /// An absent kind stays absent until the server answers otherwise.
+    pub(super) fn begin_listing(&mut self) {
+        if self.status.borrow().phase != Phase::Absent {
+            self.enter(Phase::Listing);
+        }
+    }
+
+    pub(super) fn count_watch(&mut self) {
+        self.record.watch_opened();
+        self.status.send_modify(|status| status.watches += 1);
+    }
+
+    /// Brings version and counts up to date. Only a change of bad objects is worth waking for.
+    pub(super) fn publish(&mut self) {
+        let (counts, held) = (self.sink.counts(), self.sink.held());
+        self.status.send_if_modified(|status| {
+            status.resource_version = held.cloned();
+            status.objects = counts.objects;
+            std::mem::replace(&mut status.bad_objects, counts.bad_objects) != counts.bad_objects
+        });
+    }
+}
