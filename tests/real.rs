@@ -10,6 +10,7 @@ mod cases;
 mod support {
     pub(crate) mod conformance;
     pub(crate) mod crds;
+    pub(crate) mod dynamic;
     pub(crate) mod envtest;
     pub(crate) mod follow;
     pub(crate) mod manifests;

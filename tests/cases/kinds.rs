@@ -1,14 +1,12 @@
 //! Kinds that come and go, and objects that are not what their kind promises.
 
-use std::borrow::Cow;
-
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube_client::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use kube_core::{ApiResource, DynamicObject, DynamicResourceScope, ObjectMeta, Resource};
+use kube_core::{DynamicObject, ObjectMeta};
 use kube_informer::{Change, Informer, Obj, Phase};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{
     crds::{self, Crd},
+    dynamic::dynamic_resource,
     follow::{SOON, Seen, next, seen, synced, until, until_status},
     wait::wait_until,
     wire::Wire,
@@ -35,35 +34,8 @@ struct WidgetSpec {
     size: Option<String>,
 }
 
-/// Its group differs from case to case.
-impl Resource for Widget {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
-
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.kind)
-    }
-
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.group)
-    }
-
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.version)
-    }
-
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.plural)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+// Its group differs from case to case.
+dynamic_resource!(Widget);
 
 fn replicas(widget: &Obj<Widget>) -> (String, u32) {
     (Obj::name(widget).to_owned(), widget.spec.replicas)

@@ -1,21 +1,18 @@
 //! Informers that ask for metadata alone.
 
-use std::borrow::Cow;
-
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{
     Api, Client,
     api::{PostParams, TypeMeta},
 };
-use kube_core::{
-    ApiResource, DynamicObject, DynamicResourceScope, ObjectMeta, Resource, metadata::PartialObjectMeta,
-};
+use kube_core::{ApiResource, DynamicObject, ObjectMeta, Resource, metadata::PartialObjectMeta};
 use kube_informer::{Builder, Informer, Obj, index};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
+    dynamic::dynamic_resource,
     follow::{synced, until},
     objects::{config_map, create, merge},
     wire::Wire,
@@ -30,38 +27,12 @@ struct Raw {
     rest: Map<String, Value>,
 }
 
-impl Resource for Raw {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
-
+dynamic_resource!(
+    Raw,
     fn metadata_api() -> bool {
         true
     }
-
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.kind)
-    }
-
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.group)
-    }
-
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.version)
-    }
-
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        Cow::Borrowed(&resource.plural)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+);
 
 pub(super) async fn metadata_alone_is_asked_for_and_indexed(ctx: &Ctx) -> Result<()> {
     let direct = Api::<ConfigMap>::namespaced(ctx.client.clone(), &ctx.namespace);
