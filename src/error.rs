@@ -65,6 +65,7 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
+    pub(crate) uid: Option<Box<str>>,
     pub(crate) resource_version: Option<ResourceVersion>,
     pub(crate) path: String,
     pub(crate) mismatch: String,
@@ -78,12 +79,17 @@ impl DecodeError {
         resource_version: Option<ResourceVersion>,
         mismatch: &str,
     ) -> Self {
-        Self { key, resource_version, path: String::new(), mismatch: mismatch.to_owned(), source: None }
+        Self { key, uid: None, resource_version, path: String::new(), mismatch: mismatch.to_owned(), source: None }
     }
 
     /// The object's key; `None` when its metadata has no name.
     pub fn key(&self) -> Option<&ObjectKey> {
         self.key.as_ref()
+    }
+
+    /// The uid of the object, when its metadata was readable.
+    pub fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
     }
 
     /// The version that could not be taken in, when its metadata was readable.
@@ -123,6 +129,7 @@ impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecodeError")
             .field("key", &self.key)
+            .field("uid", &self.uid)
             .field("resource_version", &self.resource_version)
             .field("path", &self.path)
             .field("mismatch", &self.mismatch)

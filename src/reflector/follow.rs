@@ -193,6 +193,7 @@ fn item<K: Resource>(object: K) -> Listed<K> {
     let Some(name) = &meta.name else {
         return Err(DecodeError {
             key: None,
+            uid: meta.uid.as_deref().map(Box::from),
             resource_version: Some(version),
             path: "metadata.name".to_owned(),
             mismatch: "missing".to_owned(),

@@ -90,6 +90,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
             }
             Err(mismatch::Mismatch { path, what }) => Err(DecodeError {
                 key: Some(meta.key),
+                uid: Some(meta.uid),
                 resource_version: Some(meta.resource_version),
                 path,
                 mismatch: what,
@@ -203,6 +204,7 @@ fn unreadable(object: &str) -> DecodeError {
         Some(_) => false,
     });
     DecodeError {
+        uid: text("uid").map(Box::from),
         key: text("name")
             .filter(|_| namespace_known)
             .map(|name| ObjectKey::new(text("namespace").unwrap_or_default(), name)),

@@ -381,10 +381,12 @@ impl DecodeError {
     }
 
     fn stored<T>(object: &Obj<T>, mismatch: &str) -> Self {
-        Self::new(Some(object.into()), Some(Obj::resource_version(object)), mismatch)
+        let uid = Some(Obj::uid(object).into());
+        Self { uid, ..Self::new(Some(object.into()), Some(Obj::resource_version(object)), mismatch) }
     }
 
     pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
-        Self::new(Some(meta.key.clone()), Some(meta.resource_version.clone()), mismatch)
+        let (key, version) = (meta.key.clone(), meta.resource_version.clone());
+        Self { uid: Some(meta.uid.clone()), ..Self::new(Some(key), Some(version), mismatch) }
     }
 }

@@ -250,6 +250,7 @@ fn item(name: &str, version: u64) -> Listed<()> {
 fn broken(name: Option<&str>, version: Option<u64>) -> DecodeError {
     DecodeError {
         key: name.map(ObjectKey::cluster),
+        uid: None,
         resource_version: version.map(ResourceVersion::from_number),
         path: String::from("spec"),
         mismatch: String::from("broken"),
