@@ -17,8 +17,8 @@ mod tests;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use dashmap::{DashMap, Entry};
 use futures_util::future::{join_all, try_join_all};
@@ -26,7 +26,7 @@ use kube_client::Client;
 use kube_core::Resource;
 
 pub use self::declared::Declared;
-use self::member::Patience;
+use self::member::{Member, Patience, lock};
 pub use self::missing::Missing;
 use self::scope::EntryKey;
 pub use self::scope::Scope;
@@ -114,12 +114,21 @@ struct Inner {
     /// No guard of it is held over an await, nor while code of the application runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
     declared: AtomicU64,
+    /// What may still run, though nobody holds it: without what has ended, as of the last declaration.
+    running: Mutex<Vec<Arc<Member>>>,
 }
 
 impl Registry {
     /// A registry of the informers that use this client.
     pub fn new(client: Client) -> Self {
-        Self { inner: Arc::new(Inner { client, entries: DashMap::new(), declared: AtomicU64::new(0) }) }
+        Self {
+            inner: Arc::new(Inner {
+                client,
+                entries: DashMap::new(),
+                declared: AtomicU64::new(0),
+                running: Mutex::default(),
+            }),
+        }
     }
 
     /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
@@ -153,7 +162,6 @@ impl Registry {
         let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
         let client = self.inner.client.clone();
         let (slot, informer) = Slot::<T>::new(client, &key.scope, dyntype, number, key.name());
-        let slot = Arc::new(slot);
         // What has ended would otherwise stay for good where scopes come and go.
         let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it
         entries.retain(|_, slot| {
@@ -166,11 +174,11 @@ impl Registry {
                 Entry::Occupied(known) if known.get().is_live() => known.get().clone(),
                 Entry::Occupied(mut other) => {
                     ended.push(other.insert(slot.clone()));
-                    return Declared::new(slot, informer);
+                    break;
                 }
                 Entry::Vacant(vacant) => {
                     vacant.insert(slot.clone());
-                    return Declared::new(slot, informer);
+                    break;
                 }
             };
             // Somebody else was faster.
@@ -178,6 +186,8 @@ impl Registry {
                 return declared;
             }
         }
+        self.inner.remember(&slot.member);
+        Declared::new(slot, informer)
     }
 
     /// Starts everything declared since the last start, as tasks of the current tokio runtime and in the order of
@@ -228,12 +238,15 @@ impl Registry {
     ///
     /// Snapshots stay readable, and what is declared afterwards is new.
     pub async fn shutdown(&self) {
-        let slots = self.slots();
-        for slot in slots.iter().rev() {
+        // Also those whose handles are gone: they may not have ended yet. What is not started is among the entries too,
+        // since it is there before; so the entries are looked at last.
+        let running = lock(&self.inner.running).clone();
+        for slot in self.slots().iter().rev() {
             slot.member().stop();
             slot.abandon();
         }
-        join_all(slots.iter().map(|slot| slot.member().ended())).await;
+        running.iter().for_each(|member| member.stop());
+        join_all(running.iter().map(|member| member.ended())).await;
     }
 
     async fn all_synced(&self, patience: Patience) -> Result<(), Error> {
@@ -271,12 +284,25 @@ fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<Declared<T>> {
     Some(Declared::new(slot, informer))
 }
 
+impl Inner {
+    /// Notes an entry, which [`shutdown`](Registry::shutdown) waits for until it has ended.
+    fn remember(&self, member: &Arc<Member>) {
+        let mut ended = Vec::new(); // dropped without the lock
+        let mut running = lock(&self.running);
+        running.retain(|member| {
+            let ends = member.has_ended();
+            ended.extend(ends.then(|| member.clone()));
+            !ends
+        });
+        running.push(member.clone());
+    }
+}
+
 impl Drop for Inner {
     /// Whoever waits for what was not started need not wait any longer.
     fn drop(&mut self) {
-        for entry in &self.entries {
-            entry.value().abandon();
-        }
+        let slots: Vec<_> = self.entries.iter().map(|entry| entry.value().clone()).collect();
+        slots.iter().for_each(|slot| slot.abandon());
     }
 }
 

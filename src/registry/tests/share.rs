@@ -209,7 +209,7 @@ async fn without_their_registry_informers_go_on_and_those_not_started_end() {
     drop(registry);
     let ended = timeout(LONG, waiting).await.expect("it waits for what never starts").unwrap();
     assert!(ended.unwrap_err().is_stopped());
-    assert!(declared.index(|length: &Length| length.0).unwrap_err().is_started());
+    assert!(declared.index(|length: &Length| length.0).unwrap_err().is_stopped());
     server.create(map("default", "d", "new")).unwrap();
     running.wait_until(|view| view.len() == 4).await.unwrap();
     running.shutdown().await;
