@@ -355,6 +355,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     async fn wait(&mut self, pace: Pace, retry_after: Option<Duration>) -> Input {
         self.open = None;
+        // Still absent is the answer to a refresh.
+        let absence_shown = pace == Pace::Absent && self.state.shows_absence();
+        if absence_shown {
+            self.answer_refreshes();
+        }
         let delay = match pace {
             Pace::Growing => self.backoff.next(),
             Pace::Longest => self.backoff.longest(),
@@ -367,7 +372,12 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         loop {
             tokio::select! {
                 () = &mut slept => return Input::Go,
-                Some(order) = self.orders.recv() => self.obey(order).await,
+                Some(order) = self.orders.recv() => {
+                    self.obey(order).await;
+                    if absence_shown && !self.refreshes.is_empty() {
+                        return Input::Go;
+                    }
+                }
             }
         }
     }
@@ -409,6 +419,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     fn committed(&mut self) {
         self.publish();
         self.status.send_modify(|status| status.synced = true);
+        self.answer_refreshes();
+    }
+
+    fn answer_refreshes(&mut self) {
         for answer in self.refreshes.drain(..) {
             // Whoever asked may have gone.
             let _ = answer.send(());
