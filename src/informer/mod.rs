@@ -137,8 +137,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.wait_until(View::is_synced).await.map(drop)
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server says something that waiting alone does not
-    /// mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404).
+    /// [`synced`](Self::synced), but ends as soon as the API server refuses the list in a way that repeating it does
+    /// not change: who we are is not known (401), the list is forbidden (403), the kind is not served (404), a
+    /// selector is invalid (400), and every other 4xx but 408, 409, 410, 421, 423, 425 and 429; also 501 and 505.
     /// The informer keeps trying all the same. Cancel-safe.
     ///
     /// # Errors
@@ -265,8 +266,7 @@ impl Status {
     /// The error that keeps the first list from being made, if the server itself said so.
     pub(crate) fn blocked(&self) -> Option<&Error> {
         let error = self.last_error.as_ref()?;
-        let refused = error.is_forbidden() || error.is_unauthorized() || error.is_kind_absent();
-        (refused && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
+        (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
             .then_some(error)
     }
 }

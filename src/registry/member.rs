@@ -28,7 +28,7 @@ pub(super) struct Member {
 pub(super) enum Patience {
     /// Only when it stops.
     Endless,
-    /// Also when the API server says something that waiting alone does not mend.
+    /// Also when the API server refuses in a way that repeating does not change.
     UntilBlocked,
 }
 

@@ -217,9 +217,9 @@ impl Registry {
         self.all_synced(Patience::Endless).await
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server says something about one of them that waiting alone
-    /// does not mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404) and
-    /// not optional. The informers keep trying all the same. Cancel-safe.
+    /// [`synced`](Self::synced), but ends as soon as the API server refuses one of the lists in a way that repeating it
+    /// does not change, as in [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked); a kind that is not
+    /// served and is optional counts as synced. The informers keep trying all the same. Cancel-safe.
     ///
     /// # Errors
     ///
