@@ -101,7 +101,7 @@ where
             Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
         let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
         if let Some(namespace) = &self.namespace {
-            source = source.at(K::url_path(&self.dyntype, Some(namespace)));
+            source = source.in_namespace(&self.dyntype, namespace);
         }
         let intake = Intake::new(
             writer,
