@@ -55,6 +55,8 @@ pub(crate) fn next_store() -> u64 {
 
 /// The only one who changes a store.
 pub(crate) struct Writer<T> {
+    /// Dropped before anything else is: before readers learn that nothing comes any more.
+    _last: Option<Box<dyn Send>>,
     publisher: Publisher<View<T>>,
     retired: Arc<Retired<T>>,
     indexers: Vec<Box<dyn Indexer<T>>>,
@@ -107,6 +109,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             nameless: 0,
         };
         Self {
+            _last: None,
             working: Working::of(&first, Trie::new()),
             late: Trie::new(),
             publisher: Publisher::new(first),
@@ -119,6 +122,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
             known_bad: None,
             held: Held::Reused,
         }
+    }
+
+    /// Drops `last` at the end, before readers learn of it.
+    pub(crate) fn at_the_end(&mut self, last: impl Send + 'static) {
+        self._last = Some(Box::new(last));
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
