@@ -40,6 +40,8 @@
 mod error;
 #[cfg(feature = "testing")]
 mod fixture;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 pub mod index;
 mod informer;
