@@ -41,6 +41,8 @@ mod config;
 mod error;
 #[cfg(feature = "testing")]
 mod fixture;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 pub mod index;
 mod informer;

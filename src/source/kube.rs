@@ -195,7 +195,7 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
             .map_err(|_| call.timeout(self.limits.page_time))??;
-        parse_page(&call, &body, self.limits.object_bytes)
+        parse_page(&call, body, self.limits.object_bytes).await
     }
 
     async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {
