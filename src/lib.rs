@@ -40,6 +40,7 @@
 mod error;
 #[cfg(feature = "testing")]
 mod fixture;
+mod free;
 mod hash;
 pub mod index;
 mod informer;

@@ -36,7 +36,7 @@ where
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
         let Self { from, parts, tasks } = self;
-        let retired = parts.writer.retired().clone();
+        let (retired, shared) = (parts.writer.retired().clone(), parts.writer.shared().clone());
         let feed = from.feed(parts);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         tasks.track_future(async move {
@@ -44,6 +44,7 @@ where
                 () = feed => {}
                 () = retired.sweep_forever() => {}
             }
+            retired.finish(shared).await;
         })
     }
 }
