@@ -15,7 +15,7 @@ pub use self::intersection::{InKeyOrder, Intersection};
 pub use self::selected::Selected;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
+use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::{AsKey, Key};
 use crate::object::Obj;
 use crate::trie::{self, Element, Trie};
@@ -201,7 +201,7 @@ impl<T> View<T> {
             return Err(MissingIndex::Foreign);
         }
         let table = self.tables.get(index.slot as usize).ok_or(MissingIndex::Later)?;
-        table.downcast_ref().ok_or(MissingIndex::Foreign)
+        index::downcast(table).ok_or(MissingIndex::Foreign)
     }
 }
 

@@ -39,7 +39,7 @@ where
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
         let Self { from, parts, tasks, token } = self;
-        let retired = parts.writer.retired().clone();
+        let (retired, shared) = (parts.writer.retired().clone(), parts.writer.shared().clone());
         let feed = from.feed(parts);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driven = tasks.track_future(async move {
@@ -47,6 +47,7 @@ where
                 () = feed => {}
                 () = retired.sweep_forever() => {}
             }
+            retired.finish(shared).await;
         });
         drop(token);
         driven
