@@ -35,7 +35,7 @@ use crate::key::AsKey;
 use crate::object::Obj;
 use crate::reflector::{Order, Phase, Status, Tally};
 use crate::snapshot::{Snapshot, View};
-use crate::store::{Errand, Pinned, Shared};
+use crate::store::{Errand, Retired, Shared};
 use crate::subscribe::Subscription;
 
 /// A typed copy of one kind of the API server's objects, kept up to date in the background.
@@ -61,7 +61,8 @@ struct Inner<T> {
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
-    pinned: Arc<Pinned>,
+    /// Not used but for figures: what is left when the task has ended goes with the last handle.
+    retired: Arc<Retired<T>>,
     orders: mpsc::Sender<Order<Errand<T>>>,
     /// It lists by itself, and knows the version of what it holds.
     lists: bool,
@@ -230,6 +231,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
 
     /// Stops the informer and waits until its task has ended; subscriptions deliver what was published and
     /// then end. Any number of callers may wait. Cancel-safe: the informer stops even if nobody waits for it.
+    ///
+    /// It waits for what the task does at that moment, which is one closure of the application at most, and up to
+    /// 20 ms for old versions to be freed; what is left of these goes with the last handle.
     ///
     /// Snapshots stay readable.
     pub async fn shutdown(&self) {
