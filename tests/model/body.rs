@@ -12,7 +12,7 @@ use futures_util::stream;
 use http_body::Frame;
 use tokio::time::sleep;
 
-use crate::wire::BoxError;
+use crate::wire::{BoxError, bytes};
 
 /// What comes next of a body.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub(crate) struct Body(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send
 // === impl Piece ===
 
 impl Piece {
-    pub(crate) fn data(text: impl Into<String>) -> Self {
-        Self::Data(Bytes::from(text.into()))
+    pub(crate) fn data(text: impl AsRef<str>) -> Self {
+        Self::Data(bytes(text.as_ref()))
     }
 }
 

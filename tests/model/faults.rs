@@ -76,6 +76,10 @@ faults! {
     Vanish,
     /// Objects that do not decode.
     Undecodable,
+    /// Objects whose projection fails.
+    Disliked,
+    /// Objects with bytes that are no UTF-8, where nobody looks.
+    Bytes,
     /// A choice of the server's that lasts: see [`Manner`].
     Manners,
 }

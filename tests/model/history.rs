@@ -23,6 +23,8 @@ pub(crate) struct Object {
     pub(crate) group: String,
     /// `None`: what the server sends in its place does not decode.
     pub(crate) number: Option<u64>,
+    /// Comes with a byte that is no UTF-8, in a field that is not kept.
+    pub(crate) odd: bool,
 }
 
 /// A write.

@@ -53,7 +53,7 @@ fn every_view_is_the_truth_at_its_version_and_every_informer_recovers() {
             if env::var_os("KUBE_INFORMER_MODEL_SURVEY").is_none() {
                 shrink::report(&plan, outcome);
             }
-            println!("seed {seed}: {}", outcome.failure.unwrap_or_default());
+            println!("seed {seed} {:?}: {}\n  {}", faults::Manner::of(&plan), outcome.failure.unwrap_or_default(), outcome.log.join("\n  "));
             continue;
         }
         views += outcome.views;

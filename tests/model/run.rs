@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::checks::ensure;
 use crate::faults::{Fault, FaultSet, Manner, chance};
 use crate::history::{Key, Object};
-use crate::kind::KINDS;
+use crate::kind::{KINDS, Shown};
 use crate::subject::{Form, Subject};
 use crate::world::World;
 
@@ -183,6 +183,9 @@ impl Run {
         let key: Key = (namespace.to_owned(), format!("n{}", random.random_range(0..8)));
         let (number, group) = (random.random_range(0..30), format!("g{}", random.random_range(0..3)));
         let undecodable = kind == 0 && self.faults.has(Fault::Undecodable) && random.random_bool(0.1);
+        let disliked = Shown::of(number) == Shown::Bad && !self.faults.has(Fault::Disliked);
+        let number = if disliked { number - 1 } else { number };
+        let odd = kind == 0 && self.faults.has(Fault::Bytes) && random.random_bool(0.1);
         let number = (!undecodable).then_some(number);
         let what = random.random_range(0..10);
         self.world.change(|server| {
@@ -203,8 +206,27 @@ impl Run {
                 }
                 (None, _) => server.new_uid(),
             };
-            server.write(kind, &key, Some(Object { key: key.clone(), uid, version: 0, group, number }));
+            server.write(kind, &key, Some(Object { key: key.clone(), uid, version: 0, group, number, odd }));
         });
+    }
+
+    /// Changes an object of each informer's selection.
+    fn touch_all(&mut self) {
+        for at in 0..self.subjects.len() {
+            let limit = self.limit();
+            let selection = self.subjects[at].checker().selection.clone();
+            let namespace = selection.namespace.unwrap_or_else(|| "a".to_owned());
+            let group = selection.group.unwrap_or_else(|| "g0".to_owned());
+            let key = (namespace, "touched".to_owned());
+            self.world.change(|server| {
+                if server.version() + 1 < limit {
+                    let known = server.newest(selection.kind).get(&key).map(|known| known.uid.clone());
+                    let uid = known.unwrap_or_else(|| server.new_uid());
+                    let number = Some(server.version() * 10);
+                    server.write(selection.kind, &key, Some(Object { key: key.clone(), uid, version: 0, group, number, odd: false }));
+                }
+            });
+        }
     }
 
     /// Versions given out again after a restore must not reach what an informer holds of the history before: it
@@ -241,8 +263,12 @@ impl Run {
         for _ in 0..steps {
             self.ordinary().await?;
         }
-        if begun.elapsed() > Duration::from_secs(60) {
-            self.subjects.iter().try_for_each(|subject| subject.must_be_stale("an outage of a minute"))?;
+        if self.random.random_bool(0.3) {
+            self.long_pause().await;
+        }
+        // One whose connection was swallowed before does not know until it has been silent for three minutes.
+        if begun.elapsed() > Duration::from_secs(240) {
+            self.subjects.iter().try_for_each(|subject| subject.must_be_stale("an outage of minutes"))?;
         }
         self.world.log("is back");
         self.world.change(|server| server.outage = false);
@@ -304,7 +330,13 @@ impl Run {
         let form = subject.form;
         self.views += subject.checker().views;
         self.world.log(format!("ends {}", subject.name));
-        subject.shut_down().await?;
+        if self.random.random_bool(0.5) {
+            subject.shut_down().await?;
+        } else {
+            let name = subject.let_go();
+            sleep(Duration::from_millis(50)).await;
+            self.world.lock().ends(&name);
+        }
         self.start(form);
         Ok(())
     }
@@ -317,11 +349,12 @@ impl Run {
         self.world.change(|server| server.calm());
         let begun = Instant::now();
         let manner = self.world.lock().manner;
+        // First all learn of what went wrong, then which connections are dead: there is something to see for each.
         let mut took = self.all_recover(RECOVERY).await?;
+        self.touch_all();
+        took = took.max(self.all_recover(RECOVERY).await?);
         // Where watches work, one more write is seen at once.
-        for _ in 0..3 {
-            self.write();
-        }
+        self.touch_all();
         let watches = manner.watches() && self.limit() == u64::MAX;
         if watches {
             self.all_recover(PROMPT).await?;

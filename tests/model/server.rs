@@ -158,6 +158,10 @@ fn trouble(server: &mut Server, asked: Option<&Asked>, gentle: bool) -> Option<T
         {
             let seconds = server.random.random_range(1..10u32);
             answer.headers_mut().insert("retry-after", seconds.into());
+            let peer = asked.and_then(|asked| server.peers.get_mut(&asked.peer));
+            if let Some(peer) = peer.filter(|peer| !peer.gentle) {
+                peer.not_before = Some(Instant::now() + Duration::from_secs(seconds.into()));
+            }
         }
         return Some(Trouble::Answered(Box::new(answer)));
     }
@@ -249,7 +253,8 @@ fn later_page(server: &mut Server, asked: &Asked, token: &str) -> Answer {
     let (Some(lineage), Some(mut version)) = (number(), number()) else { return refuse(400, "BadRequest") };
     let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else { return refuse(400, "BadRequest") };
     let lost = lineage as usize != server.lineages.len() - 1 || version < server.compacted;
-    if lost || server.manner == Manner::NoLaterPages || server.happens(Fault::ExpiredContinue, 0.7) {
+    let never = server.manner == Manner::NoLaterPages && !is_gentle(server, asked);
+    if lost || never || server.happens(Fault::ExpiredContinue, 0.7) {
         return gone();
     }
     if !is_gentle(server, asked) && server.happens(Fault::LowerPage, 0.5) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube_client::Api;
-use kube_informer::{Index, Informer, Phase, Registry, Scope as Part, index};
+use kube_informer::{Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, index};
 use kube_runtime::{WatchStreamExt, utils::Backoff, watcher};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::checks::{AnyIndex, Checker, ensure};
+use crate::faults::Manner;
 use crate::follower::{Follower, Scope};
 use crate::history::Selection;
 use crate::kind::{Kept, Thing, Which, keep};
@@ -39,6 +40,7 @@ pub(crate) struct Subject {
     checker: Arc<Mutex<Checker>>,
     by_group: Index<Kept, String>,
     followers: Vec<Follower>,
+    reader: Reader<Kept>,
     /// Observers and waits. None of them may be left when the informer has ended.
     waits: JoinSet<()>,
     ending: Arc<AtomicBool>,
@@ -78,6 +80,11 @@ impl Subject {
                     builder = builder.labels("group=g1");
                 }
                 builder = builder.page_size(random.random_range(0..9)).streaming_lists(random.random_bool(0.7));
+                let manner = world.lock().manner;
+                if manner != Manner::NoLaterPages && random.random_bool(0.2) {
+                    // Some five objects.
+                    builder = builder.limits(Limits::new().page_bytes(2000));
+                }
                 let (optional, emptying) = (random.random_bool(0.3), random.random_bool(0.3));
                 builder = if optional { builder.optional() } else { builder };
                 builder = if emptying { builder.empty_when_kind_vanishes() } else { builder };
@@ -134,10 +141,11 @@ impl Subject {
             name,
             world: world.clone(),
             form,
-            informer,
             checker: Arc::new(Mutex::new(checker)),
             by_group,
             followers: Vec::new(),
+            reader: informer.reader(),
+            informer,
             waits: JoinSet::new(),
             ending: Arc::default(),
             random,
@@ -202,6 +210,7 @@ impl Subject {
             11 | 12 => self.checker().look_at_held(),
             13 if self.random.random_bool(0.3) => self.add_index(),
             14 if self.random.random_bool(0.5) => self.refresh(),
+            15 if self.random.random_bool(0.2) => self.synced(),
             15 => self.at_least(),
             16 => self.wait_until(),
             _ => {}
@@ -212,6 +221,7 @@ impl Subject {
     /// What must hold at any moment.
     pub(crate) fn look(&mut self) -> Result<(), String> {
         self.informer.read(|view| self.checker().see(view));
+        lock(&self.checker).see(self.reader.snapshot());
         while let Some(ended) = self.waits.try_join_next() {
             ended.map_err(|error| format!("{}: a wait panicked: {error}", self.name))?;
         }
@@ -298,6 +308,14 @@ impl Subject {
         });
     }
 
+    fn synced(&mut self) {
+        let informer = self.informer.clone();
+        self.wait("synced", async move {
+            let synced = informer.synced().await;
+            ensure(synced.is_err() || informer.is_synced(), || "is not".into())
+        });
+    }
+
     fn wait_until(&mut self) {
         let (informer, number) = (self.informer.clone(), self.random.random_range(0..8));
         self.wait("wait_until", async move {
@@ -349,6 +367,12 @@ impl Subject {
         ensure(begun.elapsed() <= soon, || left("waits go on"))?;
         self.informer.read(|view| self.checker().see(view));
         Ok(())
+    }
+
+    /// Lets go of it: it ends by itself. Its name, from which nothing may be asked any more.
+    pub(crate) fn let_go(self) -> String {
+        self.ending.store(true, Ordering::Relaxed);
+        self.name
     }
 
     /// Lets those who follow catch up, which is at once.

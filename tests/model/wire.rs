@@ -1,5 +1,6 @@
 //! Objects and answers as bytes.
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -10,18 +11,36 @@ use crate::kind::GROUP;
 pub(crate) type Answer = Result<Response<Body>, BoxError>;
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Stands for a byte that is no UTF-8.
+const ODD: &str = "<FF>";
+
+/// What goes over the wire.
+pub(crate) fn bytes(text: &str) -> Bytes {
+    let mut parts = text.split(ODD);
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(0xFF);
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes.into()
+}
+
 impl Object {
     /// At another version where it is deleted.
     pub(crate) fn json(&self, version: u64) -> Value {
         let number = self.number.map_or(json!("not a number"), Value::from);
-        json!({
+        let mut object = json!({
             "apiVersion": format!("{GROUP}/v1"), "kind": "Thing",
             "metadata": {
                 "namespace": self.key.0, "name": self.key.1, "uid": self.uid,
                 "resourceVersion": version.to_string(), "labels": { "group": self.group },
             },
             "spec": { "number": number, "group": self.group },
-        })
+        });
+        if self.odd {
+            object["metadata"]["managedFields"] = json!([{ "manager": "m", "fieldsV1": { ODD: {} } }]);
+        }
+        object
     }
 }
 

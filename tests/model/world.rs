@@ -62,6 +62,10 @@ pub(crate) struct Peer {
     pub(crate) stale: bool,
     /// Lists and watches begun lately.
     begun: VecDeque<Instant>,
+    /// It was asked to come back later.
+    pub(crate) not_before: Option<Instant>,
+    /// Its informer has ended.
+    pub(crate) ended: bool,
     /// Faults that this client cannot stand, by its docs.
     pub(crate) gentle: bool,
 }
@@ -217,20 +221,32 @@ impl Server {
         self.trouble && self.faults.has(fault) && self.random.random_bool(rate)
     }
 
-    /// Notes that an informer lists or watches, and says when it does so too often.
-    pub(crate) fn begins(&mut self, peer: &str) {
+    /// Notes that an informer lists or watches, and says when it must not.
+    pub(crate) fn begins(&mut self, name: &str) {
         self.requests += 1;
-        let begun = &mut self.peers.entry(peer.to_owned()).or_default().begun;
+        let peer = self.peers.entry(name.to_owned()).or_default();
         let now = Instant::now();
-        while begun.front().is_some_and(|at| now - *at > Duration::from_secs(10)) {
-            begun.pop_front();
+        while peer.begun.front().is_some_and(|at| now - *at > Duration::from_secs(10)) {
+            peer.begun.pop_front();
         }
-        begun.push_back(now);
-        if begun.len() > BEGUN {
-            begun.clear();
-            let why = format!("{peer}: more than {BEGUN} lists and watches within ten seconds");
-            self.log(format!("FAILED: {why}"));
-            self.failure.get_or_insert(why);
+        peer.begun.push_back(now);
+        let too_often = peer.begun.len() > BEGUN;
+        let early = peer.not_before.take().is_some_and(|time| now < time);
+        let why = match (peer.ended, early, too_often) {
+            (true, ..) => "asks though its informer has ended",
+            (_, true, _) => "comes back before the time it was asked to wait",
+            (.., true) => "lists and watches too often",
+            _ => return,
+        };
+        let why = format!("{name} {why}");
+        self.log(format!("FAILED: {why}"));
+        self.failure.get_or_insert(why);
+    }
+
+    /// Nothing may come from an informer of that name any more.
+    pub(crate) fn ends(&mut self, name: &str) {
+        for (_, peer) in self.peers.iter_mut().filter(|(peer, _)| peer.split(' ').next() == Some(name)) {
+            peer.ended = true;
         }
     }
 
