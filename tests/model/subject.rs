@@ -44,6 +44,8 @@ pub(crate) struct Subject {
     /// Observers and waits. None of them may be left when the informer has ended.
     waits: JoinSet<()>,
     ending: Arc<AtomicBool>,
+    /// Since when it calls itself up to date.
+    fresh: Arc<Mutex<Option<Instant>>>,
     random: StdRng,
 }
 
@@ -148,6 +150,7 @@ impl Subject {
             informer,
             waits: JoinSet::new(),
             ending: Arc::default(),
+            fresh: Arc::default(),
             random,
         };
         subject.observe();
@@ -168,9 +171,12 @@ impl Subject {
             }
         });
         let (mut statuses, world, name) = (self.informer.status_changes(), self.world.clone(), self.name.clone());
-        let stream = self.form == Form::Stream;
+        let (stream, fresh) = (self.form == Form::Stream, self.fresh.clone());
         self.waits.spawn(async move {
             while let Some(status) = statuses.next().await {
+                let since = *fresh.lock().unwrap_or_else(PoisonError::into_inner);
+                let since = status.stale_since.is_none().then(|| since.unwrap_or_else(Instant::now));
+                *fresh.lock().unwrap_or_else(PoisonError::into_inner) = since;
                 let stale = if status.stale_since.is_some() { " stale" } else { "" };
                 world.log(format!("{name}: {:?}{stale}, {} failures", status.phase, status.failures));
                 if status.phase == Phase::BackingOff && status.stale_since.is_none() && !stream {
@@ -227,7 +233,9 @@ impl Subject {
         }
         let status = self.informer.status();
         ensure(status.phase != Phase::Stopped, || format!("{}: stopped by itself", self.name))?;
-        if status.stale_since.is_none() && self.form != Form::Stream {
+        let fresh = *self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let long = fresh.is_some_and(|since| since.elapsed() > BEHIND);
+        if long && status.stale_since.is_none() && self.form != Form::Stream {
             let checker = self.checker();
             let server = self.world.lock();
             let (number, version) = checker.lineage_and_version();
