@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube_client::Api;
-use kube_informer::{Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, index};
+use kube_informer::{Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, Status, index};
 use kube_runtime::{WatchStreamExt, utils::Backoff, watcher};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -250,7 +250,7 @@ impl Subject {
             });
             if let Some(event) = unseen.filter(|event| number == server.lineages.len() - 1 && event.at.elapsed() > BEHIND) {
                 let since = event.at.elapsed();
-                return Err(format!("{}: version {} not seen for {since:?}, and not stale: {status:?}", self.name, event.version));
+                return Err(format!("{}: version {} not seen for {since:?}, and not stale: {}", self.name, event.version, say(&status)));
             }
         }
         Ok(())
@@ -261,7 +261,7 @@ impl Subject {
         let status = self.informer.status();
         let waits_for_another = status.phase == Phase::Idle;
         ensure(status.stale_since.is_some() || waits_for_another || self.form == Form::Stream, || {
-            format!("{}: not stale at the end of {what}: {status:?}", self.name)
+            format!("{}: not stale at the end of {what}: {}", self.name, say(&status))
         })
     }
 
@@ -349,10 +349,10 @@ impl Subject {
     pub(crate) fn has_recovered(&self, watches: bool) -> Result<(), String> {
         let snapshot = self.informer.snapshot();
         let status = self.informer.status();
-        self.checker().is_current(&snapshot).map_err(|why| format!("{}: {why}; {status:?}", self.name))?;
+        self.checker().is_current(&snapshot).map_err(|why| format!("{}: {why}; {}", self.name, say(&status)))?;
         let well = status.phase == Phase::Watching && status.stale_since.is_none();
         // A stream is stale until its next event.
-        ensure(well || !watches || self.form == Form::Stream, || format!("{}: {status:?}", self.name))
+        ensure(well || !watches || self.form == Form::Stream, || format!("{}: {}", self.name, say(&status)))
     }
 
     /// Ends it, at once, with every wait.
@@ -392,6 +392,13 @@ impl Subject {
         self.checker().look_at_held();
         self.look()
     }
+}
+
+/// A status in one line, the same in each run of a seed.
+fn say(status: &Status) -> String {
+    let stale = if status.stale_since.is_some() { "stale" } else { "not stale" };
+    let error = status.last_error.as_ref().map(ToString::to_string);
+    format!("{:?}, {stale}, at {:?}, {} failures, last {error:?}", status.phase, status.resource_version, status.failures)
 }
 
 fn lock(checker: &Mutex<Checker>) -> MutexGuard<'_, Checker> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::body::{More, Piece};
@@ -20,7 +19,6 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 
 pub(crate) struct Watching {
     world: World,
-    changes: watch::Receiver<()>,
     selection: Selection,
     /// Told up to here.
     reached: u64,
@@ -63,7 +61,6 @@ impl Watching {
         let bookmarks = !server.happens(Fault::NoBookmarks, 0.5);
         let mut watching = Self {
             world: world.clone(),
-            changes: world.changes(),
             selection: asked.selection.clone(),
             reached: from,
             lag,
@@ -259,15 +256,16 @@ impl Watching {
 
 impl More for Watching {
     async fn more(&mut self) -> VecDeque<Piece> {
+        let world = self.world.clone();
         loop {
-            self.changes.mark_unchanged();
+            let changed = world.changed();
             if let Some(pieces) = self.now() {
                 return pieces;
             }
             let due = self.due();
             tokio::select! {
                 biased;
-                _ = self.changes.changed() => {}
+                () = changed => {}
                 () = sleep_until(due) => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::faults::{Fault, FaultSet, Manner, chance};
@@ -19,7 +19,8 @@ pub(crate) struct World(Arc<Shared>);
 
 struct Shared {
     state: Mutex<Server>,
-    changed: watch::Sender<()>,
+    /// Wakes in order, as a watch channel does not.
+    changed: Notify,
 }
 
 pub(crate) struct Server {
@@ -103,7 +104,7 @@ impl World {
             began: Instant::now(),
             failure: None,
         };
-        Self(Arc::new(Shared { state: Mutex::new(server), changed: watch::Sender::new(()) }))
+        Self(Arc::new(Shared { state: Mutex::new(server), changed: Notify::new() }))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Server> {
@@ -113,12 +114,13 @@ impl World {
     /// Changes something that open connections must notice.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Server) -> R) -> R {
         let result = change(&mut self.lock());
-        self.0.changed.send_replace(());
+        self.0.changed.notify_waiters();
         result
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<()> {
-        self.0.changed.subscribe()
+    /// Ready at the next change after this call.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> {
+        self.0.changed.notified()
     }
 
     pub(crate) fn log(&self, line: impl AsRef<str>) {
