@@ -17,7 +17,7 @@ use crate::faults::{Fault, Manner};
 use crate::history::Selection;
 use crate::kind::{GROUP, KINDS, Which};
 use crate::watching::Watching;
-use crate::wire::{Answer, answer, gone, json_answer, nameless, refuse, status, too_large};
+use crate::wire::{Answer, answer, gone, json_answer, line, nameless, refuse, status, too_large};
 use crate::world::{Server, World};
 
 /// A list or watch that was asked for.
@@ -41,6 +41,13 @@ enum Trouble {
     Answered(Box<Answer>),
 }
 
+/// What becomes of a list or watch that is looked at.
+enum Reply {
+    Now(Answer),
+    /// It is of a version that the server has not got to.
+    Ahead { with_cause: bool },
+}
+
 /// A client of the world's server.
 pub(crate) fn client(world: &World, name: &str, gentle: bool) -> Client {
     let (world, name) = (world.clone(), name.to_owned());
@@ -56,19 +63,18 @@ async fn serve(world: &World, name: &str, gentle: bool, uri: &Uri) -> Answer {
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
     let parameters: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = Asked::parse(name, path, &parameters);
-    let (trouble, pause) = {
-        let mut server = world.lock();
-        if let Some(asked) = &asked {
+    let peer = asked.as_ref().map_or(name, |asked| &asked.peer);
+    let (trouble, pause) = world.lock().answering(peer, |server| {
+        if let Some(asked) = asked.as_ref() {
             server.peers.entry(asked.peer.clone()).or_default().gentle = gentle;
             if asked.token.is_none() {
                 server.begins(&asked.peer);
             }
         }
         let pause = Duration::from_millis(server.random.random_range(1..20));
-        let slow = server.happens(Fault::Slow, 0.3);
-        let pause = if slow { pause * 400 } else { pause };
-        (trouble(&mut server, asked.as_ref(), gentle), pause)
-    };
+        let pause = if server.happens(Fault::Slow, 0.3) { pause * 400 } else { pause };
+        (trouble(server, asked.as_ref(), gentle), pause)
+    });
     sleep(pause).await;
     let (answer, what) = match trouble {
         Some(Trouble::Hangs) => {
@@ -198,35 +204,38 @@ fn refuses_version(server: &Server, asked: &Asked) -> Option<Answer> {
 }
 
 async fn list(world: &World, asked: &Asked) -> Answer {
-    // (answer, or how long to wait before saying "too large")
-    let ahead = {
-        let mut server = world.lock();
-        if !server.installed[asked.selection.kind] {
-            return not_found();
-        }
-        if let Some(token) = &asked.token {
-            return later_page(&mut server, asked, token);
-        }
-        if let Some(refused) = refuses_version(&server, asked) {
-            return refused;
-        }
-        let lag = lag(&mut server);
-        let replica = server.lineage().version_at(Instant::now() - lag);
-        let newest = server.version();
-        let version = match asked.version {
-            None => newest,
-            Some(version) if version <= replica => replica,
-            Some(_) if server.happens(Fault::StaleList, 0.5) && !is_gentle(&server, asked) => replica,
-            Some(_) => 0,
-        };
-        let version = if asked.version.is_none() { stale(&mut server, asked).unwrap_or(version) } else { version };
-        if version > 0 {
-            return page(&mut server, asked, version, None);
-        }
-        server.random.random_bool(0.5)
+    let reply = world.lock().answering(&asked.peer, |server| list_now(server, asked));
+    match reply {
+        Reply::Now(answer) => answer,
+        Reply::Ahead { with_cause } => late_too_large(with_cause).await,
+    }
+}
+
+fn list_now(server: &mut Server, asked: &Asked) -> Reply {
+    if !server.installed[asked.selection.kind] {
+        return Reply::Now(not_found());
+    }
+    if let Some(token) = &asked.token {
+        return Reply::Now(later_page(server, asked, token));
+    }
+    if let Some(refused) = refuses_version(server, asked) {
+        return Reply::Now(refused);
+    }
+    let lag = lag(server);
+    let replica = server.lineage().version_at(Instant::now() - lag);
+    let version = match asked.version {
+        None => stale(server, asked).unwrap_or(server.version()),
+        Some(version) if version <= replica => replica,
+        Some(_) if server.happens(Fault::StaleList, 0.5) && !is_gentle(server, asked) => replica,
+        Some(_) => return Reply::Ahead { with_cause: server.random.random_bool(0.5) },
     };
+    Reply::Now(page(server, asked, version, None))
+}
+
+/// A server that has not got so far waits for it, for a while.
+async fn late_too_large(with_cause: bool) -> Answer {
     sleep(Duration::from_secs(3)).await;
-    too_large(ahead)
+    too_large(with_cause)
 }
 
 fn is_gentle(server: &Server, asked: &Asked) -> bool {
@@ -305,44 +314,50 @@ fn page(server: &mut Server, asked: &Asked, version: u64, after: Option<&(String
 }
 
 async fn watch(world: &World, asked: &Asked) -> Answer {
-    let with_cause = {
-        let mut server = world.lock();
-        let gentle = is_gentle(&server, asked);
-        if !server.installed[asked.selection.kind] {
-            return not_found();
+    let reply = world.lock().answering(&asked.peer, |server| watch_now(world, server, asked));
+    match reply {
+        Reply::Now(answer) => answer,
+        Reply::Ahead { with_cause } => late_too_large(with_cause).await,
+    }
+}
+
+fn watch_now(world: &World, server: &mut Server, asked: &Asked) -> Reply {
+    let gentle = is_gentle(server, asked);
+    if !server.installed[asked.selection.kind] {
+        return Reply::Now(not_found());
+    }
+    let refuses = server.manner == Manner::NoStreaming || server.happens(Fault::StreamRefused, 0.5);
+    if asked.streaming && refuses && !gentle {
+        let (code, reason) = if server.random.random_bool(0.5) { (400, "BadRequest") } else { (422, "Invalid") };
+        return Reply::Now(refuse(code, reason));
+    }
+    if asked.streaming && let Some(refused) = refuses_version(server, asked) {
+        return Reply::Now(refused);
+    }
+    let lag = if gentle && asked.streaming { Duration::ZERO } else { lag(server) };
+    let replica = server.lineage().version_at(Instant::now() - lag);
+    let oldest = server.compacted.max(server.born[asked.selection.kind]);
+    let newest = server.version();
+    let from = match asked.version {
+        // Some servers say so in the stream.
+        Some(version) if version < oldest && !asked.streaming => {
+            let line = line("ERROR", &status(410, "Expired", None));
+            let in_stream = server.random.random_bool(0.5);
+            return Reply::Now(if in_stream { answer(200, Body::of([Piece::data(line)])) } else { gone() });
         }
-        let refuses = server.manner == Manner::NoStreaming || server.happens(Fault::StreamRefused, 0.5);
-        if asked.streaming && refuses && !gentle {
-            return if server.random.random_bool(0.5) { refuse(400, "BadRequest") } else { refuse(422, "Invalid") };
+        Some(version) if version > replica && asked.streaming => {
+            return Reply::Ahead { with_cause: server.random.random_bool(0.5) };
         }
-        if asked.streaming && let Some(refused) = refuses_version(&server, asked) {
-            return refused;
+        // Others say nothing, and wait.
+        Some(version) if version > newest && server.random.random_bool(0.5) => {
+            return Reply::Ahead { with_cause: server.random.random_bool(0.5) };
         }
-        let lag = if gentle && asked.streaming { Duration::ZERO } else { lag(&mut server) };
-        let replica = server.lineage().version_at(Instant::now() - lag);
-        let oldest = server.compacted.max(server.born[asked.selection.kind]);
-        match asked.version {
-            // Some servers say so in the stream.
-            Some(version) if version < oldest && !asked.streaming => {
-                if server.random.random_bool(0.5) {
-                    return gone();
-                }
-                let line = crate::wire::line("ERROR", &status(410, "Expired", None));
-                return answer(200, Body::of([Piece::data(line)]));
-            }
-            Some(version) if version > replica && asked.streaming => server.random.random_bool(0.5),
-            Some(version) if version > server.version() && server.random.random_bool(0.5) => {
-                server.random.random_bool(0.5)
-            }
-            version => {
-                let from = if asked.streaming { version.map_or(server.version(), |_| replica) } else { version.unwrap_or(replica) };
-                let (pieces, watching) = Watching::open(world, &mut server, asked, from, lag, gentle);
-                return answer(200, Body::new(pieces, watching));
-            }
-        }
+        Some(_) if asked.streaming => replica,
+        Some(version) => version,
+        None => newest,
     };
-    sleep(Duration::from_secs(3)).await;
-    too_large(with_cause)
+    let (pieces, watching) = Watching::open(world, server, asked, from, lag, gentle);
+    Reply::Now(answer(200, Body::new(pieces, watching)))
 }
 
 fn not_found() -> Answer {

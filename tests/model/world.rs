@@ -45,7 +45,9 @@ pub(crate) struct Server {
     pub(crate) manner: Manner,
     /// The share of requests that meet a fault.
     rate: f64,
+    /// Of the client whose request is answered.
     pub(crate) random: StdRng,
+    seed: u64,
     uids: u64,
     pub(crate) peers: BTreeMap<String, Peer>,
     /// The last steps and requests, for the report of a failure.
@@ -61,6 +63,8 @@ pub(crate) struct Server {
 pub(crate) struct Peer {
     /// Was shown a list that is too old: once is enough, since two in a row mean a restored server.
     pub(crate) stale: bool,
+    /// What befalls its requests does not depend on the others'.
+    random: Option<StdRng>,
     /// Lists and watches begun lately.
     begun: VecDeque<Instant>,
     /// It was asked to come back later.
@@ -96,6 +100,7 @@ impl World {
             manner,
             rate: random.random_range(0.0..0.7),
             random,
+            seed,
             uids: 0,
             peers: BTreeMap::new(),
             log: VecDeque::new(),
@@ -215,6 +220,18 @@ impl Server {
         self.outage = false;
         self.blackhole = false;
         (0..KINDS).for_each(|kind| self.install(kind));
+    }
+
+    /// Answers a client, by its own chances.
+    pub(crate) fn answering<R>(&mut self, name: &str, answer: impl FnOnce(&mut Self) -> R) -> R {
+        let purpose = name.bytes().fold(1000, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let random = self.peers.entry(name.to_owned()).or_default().random.take();
+        let random = random.unwrap_or_else(|| chance(self.seed, purpose));
+        let others = std::mem::replace(&mut self.random, random);
+        let answer = answer(self);
+        let random = std::mem::replace(&mut self.random, others);
+        self.peers.entry(name.to_owned()).or_default().random = Some(random);
+        answer
     }
 
     /// Whether this kind of fault happens here and now.
