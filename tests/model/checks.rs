@@ -69,7 +69,11 @@ impl Checker {
         self.views += 1;
         if let Err(why) = self.check(view) {
             let name = &self.name;
-            self.world.fail(format!("{name} at {:?}, revision {}: {why}", view.resource_version(), view.revision()));
+            self.world.fail(format!(
+                "{name} at {:?}, revision {}: {why}",
+                view.resource_version(),
+                view.revision()
+            ));
         }
     }
 
@@ -92,8 +96,15 @@ impl Checker {
         for index in &self.indexes {
             index.check(view)?;
         }
-        if self.unversioned { self.check_stream(view, anew)? } else { self.check_version(view, anew)? }
-        self.seen = view.iter().map(|object| (key(object), (Obj::uid(object).into_owned(), version(object)))).collect();
+        if self.unversioned {
+            self.check_stream(view, anew)?
+        } else {
+            self.check_version(view, anew)?
+        }
+        self.seen = view
+            .iter()
+            .map(|object| (key(object), (Obj::uid(object).into_owned(), version(object))))
+            .collect();
         Ok(())
     }
 
@@ -112,7 +123,9 @@ impl Checker {
             return Ok(());
         }
         let mut why = format!("no such version in any history from {least} on");
-        for (number, lineage, state) in server.truths(&self.selection, version).filter(|(number, ..)| *number >= least) {
+        for (number, lineage, state) in
+            server.truths(&self.selection, version).filter(|(number, ..)| *number >= least)
+        {
             match agrees(view, &self.selection, lineage, state, version, &self.seen) {
                 Ok(()) => {
                     (self.lineage, self.version) = (number, Some(version));
@@ -205,16 +218,24 @@ fn agrees(
             (Shown::Hidden, held) => ensure(held.is_none(), || format!("{} is not kept out", name()))?,
             (Shown::Bad, held) => {
                 bad.insert(key.clone());
-                bad_agrees(held, lineage, selection, object, at, seen.get(key)).map_err(|why| format!("{}: {why}", name()))?;
+                bad_agrees(held, lineage, selection, object, at, seen.get(key))
+                    .map_err(|why| format!("{}: {why}", name()))?;
             }
         }
     }
     ensure(view.len() == shown, || {
-        let more: Vec<_> = view.iter().map(key).filter(|key| !state.get(key).is_some_and(|object| selection.has(object))).collect();
+        let more: Vec<_> = view
+            .iter()
+            .map(key)
+            .filter(|key| !state.get(key).is_some_and(|object| selection.has(object)))
+            .collect();
         format!("{} objects instead of {shown}: {more:?}", view.len())
     })?;
-    let marked: BTreeSet<_> =
-        view.bad().filter_map(|error| error.key()).map(|key| (key.namespace().to_owned(), key.name().to_owned())).collect();
+    let marked: BTreeSet<_> = view
+        .bad()
+        .filter_map(|error| error.key())
+        .map(|key| (key.namespace().to_owned(), key.name().to_owned()))
+        .collect();
     ensure(marked == bad, || format!("bad are {bad:?}, not {marked:?}"))
 }
 
@@ -240,7 +261,8 @@ fn bad_agrees(
             ensure(known, || format!("{held:?} of {} is held for the bad {object:?}", Obj::uid(held)))
         }
         None => {
-            let was = good.zip(seen).is_some_and(|(good, seen)| (&good.uid, good.version) == (&seen.0, seen.1));
+            let was =
+                good.zip(seen).is_some_and(|(good, seen)| (&good.uid, good.version) == (&seen.0, seen.1));
             ensure(!was, || "its last good version is gone".into())
         }
     }
@@ -298,11 +320,14 @@ where
     if view.try_find(index, &K::default()).is_err() {
         return Ok(());
     }
-    ensure(view.keys(index).len() == expected.len(), || format!("an index has {} keys instead of {}", view.keys(index).len(), expected.len()))?;
+    ensure(view.keys(index).len() == expected.len(), || {
+        format!("an index has {} keys instead of {}", view.keys(index).len(), expected.len())
+    })?;
     for (key, mut objects) in expected {
         objects.sort_by_key(|object| Obj::key(object));
         let hits: Vec<_> = view.find(index, &key).collect();
-        let same = hits.len() == objects.len() && hits.iter().zip(&objects).all(|(hit, object)| Obj::ptr_eq(hit, object));
+        let same = hits.len() == objects.len()
+            && hits.iter().zip(&objects).all(|(hit, object)| Obj::ptr_eq(hit, object));
         ensure(same, || format!("an index lists {hits:?} under {key:?}, not {objects:?}"))?;
     }
     Ok(())

@@ -160,8 +160,16 @@ impl Manner {
     pub(crate) fn some(random: &mut StdRng) -> Self {
         use Manner::*;
         let manners = [
-            NoStreaming, NoStreaming, StreamsSilently, StreamsWithoutEnd, NoLaterPages, NoHeldVersions,
-            AllVersionsTooLarge, WatchesHang, WatchesCut, NoWatch,
+            NoStreaming,
+            NoStreaming,
+            StreamsSilently,
+            StreamsWithoutEnd,
+            NoLaterPages,
+            NoHeldVersions,
+            AllVersionsTooLarge,
+            WatchesHang,
+            WatchesCut,
+            NoWatch,
         ];
         *manners.choose(random).expect("there are some")
     }

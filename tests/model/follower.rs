@@ -84,7 +84,9 @@ impl Follower {
                     ensure(same(old), "modified from what it never was")?;
                     ensure(Obj::same_uid(old, new) && !Obj::ptr_eq(old, new), "not modified")?;
                 }
-                Change::Replaced { old, new } => ensure(same(old) && !Obj::same_uid(old, new), "not replaced")?,
+                Change::Replaced { old, new } => {
+                    ensure(same(old) && !Obj::same_uid(old, new), "not replaced")?
+                }
                 Change::Deleted(old) => ensure(same(old), "deleted what it never was")?,
             }
             match change.new() {

@@ -125,7 +125,11 @@ impl Lineage {
         Self {
             events: self.between(0, version).to_vec(),
             forked_at: version,
-            states: self.states.range(..=version).map(|(version, states)| (*version, states.clone())).collect(),
+            states: self
+                .states
+                .range(..=version)
+                .map(|(version, states)| (*version, states.clone()))
+                .collect(),
         }
     }
 }

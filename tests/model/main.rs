@@ -53,7 +53,12 @@ fn every_view_is_the_truth_at_its_version_and_every_informer_recovers() {
             if env::var_os("KUBE_INFORMER_MODEL_SURVEY").is_none() {
                 shrink::report(&plan, outcome);
             }
-            println!("seed {seed} {:?}: {}\n  {}", faults::Manner::of(&plan), outcome.failure.unwrap_or_default(), outcome.log.join("\n  "));
+            println!(
+                "seed {seed} {:?}: {}\n  {}",
+                faults::Manner::of(&plan),
+                outcome.failure.unwrap_or_default(),
+                outcome.log.join("\n  ")
+            );
             continue;
         }
         views += outcome.views;
@@ -62,7 +67,11 @@ fn every_view_is_the_truth_at_its_version_and_every_informer_recovers() {
         slowest = slowest.max(outcome.recovery);
         if said.elapsed() > Duration::from_secs(10) {
             said = Instant::now();
-            eprintln!("{} seeds in {:?}, {views} views, slowest recovery {slowest:?}", seed - from + 1, begun.elapsed());
+            eprintln!(
+                "{} seeds in {:?}, {views} views, slowest recovery {slowest:?}",
+                seed - from + 1,
+                begun.elapsed()
+            );
         }
     }
     println!(

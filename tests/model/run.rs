@@ -119,7 +119,16 @@ impl Plan {
         }
         let (log, trace) = world.lock().told();
         let requests = world.lock().requests;
-        Outcome { failure: world.failure(), steps, log, trace, views: run.views, requests, recovery, simulated: begun.elapsed() }
+        Outcome {
+            failure: world.failure(),
+            steps,
+            log,
+            trace,
+            views: run.views,
+            requests,
+            recovery,
+            simulated: begun.elapsed(),
+        }
     }
 }
 
@@ -223,7 +232,11 @@ impl Run {
                     let known = server.newest(selection.kind).get(&key).map(|known| known.uid.clone());
                     let uid = known.unwrap_or_else(|| server.new_uid());
                     let number = Some(server.version() * 10);
-                    server.write(selection.kind, &key, Some(Object { key: key.clone(), uid, version: 0, group, number, odd: false }));
+                    server.write(
+                        selection.kind,
+                        &key,
+                        Some(Object { key: key.clone(), uid, version: 0, group, number, odd: false }),
+                    );
                 }
             });
         }

@@ -45,7 +45,9 @@ enum Trouble {
 enum Reply {
     Now(Answer),
     /// It is of a version that the server has not got to.
-    Ahead { with_cause: bool },
+    Ahead {
+        with_cause: bool,
+    },
 }
 
 /// A client of the world's server.
@@ -61,7 +63,8 @@ pub(crate) fn client(world: &World, name: &str, gentle: bool) -> Client {
 
 async fn serve(world: &World, name: &str, gentle: bool, uri: &Uri) -> Answer {
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    let parameters: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let parameters: BTreeMap<String, String> =
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = Asked::parse(name, path, &parameters);
     let peer = asked.as_ref().map_or(name, |asked| &asked.peer);
     let (trouble, pause) = world.lock().answering(peer, |server| {
@@ -117,7 +120,9 @@ impl Asked {
             version: get("resourceVersion").and_then(|version| version.parse().ok()),
             limit: get("limit").and_then(|limit| limit.parse().ok()),
             token: get("continue"),
-            timeout: Duration::from_secs(get("timeoutSeconds").and_then(|time| time.parse().ok()).unwrap_or(300)),
+            timeout: Duration::from_secs(
+                get("timeoutSeconds").and_then(|time| time.parse().ok()).unwrap_or(300),
+            ),
         })
     }
 }
@@ -260,7 +265,9 @@ fn later_page(server: &mut Server, asked: &Asked, token: &str) -> Answer {
     let mut parts = token.splitn(4, '|');
     let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok());
     let (Some(lineage), Some(mut version)) = (number(), number()) else { return refuse(400, "BadRequest") };
-    let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else { return refuse(400, "BadRequest") };
+    let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else {
+        return refuse(400, "BadRequest");
+    };
     let lost = lineage as usize != server.lineages.len() - 1 || version < server.compacted;
     let never = server.manner == Manner::NoLaterPages && !is_gentle(server, asked);
     if lost || never || server.happens(Fault::ExpiredContinue, 0.7) {
@@ -276,14 +283,17 @@ fn later_page(server: &mut Server, asked: &Asked, token: &str) -> Answer {
 fn page(server: &mut Server, asked: &Asked, version: u64, after: Option<&(String, String)>) -> Answer {
     let lineage = server.lineage();
     let state = lineage.state(asked.selection.kind, version).cloned().unwrap_or_default();
-    let rest = state.iter().filter(|(key, object)| after.is_none_or(|after| *key > after) && asked.selection.has(object));
+    let rest = state
+        .iter()
+        .filter(|(key, object)| after.is_none_or(|after| *key > after) && asked.selection.has(object));
     let limit = asked.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let mut items: Vec<_> = rest.collect();
     let more = items.len() > limit;
     items.truncate(limit);
-    let token = more.then(|| items.last()).flatten().map(|((namespace, name), _)| {
-        format!("{}|{version}|{namespace}|{name}", server.lineages.len() - 1)
-    });
+    let token = more
+        .then(|| items.last())
+        .flatten()
+        .map(|((namespace, name), _)| format!("{}|{version}|{namespace}|{name}", server.lineages.len() - 1));
     let mut items: Vec<_> = items.into_iter().map(|(_, object)| object.json(object.version)).collect();
     if server.happens(Fault::Nameless, 0.2) && !is_gentle(server, asked) {
         items.push(nameless(version));
@@ -298,13 +308,15 @@ fn page(server: &mut Server, asked: &Asked, version: u64, after: Option<&(String
         let cut = server.random.random_range(0..=body.len());
         let cut = (0..=cut).rev().find(|at| body.is_char_boundary(*at)).unwrap_or_default();
         // The end of the body is no end of the list: its length is not announced.
-        let end = if server.faults.has(Fault::Stall) && server.random.random_bool(0.3) && !is_gentle(server, asked) {
-            Piece::Stall
-        } else if server.random.random_bool(0.3) {
-            Piece::End
-        } else {
-            Piece::Cut
-        };
+        let end =
+            if server.faults.has(Fault::Stall) && server.random.random_bool(0.3) && !is_gentle(server, asked)
+            {
+                Piece::Stall
+            } else if server.random.random_bool(0.3) {
+                Piece::End
+            } else {
+                Piece::Cut
+            };
         pieces = vec![Piece::data(&body[..cut]), end];
     } else if server.happens(Fault::Slow, 0.3) {
         let (first, second) = body.split_at(body.len() / 2);
@@ -328,10 +340,13 @@ fn watch_now(world: &World, server: &mut Server, asked: &Asked) -> Reply {
     }
     let refuses = server.manner == Manner::NoStreaming || server.happens(Fault::StreamRefused, 0.5);
     if asked.streaming && refuses && !gentle {
-        let (code, reason) = if server.random.random_bool(0.5) { (400, "BadRequest") } else { (422, "Invalid") };
+        let (code, reason) =
+            if server.random.random_bool(0.5) { (400, "BadRequest") } else { (422, "Invalid") };
         return Reply::Now(refuse(code, reason));
     }
-    if asked.streaming && let Some(refused) = refuses_version(server, asked) {
+    if asked.streaming
+        && let Some(refused) = refuses_version(server, asked)
+    {
         return Reply::Now(refused);
     }
     let lag = if gentle && asked.streaming { Duration::ZERO } else { lag(server) };
@@ -372,11 +387,15 @@ fn discovery(server: &Server, path: &str) -> Answer {
         .collect();
     if path == "/apis" {
         let versions = json!([{ "groupVersion": group_version, "version": "v1" }]);
-        let groups = if resources.is_empty() { json!([]) } else { json!([{ "name": GROUP, "versions": versions }]) };
+        let groups =
+            if resources.is_empty() { json!([]) } else { json!([{ "name": GROUP, "versions": versions }]) };
         return json_answer(200, &json!({ "kind": "APIGroupList", "groups": groups }));
     }
     if path == format!("/apis/{group_version}") && !resources.is_empty() {
-        return json_answer(200, &json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": resources }));
+        return json_answer(
+            200,
+            &json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": resources }),
+        );
     }
     not_found()
 }

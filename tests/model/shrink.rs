@@ -14,7 +14,10 @@ pub(crate) fn report(plan: &Plan, outcome: Outcome) -> ! {
     let first = outcome.failure.clone().unwrap_or_default();
     println!("seed {} fails: {first}\n  {}\nmaking it smaller ..", plan.seed, replay(plan));
     let (plan, outcome) = smaller(plan.clone(), outcome);
-    println!("the last steps of the smallest run that fails, on a server of the manner {:?}:", Manner::of(&plan));
+    println!(
+        "the last steps of the smallest run that fails, on a server of the manner {:?}:",
+        Manner::of(&plan)
+    );
     println!("{}", outcome.log.join("\n"));
     println!("again: {}", replay(&plan));
     panic_any(format!("seed {}: {}", plan.seed, outcome.failure.unwrap_or_default()))
@@ -27,7 +30,10 @@ fn smaller(mut plan: Plan, mut outcome: Outcome) -> (Plan, Outcome) {
         let smaller = candidates(&plan).into_iter().take(ATTEMPTS - attempts).find_map(|candidate| {
             attempts += 1;
             let tried = candidate.run();
-            tried.failure.is_some().then(|| (Plan { steps: candidate.steps.min(tried.steps), ..candidate }, tried))
+            tried
+                .failure
+                .is_some()
+                .then(|| (Plan { steps: candidate.steps.min(tried.steps), ..candidate }, tried))
         });
         match smaller {
             Some(found) => (plan, outcome) = found,
@@ -43,12 +49,13 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         fewer.forms.remove(at);
         fewer
     });
-    let faults = Fault::ALL.iter().filter(|fault| plan.faults.has(**fault)).map(|fault| Plan {
-        faults: plan.faults.without(*fault),
-        ..plan.clone()
-    });
+    let faults = Fault::ALL
+        .iter()
+        .filter(|fault| plan.faults.has(**fault))
+        .map(|fault| Plan { faults: plan.faults.without(*fault), ..plan.clone() });
     let steps = [0, plan.steps / 2, plan.steps * 3 / 4, plan.steps.saturating_sub(1)];
-    let steps = steps.into_iter().filter(|steps| *steps < plan.steps).map(|steps| Plan { steps, ..plan.clone() });
+    let steps =
+        steps.into_iter().filter(|steps| *steps < plan.steps).map(|steps| Plan { steps, ..plan.clone() });
     steps.chain(forms).chain(faults).collect()
 }
 
@@ -67,6 +74,8 @@ fn replay(plan: &Plan) -> String {
 impl Form {
     pub(crate) fn parse(name: &str) -> Self {
         let all = [Self::Plain, Self::Selected, Self::Stream, Self::Shared];
-        all.into_iter().find(|form| format!("{form:?}") == name).unwrap_or_else(|| panic!("no such form: {name}"))
+        all.into_iter()
+            .find(|form| format!("{form:?}") == name)
+            .unwrap_or_else(|| panic!("no such form: {name}"))
     }
 }

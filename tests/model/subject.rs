@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::checks::{AnyIndex, Checker, ensure};
-use crate::faults::Manner;
+use crate::faults::{Fault, Manner};
 use crate::follower::{Follower, Scope};
 use crate::history::Selection;
 use crate::kind::{Kept, Thing, Which, keep};
@@ -68,7 +68,9 @@ impl Subject {
                 let events = watcher::watcher(api, config).backoff(Steady);
                 let mut builder = Informer::from_stream(events).project_some(project);
                 let indexes = declare(builder.indexes());
-                vec![Self::new(name, form, world, builder.start(), selection, indexes, random, |checker| checker.unversioned = true)]
+                vec![Self::new(name, form, world, builder.start(), selection, indexes, random, |checker| {
+                    checker.unversioned = true
+                })]
             }
             Form::Plain | Form::Selected => {
                 let mut api = Api::<Thing>::all_with(client.clone(), &Which(kind));
@@ -81,7 +83,8 @@ impl Subject {
                     selection.group = Some("g1".to_owned());
                     builder = builder.labels("group=g1");
                 }
-                builder = builder.page_size(random.random_range(0..9)).streaming_lists(random.random_bool(0.7));
+                builder =
+                    builder.page_size(random.random_range(0..9)).streaming_lists(random.random_bool(0.7));
                 let manner = world.lock().manner;
                 if manner != Manner::NoLaterPages && random.random_bool(0.2) {
                     // Some five objects.
@@ -101,7 +104,10 @@ impl Subject {
                 let parts = [
                     (Part::all(), Selection { kind: 0, ..Selection::default() }),
                     (Part::namespace("b"), Selection { kind: 1, namespace: Some("b".into()), group: None }),
-                    (Part::all().labels("group=g2"), Selection { kind: 1, namespace: None, group: Some("g2".into()) }),
+                    (
+                        Part::all().labels("group=g2"),
+                        Selection { kind: 1, namespace: None, group: Some("g2".into()) },
+                    ),
                 ];
                 let mut subjects = Vec::new();
                 let mut before = None;
@@ -116,7 +122,16 @@ impl Subject {
                     let seed = random.random();
                     let random: StdRng = rand::SeedableRng::seed_from_u64(seed);
                     let indexes = (by_group, by_namespace);
-                    subjects.push(Self::new(name, form, world, declared.informer(), selection, indexes, random, |_| ()));
+                    subjects.push(Self::new(
+                        name,
+                        form,
+                        world,
+                        declared.informer(),
+                        selection,
+                        indexes,
+                        random,
+                        |_| (),
+                    ));
                     before = Some(declared);
                 }
                 registry.start();
@@ -170,7 +185,8 @@ impl Subject {
                 world.fail(format!("{name}: a wait ended while the informer runs"));
             }
         });
-        let (mut statuses, world, name) = (self.informer.status_changes(), self.world.clone(), self.name.clone());
+        let (mut statuses, world, name) =
+            (self.informer.status_changes(), self.world.clone(), self.name.clone());
         let (stream, fresh) = (self.form == Form::Stream, self.fresh.clone());
         self.waits.spawn(async move {
             while let Some(status) = statuses.next().await {
@@ -195,7 +211,9 @@ impl Subject {
         self.look()?;
         match self.random.random_range(0..20) {
             0 if self.followers.len() < 4 => {
-                let scope = *[Scope::Everything, Scope::Namespace, Scope::Group].choose(&mut self.random).expect("three");
+                let scope = *[Scope::Everything, Scope::Namespace, Scope::Group]
+                    .choose(&mut self.random)
+                    .expect("three");
                 self.followers.push(Follower::new(&self.informer, scope, self.by_group));
             }
             0 => drop(self.followers.remove(self.random.random_range(0..4))),
@@ -234,7 +252,10 @@ impl Subject {
         let status = self.informer.status();
         ensure(status.phase != Phase::Stopped, || format!("{}: stopped by itself", self.name))?;
         let fresh = *self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let long = fresh.is_some_and(|since| since.elapsed() > BEHIND);
+        // A consistent read that is too old says that nothing was missed, and the next one is three minutes later.
+        let deceived = self.world.lock().faults.has(Fault::StaleList);
+        let behind = if deceived { BEHIND * 2 } else { BEHIND };
+        let long = fresh.is_some_and(|since| since.elapsed() > behind);
         if long && status.stale_since.is_none() && self.form != Form::Stream {
             let checker = self.checker();
             let server = self.world.lock();
@@ -245,12 +266,20 @@ impl Subject {
                 let selected = |object: &Arc<_>| checker.selection.has(object);
                 events.find(|event| {
                     event.kind == checker.selection.kind
-                        && (event.before.as_ref().is_some_and(selected) || event.after.as_ref().is_some_and(selected))
+                        && (event.before.as_ref().is_some_and(selected)
+                            || event.after.as_ref().is_some_and(selected))
                 })
             });
-            if let Some(event) = unseen.filter(|event| number == server.lineages.len() - 1 && event.at.elapsed() > BEHIND) {
+            if let Some(event) =
+                unseen.filter(|event| number == server.lineages.len() - 1 && event.at.elapsed() > behind)
+            {
                 let since = event.at.elapsed();
-                return Err(format!("{}: version {} not seen for {since:?}, and not stale: {}", self.name, event.version, say(&status)));
+                return Err(format!(
+                    "{}: version {} not seen for {since:?}, and not stale: {}",
+                    self.name,
+                    event.version,
+                    say(&status)
+                ));
             }
         }
         Ok(())
@@ -269,7 +298,9 @@ impl Subject {
         let modulus = self.random.random_range(2..5);
         let (informer, checker) = (self.informer.clone(), self.checker.clone());
         self.wait("add_index", async move {
-            let Ok(index) = informer.add_index(move |kept: &Kept| kept.number % modulus).await else { return Ok(()) };
+            let Ok(index) = informer.add_index(move |kept: &Kept| kept.number % modulus).await else {
+                return Ok(());
+            };
             let index = AnyIndex::Number(index, modulus);
             lock(&checker).indexes.push(index);
             index.check(&informer.snapshot())
@@ -283,12 +314,17 @@ impl Subject {
         self.wait("refresh", async move {
             match informer.refresh().await {
                 Ok(snapshot) => {
-                    let seen = snapshot.resource_version().is_none_or(|seen| *seen >= version.to_string().into());
+                    let seen =
+                        snapshot.resource_version().is_none_or(|seen| *seen >= version.to_string().into());
                     let stale = world.lock().peers.values().any(|peer| peer.stale);
                     let anew = now(&world).0 != lineages;
-                    ensure(seen || stale || anew, || format!("shows {:?}, asked at {version}", snapshot.resource_version()))
+                    ensure(seen || stale || anew, || {
+                        format!("shows {:?}, asked at {version}", snapshot.resource_version())
+                    })
                 }
-                Err(error) => ensure(error.is_stopped() || unsupported && error.is_unsupported(), || error.to_string()),
+                Err(error) => {
+                    ensure(error.is_stopped() || unsupported && error.is_unsupported(), || error.to_string())
+                }
             }
         });
     }
@@ -299,19 +335,21 @@ impl Subject {
         let world = self.world.clone();
         let (lineages, version) = now(&world);
         let written = serde_json::json!({ "metadata": { "resourceVersion": version.to_string() } });
-        let written: kube_core::metadata::PartialObjectMeta<Thing> = serde_json::from_value(written).expect("it is one");
+        let written: kube_core::metadata::PartialObjectMeta<Thing> =
+            serde_json::from_value(written).expect("it is one");
         self.wait("at_least", async move {
             match informer.at_least(&written).await {
                 Ok(snapshot) => {
-                    let seen = snapshot.resource_version().is_some_and(|seen| *seen >= version.to_string().into());
+                    let seen =
+                        snapshot.resource_version().is_some_and(|seen| *seen >= version.to_string().into());
                     ensure(seen, || format!("shows {:?}, waited for {version}", snapshot.resource_version()))
                 }
                 Err(error) if error.is_new_epoch() => {
                     ensure(now(&world).0 > 1 && lineages > 0, || "a new epoch without a restore".into())
                 }
-                Err(error) => {
-                    ensure(error.is_stopped() || unordered && error.is_version_unordered(), || error.to_string())
-                }
+                Err(error) => ensure(error.is_stopped() || unordered && error.is_version_unordered(), || {
+                    error.to_string()
+                }),
             }
         });
     }
@@ -328,7 +366,9 @@ impl Subject {
         let (informer, number) = (self.informer.clone(), self.random.random_range(0..8));
         self.wait("wait_until", async move {
             let reached = informer.wait_until(|view| view.len() % 8 == number).await;
-            reached.map_or(Ok(()), |snapshot| ensure(snapshot.len() % 8 == number, || "not what was waited for".into()))
+            reached.map_or(Ok(()), |snapshot| {
+                ensure(snapshot.len() % 8 == number, || "not what was waited for".into())
+            })
         });
     }
 
@@ -349,7 +389,9 @@ impl Subject {
     pub(crate) fn has_recovered(&self, watches: bool) -> Result<(), String> {
         let snapshot = self.informer.snapshot();
         let status = self.informer.status();
-        self.checker().is_current(&snapshot).map_err(|why| format!("{}: {why}; {}", self.name, say(&status)))?;
+        self.checker()
+            .is_current(&snapshot)
+            .map_err(|why| format!("{}: {why}; {}", self.name, say(&status)))?;
         let well = status.phase == Phase::Watching && status.stale_since.is_none();
         // A stream is stale until its next event.
         ensure(well || !watches || self.form == Form::Stream, || format!("{}: {}", self.name, say(&status)))
@@ -398,7 +440,10 @@ impl Subject {
 fn say(status: &Status) -> String {
     let stale = if status.stale_since.is_some() { "stale" } else { "not stale" };
     let error = status.last_error.as_ref().map(ToString::to_string);
-    format!("{:?}, {stale}, at {:?}, {} failures, last {error:?}", status.phase, status.resource_version, status.failures)
+    format!(
+        "{:?}, {stale}, at {:?}, {} failures, last {error:?}",
+        status.phase, status.resource_version, status.failures
+    )
 }
 
 fn lock(checker: &Mutex<Checker>) -> MutexGuard<'_, Checker> {

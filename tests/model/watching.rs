@@ -247,7 +247,8 @@ impl Watching {
         let due = self.bookmark.map_or(self.expires, |bookmark| bookmark.min(self.expires));
         let behind = {
             let server = self.world.lock();
-            let next = server.lineage().between(self.reached, u64::MAX).first().map(|event| event.at + self.lag);
+            let next =
+                server.lineage().between(self.reached, u64::MAX).first().map(|event| event.at + self.lag);
             next
         };
         behind.map_or(due, |behind| behind.max(Instant::now()).min(due))

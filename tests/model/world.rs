@@ -224,7 +224,8 @@ impl Server {
 
     /// Answers a client, by its own chances.
     pub(crate) fn answering<R>(&mut self, name: &str, answer: impl FnOnce(&mut Self) -> R) -> R {
-        let purpose = name.bytes().fold(1000, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let purpose =
+            name.bytes().fold(1000, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         let random = self.peers.entry(name.to_owned()).or_default().random.take();
         let random = random.unwrap_or_else(|| chance(self.seed, purpose));
         let others = std::mem::replace(&mut self.random, random);
@@ -270,7 +271,11 @@ impl Server {
     }
 
     /// What a client of that selection must show at a version, in each history that has it.
-    pub(crate) fn truths(&self, selection: &Selection, version: u64) -> impl Iterator<Item = (usize, &Lineage, &State)> {
+    pub(crate) fn truths(
+        &self,
+        selection: &Selection,
+        version: u64,
+    ) -> impl Iterator<Item = (usize, &Lineage, &State)> {
         let kind = selection.kind;
         (0..).zip(&self.lineages).filter_map(move |(number, lineage)| {
             lineage.state(kind, version).map(|state| (number, lineage, &**state))
