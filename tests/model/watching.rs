@@ -185,7 +185,7 @@ impl Watching {
             Fate::Cut => Piece::Cut,
             Fate::CutInLine => {
                 say(next[..next.len() / 2].to_owned());
-                if next.len() % 2 == 0 { Piece::Cut } else { Piece::End }
+                if next.len().is_multiple_of(2) { Piece::Cut } else { Piece::End }
             }
             Fate::Stall => Piece::Stall,
             Fate::End => Piece::End,
@@ -210,7 +210,7 @@ impl Watching {
             return Some([if self.gentle { Piece::Cut } else { Piece::Stall }].into());
         }
         if self.restarts != server.restarts || server.outage || self.lineage != server.lineages.len() - 1 {
-            return Some([if self.reached % 2 == 0 { Piece::Cut } else { Piece::End }].into());
+            return Some([if self.reached.is_multiple_of(2) { Piece::Cut } else { Piece::End }].into());
         }
         if !server.trouble {
             // What was to come is not to come any more.
@@ -247,9 +247,7 @@ impl Watching {
         let due = self.bookmark.map_or(self.expires, |bookmark| bookmark.min(self.expires));
         let behind = {
             let server = self.world.lock();
-            let next =
-                server.lineage().between(self.reached, u64::MAX).first().map(|event| event.at + self.lag);
-            next
+            server.lineage().between(self.reached, u64::MAX).first().map(|event| event.at + self.lag)
         };
         behind.map_or(due, |behind| behind.max(Instant::now()).min(due))
     }
