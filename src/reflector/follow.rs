@@ -8,14 +8,14 @@ use futures_util::{StreamExt, poll};
 use kube_core::Resource;
 use kube_runtime::watcher;
 use tokio::sync::{mpsc, watch};
-use tokio::task::consume_budget;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::order::Order;
-use super::sink::{Held, UnversionedSink};
+use super::sink::{Held, Sink};
 use super::status::{Phase, Status};
 use super::tally::{Cause, Recorder};
+use super::turn::Turn;
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::{Item, Listed, Meta, Payload, WatchEvent};
@@ -37,14 +37,14 @@ pub(crate) async fn follow<K, W>(
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
-    W: UnversionedSink<K>,
+    W: Sink<K>,
 {
     let mut follower = Follower { sink, status, record, orders, listing: false, changes: Vec::new() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
 
-struct Follower<K, W: UnversionedSink<K>> {
+struct Follower<K, W: Sink<K>> {
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
@@ -55,9 +55,10 @@ struct Follower<K, W: UnversionedSink<K>> {
     changes: Vec<WatchEvent<K>>,
 }
 
-impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
+impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
     async fn drive(&mut self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>) {
         let mut events = pin!(events);
+        let mut turn = Turn::new();
         loop {
             let event = tokio::select! {
                 biased;
@@ -66,7 +67,7 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                     // A refresh is not asked of a stream.
                     if let Order::Errand(errand) = order {
                         self.sink.run(errand).await;
-                        self.publish();
+                        self.publish().await;
                     }
                     continue;
                 }
@@ -74,7 +75,8 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
             };
             let Some(event) = event else { return };
             let mut heard = event.is_ok();
-            self.take_in(event);
+            self.take_in(event).await;
+            turn.pass().await;
             // Whatever is ready goes into one version; nothing is waited for.
             let mut taken = 1;
             let mut ended = false;
@@ -82,37 +84,38 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
                 match poll!(events.next()) {
                     Poll::Ready(Some(event)) => {
                         heard |= event.is_ok();
-                        self.take_in(event);
+                        self.take_in(event).await;
+                        turn.pass().await;
                     }
                     Poll::Ready(None) => ended = true,
                     Poll::Pending => break,
                 }
                 taken += 1;
             }
-            self.publish();
+            self.publish().await;
             if heard {
                 self.record.heard(Instant::now());
             }
             if ended {
                 return;
             }
-            consume_budget().await;
+            turn.pass().await;
         }
     }
 
-    fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) {
+    async fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) {
         match event {
             Ok(watcher::Event::Init) => {
-                self.publish();
+                self.publish().await;
                 self.enter(Phase::Listing);
                 self.listing = true;
                 self.record.relists(Cause::Stream);
-                self.sink.begin_list(Held::Reused);
+                self.sink.begin_list(Held::Reused).await;
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {
                 self.listing = false;
-                self.sink.commit_unversioned_list();
+                self.sink.commit_unversioned_list().await;
                 self.record.listed();
                 self.recovered();
                 self.status.send_modify(|status| {
@@ -122,29 +125,29 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
             }
             // Without its `Init` a list is no list; what it names is there all the same.
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
-                self.change(WatchEvent::Applied(item(object)));
+                self.change(WatchEvent::Applied(item(object))).await;
             }
             Ok(watcher::Event::Delete(object)) => {
-                self.change(WatchEvent::Deleted(item(object).map(|item| item.meta)));
+                self.change(WatchEvent::Deleted(item(object).map(|item| item.meta))).await;
             }
             Ok(watcher::Event::InitDone) => {}
             Err(error) => self.failed(Kind::Stream(Box::new(error)).into()),
         }
     }
 
-    fn change(&mut self, event: WatchEvent<K>) {
+    async fn change(&mut self, event: WatchEvent<K>) {
         if self.listing {
             // An unfinished list is given up where changes come without its end.
             self.listing = false;
-            self.sink.abort_list();
+            self.sink.abort_list().await;
         }
         self.changes.push(event);
         self.recovered();
     }
 
-    fn publish(&mut self) {
+    async fn publish(&mut self) {
         if !self.changes.is_empty() {
-            self.sink.apply_unordered(&mut self.changes);
+            self.sink.apply_unordered(&mut self.changes).await;
         }
         let counts = self.sink.counts();
         self.status.send_if_modified(|status| {
@@ -177,7 +180,7 @@ impl<K: Resource + Send + 'static, W: UnversionedSink<K>> Follower<K, W> {
 }
 
 /// Also when the stream panicked, or whoever drives it let go: nobody is to think that it goes on.
-impl<K, W: UnversionedSink<K>> Drop for Follower<K, W> {
+impl<K, W: Sink<K>> Drop for Follower<K, W> {
     fn drop(&mut self) {
         enter(&self.status, Phase::Stopped);
     }

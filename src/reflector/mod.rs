@@ -15,11 +15,13 @@ mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub(crate) use self::follow::follow;
 pub(crate) use self::options::Options;
 pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Counts, Held, Regression, Sink, UnversionedSink};
+pub(crate) use self::sink::{Counts, Held, Regression, Sink};
 pub use self::status::{Phase, Status};
 pub(crate) use self::tally::{Cause, Recorder, Tally};
+pub(crate) use self::turn::Turn;

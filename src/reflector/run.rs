@@ -20,12 +20,10 @@ use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
 use super::tally::Recorder;
+use super::turn::Turn;
 use crate::error::{Error, Kind};
 use crate::source::{ListRequest, Source, WatchEvent, WatchRequest};
 use crate::version::ResourceVersion;
-
-/// Objects taken in between two chances for other tasks.
-const OBJECTS_PER_TURN: usize = 32;
 
 /// Keeps `sink` in step with `source` until `stop` is cancelled, and gives the sink back.
 ///
@@ -60,7 +58,7 @@ where
         listing: false,
     };
     stop.run_until_cancelled(reflector.drive()).await;
-    reflector.abort_list();
+    reflector.abort_list().await;
     reflector.enter(Phase::Stopped);
     reflector.sink
 }
@@ -120,19 +118,22 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         };
         let opened = match timeout_at(deadline, self.source.watch(&request)).await {
             Ok(opened) => opened,
-            Err(_) => return self.streaming_failed(self.timeout("watch", self.options.streaming_total)),
+            Err(_) => {
+                return self.streaming_failed(self.timeout("watch", self.options.streaming_total)).await;
+            }
         };
         let mut open = match opened {
             Ok(stream) => Open::new(stream, request.timeout, &self.options),
-            Err(error) => return self.streaming_failed(error),
+            Err(error) => return self.streaming_failed(error).await,
         };
         self.enter(Phase::Listing);
         self.listing = true;
-        self.sink.begin_list(self.reuse());
+        self.sink.begin_list(self.reuse()).await;
+        let mut turn = Turn::new();
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
             if timeout_at(patience, open.read(&self.options)).await.is_err() {
-                self.abort_list();
+                self.abort_list().await;
                 let error = self.timeout("watch", self.options.streaming_silence);
                 return self.streaming_refused(&error);
             }
@@ -140,7 +141,6 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 self.record.heard(open.heard);
             }
             let mut events = std::mem::take(&mut open.batch).into_iter();
-            let mut taken = 0;
             while let Some(event) = events.next() {
                 match event {
                     WatchEvent::Applied(item) => self.sink.list(item),
@@ -148,25 +148,24 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     WatchEvent::Bookmark { initial_events_end: false, .. } => {}
                     WatchEvent::Bookmark { resource_version, initial_events_end: true } => {
                         if self.is_below(&resource_version) {
-                            return self.list_below(from);
+                            return self.list_below(from).await;
                         }
-                        self.commit(resource_version);
+                        self.commit(resource_version).await;
                         open.batch = events.collect();
                         self.opened(open);
                         return Input::Listed;
                     }
                 }
-                taken += 1;
-                if taken % OBJECTS_PER_TURN == 0 {
-                    consume_budget().await;
-                }
+                turn.pass().await;
             }
             match open.end.take() {
                 None => {}
-                Some(Err(error)) => return self.streaming_failed(error),
+                Some(Err(error)) => return self.streaming_failed(error).await,
                 // One that ends in order before its own end is not a streaming list.
                 Some(Ok(())) => {
-                    return self.streaming_failed(self.protocol("watch", "a list that ended before its end"));
+                    return self
+                        .streaming_failed(self.protocol("watch", "a list that ended before its end"))
+                        .await;
                 }
             }
         }
@@ -187,7 +186,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 Ok(page) => page,
                 Err(error) => {
                     let at = if version.is_some() { PageAt::Later } else { PageAt::First };
-                    return self.list_failed(error, at);
+                    return self.list_failed(error, at).await;
                 }
             };
             self.record.heard(Instant::now());
@@ -195,36 +194,38 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 self.enter(Phase::Listing);
                 let below = self.is_below(&page.resource_version);
                 if below && !new_epoch {
-                    return self.list_below(from);
+                    return self.list_below(from).await;
                 }
                 self.listing = true;
                 let held = if below { Held::Meaningless } else { self.reuse() };
-                self.sink.begin_list(held);
+                self.sink.begin_list(held).await;
             }
             // All pages are of one version; were they not, a watch from the first would tell what changed since.
             version.get_or_insert(page.resource_version);
-            for (taken, item) in page.items.into_iter().enumerate() {
+            let mut turn = Turn::new();
+            for item in page.items {
                 self.sink.list(item);
-                if taken % OBJECTS_PER_TURN == OBJECTS_PER_TURN - 1 {
-                    consume_budget().await;
-                }
+                turn.pass().await;
             }
             if page.continue_token.is_none() {
                 break;
             }
             if page.continue_token == request.continue_token {
                 return self
-                    .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later);
+                    .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later)
+                    .await;
             }
             pages += 1;
             if pages >= self.options.pages {
-                return self.list_failed(self.protocol("list", "more pages than the limit"), PageAt::Later);
+                return self
+                    .list_failed(self.protocol("list", "more pages than the limit"), PageAt::Later)
+                    .await;
             }
             request.continue_token = page.continue_token;
             yield_now().await;
         }
         if let Some(version) = version {
-            self.commit(version);
+            self.commit(version).await;
         }
         Input::Listed
     }
@@ -260,7 +261,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             if !open.batch.is_empty() {
                 self.record.heard(open.heard);
                 let full = open.is_full(&self.options);
-                let applied = self.sink.apply(&mut open.batch);
+                let applied = self.sink.apply(&mut open.batch).await;
                 open.batch.clear();
                 self.publish();
                 if let Err(Regression { held, received }) = applied {
@@ -347,7 +348,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     async fn show_absence(&mut self) -> Input {
         tracing::debug!(resource = self.source.resource(), "the kind is not served: there is nothing of it");
-        self.sink.commit_absence();
+        self.sink.commit_absence().await;
         self.committed();
         self.well();
         self.wait(Pace::Absent, None).await
@@ -392,10 +393,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     // --- outcomes ---
 
-    fn commit(&mut self, version: ResourceVersion) {
+    async fn commit(&mut self, version: ResourceVersion) {
         let ordered = version.is_ordered();
         self.listing = false;
-        self.sink.commit_list(version);
+        self.sink.commit_list(version).await;
         self.backoff.well(Instant::now());
         self.status.send_if_modified(|status| {
             status.ordered_versions = ordered;
@@ -420,8 +421,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.open = Some(open);
     }
 
-    fn streaming_failed(&mut self, error: Error) -> Input {
-        self.abort_list();
+    async fn streaming_failed(&mut self, error: Error) -> Input {
+        self.abort_list().await;
         let code = error.http_code().unwrap_or_default();
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
@@ -437,14 +438,14 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::StreamingRefused
     }
 
-    fn list_failed(&mut self, error: Error, at: PageAt) -> Input {
-        self.abort_list();
+    async fn list_failed(&mut self, error: Error, at: PageAt) -> Input {
+        self.abort_list().await;
         self.failed(error.clone());
         Input::ListFailed { error, at }
     }
 
-    fn list_below(&mut self, from: Origin) -> Input {
-        self.abort_list();
+    async fn list_below(&mut self, from: Origin) -> Input {
+        self.abort_list().await;
         self.failed(self.protocol("list", "a version below the one held"));
         Input::ListBelow { from }
     }
@@ -461,9 +462,9 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::WatchEnded { events, settled }
     }
 
-    fn abort_list(&mut self) {
+    async fn abort_list(&mut self) {
         if std::mem::take(&mut self.listing) {
-            self.sink.abort_list();
+            self.sink.abort_list().await;
         }
     }
 

@@ -6,8 +6,12 @@ use crate::version::ResourceVersion;
 
 /// The writer's end of the store.
 ///
-/// Nothing here blocks or waits. A list is collected in a working version of its own and shown to readers at
-/// once, by [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
+/// Nothing here blocks. What may take long lets other tasks run in between ([`Turn`](super::turn::Turn)); readers
+/// see none of what is half done. Cancelled there, the sink is only good to be dropped or asked to
+/// [`abort_list`](Sink::abort_list).
+///
+/// A list is collected in a working version of its own and shown to readers at once, by
+/// [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
 pub(crate) trait Sink<K>: Send + 'static {
     /// What the application may ask of the store itself.
     type Errand: Send + 'static;
@@ -16,7 +20,7 @@ pub(crate) trait Sink<K>: Send + 'static {
     fn held(&self) -> Option<&ResourceVersion>;
 
     /// Starts a list. An unfinished earlier one is forgotten.
-    fn begin_list(&mut self, held: Held);
+    fn begin_list(&mut self, held: Held) -> impl Future<Output = ()> + Send;
 
     /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds
     /// already is neither decoded nor projected again, if what is held is [`Held::Reused`].
@@ -28,13 +32,16 @@ pub(crate) trait Sink<K>: Send + 'static {
 
     /// The list is complete: what was not listed is gone. Publishes once. Backwards is for the caller to decide:
     /// the version is taken as it is.
-    fn commit_list(&mut self, version: ResourceVersion);
+    fn commit_list(&mut self, version: ResourceVersion) -> impl Future<Output = ()> + Send;
+
+    /// [`commit_list`](Self::commit_list) of a list whose version is not known.
+    fn commit_unversioned_list(&mut self) -> impl Future<Output = ()> + Send;
 
     /// The list broke off.
-    fn abort_list(&mut self);
+    fn abort_list(&mut self) -> impl Future<Output = ()> + Send;
 
     /// The kind is not served: shows that there is nothing, of no version.
-    fn commit_absence(&mut self);
+    fn commit_absence(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Does what the application asks. Not called while a list is collected. Cancelled, it has done nothing.
     fn run(&mut self, errand: Self::Errand) -> impl Future<Output = ()> + Send;
@@ -42,19 +49,16 @@ pub(crate) trait Sink<K>: Send + 'static {
     /// Takes in what a watch yielded, in order, and publishes once. An event below the version its own stream
     /// has reached changes nothing from there on and is answered by [`Regression`]: the stream is broken.
     /// Events before it are in.
-    fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression>;
+    fn apply(
+        &mut self,
+        events: &mut Vec<WatchEvent<K>>,
+    ) -> impl Future<Output = Result<(), Regression>> + Send;
+
+    /// [`apply`](Self::apply) for events whose versions say nothing of their order.
+    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) -> impl Future<Output = ()> + Send;
 
     /// How much is held. O(1).
     fn counts(&self) -> Counts;
-}
-
-/// A [`Sink`] for streams that tell no version of their own.
-pub(crate) trait UnversionedSink<K>: Sink<K> {
-    /// [`commit_list`](Sink::commit_list) of a list whose version is not known.
-    fn commit_unversioned_list(&mut self);
-
-    /// [`apply`](Sink::apply) for events whose versions say nothing of their order.
-    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>);
 }
 
 /// What a list makes of the versions that are held already.

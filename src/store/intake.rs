@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::Writer;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Counts, Held, Regression, Sink, UnversionedSink};
+use crate::reflector::{Counts, Held, Regression, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
@@ -91,7 +91,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         self.writer.resource_version()
     }
 
-    fn begin_list(&mut self, held: Held) {
+    async fn begin_list(&mut self, held: Held) {
         self.writer.begin_list(held);
     }
 
@@ -103,16 +103,21 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         self.take_out(deleted);
     }
 
-    fn commit_list(&mut self, version: ResourceVersion) {
+    async fn commit_list(&mut self, version: ResourceVersion) {
         self.writer.finish_list();
         self.writer.publish(Some(version));
     }
 
-    fn abort_list(&mut self) {
+    async fn commit_unversioned_list(&mut self) {
+        self.writer.finish_list();
+        self.writer.publish(None);
+    }
+
+    async fn abort_list(&mut self) {
         self.writer.abort_list();
     }
 
-    fn commit_absence(&mut self) {
+    async fn commit_absence(&mut self) {
         self.writer.clear();
         self.writer.publish(None);
     }
@@ -121,34 +126,33 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         errand(&mut self.writer).await;
     }
 
-    fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
         let mut reached = self.writer.resource_version().cloned();
         let mut outcome = Ok(());
+        let mut turn = Turn::new();
         for event in events.drain(..) {
             outcome = Self::advance(&mut reached, version_of(&event));
             if outcome.is_err() {
                 break;
             }
             self.change(event);
+            turn.pass().await;
         }
         self.writer.publish(reached);
         outcome
     }
 
+    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
+        let mut turn = Turn::new();
+        for event in events.drain(..) {
+            self.change(event);
+            turn.pass().await;
+        }
+        self.writer.publish(None);
+    }
+
     fn counts(&self) -> Counts {
         Counts { objects: self.writer.objects(), bad_objects: self.writer.bad() }
-    }
-}
-
-impl<K: Send + 'static, T: Send + Sync + 'static> UnversionedSink<K> for Intake<K, T> {
-    fn commit_unversioned_list(&mut self) {
-        self.writer.finish_list();
-        self.writer.publish(None);
-    }
-
-    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
-        events.drain(..).for_each(|event| self.change(event));
-        self.writer.publish(None);
     }
 }
 

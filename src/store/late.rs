@@ -5,12 +5,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tokio::task::consume_budget;
-
 use super::Writer;
 use crate::error::DecodeError;
 use crate::index::{Index, IndexBy, IndexKeys, Indexer, SlotKey};
 use crate::object::Obj;
+use crate::reflector::Turn;
 use crate::trie::{Element, Trie};
 
 /// The keys of one object in indexes that came after it.
@@ -35,6 +34,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut table = index.empty();
         let mut late = self.working.late.clone();
         let mut panicked = Vec::new();
+        let mut turn = Turn::new();
         for object in self.working.objects.clone().iter() {
             let find = || index.keys(slot, &table, &self.hasher, Obj::key(object), object);
             match catch_unwind(AssertUnwindSafe(find)) {
@@ -46,7 +46,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
                 Err(_) => panicked.push(object.clone()),
             }
             // Other tasks have their turn; nobody sees what is half done.
-            consume_budget().await;
+            turn.pass().await;
         }
         let handle = self.enlist(index, table);
         self.working.late = late;

@@ -7,13 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::object::Obj;
+use crate::reflector::Turn;
 use crate::snapshot::View;
 
 /// How often the informer's task looks for old versions that nobody holds.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
-
-/// How many are looked at before other tasks get their turn.
-const SWEEP_CHUNK: usize = 1024;
 
 /// What the writer has replaced: whole views, and objects no longer in the newest view.
 ///
@@ -127,14 +125,13 @@ pub(super) fn free<E>(element: E) {
 
 async fn sweep<E>(old: Vec<E>, is_last: impl Fn(&E) -> bool, mut keep: impl FnMut(E)) {
     // Cancelled between two chunks, the rest is freed at once: the informer is stopping.
-    for (at, element) in old.into_iter().enumerate() {
+    let mut turn = Turn::new();
+    for element in old {
         if is_last(&element) {
             free(element);
         } else {
             keep(element);
         }
-        if at % SWEEP_CHUNK == SWEEP_CHUNK - 1 {
-            tokio::task::yield_now().await;
-        }
+        turn.pass().await;
     }
 }

@@ -85,7 +85,7 @@ impl Sink<()> for ModelSink {
         self.held.as_ref()
     }
 
-    fn begin_list(&mut self, held: Held) {
+    async fn begin_list(&mut self, held: Held) {
         self.begin(match held {
             Held::Reused => "begin",
             Held::Renewed => "begin anew",
@@ -102,7 +102,7 @@ impl Sink<()> for ModelSink {
         Model::remove(self.model.lock().unwrap().listed.as_mut().expect("a list was begun"), deleted);
     }
 
-    fn commit_list(&mut self, version: ResourceVersion) {
+    async fn commit_list(&mut self, version: ResourceVersion) {
         let mut model = self.model.lock().unwrap();
         model.calls.push(format!("commit {version}"));
         model.objects = model.listed.take().expect("a list was begun");
@@ -110,13 +110,13 @@ impl Sink<()> for ModelSink {
         self.held = Some(version);
     }
 
-    fn abort_list(&mut self) {
+    async fn abort_list(&mut self) {
         let mut model = self.model.lock().unwrap();
         model.calls.push(String::from("abort"));
         assert!(model.listed.take().is_some(), "nothing to abort");
     }
 
-    fn commit_absence(&mut self) {
+    async fn commit_absence(&mut self) {
         let mut model = self.model.lock().unwrap();
         assert!(model.listed.is_none(), "an absence during a list");
         model.calls.push(String::from("absent"));
@@ -131,7 +131,7 @@ impl Sink<()> for ModelSink {
         model.calls.push(errand.to_owned());
     }
 
-    fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
         let model = &mut *self.model.lock().unwrap();
         assert!(model.listed.is_none(), "an event during a list");
         model.calls.push(format!("apply {}", events.len()));
@@ -156,6 +156,14 @@ impl Sink<()> for ModelSink {
             }
         }
         Ok(())
+    }
+
+    async fn commit_unversioned_list(&mut self) {
+        unreachable!("no test here lists without a version");
+    }
+
+    async fn apply_unordered(&mut self, _: &mut Vec<WatchEvent<()>>) {
+        unreachable!("no test here has events without an order");
     }
 
     fn counts(&self) -> Counts {

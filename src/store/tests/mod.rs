@@ -3,6 +3,9 @@
 mod model;
 mod rules;
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use super::*;
 use crate::index::{Index, IndexBy, Many, One, namespace};
 use crate::key::ObjectKey;
@@ -117,4 +120,15 @@ fn quiet_panics() {
             }
         }));
     });
+}
+
+/// Runs what waits for nothing but its next turn.
+fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
 }

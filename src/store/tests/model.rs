@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::FutureExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -75,23 +74,19 @@ fn run(seed: u64, keys: u64) {
     let mut model = Model::default();
     let mut version = 10;
     let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
-    harness.intake.begin_list(Held::Reused);
-    harness.intake.commit_list(ResourceVersion::from_number(version));
+    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.commit_list(ResourceVersion::from_number(version)));
     for step in 0..250 {
         if step == 60 {
             let by_rest = One(|value: &Value| value.number % 7);
-            harness
-                .late
-                .push(harness.intake.writer.add_index(by_rest).now_or_never().expect("no runtime, no wait"));
+            harness.late.push(now(harness.intake.writer.add_index(by_rest)));
         }
         if step == 120 {
             let by_rest = One(|value: &Value| {
                 assert!(!is_odd_one(value.number), "asked for by a test");
                 value.number % 7
             });
-            harness
-                .late
-                .push(harness.intake.writer.add_index(by_rest).now_or_never().expect("no runtime, no wait"));
+            harness.late.push(now(harness.intake.writer.add_index(by_rest)));
             model.picky = true;
             for (key, (_, version, value)) in &model.good {
                 if is_odd_one(value.number) {
@@ -143,7 +138,7 @@ fn run(seed: u64, keys: u64) {
                 model = listed(&model, &server);
             }
             _ => {
-                harness.intake.apply(&mut events).expect("events come in order");
+                now(harness.intake.apply(&mut events)).expect("events come in order");
                 model = model_after;
             }
         }
@@ -172,14 +167,14 @@ fn key(number: u64) -> ObjectKey {
 }
 
 fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64, at_most: usize) {
-    harness.intake.begin_list(Held::Reused);
+    now(harness.intake.begin_list(Held::Reused));
     for (key, object) in server.iter().take(at_most) {
         harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
     }
     if at_most == usize::MAX {
-        harness.intake.commit_list(ResourceVersion::from_number(version));
+        now(harness.intake.commit_list(ResourceVersion::from_number(version)));
     } else if at_most.is_multiple_of(2) {
-        harness.intake.abort_list();
+        now(harness.intake.abort_list());
     }
 }
 

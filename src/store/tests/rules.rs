@@ -12,11 +12,11 @@ use crate::store::intake::Take;
 
 fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
     let mut harness = harness();
-    harness.intake.begin_list(Held::Reused);
+    now(harness.intake.begin_list(Held::Reused));
     for (key, uid, version, served) in objects {
         harness.intake.list(Ok(item(key, *uid, *version, served.clone())));
     }
-    harness.intake.commit_list(ResourceVersion::from_number(100));
+    now(harness.intake.commit_list(ResourceVersion::from_number(100)));
     harness
 }
 
@@ -25,10 +25,10 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
-    harness.intake.begin_list(Held::Reused);
+    now(harness.intake.begin_list(Held::Reused));
     // It would be bad if it were looked at.
     harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
-    harness.intake.commit_list(ResourceVersion::from_number(200));
+    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let after = harness.intake.writer.shared().snapshot();
     assert!(Obj::ptr_eq(before.get(&key).unwrap(), after.get(&key).unwrap()));
     assert_eq!(after.revision(), before.revision(), "nothing changed");
@@ -41,7 +41,7 @@ fn an_event_below_its_streams_version_is_a_regression_and_changes_nothing() {
     let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
     let mut harness = synced(&[]);
     let mut events = vec![applied(item(&a, 1, 110, good(1))), applied(item(&b, 2, 109, good(2)))];
-    let regression = harness.intake.apply(&mut events).unwrap_err();
+    let regression = now(harness.intake.apply(&mut events)).unwrap_err();
     assert_eq!((regression.held, regression.received), ("110".into(), "109".into()));
     let view = harness.intake.writer.shared().snapshot();
     assert!(view.get(&a).is_some() && view.get(&b).is_none());
@@ -53,7 +53,7 @@ fn an_undecodable_delete_still_deletes_by_key() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let meta = item(&key, 1, 101, good(7)).meta;
-    harness.intake.apply(&mut vec![WatchEvent::Deleted(Err(DecodeError::of(&meta, "broken")))]).unwrap();
+    now(harness.intake.apply(&mut vec![WatchEvent::Deleted(Err(DecodeError::of(&meta, "broken")))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert!(view.is_empty());
     assert_eq!(view.bad_len(), 0);
@@ -65,7 +65,8 @@ fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
         let key = ObjectKey::new("ns", "a");
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
-        harness.intake.apply(&mut vec![applied(item(&key, 1, 101, Served { manner, ..good(8) }))]).unwrap();
+        now(harness.intake.apply(&mut vec![applied(item(&key, 1, 101, Served { manner, ..good(8) }))]))
+            .unwrap();
         let view = harness.intake.writer.shared().snapshot();
         assert_eq!(view.get(&key).unwrap().number, 7, "{manner:?}");
         assert_eq!(view.find(&harness.by_group, "g1").len(), 1);
@@ -75,7 +76,7 @@ fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
             (1, Some(&key), Some(&"101".into()))
         );
         // The next good version heals it.
-        harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))]).unwrap();
+        now(harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))])).unwrap();
         let view = harness.intake.writer.shared().snapshot();
         assert_eq!((view.get(&key).unwrap().number, view.bad_len()), (9, 0));
     }
@@ -86,14 +87,14 @@ fn a_bad_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 1);
-    harness.intake.begin_list(Held::Reused);
+    now(harness.intake.begin_list(Held::Reused));
     // Good by now, but said to be the version that was bad: not looked at.
     harness.intake.list(Ok(item(&key, 1, 50, good(7))));
-    harness.intake.commit_list(ResourceVersion::from_number(200));
+    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.len(), view.bad_len()), (0, 1));
-    harness.intake.begin_list(Held::Reused);
-    harness.intake.commit_list(ResourceVersion::from_number(300));
+    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.commit_list(ResourceVersion::from_number(300)));
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0, "gone from the server");
 }
 
@@ -104,11 +105,11 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
         key: None,
         ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 101, good(1)).meta, "no name")
     };
-    harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))]).unwrap();
+    now(harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.bad_len(), view.bad().len()), (1, 0));
-    harness.intake.begin_list(Held::Reused);
-    harness.intake.commit_list(ResourceVersion::from_number(200));
+    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0);
 }
 
@@ -133,11 +134,11 @@ async fn a_bookmark_wakes_who_waits_for_a_version_and_not_who_waits_for_changes(
     tokio::time::sleep(soon).await;
     let before = asked.load(Ordering::Relaxed);
     let bookmark = WatchEvent::Bookmark { resource_version: "150".into(), initial_events_end: false };
-    harness.intake.apply(&mut vec![bookmark]).unwrap();
+    now(harness.intake.apply(&mut vec![bookmark])).unwrap();
     assert_eq!(shared.snapshot().resource_version(), Some(&"150".into()));
     tokio::time::timeout(soon, waiter).await.expect("woken").unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), before);
-    harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "a"), 1, 151, good(1)))]).unwrap();
+    now(harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "a"), 1, 151, good(1)))])).unwrap();
     tokio::time::sleep(soon).await;
     assert!(asked.load(Ordering::Relaxed) > before);
     drop(harness);
@@ -185,12 +186,12 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
         let meta = item(&key, 1, version, good(1)).meta;
         WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(Box::new(())) }))
     };
-    intake.begin_list(Held::Reused);
-    intake.commit_list(ResourceVersion::from_number(1));
-    intake.apply(&mut vec![event(2)]).unwrap();
+    now(intake.begin_list(Held::Reused));
+    now(intake.commit_list(ResourceVersion::from_number(1)));
+    now(intake.apply(&mut vec![event(2)])).unwrap();
     // Readers take all that one can hold, and are the last to let go of it.
     let (snapshot, object) = (shared.snapshot(), shared.load().get(&key).cloned().unwrap());
-    intake.apply(&mut vec![event(3)]).unwrap();
+    now(intake.apply(&mut vec![event(3)])).unwrap();
     let reader = thread::spawn(move || {
         drop(snapshot);
         drop(object);
@@ -213,9 +214,9 @@ fn an_object_whose_metadata_does_not_read_is_still_there() {
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
     let meta = item(&key, 1, 60, good(7)).meta;
-    harness.intake.begin_list(Held::Reused);
+    now(harness.intake.begin_list(Held::Reused));
     harness.intake.list(Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
-    harness.intake.commit_list(ResourceVersion::from_number(200));
+    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let after = harness.intake.writer.shared().snapshot();
     assert!(after.get(&key).is_some_and(|object| Obj::ptr_eq(object, before.get(&key).unwrap())));
     assert_eq!(after.bad_len(), 1);
@@ -239,7 +240,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(One(|_: &Grudge| 7))];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {
-        intake.begin_list(Held::Reused);
+        now(intake.begin_list(Held::Reused));
         for name in ["a", "b", "c", "c", "d"] {
             let meta = item(&ObjectKey::cluster(name), 1, version, good(1)).meta;
             intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));
@@ -247,15 +248,15 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
         }
     };
     list(&mut intake, 1);
-    intake.commit_list(ResourceVersion::from_number(10));
+    now(intake.commit_list(ResourceVersion::from_number(10)));
     list(&mut intake, 11);
     armed.store(true, Ordering::Relaxed);
-    intake.abort_list();
+    now(intake.abort_list());
     intake.writer.validate();
     let shared = intake.writer.shared().clone();
     assert_eq!(shared.snapshot().resource_version(), Some(&"10".into()));
     list(&mut intake, 11);
-    intake.commit_list(ResourceVersion::from_number(20));
+    now(intake.commit_list(ResourceVersion::from_number(20)));
     intake.writer.validate();
     assert_eq!(
         shared.snapshot().iter().map(Obj::resource_version).filter(|held| *held > "10".into()).count(),
