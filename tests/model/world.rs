@@ -52,6 +52,7 @@ pub(crate) struct Server {
     pub(crate) peers: BTreeMap<String, Peer>,
     /// The last steps and requests, for the report of a failure.
     log: VecDeque<String>,
+    longest_log: usize,
     trace: u64,
     pub(crate) requests: u64,
     began: Instant,
@@ -75,7 +76,7 @@ pub(crate) struct Peer {
     pub(crate) gentle: bool,
 }
 
-/// How much of the log a failure shows.
+/// How much of the log a failure shows, unless the environment says otherwise.
 const LOG: usize = 50;
 
 /// Lists and watches that one informer may begin within ten seconds.
@@ -104,6 +105,7 @@ impl World {
             uids: 0,
             peers: BTreeMap::new(),
             log: VecDeque::new(),
+            longest_log: crate::number("LOG").map_or(LOG, |lines| lines as usize),
             trace: 0,
             requests: 0,
             began: Instant::now(),
@@ -152,10 +154,10 @@ impl Server {
         for byte in line.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.log.len() == LOG && self.failure.is_none() {
+        if self.log.len() == self.longest_log && self.failure.is_none() {
             self.log.pop_front();
         }
-        if self.log.len() < LOG + 2 {
+        if self.log.len() < self.longest_log + 2 {
             self.log.push_back(line);
         }
     }
