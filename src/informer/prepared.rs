@@ -41,6 +41,7 @@ where
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         tasks.track_future(async move {
             tokio::select! {
+                biased;
                 () = feed => {}
                 () = retired.sweep_forever() => {}
             }

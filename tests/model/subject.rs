@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube_client::Api;
-use kube_informer::{Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, Status, index};
+use kube_informer::{Config, Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, Status, index};
 use kube_runtime::{WatchStreamExt, utils::Backoff, watcher};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -78,7 +78,8 @@ impl Subject {
                     selection.namespace = Some("a".to_owned());
                     api = Api::namespaced_with(client, "a", &Which(kind));
                 }
-                let mut builder = Informer::builder_with(api, Which(kind));
+                let mut builder = Informer::builder_with(api, Which(kind))
+                    .config(Config::new().jitter_seed(random.random()));
                 if form == Form::Selected && random.random_bool(0.7) {
                     selection.group = Some("g1".to_owned());
                     builder = builder.labels("group=g1");
@@ -100,7 +101,7 @@ impl Subject {
                 })]
             }
             Form::Shared => {
-                let registry = Registry::new(client);
+                let registry = Registry::with_config(client, Config::new().jitter_seed(random.random()));
                 let parts = [
                     (Part::all(), Selection { kind: 0, ..Selection::default() }),
                     (Part::namespace("b"), Selection { kind: 1, namespace: Some("b".into()), group: None }),
