@@ -84,10 +84,10 @@ impl Subject {
                     selection.group = Some("g1".to_owned());
                     builder = builder.labels("group=g1");
                 }
-                builder =
-                    builder.page_size(random.random_range(0..9)).streaming_lists(random.random_bool(0.7));
-                let manner = world.lock().manner;
-                if manner != Manner::NoLaterPages && random.random_bool(0.2) {
+                let size = random.random_range(0..9);
+                builder = builder.page_size(size).streaming_lists(random.random_bool(0.7));
+                // Who asks for all at once has no pages to halve.
+                if size > 0 && world.lock().manner != Manner::NoLaterPages && random.random_bool(0.2) {
                     // Some five objects.
                     builder = builder.limits(Limits::new().page_bytes(2000));
                 }
