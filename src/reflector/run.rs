@@ -338,6 +338,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let mut opening = pin!(self.source.watch(&request));
             loop {
                 tokio::select! {
+                    biased;
                     opened = &mut opening => break opened,
                     Some(order) = self.orders.recv() => {
                         obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
@@ -498,6 +499,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut waited = pin!(waited);
         loop {
             tokio::select! {
+                biased;
                 () = &mut waited => return Input::Go,
                 Some(order) = self.orders.recv() => {
                     self.obey(order).await;
@@ -521,6 +523,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut slept = pin!(sleep(delay));
         while !self.wants_refresh() {
             tokio::select! {
+                biased;
                 () = &mut slept => return,
                 Some(order) = self.orders.recv() => self.obey(order).await,
             }
