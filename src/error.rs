@@ -79,7 +79,14 @@ impl DecodeError {
         resource_version: Option<ResourceVersion>,
         mismatch: &str,
     ) -> Self {
-        Self { key, uid: None, resource_version, path: String::new(), mismatch: mismatch.to_owned(), source: None }
+        Self {
+            key,
+            uid: None,
+            resource_version,
+            path: String::new(),
+            mismatch: mismatch.to_owned(),
+            source: None,
+        }
     }
 
     /// The object's key; `None` when its metadata has no name.

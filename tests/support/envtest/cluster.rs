@@ -93,6 +93,11 @@ impl TestCluster {
         self.setup.client(&self.setup.admin_token, true).await
     }
 
+    /// What a client of the admin is made from, for a client that goes another way.
+    pub(crate) async fn config(&self) -> Result<Config> {
+        self.setup.config(&self.setup.admin_token, false).await
+    }
+
     /// A client with another token, without kube's own retries.
     pub(crate) async fn client_with_token(&self, token: &str) -> Result<Client> {
         self.setup.client(token, false).await
@@ -283,12 +288,16 @@ impl Setup {
     }
 
     async fn client(&self, token: &str, default_retry: bool) -> Result<Client> {
+        Ok(Client::try_from(self.config(token, default_retry).await?)?)
+    }
+
+    async fn config(&self, token: &str, default_retry: bool) -> Result<Config> {
         let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig("kind-envtest", token))?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.default_retry = default_retry;
         // It may come from the environment, and is nothing for loopback.
         config.proxy_url = None;
-        Ok(Client::try_from(config)?)
+        Ok(config)
     }
 
     fn kubeconfig(&self, context: &str, token: &str) -> Value {

@@ -1,0 +1,227 @@
+//! The table, the bars, and what took long.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use comfy_table::{CellAlignment, Table, presets};
+use hdrhistogram::Histogram;
+
+use super::{
+    consumer::{Consumer, Lists, Maker},
+    object::Difference,
+    traffic::{Asked, Counts},
+    view::Slow,
+};
+
+/// What came of a run.
+pub(crate) struct Report {
+    pub(super) seed: u64,
+    pub(super) length: Duration,
+    pub(super) writes: u64,
+    pub(super) start: Instant,
+    pub(super) happened: Vec<Happened>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A fault, or what happened to the server.
+pub(super) struct Happened {
+    pub(super) from: Instant,
+    pub(super) to: Instant,
+    pub(super) what: String,
+}
+
+/// What came of a consumer.
+pub(super) struct Row {
+    name: &'static str,
+    maker: Maker,
+    lists: Lists,
+    kinds: u64,
+    lags: Histogram<u64>,
+    slow: Vec<Slow>,
+    counts: Counts,
+    phases: Vec<(Instant, String)>,
+    difference: Difference,
+}
+
+/// Faster than this is fast enough, whatever others do.
+const FAST: Duration = Duration::from_millis(100);
+/// Requests for each of the other's.
+const REQUESTS: f64 = 1.5;
+/// What is listed of one stretch of time.
+const LINES: usize = 12;
+
+// === impl Row ===
+
+impl Row {
+    pub(super) fn of(consumer: &Consumer, difference: Difference) -> Self {
+        let mut lags = consumer.views[0].lags();
+        for view in &consumer.views[1..] {
+            // Neither has bounds.
+            let _ = lags.add(view.lags());
+        }
+        Self {
+            name: consumer.name,
+            maker: consumer.maker,
+            lists: consumer.lists,
+            kinds: consumer.kinds,
+            lags,
+            slow: consumer.views.iter().flat_map(|view| view.slow()).collect(),
+            counts: consumer.traffic.counts(),
+            phases: consumer.phases.all(),
+            difference,
+        }
+    }
+
+    fn lag(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.lags.value_at_quantile(quantile))
+    }
+
+    /// Stretches of time in which something was late, one after the other.
+    fn late(&self) -> Vec<Slow> {
+        let mut slow = self.slow.clone();
+        slow.sort_by_key(|slow| slow.from);
+        let mut late: Vec<Slow> = Vec::new();
+        for next in slow {
+            match late.last_mut() {
+                Some(last) if next.from <= last.to => last.to = last.to.max(next.to),
+                _ => late.push(next),
+            }
+        }
+        late
+    }
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Whether each consumer holds what exists, and has heard of it without contradiction.
+    pub(crate) fn is_correct(&self) -> bool {
+        self.rows.iter().all(|row| row.difference.is_none())
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let blows = self.happened.iter().filter(|one| one.what.contains("killed")).count();
+        let mut text = format!(
+            "seed {}: {} s, {} writes ({:.0}/s), {} faults, {blows} kills\n",
+            self.seed,
+            self.length.as_secs(),
+            self.writes,
+            self.writes as f64 / self.length.as_secs_f64(),
+            self.happened.len() - blows,
+        );
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header([
+            "consumer",
+            "p50 s",
+            "p90 s",
+            "p99 s",
+            "max s",
+            "seen",
+            "requests",
+            "lists",
+            "watches",
+            "failed",
+            "missing",
+            "extra",
+            "stale",
+            "contradictions",
+        ]);
+        for row in &self.rows {
+            let Difference { missing, extra, stale, contradictions } = row.difference;
+            let lags = [0.5, 0.9, 0.99, 1.0].map(|quantile| seconds(row.lag(quantile)));
+            let counts = &row.counts;
+            let numbers = [row.lags.len(), counts.requests, counts.lists, counts.watches, counts.failed];
+            let numbers = numbers.into_iter().chain([missing, extra, stale, contradictions]);
+            let cells = lags.into_iter().chain(numbers.map(|number| number.to_string()));
+            table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        text += &table.to_string();
+        text
+    }
+
+    /// Each informer beside the reflector that lists in the same way.
+    pub(crate) fn bars(&self) -> String {
+        let mut text = String::new();
+        for row in self.rows.iter().filter(|row| row.maker == Maker::Ours) {
+            let theirs = |other: &&Row| other.maker == Maker::KubeRuntime && other.lists == row.lists;
+            let Some(other) = self.rows.iter().find(theirs) else { continue };
+            let mut missed = Vec::new();
+            let mut bar = |name: &str, met: bool, figures: String| {
+                if !met {
+                    missed.push(format!("{name} {figures}"));
+                }
+            };
+            for (name, quantile, half) in
+                [("p50", 0.5, true), ("p90", 0.9, true), ("p99", 0.99, false), ("max", 1.0, false)]
+            {
+                let (lag, most) = (row.lag(quantile), other.lag(quantile));
+                let most = if half { (most / 2).max(FAST) } else { most };
+                bar(name, lag <= most, format!("{} s, bar {} s", seconds(lag), seconds(most)));
+            }
+            let (requests, most) = (row.counts.requests as f64, other.counts.requests as f64 * REQUESTS);
+            let requests = requests / row.kinds as f64;
+            bar("requests", requests <= most, format!("{requests:.0} a kind, bar {most:.0}"));
+            let verdict = if missed.is_empty() { "met".to_owned() } else { missed.join("; ") };
+            let _ = writeln!(text, "{:<24} beside {:<24} {verdict}", row.name, other.name);
+        }
+        text
+    }
+
+    /// What was going on while a consumer saw writes late.
+    pub(crate) fn late(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            for late in row.late() {
+                let _ = writeln!(
+                    text,
+                    "{}: {} to {}, late by {} s",
+                    row.name,
+                    self.at(late.from),
+                    self.at(late.to),
+                    seconds(late.to - late.from)
+                );
+                let within = |from: Instant, to: Instant| from <= late.to && to >= late.from;
+                for one in self.happened.iter().filter(|one| within(one.from, one.to)) {
+                    let _ = writeln!(
+                        text,
+                        "    fault   {} to {} {}",
+                        self.at(one.from),
+                        self.at(one.to),
+                        one.what
+                    );
+                }
+                let since = row.phases.iter().rposition(|(at, _)| *at <= late.from).unwrap_or(0);
+                let phases = row.phases[since..].iter().take_while(|(at, _)| *at <= late.to);
+                for (at, phase) in phases.take(LINES) {
+                    let _ = writeln!(text, "    phase   {} {phase}", self.at(*at));
+                }
+                let asked = row.counts.log.iter().filter(|asked| within(asked.at, asked.answered));
+                for Asked { at, answered, what, code } in asked.take(LINES) {
+                    let code = code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
+                    let _ = writeln!(
+                        text,
+                        "    request {} to {} {what}: {code}",
+                        self.at(*at),
+                        self.at(*answered)
+                    );
+                }
+            }
+        }
+        text
+    }
+
+    /// Seconds since the start.
+    fn at(&self, at: Instant) -> String {
+        format!("{:.2}", at.saturating_duration_since(self.start).as_secs_f64())
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+}
