@@ -11,7 +11,7 @@ use anyhow::bail;
 use k8s_openapi::api::core::v1::Pod;
 use kube_client::{Api, Client, Config};
 use kube_informer::testing::ApiServer;
-use kube_informer::{Change, Informer, Obj, index};
+use kube_informer::{Change, Informer, Obj, client_config, index};
 use serde_json::json;
 
 /// What is kept of a pod: only what is looked up. The rest is dropped while it is decoded.
@@ -38,9 +38,8 @@ async fn main() -> anyhow::Result<()> {
             Client::new(server.service(), "default")
         }
         None => {
-            let mut config = Config::infer().await?;
-            config.default_retry = false; // kube's would hide 429 and 5xx for minutes; informers have a backoff
-            Client::try_from(config)?
+            // kube's own retries would hide 429 and 5xx for minutes.
+            Client::try_from(client_config(Config::infer().await?))?
         }
     };
 

@@ -28,11 +28,14 @@ pub(crate) enum Kind {
         retry_after: Option<Duration>,
         /// The cause `ResourceVersionTooLarge`, which comes with the code of a timeout (504).
         version_too_large: bool,
+        message: Message,
     },
     #[error("{verb} {resource}: the request failed")]
     Transport {
         verb: &'static str,
         resource: String,
+        /// The head of an answer had come before.
+        answered: bool,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -40,6 +43,8 @@ pub(crate) enum Kind {
     Timeout { verb: &'static str, resource: String, after: Duration },
     #[error("{verb} {resource}: the answer is not what the Kubernetes API promises: {what}")]
     Protocol { verb: &'static str, resource: String, what: &'static str },
+    #[error("{verb} {resource}: a page larger than the limit of {limit} bytes")]
+    PageTooLarge { verb: &'static str, resource: String, limit: usize },
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error("the stream of events that feeds the informer reported an error")]
@@ -59,6 +64,9 @@ pub(crate) enum Kind {
     #[error("the API server was restored from a backup: versions from before mean nothing any more")]
     NewEpoch,
 }
+
+/// A server's own text. It quotes what users sent, so no formatting shows it.
+pub(crate) struct Message(Box<str>);
 
 /// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
 /// never a value.
@@ -209,8 +217,8 @@ impl Error {
     }
 
     /// The requested version is newer than any the API server knows (HTTP 504 with the cause
-    /// `ResourceVersionTooLarge`): it lags behind the one that gave out the version, or etcd was restored from a
-    /// backup.
+    /// `ResourceVersionTooLarge`, or with only the text that goes with it, as old and aggregated servers answer): the
+    /// server lags behind the one that gave out the version, or etcd was restored from a backup.
     pub fn is_version_too_large(&self) -> bool {
         matches!(&*self.0, Kind::Api { version_too_large: true, .. })
     }
@@ -218,6 +226,16 @@ impl Error {
     /// The API server asks to come back later (HTTP 429).
     pub fn is_too_many_requests(&self) -> bool {
         self.http_code() == Some(429)
+    }
+
+    /// The server has too much to do, and says so: what was asked is not at fault.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.http_code(), Some(429 | 503))
+    }
+
+    /// A page of a list was larger than [`Limits::page_bytes`](crate::Limits::page_bytes).
+    pub(crate) fn is_page_too_large(&self) -> bool {
+        matches!(*self.0, Kind::PageTooLarge { .. })
     }
 
     /// The answer is not what the Kubernetes API promises.
@@ -235,6 +253,20 @@ impl Error {
         matches!(*self.0, Kind::Transport { .. })
     }
 
+    /// Nothing at all came back: the connection was refused, or broke before the head of an answer.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(*self.0, Kind::Transport { answered: false, .. })
+    }
+
+    /// The server, or what stands for it, answered, if not as it should.
+    pub(crate) fn is_answered(&self) -> bool {
+        match *self.0 {
+            Kind::Transport { answered, .. } => answered,
+            Kind::Api { .. } | Kind::Protocol { .. } | Kind::PageTooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The stream given to `Informer::from_stream` reported an error, found as
     /// [`source`](std::error::Error::source).
     pub fn is_stream(&self) -> bool {
@@ -250,6 +282,18 @@ impl Error {
     pub fn http_code(&self) -> Option<u16> {
         match &*self.0 {
             Kind::Api { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// What the API server said in its own words (`message` of the `Status` it answered with), at most 4 KiB of it:
+    /// which conversion webhook is down, or which field selector is not supported.
+    ///
+    /// Such a text may quote what users sent, so it is in no `Display`, `Debug` or log of this crate. Whoever prints it
+    /// decides that it may be seen.
+    pub fn api_message(&self) -> Option<&str> {
+        match &*self.0 {
+            Kind::Api { message: Message(text), .. } => Some(&**text).filter(|text| !text.is_empty()),
             _ => None,
         }
     }
@@ -276,6 +320,18 @@ impl Error {
             Kind::Decode(error) => error.resource_version(),
             _ => None,
         }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
     }
 }
 

@@ -37,6 +37,7 @@
 //!
 //! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
 
+mod config;
 mod error;
 #[cfg(feature = "testing")]
 mod fixture;
@@ -58,6 +59,7 @@ pub mod testing;
 mod trie;
 mod version;
 
+pub use self::config::{Config, client_config};
 pub use self::error::{DecodeError, Error};
 pub use self::index::Index;
 pub use self::informer::{Builder, Figures, FromApi, FromStream, Informer, Reader, Relists};

@@ -25,7 +25,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube_client::config::KubeConfigOptions;
 use kube_client::{Api, Client, Config};
 use kube_core::{DynamicObject, metadata::PartialObjectMeta};
-use kube_informer::{Index, Informer};
+use kube_informer::{Index, Informer, client_config};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::cli::Cli;
@@ -94,16 +94,16 @@ async fn main() -> anyhow::Result<()> {
 
 /// A client of the cluster of the kubeconfig, or of the pod this runs in.
 async fn connect(context: Option<String>) -> anyhow::Result<Client> {
-    let mut config = match context {
+    let config = match context {
         None => Config::infer().await.context("no cluster to inspect")?,
         Some(context) => {
             let options = KubeConfigOptions { context: Some(context.clone()), ..Default::default() };
             Config::from_kubeconfig(&options).await.with_context(|| format!("context `{context}`"))?
         }
     };
-    config.default_retry = false; // kube's client would hide 429 and 5xx for minutes; informers have a backoff
     let url = config.cluster_url.to_string();
-    let client = Client::try_from(config)?;
+    // kube's own retries would hide 429 and 5xx for minutes.
+    let client = Client::try_from(client_config(config))?;
     match timeout(FIRST_ANSWER, client.apiserver_version()).await {
         Err(_) => bail!("the API server at {url} has not answered within {} s", FIRST_ANSWER.as_secs()),
         Ok(version) => version.with_context(|| format!("the API server at {url}"))?,

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::from::{Feed, FromApi, Parts};
 use super::{Informer, Inner, Prepared};
+use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
 use crate::registry::Stored;
@@ -110,6 +111,12 @@ impl<K: Resource, T> Builder<K, T> {
     /// be selected by depends on the kind.
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
         self.from.selection.fields = selector.into();
+        self
+    }
+
+    /// How the informer goes about its work, above all after trouble. See [`Config`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.from.options.config = config;
         self
     }
 

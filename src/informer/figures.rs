@@ -241,6 +241,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Listing => "listing",
         Phase::Watching => "watching",
         Phase::BackingOff => "backing off",
+        Phase::Polling => "polling",
         Phase::Absent => "kind absent",
         Phase::Stopped => "stopped",
     }

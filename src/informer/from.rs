@@ -1,6 +1,7 @@
 //! Where an informer's objects come from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_core::Stream;
 use kube_client::Api;
@@ -11,8 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
+use crate::config::Config;
 use crate::error::DecodeError;
-use crate::reflector::{self, Options, Order, Recorder, Status};
+use crate::reflector::{self, Gate, Options, Order, Recorder, Status};
 use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
 use crate::store::{Errand, Intake, Writer};
 
@@ -26,6 +28,8 @@ pub struct FromApi<K: Resource> {
     pub(super) keep_managed_fields: bool,
     pub(super) limits: Limits,
     pub(super) options: Options,
+    /// Shared with the other informers of its client, as far as they are known.
+    gate: Arc<Gate>,
 }
 
 /// Objects from a stream of events. See [`Informer::from_stream`](crate::Informer::from_stream).
@@ -70,7 +74,15 @@ impl<K: Resource> FromApi<K> {
             keep_managed_fields: false,
             limits: Limits::default(),
             options: Options::default(),
+            gate: Arc::default(),
         }
+    }
+
+    /// One of several informers of one client.
+    pub(crate) fn beside(mut self, gate: Arc<Gate>, config: Config) -> Self {
+        self.gate = gate;
+        self.options.config = config;
+        self
     }
 
     /// Only one namespace, for kinds of which that is not known when this is compiled.
@@ -99,6 +111,7 @@ where
         let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
         let options =
             Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
+        let gate = self.gate;
         let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
         if let Some(namespace) = &self.namespace {
             source = source.at(K::url_path(&self.dyntype, Some(namespace)));
@@ -110,7 +123,7 @@ where
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        async move { drop(reflector::run(source, intake, status, record, orders, stop, options).await) }
+        async move { drop(reflector::run(source, intake, status, record, orders, stop, options, gate).await) }
     }
 }
 

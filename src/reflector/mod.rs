@@ -3,10 +3,11 @@
 //! [`state`] says what to do next and [`run`](run()) does it: a source is asked, what it yields goes to a sink, and
 //! a status tells how that goes.
 
-mod backoff;
 mod follow;
+mod gate;
 mod options;
 mod order;
+mod recovery;
 mod run;
 mod sink;
 mod state;
@@ -18,6 +19,7 @@ mod tests;
 mod turn;
 
 pub(crate) use self::follow::follow;
+pub(crate) use self::gate::Gate;
 pub(crate) use self::options::Options;
 pub(crate) use self::order::Order;
 pub(crate) use self::run::run;

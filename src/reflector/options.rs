@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::source::Limits;
 
 /// Times and sizes of a reflector. The defaults are meant for production.
@@ -17,6 +18,9 @@ pub(crate) struct Options {
     pub(crate) streaming_retry: Duration,
     /// How long a streaming list may be silent before its end.
     pub(crate) streaming_silence: Duration,
+    /// After this time a streaming list must bring a page of objects in each `streaming_silence`, or else it goes on
+    /// without coming to its end.
+    pub(crate) streaming_patience: Duration,
     /// How long a streaming list may take in all.
     pub(crate) streaming_total: Duration,
     /// The shortest time a server is asked to keep a watch open; each watch asks for up to twice that, at random, so
@@ -25,7 +29,7 @@ pub(crate) struct Options {
     /// How much longer than asked for a watch may stay open before its connection counts as dead.
     pub(crate) watch_grace: Duration,
     /// How long a watch may be without event or bookmark before a list of one object tells whether there is
-    /// anything to hear. Servers send bookmarks about once a minute.
+    /// anything to hear, where the server was not seen to send bookmarks more often.
     pub(crate) watch_silence: Duration,
     /// A watch that ends sooner, and without an event, has failed.
     pub(crate) watch_settled: Duration,
@@ -39,21 +43,8 @@ pub(crate) struct Options {
     pub(crate) batch_events: usize,
     /// Bytes of undecoded objects taken in at once; one more event may exceed it.
     pub(crate) batch_bytes: usize,
-    /// The waiting times between attempts.
-    pub(crate) backoff: BackoffOptions,
-}
-
-/// How waiting times grow.
-#[derive(Clone, Debug)]
-pub(crate) struct BackoffOptions {
-    /// The first waiting time; each further one is twice as long.
-    pub(crate) first: Duration,
-    /// The longest.
-    pub(crate) longest: Duration,
-    /// How long things must have gone well for the waiting times to start over.
-    pub(crate) healthy: Duration,
-    /// The longest `Retry-After` that is obeyed.
-    pub(crate) longest_retry_after: Duration,
+    /// Budgets and intervals that applications may set.
+    pub(crate) config: Config,
 }
 
 impl Default for Options {
@@ -64,6 +55,7 @@ impl Default for Options {
             streaming: true,
             streaming_retry: Duration::from_secs(60 * 60),
             streaming_silence: Duration::from_secs(10),
+            streaming_patience: Duration::from_secs(45),
             streaming_total: Duration::from_secs(5 * 60),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(10),
@@ -74,18 +66,7 @@ impl Default for Options {
             absent_poll: Duration::from_secs(8),
             batch_events: 4096,
             batch_bytes: 8 << 20,
-            backoff: BackoffOptions::default(),
-        }
-    }
-}
-
-impl Default for BackoffOptions {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(800),
-            longest: Duration::from_secs(30),
-            healthy: Duration::from_secs(2 * 60),
-            longest_retry_after: Duration::from_secs(5 * 60),
+            config: Config::default(),
         }
     }
 }

@@ -5,18 +5,21 @@ mod report;
 use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{Backoff, spread};
+use super::gate::Gate;
 use super::options::Options;
 use super::order::Order;
+use super::recovery::{Pace, Recovery};
 use super::sink::{Held, Regression, Sink};
-use super::state::{Effect, Input, Origin, Pace, PageAt, Probe, State, step};
+use super::state::{Effect, Form, Input, Origin, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
 use super::tally::Recorder;
@@ -25,11 +28,24 @@ use crate::error::{Error, Kind};
 use crate::source::{ListRequest, Source, WatchEvent, WatchRequest};
 use crate::version::ResourceVersion;
 
+/// Those who waited for one attempt together go on within this time, at random.
+const TOGETHER: Duration = Duration::from_millis(250);
+
+/// Orders carried out before the watch is looked at again.
+const ORDERS_PER_TURN: usize = 8;
+
+/// Where bookmarks were seen to come regularly, a watch without a word for longer than they take is doubted; but not
+/// before this time.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(30);
+
 /// Keeps `sink` in step with `source` until `stop` is cancelled, and gives the sink back.
 ///
 /// Owns all it uses: nothing is left behind when it ends, which it does at the next await after the cancellation.
 /// `status` wakes its receivers when something changes that one may want to act on; versions and counts of objects
 /// are brought up to date without waking anyone.
+///
+/// Reflectors of one client share a `gate`.
+#[expect(clippy::too_many_arguments, reason = "the parts of a reflector, put together in one place")]
 pub(crate) async fn run<K, S, W>(
     source: S,
     sink: W,
@@ -38,6 +54,7 @@ pub(crate) async fn run<K, S, W>(
     orders: mpsc::Receiver<Order<W::Errand>>,
     stop: CancellationToken,
     options: Options,
+    gate: Arc<Gate>,
 ) -> W
 where
     K: Send + 'static,
@@ -51,11 +68,13 @@ where
         record,
         orders,
         refreshes: Vec::new(),
-        backoff: Backoff::new(options.backoff.clone()),
+        recovery: Recovery::new(&options),
+        gate,
         state: State::start(),
         options,
         open: None,
         listing: false,
+        bookmarks: Bookmarks::default(),
     };
     stop.run_until_cancelled(reflector.drive()).await;
     reflector.abort_list().await;
@@ -72,11 +91,22 @@ struct Reflector<K, S: Source<K>, W: Sink<K>> {
     /// Who waits for a list in which nothing held is reused.
     refreshes: Vec<oneshot::Sender<()>>,
     options: Options,
-    backoff: Backoff,
+    recovery: Recovery,
+    gate: Arc<Gate>,
     state: State,
     open: Option<Open<K, S::Watch>>,
     /// The sink has begun a list.
     listing: bool,
+    bookmarks: Bookmarks,
+}
+
+/// How often the server sends bookmarks, as far as it was seen.
+#[derive(Default)]
+struct Bookmarks {
+    /// When the last one of the open watch came.
+    last: Option<Instant>,
+    /// The longest time between two of one watch.
+    every: Option<Duration>,
 }
 
 // === impl Reflector ===
@@ -90,13 +120,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             self.state = state;
             self.record.begins(&effect);
             input = match effect {
-                Effect::StreamList { from } => self.stream_list(from).await,
-                Effect::List { from, paged, new_epoch } => self.list(from, paged, new_epoch).await,
-                Effect::Watch => self.watch().await,
-                Effect::Rewatch => {
-                    self.open = None;
-                    self.watch().await
+                Effect::List { form, from, page_size, new_epoch } => {
+                    self.list(form, from, page_size, new_epoch).await
                 }
+                Effect::Watch => self.watch().await,
+                Effect::WatchUnversioned => self.watch_unversioned().await,
                 Effect::Probe => self.probe().await,
                 Effect::Discover => self.discover().await,
                 Effect::ShowAbsence => self.show_absence().await,
@@ -107,9 +135,21 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn stream_list(&mut self, from: Origin) -> Input {
+    async fn list(&mut self, form: Form, from: Origin, page_size: Option<u32>, new_epoch: bool) -> Input {
         self.open = None;
+        self.afford_list().await;
         self.begin_listing();
+        if form == Form::Stream {
+            return self.stream_list(from, new_epoch).await;
+        }
+        let size = page_size.unwrap_or(self.options.page_size);
+        match self.collect(form, from, size, new_epoch).await {
+            Ok(versioned) => Input::Listed { versioned },
+            Err(input) => input,
+        }
+    }
+
+    async fn stream_list(&mut self, from: Origin, new_epoch: bool) -> Input {
         let deadline = Instant::now() + self.options.streaming_total;
         let request = WatchRequest {
             resource_version: self.from(from),
@@ -118,24 +158,25 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         };
         let opened = match timeout_at(deadline, self.source.watch(&request)).await {
             Ok(opened) => opened,
-            Err(_) => {
-                return self.streaming_failed(self.timeout("watch", self.options.streaming_total)).await;
-            }
+            Err(_) => Err(self.timeout("watch", self.options.streaming_total)),
         };
         let mut open = match opened {
             Ok(stream) => Open::new(stream, request.timeout, &self.options),
             Err(error) => return self.streaming_failed(error).await,
         };
+        self.reached();
+        self.recovery.spend_list(open.opened);
         self.enter(Phase::Listing);
         self.listing = true;
-        self.sink.begin_list(self.reuse()).await;
+        let held = if new_epoch { Held::Meaningless } else { self.reuse() };
+        self.sink.begin_list(held).await;
+        let (mut window, mut objects) = (open.opened, 0);
         let mut turn = Turn::new();
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
             if timeout_at(patience, open.read(&self.options)).await.is_err() {
-                self.abort_list().await;
                 let error = self.timeout("watch", self.options.streaming_silence);
-                return self.streaming_refused(&error);
+                return self.streaming_endless(error).await;
             }
             if !open.batch.is_empty() {
                 self.record.heard(open.heard);
@@ -147,15 +188,21 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     WatchEvent::Deleted(deleted) => self.sink.list_deleted(deleted),
                     WatchEvent::Bookmark { initial_events_end: false, .. } => {}
                     WatchEvent::Bookmark { resource_version, initial_events_end: true } => {
-                        if self.is_below(&resource_version) {
+                        if resource_version.is_empty() {
+                            let error =
+                                self.protocol("watch", "the end of a streaming list without a version");
+                            return self.streaming_failed(error).await;
+                        }
+                        if self.is_below(&resource_version) && !new_epoch {
                             return self.list_below(from).await;
                         }
                         self.commit(resource_version).await;
                         open.batch = events.collect();
                         self.opened(open);
-                        return Input::Listed;
+                        return Input::Listed { versioned: true };
                     }
                 }
+                objects += 1;
                 turn.pass().await;
             }
             match open.end.take() {
@@ -163,46 +210,69 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 Some(Err(error)) => return self.streaming_failed(error).await,
                 // One that ends in order before its own end is not a streaming list.
                 Some(Ok(())) => {
-                    return self
-                        .streaming_failed(self.protocol("watch", "a list that ended before its end"))
-                        .await;
+                    let error = self.protocol("watch", "a list that ended before its end");
+                    return self.streaming_failed(error).await;
                 }
+            }
+            let now = Instant::now();
+            if now.duration_since(window) >= self.options.streaming_silence {
+                let patient = now.duration_since(open.opened) < self.options.streaming_patience;
+                if !patient && objects < self.options.page_size.max(1) {
+                    let error = self.protocol("watch", "a streaming list that goes on without an end");
+                    return self.streaming_endless(error).await;
+                }
+                (window, objects) = (now, 0);
             }
         }
     }
 
-    async fn list(&mut self, from: Origin, paged: bool, new_epoch: bool) -> Input {
-        self.open = None;
-        self.begin_listing();
+    /// Lists in pages or in one piece, and commits. Whether the list has a version, or how it failed.
+    async fn collect(
+        &mut self,
+        form: Form,
+        from: Origin,
+        page_size: u32,
+        new_epoch: bool,
+    ) -> Result<bool, Input> {
         let mut request = ListRequest {
-            limit: Some(self.options.page_size).filter(|size| paged && *size > 0),
+            limit: Some(page_size).filter(|size| form == Form::Pages && *size > 0),
             continue_token: None,
             resource_version: self.from(from),
         };
-        let mut version = None;
+        let mut version: Option<ResourceVersion> = None;
         let mut pages: u32 = 0;
+        let mut turn = Turn::new();
         loop {
             let page = match self.source.list(&request).await {
                 Ok(page) => page,
                 Err(error) => {
                     let at = if version.is_some() { PageAt::Later } else { PageAt::First };
-                    return self.list_failed(error, at).await;
+                    return Err(self.list_failed(error, form, at).await);
                 }
             };
-            self.record.heard(Instant::now());
-            if version.is_none() {
-                self.enter(Phase::Listing);
-                let below = self.is_below(&page.resource_version);
-                if below && !new_epoch {
-                    return self.list_below(from).await;
+            self.reached();
+            let now = Instant::now();
+            self.record.heard(now);
+            match &version {
+                None => {
+                    self.recovery.spend_list(now);
+                    self.enter(Phase::Listing);
+                    let below = self.is_below(&page.resource_version);
+                    if below && !new_epoch {
+                        return Err(self.list_below(from).await);
+                    }
+                    self.listing = true;
+                    let held = if below { Held::Meaningless } else { self.reuse() };
+                    self.sink.begin_list(held).await;
                 }
-                self.listing = true;
-                let held = if below { Held::Meaningless } else { self.reuse() };
-                self.sink.begin_list(held).await;
+                // What was listed before may be missing here. (From an older first page, a watch makes up for it.)
+                Some(first) if page.resource_version < *first => {
+                    let error = self.protocol("list", "a page of a lower version than the first one");
+                    return Err(self.list_failed(error, form, PageAt::Later).await);
+                }
+                Some(_) => {}
             }
-            // All pages are of one version; were they not, a watch from the first would tell what changed since.
             version.get_or_insert(page.resource_version);
-            let mut turn = Turn::new();
             for item in page.items {
                 self.sink.list(item);
                 turn.pass().await;
@@ -211,57 +281,91 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 break;
             }
             if page.continue_token == request.continue_token {
-                return self
-                    .list_failed(self.protocol("list", "a page that continues with itself"), PageAt::Later)
-                    .await;
+                let error = self.protocol("list", "a page that continues with itself");
+                return Err(self.list_failed(error, form, PageAt::Later).await);
             }
             pages += 1;
             if pages >= self.options.pages {
-                return self
-                    .list_failed(self.protocol("list", "more pages than the limit"), PageAt::Later)
-                    .await;
+                let error = self.protocol("list", "more pages than the limit");
+                return Err(self.list_failed(error, form, PageAt::Later).await);
             }
             request.continue_token = page.continue_token;
             yield_now().await;
         }
-        if let Some(version) = version {
-            self.commit(version).await;
+        let version = version.filter(|version| !version.is_empty());
+        let versioned = version.is_some();
+        match version {
+            Some(version) => self.commit(version).await,
+            None => self.commit_unversioned().await,
         }
-        Input::Listed
+        Ok(versioned)
     }
 
     async fn watch(&mut self) -> Input {
         let open = match self.open.take() {
             Some(open) => open,
-            None => {
-                let request = WatchRequest {
-                    resource_version: self.sink.held().cloned(),
-                    timeout: self.watch_timeout(),
-                    initial_events: false,
-                };
-                match self.source.watch(&request).await {
-                    Ok(stream) => {
-                        let open = Open::new(stream, request.timeout, &self.options);
-                        self.count_watch();
-                        open
-                    }
-                    Err(error) => return self.watch_failed(error, false),
-                }
-            }
+            None => match self.open_watch(self.sink.held().cloned()).await {
+                Ok(open) => open,
+                Err(error) => return self.watch_failed(error, false),
+            },
         };
         self.enter(Phase::Watching);
         self.follow(open).await
     }
 
+    /// A watch that begins anywhere shows what is there and what goes from then on; what went before it was open shows
+    /// in a list after that.
+    async fn watch_unversioned(&mut self) -> Input {
+        let open = match self.open_watch(None).await {
+            Ok(open) => open,
+            Err(error) => return self.watch_failed(error, false),
+        };
+        self.afford_list().await;
+        match self.collect(Form::Whole, Origin::Newest, 0, false).await {
+            Ok(true) => return Input::Listed { versioned: true },
+            Ok(false) => {}
+            Err(input) => return input,
+        }
+        self.enter(Phase::Watching);
+        self.follow(open).await
+    }
+
+    /// Opens a watch. What the application asks for meanwhile is done.
+    async fn open_watch(&mut self, version: Option<ResourceVersion>) -> Result<Open<K, S::Watch>, Error> {
+        let request =
+            WatchRequest { resource_version: version, timeout: self.watch_timeout(), initial_events: false };
+        let opened = {
+            let mut opening = pin!(self.source.watch(&request));
+            loop {
+                tokio::select! {
+                    opened = &mut opening => break opened,
+                    Some(order) = self.orders.recv() => {
+                        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
+                    }
+                }
+            }
+        };
+        let open = Open::new(opened?, request.timeout, &self.options);
+        self.reached();
+        self.count_watch();
+        self.bookmarks.last = None;
+        if !self.in_trouble() {
+            // The one before ended in order, and this one goes on where it was.
+            self.well();
+        }
+        Ok(open)
+    }
+
     async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
         loop {
-            if !self.refreshes.is_empty() {
+            if self.wants_refresh() {
                 return Input::Refresh;
             }
             if !open.batch.is_empty() {
                 self.record.heard(open.heard);
+                self.bookmarks.note(&open.batch, open.heard);
                 let full = open.is_full(&self.options);
-                let applied = self.sink.apply(&mut open.batch).await;
+                let applied = self.apply(&mut open.batch).await;
                 open.batch.clear();
                 self.publish();
                 if let Err(Regression { held, received }) = applied {
@@ -269,7 +373,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     self.failed(self.protocol("watch", "an event older than the one before"));
                     return Input::WentBack;
                 }
-                self.well();
+                open.settled = true;
+                self.progress(true);
                 if full {
                     yield_now().await;
                 } else {
@@ -277,19 +382,21 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 }
             }
             if let Some(end) = open.end.take() {
-                let settled = open.lasted(&self.options);
+                let worked = open.events || open.lasted(&self.options);
                 return match end {
-                    Ok(()) => self.watch_ended(open.events, settled),
-                    Err(error) => self.watch_failed(error, settled),
+                    Ok(()) => self.watch_ended(worked),
+                    Err(error) => self.watch_failed(error, worked),
                 };
             }
             let settles = open.opened + self.options.watch_settled;
-            let silent = open.heard + self.options.watch_silence;
+            let silent = open.heard + self.silence();
             let deadline = if open.settled { silent.min(open.expires) } else { settles };
             let read = tokio::select! {
                 biased;
                 Some(order) = self.orders.recv() => {
-                    self.obey(order).await;
+                    obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
+                    // The watch has its turn, however many there are.
+                    let _ = open.read(&self.options).now_or_never();
                     continue;
                 }
                 read = timeout_at(deadline, open.read(&self.options)) => read,
@@ -300,9 +407,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let now = Instant::now();
             if !open.settled {
                 open.settled = true;
-                self.well();
-                self.backoff.well(now);
-                self.state = step(self.state.clone(), Input::Settled, now, &self.options).0;
+                self.progress(false);
             } else if now >= open.expires {
                 let error = self.timeout("watch", now - open.opened);
                 return self.watch_failed(error, true);
@@ -314,15 +419,28 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
+        if self.sink.held().is_some() {
+            self.sink.apply(events).await
+        } else {
+            self.sink.apply_unordered(events).await;
+            Ok(())
+        }
+    }
+
     /// Reads one object from where all writes are known, to learn the version of now.
     async fn probe(&mut self) -> Input {
         let request = ListRequest { limit: Some(1), continue_token: None, resource_version: None };
-        let probe = match self.source.list(&request).await {
+        let probed = self.source.list(&request).await;
+        if probed.is_ok() {
+            self.reached();
+        }
+        let probe = match probed {
             Err(error) => {
                 self.failed(error.clone());
                 Probe::Failed(error)
             }
-            Ok(page) => match self.sink.held().and_then(|held| page.resource_version.partial_cmp(held)) {
+            Ok(page) => match self.probed(&page.resource_version) {
                 Some(Ordering::Equal) => Probe::Same,
                 Some(Ordering::Less) => {
                     self.failed(self.protocol("list", "a version below the one held"));
@@ -337,7 +455,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     /// Asks whether the kind is served, now that it was not found.
     async fn discover(&mut self) -> Input {
         let served = match self.source.served().await {
-            Ok(served) => Some(served),
+            Ok(served) => {
+                self.reached();
+                Some(served)
+            }
             Err(error) => {
                 self.failed(error);
                 None
@@ -356,53 +477,78 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     async fn wait(&mut self, pace: Pace, retry_after: Option<Duration>) -> Input {
         self.open = None;
-        let delay = match pace {
-            Pace::Growing => self.backoff.next(),
-            Pace::Longest => self.backoff.longest(),
-            Pace::Absent => self.options.absent_poll.mul_f64(rand::random_range(1.0..=1.25)),
+        let now = Instant::now();
+        self.enter_wait(pace, now);
+        // While the gate is closed, it says when.
+        let pace_of_gate = pace == Pace::Unreachable && self.gate.is_closed();
+        let delay = if pace_of_gate { Duration::ZERO } else { self.recovery.delay(pace, retry_after, now) };
+        tracing::debug!(resource = self.source.resource(), ?pace, ?delay, "waiting before the next attempt");
+        let (gate, together) = (self.gate.clone(), self.recovery.up_to(TOGETHER));
+        let waited = async move {
+            sleep(delay).await;
+            if gate.pass().await {
+                sleep(together).await;
+            }
         };
-        self.enter(if pace == Pace::Absent { Phase::Absent } else { Phase::BackingOff });
-        let delay = delay.max(self.backoff.obeyed(retry_after));
-        tracing::debug!(resource = self.source.resource(), ?delay, "waiting before the next attempt");
-        let mut slept = pin!(sleep(delay));
+        let mut waited = pin!(waited);
         loop {
             tokio::select! {
-                () = &mut slept => return Input::Go,
+                () = &mut waited => return Input::Go,
                 Some(order) = self.orders.recv() => self.obey(order).await,
             }
         }
     }
 
-    /// Obeys an order, and those that came with it: one list serves all that ask for one.
-    async fn obey(&mut self, order: Order<W::Errand>) {
-        let mut next = Some(order);
-        while let Some(order) = next {
-            match order {
-                Order::Errand(errand) => {
-                    self.sink.run(errand).await;
-                    self.publish();
-                }
-                Order::Refresh(answer) => {
-                    self.refreshes.retain(|waiting| !waiting.is_closed());
-                    self.refreshes.push(answer);
-                }
-            }
-            next = self.orders.try_recv().ok();
+    /// Waits until the budget allows for a list. One that the application asks for does not wait.
+    async fn afford_list(&mut self) {
+        let now = Instant::now();
+        let delay = self.recovery.until_list(now);
+        if delay.is_zero() || self.wants_refresh() {
+            return;
         }
+        self.enter_wait(Pace::Refused, now);
+        tracing::debug!(resource = self.source.resource(), ?delay, "waiting before the next list");
+        let mut slept = pin!(sleep(delay));
+        while !self.wants_refresh() {
+            tokio::select! {
+                () = &mut slept => return,
+                Some(order) = self.orders.recv() => self.obey(order).await,
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order<W::Errand>) {
+        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
     }
 
     // --- outcomes ---
 
     async fn commit(&mut self, version: ResourceVersion) {
         let ordered = version.is_ordered();
-        self.listing = false;
         self.sink.commit_list(version).await;
-        self.backoff.well(Instant::now());
+        self.listing = false;
+        self.listed(ordered, false);
+    }
+
+    async fn commit_unversioned(&mut self) {
+        self.sink.commit_unversioned_list().await;
+        self.listing = false;
+        self.listed(false, true);
+    }
+
+    fn listed(&mut self, ordered: bool, unversioned: bool) {
+        self.recovery.listed();
         self.status.send_if_modified(|status| {
             status.ordered_versions = ordered;
+            status.unversioned = unversioned;
             status.lists += 1;
             false
         });
+        if self.state.is_polling() {
+            // There is no watch to tell that things go well.
+            self.recovery.progress();
+            self.well();
+        }
         self.committed();
     }
 
@@ -418,30 +564,41 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     fn opened(&mut self, open: Open<K, S::Watch>) {
         self.count_watch();
+        self.bookmarks.last = None;
         self.open = Some(open);
     }
 
     async fn streaming_failed(&mut self, error: Error) -> Input {
-        self.abort_list().await;
         let code = error.http_code().unwrap_or_default();
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
-            return self.streaming_refused(&error);
+            self.abort_list().await;
+            tracing::debug!(%error, "no streaming lists here");
+            // No failure: other lists will do.
+            return Input::StreamingRefused;
         }
-        self.failed(error.clone());
-        Input::StreamingFailed(error)
+        self.list_failed(error, Form::Stream, PageAt::First).await
     }
 
-    /// No failure: pages will do.
-    fn streaming_refused(&self, error: &Error) -> Input {
-        tracing::debug!(%error, "no streaming lists here");
+    /// It does not come to its end.
+    async fn streaming_endless(&mut self, error: Error) -> Input {
+        self.abort_list().await;
+        self.failed(error);
         Input::StreamingRefused
     }
 
-    async fn list_failed(&mut self, error: Error, at: PageAt) -> Input {
+    async fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
         self.abort_list().await;
+        // What the server has worked for, or may have.
+        if at == PageAt::First
+            && !error.is_unanswered()
+            && error.http_code().is_none()
+            && form != Form::Stream
+        {
+            self.recovery.spend_list(Instant::now());
+        }
         self.failed(error.clone());
-        Input::ListFailed { error, at }
+        Input::ListFailed { error, form, at }
     }
 
     async fn list_below(&mut self, from: Origin) -> Input {
@@ -450,16 +607,16 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Input::ListBelow { from }
     }
 
-    fn watch_failed(&mut self, error: Error, settled: bool) -> Input {
+    fn watch_failed(&mut self, error: Error, worked: bool) -> Input {
         self.failed(error.clone());
-        Input::WatchFailed { error, settled }
+        Input::WatchFailed { error, worked }
     }
 
-    fn watch_ended(&mut self, events: bool, settled: bool) -> Input {
-        if !events && !settled {
+    fn watch_ended(&mut self, worked: bool) -> Input {
+        if !worked {
             self.failed(self.protocol("watch", "a watch that ends at once"));
         }
-        Input::WatchEnded { events, settled }
+        Input::WatchEnded { worked }
     }
 
     async fn abort_list(&mut self) {
@@ -468,11 +625,36 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
+    /// The watch works: it said something, or has been open for a while.
+    fn progress(&mut self, heard: bool) {
+        self.state = step(self.state.clone(), Input::Settled { heard }, Instant::now(), &self.options).0;
+        self.recovery.progress();
+        if !self.state.is_doubtful() {
+            self.well();
+        }
+    }
+
     // --- small parts ---
 
     /// Orders are not taken while a list is collected, so a refresh that waits has asked for this one.
-    fn reuse(&self) -> Held {
-        if self.refreshes.is_empty() { Held::Reused } else { Held::Renewed }
+    fn reuse(&mut self) -> Held {
+        if self.wants_refresh() { Held::Renewed } else { Held::Reused }
+    }
+
+    /// Whether somebody still waits for a list in which nothing held is reused.
+    fn wants_refresh(&mut self) -> bool {
+        self.refreshes.retain(|waiting| !waiting.is_closed());
+        !self.refreshes.is_empty()
+    }
+
+    fn probed(&self, version: &ResourceVersion) -> Option<Ordering> {
+        self.sink.held().and_then(|held| version.partial_cmp(held))
+    }
+
+    /// How long the watch may be without event or bookmark.
+    fn silence(&self) -> Duration {
+        let every = self.bookmarks.every.map(|every| every + every / 10 + Duration::from_secs(2));
+        every.map_or(Duration::MAX, |every| every.max(SHORTEST_SILENCE)).min(self.options.watch_silence)
     }
 
     fn from(&self, from: Origin) -> Option<ResourceVersion> {
@@ -487,8 +669,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     /// In whole seconds, as it is asked for.
-    fn watch_timeout(&self) -> Duration {
-        Duration::from_secs(spread(self.options.watch_timeout).as_secs())
+    fn watch_timeout(&mut self) -> Duration {
+        Duration::from_secs(self.recovery.spread(self.options.watch_timeout).as_secs())
     }
 
     fn timeout(&self, verb: &'static str, after: Duration) -> Error {
@@ -497,5 +679,42 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     fn protocol(&self, verb: &'static str, what: &'static str) -> Error {
         Kind::Protocol { verb, resource: self.source.resource().to_owned(), what }.into()
+    }
+}
+
+// === impl Bookmarks ===
+
+impl Bookmarks {
+    fn note<K>(&mut self, batch: &[WatchEvent<K>], heard: Instant) {
+        if matches!(batch.last(), Some(WatchEvent::Bookmark { .. })) {
+            if let Some(last) = self.last.replace(heard) {
+                self.every = self.every.max(Some(heard.duration_since(last)));
+            }
+        }
+    }
+}
+
+/// Carries out an order, and some that came with it: one list serves all that ask for one.
+async fn obey<K, W: Sink<K>>(
+    order: Order<W::Errand>,
+    orders: &mut mpsc::Receiver<Order<W::Errand>>,
+    sink: &mut W,
+    refreshes: &mut Vec<oneshot::Sender<()>>,
+    status: &watch::Sender<Status>,
+) {
+    let mut next = Some(order);
+    for _ in 0..ORDERS_PER_TURN {
+        match next {
+            None => return,
+            Some(Order::Errand(errand)) => {
+                sink.run(errand).await;
+                report::publish(sink, status);
+            }
+            Some(Order::Refresh(answer)) => {
+                refreshes.retain(|waiting| !waiting.is_closed());
+                refreshes.push(answer);
+            }
+        }
+        next = orders.try_recv().ok();
     }
 }

@@ -1,34 +1,39 @@
 //! What a reflector does next: a state machine without I/O, clock or chance.
 //!
 //! ```text
-//!            +--------------------- expired, went back, silent and behind ---------------------+
-//!            v                                                                                 |
-//!  start -> streaming list --- end bookmark -------------------------------------> watch ------+
-//!            | 4xx, silent, too long      +--> pages --- last page, committed ---^  ^  |  |
-//!            +----------------------------+     | expired `continue`: unpaged       |  |  | silent
-//!                                               v                                   |  |  v
-//!  any failure ------------------------------> back off ------ waited --------------+  | probe
-//!  404 --------------------------------------> absent -------- polled: list            v
-//!                                                              clean end: watch again at once
+//!            +------------- expired, went back, silent and behind --------------+
+//!            v                                                                  |
+//!  start -> list --- complete --------------------------------------> watch ----+
+//!            ^  | fails                                                ^  |  |  |
+//!            |  v                                                      |  |  | silent, or fails again and again
+//!            +- wait <--- fails ---------------------------------------|--+  v
+//!               |  ^                                                   |   probe (one object, consistently)
+//!               |  +--- not watched: listed again after the interval --+
+//!               +------ waited --------------------------------------->
 //! ```
 //!
-//! [`step`] is told how the last activity ended and answers with the next one. Its rules:
+//! [`step`] is given how the last activity ended and answers with the next one. Three concerns decide:
 //!
-//! * A list begins as a streaming list (KEP-3157) with the version unset, never "0": "0" reads any state a server
-//!   happens to hold, however old. A relist begins from the version held. Where that is no longer kept (410) or not
-//!   yet known (`ResourceVersionTooLarge`), the version is unset again.
-//! * A server that refuses a streaming list with a 4xx, sends nothing for 10 s or does not finish is listed in pages,
-//!   and not asked for a streaming list again for an hour. Other failures of a streaming list are retried; after two
-//!   in a row the next attempt is in pages.
-//! * A `continue` token that expired is followed by a list in one piece: pages of a fast-changing kind may expire
-//!   each time.
-//! * The first 410 is answered at once; further ones before things go well wait.
-//! * A watch that fails is opened again from the version held; only what a list can cure is listed.
-//! * An absent kind is asked for from time to time. Its state is kept: a broken proxy answers the same. Where the
-//!   application wants an absence shown, discovery decides: once before the first list, twice after one.
+//! **How to list** ([`Listing`]). A list begins as a streaming list (KEP-3157) with the version unset, never "0": "0"
+//! reads any state a server happens to hold, however old. A relist begins from the version held, and then in one piece
+//! where it does not stream: `limit` beside a version goes past the watch cache of an API server. A server that refuses
+//! a streaming list with a 4xx, is silent for 10 s or does not come to its end is listed otherwise at once, and for an
+//! hour. Where the version is no longer kept (410) or not known yet (`ResourceVersionTooLarge`), the next list is a
+//! consistent read; after an expired `continue` it is in one piece. Whatever else fails is tried twice and then in
+//! another way, until each form was tried from each version ([`Listing::ways`]): no choice lasts, so whatever a server
+//! can still do is found.
+//!
+//! **How to follow** ([`Watching`]). A watch that worked is opened again at once. One that fails is opened again from
+//! the version held; a list would cost the server more. After a few failures in a row a read of one object tells
+//! whether the server answers and whether there is anything to hear. If so, and the next watch fails too, the kind is
+//! listed: from then on it is polled, with an attempt to watch before each list, until a watch works.
+//!
+//! **Whether the kind exists** ([`Absence`]). An absent kind is asked for from time to time. Its state is kept: a broken
+//! proxy answers the same. Where the application wants an absence shown, discovery decides: once before the first
+//! list, twice after one.
 //!
 //! Follows what client-go's reflector does, apart from bounding a streaming list, relisting on a 410 of any form,
-//! and comparing what a list answers with what is held.
+//! comparing what a list returns with what is held, and what is said of watches that do not work.
 
 #[cfg(test)]
 mod tests;
@@ -38,65 +43,114 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::options::Options;
+use super::recovery::Pace;
 use crate::error::Error;
 
-/// Failed streaming lists in a row, after which pages are tried.
-const STREAMING_FAILURES: u32 = 2;
+/// Failed watches in a row after which a read of one object tells whether a list is needed.
+const WATCH_FAILURES: u32 = 3;
 
-/// Failed watches in a row that the server answered, after which a list is tried.
-const WATCH_FAILURES: u32 = 5;
+/// Open watches in a row that were silent though there was, or may have been, something to say, after which the kind is
+/// listed.
+const SILENCES: u32 = 2;
 
 /// Discoveries in a row, each after a 404 of its own, after which a kind that was served counts as gone.
 const ABSENCES: u32 = 2;
 
+/// What a failed list counts in the choice of the next way: one that most likely says something about the way it was
+/// made, and one that most likely does not, as the server is busy or away.
+const TELLING: u32 = 3;
+const SLIGHT: u32 = 1;
+
 /// What the next step depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
-    /// From where the next list begins.
-    from: Origin,
-    /// The next list is in pages; false after an expired `continue`.
-    paged: bool,
-    /// Until when no streaming list is tried.
-    no_streaming_until: Option<Instant>,
-    /// The next list is in pages though streaming was not refused.
-    no_streaming_once: bool,
-    /// Streaming lists that failed in a row without being refused.
-    streaming_failures: u32,
-    /// A 410 was answered at once, and nothing has gone well since.
-    expired: bool,
-    /// Watches that failed in a row.
-    watch_failures: u32,
-    /// Consistent reads in a row that were below what is held.
-    below: u32,
-    /// What stands in the store: a list, the absence of the kind, or nothing yet.
-    shown: Shown,
-    /// Discoveries in a row by which the kind is not served.
-    absences: u32,
+    listing: Listing,
+    watching: Watching,
+    absence: Absence,
     /// What follows a wait.
     then: Then,
 }
 
+/// How to list.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Listing {
+    /// From where the next list begins, if it goes as it should.
+    from: Origin,
+    /// Failures since the last list that came through, in parts of [`TELLING`].
+    failures: u32,
+    /// Until when no streaming list is tried first.
+    no_streaming_until: Option<Instant>,
+    /// The next attempt is in one piece, as a `continue` has expired.
+    whole_once: bool,
+    /// A list in one piece was larger than the limit: pages come first.
+    whole_too_large: bool,
+    /// Objects per page, once it was found that the usual number is too many.
+    page_size: Option<u32>,
+    /// A 410 was answered at once, and nothing has gone well since.
+    expired: bool,
+    /// A read was below what is held, and is made again consistently; so many consistent ones were below, too.
+    below: Option<u32>,
+}
+
+/// How to follow.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Watching {
+    /// Watches that failed since one worked.
+    failures: u32,
+    /// The server answers, and there is something to hear: the next watch works, or it is a matter of watches.
+    missed: bool,
+    /// Watches do not work here: the kind is listed from time to time.
+    polling: bool,
+    /// Watches that were silent, though there may have been something to say, since one said anything.
+    silences: u32,
+    /// Lists have no version: a watch begins anywhere, and a list is made once it is open.
+    unversioned: bool,
+}
+
+/// Whether the kind exists.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Absence {
+    /// What stands in the store: a list, the absence of the kind, or nothing yet.
+    shown: Shown,
+    /// Discoveries in a row by which the kind is not served.
+    found: u32,
+}
+
 /// What readers see.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Shown {
+    #[default]
     Nothing,
     List,
     Absence,
 }
 
 /// From which version a list begins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The newest, by a consistent read.
+    #[default]
     Newest,
     /// Not older than what is held.
     Held,
+}
+
+/// In which form a list is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// By a watch with initial events; afterwards the same stream is the watch.
+    Stream,
+    /// In pages.
+    Pages,
+    /// In one piece.
+    Whole,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
     List,
     Watch,
+    Probe,
 }
 
 /// How the last activity ended.
@@ -105,28 +159,26 @@ pub(super) enum Input {
     /// The reflector starts, or a wait is over.
     Go,
     /// A list is complete and committed.
-    Listed,
-    /// A streaming list is not what the server does: it said so, was silent, or did not finish.
+    Listed { versioned: bool },
+    /// A streaming list is not what the server does: it said so, was silent, or did not come to its end.
     StreamingRefused,
-    /// A streaming list failed otherwise.
-    StreamingFailed(Error),
-    /// A list in pages failed.
-    ListFailed { error: Error, at: PageAt },
-    /// A list is below what is held, and was forgotten.
+    /// A list failed.
+    ListFailed { error: Error, form: Form, at: PageAt },
+    /// A list is below what is held, and was dropped.
     ListBelow { from: Origin },
-    /// The server ended the watch in order.
-    WatchEnded { events: bool, settled: bool },
+    /// The server ended the watch in order. `worked`: an event came, or it was open for a while.
+    WatchEnded { worked: bool },
     /// The watch did not open, answered an error, or broke.
-    WatchFailed { error: Error, settled: bool },
+    WatchFailed { error: Error, worked: bool },
     /// An event of the watch was below an earlier one.
     WentBack,
     /// The watch has been silent for long.
     Silent,
-    /// A consistent read during the silence: what it says of the version held.
+    /// A consistent read: what it says of the version held.
     Probed(Probe),
-    /// The watch went well: an event came, or it has been open for a while.
-    Settled,
-    /// The application wants everything anew.
+    /// The watch works: it said something, or has been open for a while.
+    Settled { heard: bool },
+    /// The application wants everything read again.
     Refresh,
     /// What discovery says of a kind that was not found: whether it is served in any version. `None`: it says nothing.
     Discovered { served: Option<bool> },
@@ -145,7 +197,7 @@ pub(super) enum PageAt {
 pub(super) enum Probe {
     /// Nothing happened in the meantime.
     Same,
-    /// There is, or may be, something the watch should have told.
+    /// There is, or may be, something the watch should have said.
     Newer,
     /// The server has gone back.
     Below,
@@ -156,14 +208,12 @@ pub(super) enum Probe {
 /// The next activity.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
-    /// List by a watch with initial events; afterwards the same stream is the watch.
-    StreamList { from: Origin },
-    /// List in pages, or in one piece. `new_epoch`: a consistent read below what is held is to be believed.
-    List { from: Origin, paged: bool, new_epoch: bool },
+    /// List. `page_size`: other than the usual one. `new_epoch`: a consistent read below what is held is to be believed.
+    List { form: Form, from: Origin, page_size: Option<u32>, new_epoch: bool },
     /// Go on with the open watch, or open one from the version held.
     Watch,
-    /// Drop the open watch and open another from the version held.
-    Rewatch,
+    /// Open a watch that begins anywhere, list, and follow it.
+    WatchUnversioned,
     /// Read one object consistently, to compare versions.
     Probe,
     /// Ask whether the kind is served at all.
@@ -174,15 +224,63 @@ pub(super) enum Effect {
     Wait { pace: Pace, retry_after: Option<Duration> },
 }
 
-/// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Pace {
-    /// Longer each time.
-    Growing,
-    /// As long as the longest of these.
-    Longest,
-    /// As long as between two questions for an absent kind.
-    Absent,
+// === impl Listing ===
+
+impl Listing {
+    fn next(&self, now: Instant, options: &Options, held: bool) -> Effect {
+        let (form, from) = if self.whole_once {
+            (Form::Whole, Origin::Newest)
+        } else {
+            let ways = self.ways(now, options, held);
+            ways[(self.failures / TELLING) as usize % ways.len()]
+        };
+        let page_size = self.page_size.filter(|_| form == Form::Pages);
+        Effect::List { form, from, page_size, new_epoch: self.below > Some(0) && from == Origin::Newest }
+    }
+
+    /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
+    fn ways(&self, now: Instant, options: &Options, held: bool) -> Vec<(Form, Origin)> {
+        use Form::{Pages, Stream, Whole};
+        use Origin::{Held, Newest};
+        let plain = if self.from == Held && !self.whole_too_large { (Whole, Held) } else { (Pages, Newest) };
+        let streams = !self.no_streaming_until.is_some_and(|until| now < until);
+        let mut ways = Vec::with_capacity(9);
+        // A version below what is held shows at the first page, and only at the end of a stream.
+        if options.streaming && streams && self.below.is_none() {
+            ways.extend([(Stream, self.from); 2]);
+        } else {
+            ways.push(plain);
+        }
+        ways.push(plain);
+        for way in
+            [(Pages, Newest), (Stream, Newest), (Whole, Newest), (Stream, Held), (Pages, Held), (Whole, Held)]
+        {
+            let possible = (options.streaming || way.0 != Stream) && (held || way.1 != Held);
+            if possible && !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
+    }
+
+    /// A list came through: the next one goes as it should.
+    fn listed(&mut self, versioned: bool) {
+        self.from = if versioned { Origin::Held } else { Origin::Newest };
+        self.failures = 0;
+        self.whole_once = false;
+        self.below = None;
+    }
+
+    /// A page was too large: half of it is asked for, from now on. False where there is nothing to halve.
+    fn halve(&mut self, form: Form, options: &Options) -> bool {
+        if form == Form::Whole && options.page_size > 0 && !self.whole_too_large {
+            self.whole_too_large = true;
+            return true;
+        }
+        let size = self.page_size.unwrap_or(options.page_size);
+        self.page_size = Some(size / 2).filter(|half| *half > 0).or(self.page_size);
+        size > 1
+    }
 }
 
 // === impl State ===
@@ -191,27 +289,34 @@ impl State {
     /// Nothing was listed yet.
     pub(super) fn start() -> Self {
         Self {
-            from: Origin::Newest,
-            paged: true,
-            no_streaming_until: None,
-            no_streaming_once: false,
-            streaming_failures: 0,
-            expired: false,
-            watch_failures: 0,
-            below: 0,
-            shown: Shown::Nothing,
-            absences: 0,
+            listing: Listing::default(),
+            watching: Watching::default(),
+            absence: Absence::default(),
             then: Then::List,
         }
     }
 
+    /// The kind is known not to be served, and shown so: another 404 is no trouble.
+    pub(super) fn shows_absence(&self) -> bool {
+        self.absence.shown == Shown::Absence
+    }
+
+    /// Watches do not work here: the kind is listed from time to time.
+    pub(super) fn is_polling(&self) -> bool {
+        self.watching.polling
+    }
+
+    /// The open watch has been silent for too long once, and has not said anything since.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.watching.silences > 0
+    }
+
     fn list(&self, now: Instant, options: &Options) -> Effect {
-        let refused = self.no_streaming_until.is_some_and(|until| now < until);
-        if options.streaming && !refused && !self.no_streaming_once {
-            Effect::StreamList { from: self.from }
-        } else {
-            Effect::List { from: self.from, paged: self.paged, new_epoch: self.below > 0 }
-        }
+        self.listing.next(now, options, self.absence.shown == Shown::List && !self.watching.unversioned)
+    }
+
+    fn watch(&self) -> Effect {
+        if self.watching.unversioned { Effect::WatchUnversioned } else { Effect::Watch }
     }
 
     fn wait(mut self, then: Then, pace: Pace, retry_after: Option<Duration>) -> (Self, Effect) {
@@ -219,30 +324,48 @@ impl State {
         (self, Effect::Wait { pace, retry_after })
     }
 
-    /// What is held is of no use as a beginning. At once the first time, then growing.
+    /// What is held is of no use as a beginning. At once the first time, then after a wait.
     fn list_newest(mut self, error: &Error, now: Instant, options: &Options) -> (Self, Effect) {
-        self.from = Origin::Newest;
-        if error.is_expired() && !self.expired {
-            self.expired = true;
+        self.listing.from = Origin::Newest;
+        if error.is_expired() && !self.listing.expired {
+            self.listing.expired = true;
             let effect = self.list(now, options);
             return (self, effect);
         }
-        self.wait(Then::List, Pace::Growing, error.retry_after())
+        self.wait(Then::List, Pace::Refused, error.retry_after())
     }
 
-    fn list_failed(self, error: &Error, now: Instant, options: &Options) -> (Self, Effect) {
-        if error.is_expired() || error.is_version_too_large() {
-            self.list_newest(error, now, options)
-        } else if error.is_kind_absent() {
-            self.not_found(error, options)
-        } else {
-            self.wait(Then::List, Pace::Growing, error.retry_after())
+    fn list_failed(
+        mut self,
+        error: &Error,
+        form: Form,
+        at: PageAt,
+        now: Instant,
+        options: &Options,
+    ) -> (Self, Effect) {
+        // It was for one attempt.
+        self.listing.whole_once = false;
+        if error.is_kind_absent() {
+            // A path for watches may be missing where one for lists is not.
+            self.listing.failures += if form == Form::Stream { TELLING } else { SLIGHT };
+            return self.not_found(error, options);
         }
+        if error.is_page_too_large() && self.listing.halve(form, options) {
+            let effect = self.list(now, options);
+            return (self, effect);
+        }
+        self.listing.failures += weight(error);
+        if error.is_expired() || error.is_version_too_large() {
+            self.listing.whole_once = at == PageAt::Later && error.is_expired();
+            return self.list_newest(error, now, options);
+        }
+        self.wait(Then::List, pace_after(error), error.retry_after())
     }
 
     /// Discovery is asked where an absence would be shown.
     fn not_found(mut self, error: &Error, options: &Options) -> (Self, Effect) {
-        let matters = match self.shown {
+        self.listing.from = Origin::Newest;
+        let matters = match self.absence.shown {
             Shown::Nothing => options.optional,
             Shown::List => options.empty_when_gone,
             Shown::Absence => false,
@@ -255,17 +378,32 @@ impl State {
         }
     }
 
-    /// The kind is known not to be served, and shown so: another 404 is no trouble.
-    pub(super) fn shows_absence(&self) -> bool {
-        self.shown == Shown::Absence
+    /// A read went back in time: it is made again, consistently.
+    fn read_again(mut self, counts: bool) -> (Self, Effect) {
+        self.listing.below = Some(self.listing.below.unwrap_or_default() + u32::from(counts));
+        self.listing.from = Origin::Newest;
+        self.listing.failures = 0;
+        self.wait(Then::List, Pace::Refused, None)
     }
 
-    /// A read went back in time: it is made again, consistently and in pages, whose version shows at once.
-    fn read_again(mut self, counts: bool) -> (Self, Effect) {
-        self.below += u32::from(counts);
-        self.from = Origin::Newest;
-        self.no_streaming_once = true;
-        self.wait(Then::List, Pace::Growing, None)
+    /// A watch did not work. It is opened again later, from the version held: a list is made where it is known that
+    /// there is something to hear.
+    fn watch_failed(
+        mut self,
+        pace: Pace,
+        retry_after: Option<Duration>,
+        now: Instant,
+        options: &Options,
+    ) -> (Self, Effect) {
+        self.watching.failures += 1;
+        if self.watching.polling || self.watching.missed {
+            self.watching.polling = true;
+            let effect = self.list(now, options);
+            return (self, effect);
+        }
+        let then =
+            if self.watching.failures.is_multiple_of(WATCH_FAILURES) { Then::Probe } else { Then::Watch };
+        self.wait(then, pace, retry_after)
     }
 }
 
@@ -275,134 +413,141 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
         Input::Go => {
             let effect = match state.then {
                 Then::List => state.list(now, options),
-                Then::Watch => Effect::Watch,
+                Then::Watch => state.watch(),
+                Then::Probe => Effect::Probe,
             };
             (state, effect)
         }
-        Input::Listed => {
-            state.from = Origin::Held;
-            state.paged = true;
-            state.no_streaming_once = false;
-            state.streaming_failures = 0;
-            state.below = 0;
-            state.shown = Shown::List;
-            state.absences = 0;
-            (state, Effect::Watch)
+        Input::Listed { versioned } => {
+            state.listing.listed(versioned);
+            state.absence = Absence { shown: Shown::List, found: 0 };
+            state.watching.unversioned = !versioned;
+            state.watching.missed = false;
+            if state.watching.polling {
+                return state.wait(Then::Watch, Pace::Poll, None);
+            }
+            let effect = state.watch();
+            (state, effect)
         }
         Input::StreamingRefused => {
-            state.no_streaming_until = Some(now + options.streaming_retry);
+            let again = state.listing.no_streaming_until.is_some_and(|until| now < until);
+            state.listing.no_streaming_until = Some(now + options.streaming_retry);
+            if again {
+                // It was tried all the same, as nothing else works.
+                state.listing.failures += TELLING;
+                return state.wait(Then::List, Pace::Refused, None);
+            }
             let effect = state.list(now, options);
             (state, effect)
         }
-        Input::StreamingFailed(error) => {
-            state.streaming_failures += 1;
-            if state.streaming_failures >= STREAMING_FAILURES {
-                state.streaming_failures = 0;
-                state.no_streaming_once = true;
-            }
-            state.list_failed(&error, now, options)
-        }
-        Input::ListFailed { error, at } => {
-            if at == PageAt::Later && error.is_expired() {
-                state.paged = false;
-                state.no_streaming_once = true;
-            }
-            // Pages were tried; the next attempt may stream again, unless pages were chosen for a reason.
-            state.no_streaming_once &= !state.paged || state.below > 0;
-            state.list_failed(&error, now, options)
-        }
+        Input::ListFailed { error, form, at } => state.list_failed(&error, form, at, now, options),
         Input::ListBelow { from } => state.read_again(from == Origin::Newest),
-        Input::WatchEnded { events, settled } => {
-            // One quick end after events is a server that restarts; again and again is a proxy that cuts.
-            if settled || (events && state.watch_failures == 0) {
-                state.watch_failures += u32::from(!settled);
-                return (state, Effect::Rewatch);
-            }
-            watch_failed(state, None, events)
-        }
-        Input::WatchFailed { error, settled } => {
+        Input::WatchEnded { worked: true } => state.wait(Then::Watch, Pace::AtOnce, None),
+        Input::WatchEnded { worked: false } => state.watch_failed(Pace::Refused, None, now, options),
+        Input::WatchFailed { error, worked } => {
             if error.is_expired() || error.is_version_too_large() {
                 return state.list_newest(&error, now, options);
             }
-            if error.is_kind_absent() {
-                state.from = Origin::Newest;
+            if error.is_kind_absent() && !state.watching.unversioned {
                 return state.not_found(&error, options);
             }
-            if error.is_protocol() {
-                state.watch_failures += 1;
-                return state.wait(Then::List, Pace::Growing, None);
-            }
             if is_refused(&error) {
-                state.watch_failures += 1;
-                return state.wait(Then::List, Pace::Longest, error.retry_after());
+                state.watching.failures += 1;
+                let listed_just_now = !state.watching.polling && !worked;
+                state.watching.polling = true;
+                if listed_just_now {
+                    return state.wait(Then::List, Pace::Poll, error.retry_after());
+                }
+                let effect = state.list(now, options);
+                return (state, effect);
             }
             // A connection that was fine until it broke: most likely the server or a proxy restarts.
-            if settled && (error.is_transport() || error.is_timeout()) {
-                return (state, Effect::Rewatch);
+            if worked && (error.is_transport() || error.is_timeout()) {
+                return state.wait(Then::Watch, Pace::AtOnce, None);
             }
-            watch_failed(state, Some(&error), false)
+            if error.is_protocol() && !state.watching.polling {
+                // What was lost is not known, so going on from the version held may lose it.
+                state.watching.failures += 1;
+                state.watching.polling = state.watching.failures >= WATCH_FAILURES;
+                return state.wait(Then::List, Pace::Refused, None);
+            }
+            state.watch_failed(pace_after(&error), error.retry_after(), now, options)
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
-            state.from = Origin::Newest;
-            if state.expired {
-                return state.wait(Then::List, Pace::Growing, None);
+            state.listing.from = Origin::Newest;
+            if state.listing.expired {
+                return state.wait(Then::List, Pace::Refused, None);
             }
-            state.expired = true;
+            state.listing.expired = true;
             let effect = state.list(now, options);
             (state, effect)
         }
         Input::Silent => (state, Effect::Probe),
         Input::Probed(Probe::Same) => {
-            state.below = 0;
-            (state, Effect::Watch)
+            state.listing.below = None;
+            if state.watching.failures == 0 {
+                return (state, Effect::Watch);
+            }
+            state.wait(Then::Watch, Pace::AtOnce, None)
         }
         Input::Probed(Probe::Newer) => {
-            state.below = 0;
-            (state, Effect::Rewatch)
+            state.listing.below = None;
+            if state.watching.failures > 0 {
+                // The server is back, perhaps just now.
+                state.watching.missed = true;
+                return state.wait(Then::Watch, Pace::AtOnce, None);
+            }
+            state.watching.silences += 1;
+            if state.watching.silences < SILENCES {
+                return state.wait(Then::Watch, Pace::AtOnce, None);
+            }
+            state.watching.silences = 0;
+            let effect = state.list(now, options);
+            (state, effect)
         }
         Input::Probed(Probe::Below) => state.read_again(true),
-        Input::Probed(Probe::Failed(error)) => watch_failed(state, Some(&error), false),
-        Input::Settled => {
-            state.expired = false;
-            state.watch_failures = 0;
+        Input::Probed(Probe::Failed(error)) => {
+            state.watch_failed(pace_after(&error), error.retry_after(), now, options)
+        }
+        Input::Settled { heard } => {
+            state.listing.expired = false;
+            let Watching { silences, unversioned, .. } = state.watching;
+            let silences = if heard { 0 } else { silences };
+            state.watching = Watching { silences, unversioned, ..Watching::default() };
             (state, Effect::Watch)
         }
         Input::Refresh => {
-            state.from = Origin::Newest;
+            state.listing.from = Origin::Newest;
             let effect = state.list(now, options);
             (state, effect)
         }
         Input::Discovered { served: Some(false) } => {
-            state.absences += 1;
+            state.absence.found += 1;
             // What is held is worth a second look; one that shows nothing has nothing to lose.
-            let enough = if state.shown == Shown::List { ABSENCES } else { 1 };
-            if state.absences < enough {
+            let enough = if state.absence.shown == Shown::List { ABSENCES } else { 1 };
+            if state.absence.found < enough {
                 return state.wait(Then::List, Pace::Absent, None);
             }
-            state.absences = 0;
-            state.shown = Shown::Absence;
-            state.from = Origin::Newest;
+            state.absence = Absence { shown: Shown::Absence, found: 0 };
+            state.watching = Watching::default();
             state.then = Then::List;
             (state, Effect::ShowAbsence)
         }
         Input::Discovered { served: _ } => {
-            state.absences = 0;
+            state.absence.found = 0;
             state.wait(Then::List, Pace::Absent, None)
         }
     }
 }
 
-/// The watch is opened again later, or the kind listed when that has not helped for a while. It is of no use where
-/// nobody answers, a burden where there is too much to do already, and needless while events come.
-fn watch_failed(mut state: State, error: Option<&Error>, events: bool) -> (State, Effect) {
-    state.watch_failures += 1;
-    let no_list = events
-        || error
-            .is_some_and(|error| error.is_transport() || error.is_timeout() || error.is_too_many_requests());
-    let then = if state.watch_failures < WATCH_FAILURES || no_list { Then::Watch } else { Then::List };
-    let retry_after = error.and_then(Error::retry_after);
-    state.wait(then, Pace::Growing, retry_after)
+/// How much a failed list says about the way it was made.
+fn weight(error: &Error) -> u32 {
+    if error.is_unanswered() || error.is_unauthorized() || error.is_busy() { SLIGHT } else { TELLING }
+}
+
+fn pace_after(error: &Error) -> Pace {
+    if error.is_transport() || error.is_timeout() { Pace::Unreachable } else { Pace::Refused }
 }
 
 /// The server will not watch, though it may well list: 403 and the like, but not what passes by itself.

@@ -17,6 +17,9 @@ pub enum Phase {
     Watching,
     /// Waiting before the next attempt.
     BackingOff,
+    /// Waiting before the next list: the kind has no versions to watch from, or watches of it are forbidden or do not
+    /// work. [`Status::stale_since`] is the time of the last list.
+    Polling,
     /// The kind is not served; asked again from time to time.
     Absent,
     /// Shut down.
@@ -42,6 +45,8 @@ pub struct Status {
     pub resource_version: Option<ResourceVersion>,
     /// Whether versions can be put in order (KEP-5504); when not, only equality is used.
     pub ordered_versions: bool,
+    /// The server gives this kind no versions (`PodMetrics`, `ComponentStatus`): lists are compared by content.
+    pub unversioned: bool,
     /// Objects held.
     pub objects: usize,
     /// Objects whose newest version could not be taken in.
@@ -65,6 +70,7 @@ impl Status {
             failures: 0,
             resource_version: None,
             ordered_versions: true,
+            unversioned: false,
             objects: 0,
             bad_objects: 0,
             lists: 0,

@@ -118,7 +118,7 @@ impl Recorder {
     /// An activity ended so.
     pub(super) fn ended(&mut self, input: &Input) {
         match input {
-            Input::Listed => self.listed(),
+            Input::Listed { .. } => self.listed(),
             Input::WatchFailed { error, .. } => self.cause = Cause::of(error),
             Input::WatchEnded { .. } | Input::Probed(Probe::Failed(_)) => self.cause = Cause::WatchFailed,
             Input::Refresh => self.cause = Cause::Refresh,
@@ -127,10 +127,9 @@ impl Recorder {
             // Nothing that a list would follow, or the list that was begun goes on.
             Input::Go
             | Input::Silent
-            | Input::Settled
+            | Input::Settled { .. }
             | Input::Probed(Probe::Same | Probe::Newer)
             | Input::StreamingRefused
-            | Input::StreamingFailed(_)
             | Input::ListFailed { .. }
             | Input::ListBelow { .. }
             | Input::Discovered { .. } => {}
@@ -139,7 +138,7 @@ impl Recorder {
 
     /// This comes next.
     pub(super) fn begins(&mut self, effect: &Effect) {
-        if matches!(effect, Effect::StreamList { .. } | Effect::List { .. }) {
+        if matches!(effect, Effect::List { .. }) {
             self.relists(self.cause);
         }
     }

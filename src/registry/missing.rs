@@ -35,6 +35,7 @@ impl fmt::Display for Missing {
             Phase::Listing => f.write_str("listing")?,
             Phase::Watching => f.write_str("watching")?,
             Phase::BackingOff => f.write_str("waiting before the next attempt")?,
+            Phase::Polling => f.write_str("polled")?,
             Phase::Absent => f.write_str("not served")?,
             Phase::Stopped => f.write_str("stopped")?,
         }

@@ -32,7 +32,9 @@ use self::scope::EntryKey;
 pub use self::scope::Scope;
 use self::slot::{AnySlot, Slot};
 pub use self::stored::{Projected, Stored};
+use crate::config::Config;
 use crate::error::Error;
+use crate::reflector::Gate;
 
 /// The informers of one client, shared by all parts of an application.
 ///
@@ -111,6 +113,8 @@ pub struct Registry {
 
 struct Inner {
     client: Client,
+    config: Config,
+    gate: Arc<Gate>,
     /// No guard of it is held over an await, nor while code of the application runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
     declared: AtomicU64,
@@ -118,8 +122,17 @@ struct Inner {
 
 impl Registry {
     /// A registry of the informers that use this client.
+    ///
+    /// While their server cannot be reached, one of them tries and the others wait for it, so that requests do not
+    /// grow with the number of informers.
     pub fn new(client: Client) -> Self {
-        Self { inner: Arc::new(Inner { client, entries: DashMap::new(), declared: AtomicU64::new(0) }) }
+        Self::with_config(client, Config::new())
+    }
+
+    /// [`new`](Self::new), for informers that go about their work like that.
+    pub fn with_config(client: Client, config: Config) -> Self {
+        let (gate, declared) = (Arc::default(), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { client, config, gate, entries: DashMap::new(), declared }) }
     }
 
     /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
@@ -152,7 +165,8 @@ impl Registry {
         }
         let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
         let client = self.inner.client.clone();
-        let (slot, informer) = Slot::<T>::new(client, &key.scope, dyntype, number, key.name());
+        let beside = (self.inner.gate.clone(), self.inner.config.clone());
+        let (slot, informer) = Slot::<T>::new(client, beside, &key.scope, dyntype, number, key.name());
         let slot = Arc::new(slot);
         // What has ended would otherwise stay for good where scopes come and go.
         let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it

@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::member::{Member, lock};
 use super::scope::Scope;
 use super::stored::Stored;
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::informer::{Builder, FromApi, Informer, Prepared, WeakInformer};
+use crate::reflector::Gate;
 
 /// See the [module](self).
 pub(super) struct Slot<T: Stored> {
@@ -52,12 +54,15 @@ pub(super) trait AnySlot: Any + Send + Sync {
 impl<T: Stored> Slot<T> {
     pub(super) fn new(
         client: Client,
+        beside: (Arc<Gate>, Config),
         scope: &Scope,
         dyntype: <T::Object as Resource>::DynamicType,
         number: u64,
         name: String,
     ) -> (Self, Informer<T>) {
-        let mut from = FromApi::new(Api::<T::Object>::all_with(client, &dyntype), dyntype);
+        let (gate, config) = beside;
+        let mut from =
+            FromApi::new(Api::<T::Object>::all_with(client, &dyntype), dyntype).beside(gate, config);
         if let Some(namespace) = &scope.namespace {
             from = from.in_namespace(namespace);
         }

@@ -96,7 +96,7 @@ impl<K: Resource> HttpSource<K> {
             // Compressed, a watch comes as a member per flush, which decoders stop after.
             request = request.header(ACCEPT_ENCODING, "identity");
         }
-        let request = request.body(Body::empty()).map_err(|error| call.transport(error))?;
+        let request = request.body(Body::empty()).map_err(|error| call.unanswered(error))?;
         let response = match timeout(self.limits.head_time, self.client.send(request)).await {
             Ok(sent) => sent.map_err(|error| call.failed(error))?,
             Err(_) => return Err(call.timeout(self.limits.head_time)),

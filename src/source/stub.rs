@@ -43,8 +43,12 @@ pub(crate) struct Stub<K> {
     script: Arc<Mutex<Script<K>>>,
 }
 
+/// What to answer to a request that no script has an answer for.
+type Respond<K> = Box<dyn FnMut(&str) -> Answer<K> + Send>;
+
 struct Script<K> {
     answers: VecDeque<Answer<K>>,
+    respond: Respond<K>,
     requests: Vec<(Duration, String)>,
     /// Steps that were not played, of all watches that were opened. A silence needs no playing.
     unplayed: usize,
@@ -65,8 +69,16 @@ pub(crate) struct Probe<K>(Arc<Mutex<Script<K>>>);
 
 impl<K> Stub<K> {
     pub(crate) fn new(answers: Vec<Answer<K>>) -> (Self, Probe<K>) {
+        let (stub, probe) = Self::answered(|_| Answer::Never);
+        probe.script().answers = answers.into();
+        (stub, probe)
+    }
+
+    /// Answers what `respond` says to each request.
+    pub(crate) fn answered(respond: impl FnMut(&str) -> Answer<K> + Send + 'static) -> (Self, Probe<K>) {
         let script = Script {
-            answers: answers.into(),
+            answers: VecDeque::new(),
+            respond: Box::new(respond),
             requests: Vec::new(),
             unplayed: 0,
             open: 0,
@@ -81,7 +93,10 @@ impl<K> Stub<K> {
             let mut script = self.script.lock().unwrap();
             let at = script.started.elapsed();
             script.requests.push((at, request.to_owned()));
-            script.answers.pop_front().unwrap_or(Answer::Never)
+            match script.answers.pop_front() {
+                Some(answer) => answer,
+                None => (script.respond)(request),
+            }
         };
         while let Answer::After(time, later) = answer {
             sleep(time).await;

@@ -1,11 +1,13 @@
 //! What a reflector tells of its work: the status, which wakes those who watch it, and the tally, which wakes nobody.
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Reflector;
 use crate::error::Error;
+use crate::reflector::recovery::Pace;
 use crate::reflector::sink::Sink;
-use crate::reflector::status::Phase;
+use crate::reflector::status::{Phase, Status};
 use crate::source::Source;
 
 impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
@@ -15,7 +17,12 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             return;
         }
         let now = Instant::now();
-        self.backoff.failed(now);
+        self.recovery.failed(now);
+        if error.is_unanswered() {
+            self.gate.close(self.recovery.troubled_since(now), self.recovery.factor());
+        } else if error.is_answered() {
+            self.gate.open();
+        }
         self.record.failed();
         tracing::debug!(%error, "the reflector met an error");
         self.status.send_if_modified(|status| {
@@ -26,6 +33,38 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             status.last_error = Some(error);
             news
         });
+    }
+
+    /// The server answers.
+    pub(super) fn reached(&self) {
+        self.gate.open();
+    }
+
+    /// Nothing is heard during a wait, so the state may be behind, unless it shows that there is nothing to hear.
+    pub(super) fn enter_wait(&mut self, pace: Pace, now: Instant) {
+        if matches!(pace, Pace::AtOnce | Pace::Refused | Pace::Unreachable) {
+            self.recovery.failed(now);
+        }
+        let shows_absence = self.state.shows_absence();
+        self.status.send_if_modified(|status| {
+            let news = !shows_absence && status.stale_since.is_none();
+            if news {
+                status.stale_since = Some(now);
+            }
+            news
+        });
+        match pace {
+            // Too short to be called a phase.
+            Pace::AtOnce => {}
+            Pace::Absent => self.enter(Phase::Absent),
+            Pace::Poll => self.enter(Phase::Polling),
+            Pace::Refused | Pace::Unreachable => self.enter(Phase::BackingOff),
+        }
+    }
+
+    /// Something failed since things last went well, or a watch says nothing where there may be something to say.
+    pub(super) fn in_trouble(&self) -> bool {
+        self.status.borrow().failures > 0 || self.state.is_doubtful()
     }
 
     /// The server is followed.
@@ -54,13 +93,17 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.status.send_modify(|status| status.watches += 1);
     }
 
-    /// Brings version and counts up to date. Only a change of bad objects is worth waking for.
     pub(super) fn publish(&mut self) {
-        let (counts, held) = (self.sink.counts(), self.sink.held());
-        self.status.send_if_modified(|status| {
-            status.resource_version = held.cloned();
-            status.objects = counts.objects;
-            std::mem::replace(&mut status.bad_objects, counts.bad_objects) != counts.bad_objects
-        });
+        publish(&self.sink, &self.status);
     }
+}
+
+/// Brings version and counts up to date. Only a change of bad objects is worth waking for.
+pub(super) fn publish<K, W: Sink<K>>(sink: &W, status: &watch::Sender<Status>) {
+    let (counts, held) = (sink.counts(), sink.held());
+    status.send_if_modified(|status| {
+        status.resource_version = held.cloned();
+        status.objects = counts.objects;
+        std::mem::replace(&mut status.bad_objects, counts.bad_objects) != counts.bad_objects
+    });
 }

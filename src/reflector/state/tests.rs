@@ -1,4 +1,4 @@
-//! One row per rule.
+//! One row per rule, and all of them together against servers that can do one thing only.
 
 use super::*;
 use crate::error::Kind;
@@ -10,15 +10,23 @@ fn api(code: u16) -> Error {
 }
 
 fn api_error(code: u16, retry_after: Option<u64>, version_too_large: bool) -> Error {
-    let reason = String::from("Reason");
+    let (reason, message) = (String::from("Reason"), "".into());
     let retry_after = retry_after.map(Duration::from_secs);
-    Kind::Api { verb: "list", resource: String::from("x"), code, reason, retry_after, version_too_large }
-        .into()
+    let resource = String::from("x");
+    Kind::Api { verb: "list", resource, code, reason, retry_after, version_too_large, message }.into()
 }
 
-fn transport() -> Error {
+fn transport(answered: bool) -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
-    Kind::Transport { verb: "watch", resource: String::from("x"), source }.into()
+    Kind::Transport { verb: "watch", resource: String::from("x"), answered, source }.into()
+}
+
+fn refused() -> Error {
+    transport(false)
+}
+
+fn broken() -> Error {
+    transport(true)
 }
 
 fn timeout() -> Error {
@@ -29,6 +37,10 @@ fn protocol() -> Error {
     Kind::Protocol { verb: "watch", resource: String::from("x"), what: "garbage" }.into()
 }
 
+fn page_too_large() -> Error {
+    Kind::PageTooLarge { verb: "list", resource: String::from("x"), limit: 1 }.into()
+}
+
 fn wait(pace: Pace) -> Effect {
     Effect::Wait { pace, retry_after: None }
 }
@@ -37,28 +49,41 @@ fn wait_for(pace: Pace, seconds: u64) -> Effect {
     Effect::Wait { pace, retry_after: Some(Duration::from_secs(seconds)) }
 }
 
-fn stream(from: Origin) -> Effect {
-    Effect::StreamList { from }
+fn list(form: Form, from: Origin) -> Effect {
+    Effect::List { form, from, page_size: None, new_epoch: false }
 }
 
-fn pages(from: Origin) -> Effect {
-    Effect::List { from, paged: true, new_epoch: false }
+fn stream(from: Origin) -> Effect {
+    list(Form::Stream, from)
+}
+
+/// How a list is made without streaming.
+fn plain(from: Origin) -> Effect {
+    list(if from == Origin::Held { Form::Whole } else { Form::Pages }, from)
+}
+
+fn listed() -> Input {
+    Input::Listed { versioned: true }
 }
 
 fn watch_failed(error: Error) -> Input {
-    Input::WatchFailed { error, settled: false }
+    Input::WatchFailed { error, worked: false }
 }
 
-fn list_failed(error: Error) -> Input {
-    Input::ListFailed { error, at: PageAt::First }
+fn failed(form: Form, error: Error) -> Input {
+    Input::ListFailed { error, form, at: PageAt::First }
+}
+
+fn options(streaming: bool) -> Options {
+    Options { streaming, ..Options::default() }
 }
 
 /// Feeds inputs from the beginning, and compares all effects.
 #[track_caller]
 fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
-    let options = Options { streaming, ..Options::default() };
+    let options = options(streaming);
     let (mut state, first) = step(State::start(), Input::Go, NOW(), &options);
-    assert_eq!(first, if streaming { stream(Origin::Newest) } else { pages(Origin::Newest) });
+    assert_eq!(first, if streaming { stream(Origin::Newest) } else { plain(Origin::Newest) });
     for (n, (input, expected)) in steps.into_iter().enumerate() {
         let text = format!("step {n}, {input:?}");
         let (next, effect) = step(state, input, NOW(), &options);
@@ -70,9 +95,9 @@ fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
 
 /// What follows a first failure of a watch, and, after the wait if there is one, what is done then.
 fn after_watch(input: Input) -> (Effect, Option<Effect>) {
-    let options = Options { streaming: false, ..Options::default() };
+    let options = options(false);
     let (state, _) = step(State::start(), Input::Go, NOW(), &options);
-    let (state, _) = step(state, Input::Listed, NOW(), &options);
+    let (state, _) = step(state, listed(), NOW(), &options);
     let (state, effect) = step(state, input, NOW(), &options);
     let then = matches!(effect, Effect::Wait { .. }).then(|| step(state, Input::Go, NOW(), &options).1);
     (effect, then)
@@ -80,45 +105,45 @@ fn after_watch(input: Input) -> (Effect, Option<Effect>) {
 
 #[test]
 fn each_end_of_a_watch_has_its_answer() {
-    use Effect::{Rewatch, Watch};
+    use Effect::Watch;
     use Origin::{Held, Newest};
-    use Pace::{Absent, Growing, Longest};
-    let ended = |events, settled| Input::WatchEnded { events, settled };
-    let broke = |error| Input::WatchFailed { error, settled: true };
+    use Pace::{Absent, AtOnce, Poll, Refused, Unreachable};
+    let ended = |worked| Input::WatchEnded { worked };
+    let broke = |error| Input::WatchFailed { error, worked: true };
     let rows = [
-        (ended(true, true), Rewatch, None),
-        (ended(false, true), Rewatch, None),
-        (ended(true, false), Rewatch, None),
-        (ended(false, false), wait(Growing), Some(Watch)),
-        (broke(transport()), Rewatch, None),
-        (broke(timeout()), Rewatch, None),
-        (watch_failed(transport()), wait(Growing), Some(Watch)),
-        (watch_failed(timeout()), wait(Growing), Some(Watch)),
-        (watch_failed(api(500)), wait(Growing), Some(Watch)),
-        (broke(api(500)), wait(Growing), Some(Watch)),
-        (watch_failed(api(503)), wait(Growing), Some(Watch)),
-        (watch_failed(api_error(429, Some(9), false)), wait_for(Growing, 9), Some(Watch)),
-        (watch_failed(api(401)), wait(Growing), Some(Watch)),
-        (watch_failed(api(410)), pages(Newest), None),
-        (broke(api(410)), pages(Newest), None),
-        (watch_failed(api_error(504, Some(1), true)), wait_for(Growing, 1), Some(pages(Newest))),
-        (watch_failed(api(504)), wait(Growing), Some(Watch)),
-        (watch_failed(api(404)), wait(Absent), Some(pages(Newest))),
-        (watch_failed(api(403)), wait(Longest), Some(pages(Held))),
-        (watch_failed(api(405)), wait(Longest), Some(pages(Held))),
-        (watch_failed(api(422)), wait(Longest), Some(pages(Held))),
-        (watch_failed(protocol()), wait(Growing), Some(pages(Held))),
-        (Input::WentBack, pages(Newest), None),
+        (ended(true), wait(AtOnce), Some(Watch)),
+        (ended(false), wait(Refused), Some(Watch)),
+        (broke(refused()), wait(AtOnce), Some(Watch)),
+        (broke(broken()), wait(AtOnce), Some(Watch)),
+        (broke(timeout()), wait(AtOnce), Some(Watch)),
+        (watch_failed(refused()), wait(Unreachable), Some(Watch)),
+        (watch_failed(broken()), wait(Unreachable), Some(Watch)),
+        (watch_failed(timeout()), wait(Unreachable), Some(Watch)),
+        (watch_failed(api(500)), wait(Refused), Some(Watch)),
+        (broke(api(500)), wait(Refused), Some(Watch)),
+        (watch_failed(api(503)), wait(Refused), Some(Watch)),
+        (watch_failed(api_error(429, Some(9), false)), wait_for(Refused, 9), Some(Watch)),
+        (watch_failed(api(401)), wait(Refused), Some(Watch)),
+        (watch_failed(api(410)), plain(Newest), None),
+        (broke(api(410)), plain(Newest), None),
+        (watch_failed(api_error(504, Some(1), true)), wait_for(Refused, 1), Some(plain(Newest))),
+        (watch_failed(api(504)), wait(Refused), Some(Watch)),
+        (watch_failed(api(404)), wait(Absent), Some(plain(Newest))),
+        (watch_failed(api(403)), wait(Poll), Some(plain(Held))),
+        (watch_failed(api(405)), wait(Poll), Some(plain(Held))),
+        (watch_failed(api(422)), wait(Poll), Some(plain(Held))),
+        (watch_failed(protocol()), wait(Refused), Some(plain(Held))),
+        (Input::WentBack, plain(Newest), None),
         (Input::Silent, Effect::Probe, None),
         (Input::Probed(Probe::Same), Watch, None),
-        (Input::Probed(Probe::Newer), Rewatch, None),
+        (Input::Probed(Probe::Newer), wait(AtOnce), Some(Watch)),
         (
             Input::Probed(Probe::Below),
-            wait(Growing),
-            Some(Effect::List { from: Newest, paged: true, new_epoch: true }),
+            wait(Refused),
+            Some(Effect::List { form: Form::Pages, from: Newest, page_size: None, new_epoch: true }),
         ),
-        (Input::Probed(Probe::Failed(transport())), wait(Growing), Some(Watch)),
-        (Input::Settled, Watch, None),
+        (Input::Probed(Probe::Failed(refused())), wait(Unreachable), Some(Watch)),
+        (Input::Settled { heard: true }, Watch, None),
     ];
     for (input, effect, then) in rows {
         let text = format!("{input:?}");
@@ -127,71 +152,79 @@ fn each_end_of_a_watch_has_its_answer() {
 }
 
 #[test]
-fn a_refused_streaming_list_gives_way_to_pages_for_an_hour() {
+fn a_refused_streaming_list_gives_way_to_others_for_an_hour() {
     let (options, start) = (Options::default(), NOW());
     let (state, _) = step(State::start(), Input::Go, start, &options);
     let (state, effect) = step(state, Input::StreamingRefused, start, &options);
-    assert_eq!(effect, pages(Origin::Newest));
-    let (state, effect) = step(state, Input::Listed, start, &options);
+    assert_eq!(effect, plain(Origin::Newest));
+    let (state, effect) = step(state, listed(), start, &options);
     assert_eq!(effect, Effect::Watch);
     let after = |seconds| {
         let now = start + Duration::from_secs(seconds);
         step(state.clone(), watch_failed(api(410)), now, &options).1
     };
-    assert_eq!(after(3599), pages(Origin::Newest));
+    assert_eq!(after(3599), plain(Origin::Newest));
     assert_eq!(after(3600), stream(Origin::Newest));
 }
 
 #[test]
-fn a_streaming_list_that_fails_otherwise_is_tried_twice() {
-    let growing = || wait(Pace::Growing);
-    let failed = || Input::StreamingFailed(transport());
+fn a_list_that_fails_is_tried_twice_and_then_in_another_way() {
+    use Form::{Pages, Stream, Whole};
+    use Origin::Newest;
+    let failed = |form| (failed(form, protocol()), wait(Pace::Refused));
+    let go = |form| (Input::Go, list(form, Newest));
     follow(
         true,
         vec![
-            (failed(), growing()),
-            (Input::Go, stream(Origin::Newest)),
-            (failed(), growing()),
-            (Input::Go, pages(Origin::Newest)),
-            (list_failed(transport()), growing()),
-            (Input::Go, stream(Origin::Newest)),
-            (failed(), growing()),
-            (Input::Go, stream(Origin::Newest)),
-            (Input::Listed, Effect::Watch),
+            failed(Stream),
+            go(Stream),
+            failed(Stream),
+            go(Pages),
+            failed(Pages),
+            go(Whole),
+            failed(Whole),
+            go(Stream),
+            (listed(), Effect::Watch),
         ],
     );
-    follow(true, vec![(Input::StreamingFailed(api_error(429, Some(5), false)), wait_for(Pace::Growing, 5))]);
-    follow(
-        true,
-        vec![(Input::StreamingFailed(api(404)), wait(Pace::Absent)), (Input::Go, stream(Origin::Newest))],
-    );
+    follow(false, vec![failed(Pages), go(Pages), failed(Pages), go(Whole), failed(Whole), go(Pages)]);
+}
+
+#[test]
+fn a_busy_server_is_not_asked_for_a_dearer_list() {
+    for code in [429, 503] {
+        let busy = || {
+            let error = api_error(code, Some(5), false);
+            (Input::ListFailed { error, form: Form::Stream, at: PageAt::First }, wait_for(Pace::Refused, 5))
+        };
+        let go = || (Input::Go, stream(Origin::Newest));
+        follow(true, vec![busy(), go(), busy(), go(), busy(), go(), busy(), go(), busy(), go()]);
+    }
 }
 
 #[test]
 fn a_relist_begins_from_what_is_held_until_that_has_expired() {
     for streaming in [false, true] {
-        let list = |from| if streaming { stream(from) } else { pages(from) };
-        let failed = |error| {
-            if streaming { Input::StreamingFailed(error) } else { list_failed(error) }
-        };
+        let form = if streaming { Form::Stream } else { Form::Whole };
+        let list = |from| if streaming { stream(from) } else { plain(from) };
         let begun = || {
             vec![
-                (Input::Listed, Effect::Watch),
-                (watch_failed(protocol()), wait(Pace::Growing)),
+                (listed(), Effect::Watch),
+                (watch_failed(protocol()), wait(Pace::Refused)),
                 (Input::Go, list(Origin::Held)),
             ]
         };
         let mut expired = begun();
-        expired.extend([(failed(api(410)), list(Origin::Newest)), (Input::Listed, Effect::Watch)]);
+        expired.extend([(failed(form, api(410)), list(Origin::Newest)), (listed(), Effect::Watch)]);
         // Not yet settled: the next one waits.
-        expired.extend([(watch_failed(api(410)), wait(Pace::Growing)), (Input::Go, list(Origin::Newest))]);
-        expired.extend([(Input::Listed, Effect::Watch), (Input::Settled, Effect::Watch)]);
+        expired.extend([(watch_failed(api(410)), wait(Pace::Refused)), (Input::Go, list(Origin::Newest))]);
+        expired.extend([(listed(), Effect::Watch), (Input::Settled { heard: false }, Effect::Watch)]);
         expired.push((watch_failed(api(410)), list(Origin::Newest)));
         follow(streaming, expired);
 
         let mut too_large = begun();
         too_large.extend([
-            (failed(api_error(504, Some(1), true)), wait_for(Pace::Growing, 1)),
+            (failed(form, api_error(504, Some(1), true)), wait_for(Pace::Refused, 1)),
             (Input::Go, list(Origin::Newest)),
         ]);
         follow(streaming, too_large);
@@ -199,55 +232,85 @@ fn a_relist_begins_from_what_is_held_until_that_has_expired() {
 }
 
 #[test]
-fn after_an_expired_continue_the_list_is_in_one_piece_until_it_succeeds() {
-    let whole = || Effect::List { from: Origin::Newest, paged: false, new_epoch: false };
-    let expired = || Input::ListFailed { error: api(410), at: PageAt::Later };
-    for streaming in [false, true] {
-        let mut steps = Vec::new();
-        if streaming {
-            steps.extend([
-                (Input::StreamingFailed(transport()), wait(Pace::Growing)),
-                (Input::Go, stream(Origin::Newest)),
-                (Input::StreamingFailed(transport()), wait(Pace::Growing)),
-                (Input::Go, pages(Origin::Newest)),
-            ]);
-        }
-        steps.extend([
+fn after_an_expired_continue_the_next_attempt_is_in_one_piece_and_no_further_one() {
+    let expired = || Input::ListFailed { error: api(410), form: Form::Pages, at: PageAt::Later };
+    let whole = || list(Form::Whole, Origin::Newest);
+    follow(
+        false,
+        vec![
             (expired(), whole()),
-            (list_failed(api(500)), wait(Pace::Growing)),
-            (Input::Go, whole()),
-            (Input::Listed, Effect::Watch),
-            (watch_failed(protocol()), wait(Pace::Growing)),
-            (Input::Go, if streaming { stream(Origin::Held) } else { pages(Origin::Held) }),
-        ]);
-        follow(streaming, steps);
-    }
-    // Any other failure of a later page begins anew, in pages.
-    let cut = Input::ListFailed { error: transport(), at: PageAt::Later };
-    follow(false, vec![(cut, wait(Pace::Growing)), (Input::Go, pages(Origin::Newest))]);
+            (failed(Form::Whole, api(500)), wait(Pace::Refused)),
+            (Input::Go, list(Form::Whole, Origin::Newest)), // the third way
+            (failed(Form::Whole, api(500)), wait(Pace::Refused)),
+            (Input::Go, plain(Origin::Newest)),
+            (listed(), Effect::Watch),
+            (watch_failed(api(410)), wait(Pace::Refused)),
+            (Input::Go, plain(Origin::Newest)),
+        ],
+    );
+    // Any other failure of a later page begins again, in pages.
+    let cut = Input::ListFailed { error: broken(), form: Form::Pages, at: PageAt::Later };
+    follow(false, vec![(cut, wait(Pace::Unreachable)), (Input::Go, plain(Origin::Newest))]);
 }
 
 #[test]
-fn only_consistent_reads_tell_of_a_new_epoch() {
-    let new_epoch = || Effect::List { from: Origin::Newest, paged: true, new_epoch: true };
+fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
+    let pages = |size| Effect::List {
+        form: Form::Pages,
+        from: Origin::Newest,
+        page_size: Some(size),
+        new_epoch: false,
+    };
+    let too_large = || failed(Form::Pages, page_too_large());
+    follow(
+        false,
+        vec![
+            (too_large(), pages(250)),
+            (too_large(), pages(125)),
+            (listed(), Effect::Watch),
+            (watch_failed(api(410)), pages(125)),
+            (listed(), Effect::Watch),
+            (watch_failed(protocol()), wait(Pace::Refused)),
+            // A relist in one piece is larger still: pages come first from then on.
+            (Input::Go, list(Form::Whole, Origin::Held)),
+            (failed(Form::Whole, page_too_large()), pages(125)),
+            (listed(), Effect::Watch),
+            (watch_failed(protocol()), wait(Pace::Refused)),
+            (Input::Go, pages(125)),
+            (too_large(), pages(62)),
+            (too_large(), pages(31)),
+            (too_large(), pages(15)),
+            (too_large(), pages(7)),
+            (too_large(), pages(3)),
+            (too_large(), pages(1)),
+            (too_large(), wait(Pace::Refused)),
+        ],
+    );
+}
+
+#[test]
+fn only_consistent_reads_say_that_a_new_epoch_has_begun() {
+    let new_epoch =
+        || Effect::List { form: Form::Pages, from: Origin::Newest, page_size: None, new_epoch: true };
     let below = |from| Input::ListBelow { from };
     for streaming in [false, true] {
-        let held = if streaming { stream(Origin::Held) } else { pages(Origin::Held) };
+        let held = if streaming { stream(Origin::Held) } else { plain(Origin::Held) };
         follow(
             streaming,
             vec![
-                (Input::Listed, Effect::Watch),
-                (watch_failed(protocol()), wait(Pace::Growing)),
+                (listed(), Effect::Watch),
+                (watch_failed(protocol()), wait(Pace::Refused)),
                 (Input::Go, held.clone()),
-                (below(Origin::Held), wait(Pace::Growing)),
-                (Input::Go, pages(Origin::Newest)),
-                (below(Origin::Newest), wait(Pace::Growing)),
+                (below(Origin::Held), wait(Pace::Refused)),
+                (Input::Go, plain(Origin::Newest)),
+                (below(Origin::Newest), wait(Pace::Refused)),
                 (Input::Go, new_epoch()),
-                (list_failed(transport()), wait(Pace::Growing)),
+                (failed(Form::Pages, broken()), wait(Pace::Unreachable)),
                 (Input::Go, new_epoch()),
-                (Input::Listed, Effect::Watch),
+                (listed(), Effect::Watch),
                 // And it is over.
-                (watch_failed(protocol()), wait(Pace::Growing)),
+                (Input::Settled { heard: true }, Effect::Watch),
+                (watch_failed(protocol()), wait(Pace::Refused)),
                 (Input::Go, held),
             ],
         );
@@ -259,57 +322,244 @@ fn a_probe_that_is_not_below_clears_an_earlier_one() {
     follow(
         false,
         vec![
-            (Input::Listed, Effect::Watch),
-            (below_probe(), wait(Pace::Growing)),
-            (Input::Go, Effect::List { from: Origin::Newest, paged: true, new_epoch: true }),
-            (Input::Listed, Effect::Watch),
+            (listed(), Effect::Watch),
+            (Input::Probed(Probe::Below), wait(Pace::Refused)),
+            (
+                Input::Go,
+                Effect::List { form: Form::Pages, from: Origin::Newest, page_size: None, new_epoch: true },
+            ),
+            (listed(), Effect::Watch),
             (Input::Probed(Probe::Same), Effect::Watch),
-            (Input::ListBelow { from: Origin::Held }, wait(Pace::Growing)),
-            (Input::Go, pages(Origin::Newest)),
+            (Input::ListBelow { from: Origin::Held }, wait(Pace::Refused)),
+            (Input::Go, plain(Origin::Newest)),
         ],
     );
 }
 
-fn below_probe() -> Input {
-    Input::Probed(Probe::Below)
-}
-
 #[test]
-fn a_watch_that_keeps_failing_is_cured_by_a_list_where_a_list_can() {
-    let rows: [(fn() -> Input, bool); 6] = [
-        (|| watch_failed(api(500)), true),
-        (|| watch_failed(api(401)), true),
-        (|| Input::WatchEnded { events: false, settled: false }, true),
-        (|| watch_failed(transport()), false),
-        (|| watch_failed(timeout()), false),
-        (|| watch_failed(api(429)), false),
+fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_hear() {
+    let rows: [(fn() -> Input, Pace); 6] = [
+        (|| watch_failed(api(500)), Pace::Refused),
+        (|| watch_failed(api(429)), Pace::Refused),
+        (|| Input::WatchEnded { worked: false }, Pace::Refused),
+        (|| watch_failed(refused()), Pace::Unreachable),
+        (|| watch_failed(broken()), Pace::Unreachable),
+        (|| watch_failed(timeout()), Pace::Unreachable),
     ];
-    for (input, lists) in rows {
-        let mut steps = vec![(Input::Listed, Effect::Watch)];
-        for _ in 1..WATCH_FAILURES {
-            steps.extend([(input(), wait(Pace::Growing)), (Input::Go, Effect::Watch)]);
-        }
-        let next = if lists { pages(Origin::Held) } else { Effect::Watch };
-        steps.extend([(input(), wait(Pace::Growing)), (Input::Go, next)]);
+    for (input, pace) in rows {
+        let mut steps = vec![(listed(), Effect::Watch)];
+        let fails = |steps: &mut Vec<_>, then| {
+            for _ in 1..WATCH_FAILURES {
+                steps.extend([(input(), wait(pace)), (Input::Go, Effect::Watch)]);
+            }
+            steps.extend([(input(), wait(pace)), (Input::Go, then)]);
+        };
+        fails(&mut steps, Effect::Probe);
+        // Nothing answers, or there is nothing to hear.
+        steps.extend([(Input::Probed(Probe::Same), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
+        fails(&mut steps, Effect::Probe);
+        steps.extend([
+            (Input::Probed(Probe::Newer), wait(Pace::AtOnce)),
+            (Input::Go, Effect::Watch),
+            (input(), plain(Origin::Held)),
+            (listed(), wait(Pace::Poll)),
+            (Input::Go, Effect::Watch),
+            (input(), plain(Origin::Held)),
+            (listed(), wait(Pace::Poll)),
+            (Input::Go, Effect::Watch),
+            // It works again.
+            (Input::Settled { heard: false }, Effect::Watch),
+            (Input::WatchEnded { worked: true }, wait(Pace::AtOnce)),
+            (Input::Go, Effect::Watch),
+        ]);
+        fails(&mut steps, Effect::Probe);
         follow(false, steps);
     }
 }
 
 #[test]
+fn an_open_watch_that_says_nothing_though_there_is_something_is_replaced_and_then_listed() {
+    let mut steps = vec![(listed(), Effect::Watch)];
+    let silent = || {
+        [
+            (Input::Settled { heard: false }, Effect::Watch),
+            (Input::Silent, Effect::Probe),
+            (Input::Probed(Probe::Newer), wait(Pace::AtOnce)),
+            (Input::Go, Effect::Watch),
+        ]
+    };
+    steps.extend(silent());
+    steps.push((Input::Settled { heard: true }, Effect::Watch));
+    steps.extend(silent());
+    steps.extend([
+        (Input::Settled { heard: false }, Effect::Watch),
+        (Input::Silent, Effect::Probe),
+        (Input::Probed(Probe::Newer), plain(Origin::Held)),
+    ]);
+    follow(false, steps);
+}
+
+#[test]
 fn each_failure_of_a_list_has_its_pace() {
     let rows = [
-        (api(500), wait(Pace::Growing)),
-        (api(403), wait(Pace::Growing)),
-        (api(401), wait(Pace::Growing)),
+        (api(500), wait(Pace::Refused)),
+        (api(403), wait(Pace::Refused)),
+        (api(401), wait(Pace::Refused)),
         (api(404), wait(Pace::Absent)),
         (api_error(404, Some(60), false), wait_for(Pace::Absent, 60)),
-        (api_error(429, Some(3), false), wait_for(Pace::Growing, 3)),
-        (transport(), wait(Pace::Growing)),
-        (timeout(), wait(Pace::Growing)),
-        (protocol(), wait(Pace::Growing)),
-        (api(410), pages(Origin::Newest)),
+        (api_error(429, Some(3), false), wait_for(Pace::Refused, 3)),
+        (refused(), wait(Pace::Unreachable)),
+        (broken(), wait(Pace::Unreachable)),
+        (timeout(), wait(Pace::Unreachable)),
+        (protocol(), wait(Pace::Refused)),
+        (api(410), plain(Origin::Newest)),
     ];
     for (error, effect) in rows {
-        follow(false, vec![(list_failed(error), effect)]);
+        follow(false, vec![(failed(Form::Pages, error), effect)]);
     }
+}
+
+#[test]
+fn a_kind_without_versions_is_listed_once_its_watch_is_open_or_else_polled() {
+    let listed = || Input::Listed { versioned: false };
+    follow(
+        false,
+        vec![
+            (listed(), Effect::WatchUnversioned),
+            (watch_failed(api(405)), wait(Pace::Poll)),
+            (Input::Go, plain(Origin::Newest)),
+            (listed(), wait(Pace::Poll)),
+            (Input::Go, Effect::WatchUnversioned),
+            (watch_failed(api(405)), plain(Origin::Newest)),
+            (listed(), wait(Pace::Poll)),
+            (Input::Go, Effect::WatchUnversioned),
+            (Input::Settled { heard: true }, Effect::Watch),
+            (Input::WatchEnded { worked: true }, wait(Pace::AtOnce)),
+            (Input::Go, Effect::WatchUnversioned),
+        ],
+    );
+}
+
+/// A server on which all lists fail but those of one form from one origin.
+#[derive(Clone, Copy)]
+struct Picky {
+    form: Form,
+    from: Origin,
+    fails: fn() -> Error,
+}
+
+/// What such servers fail with: everything that may be said of a request that cannot be answered.
+const FAILURES: [fn() -> Error; 12] = [
+    || api(400),
+    || api(403),
+    || api(404),
+    || api(410),
+    || api(422),
+    || api(500),
+    || api(503),
+    || api_error(504, Some(1), true),
+    || api(504),
+    broken,
+    timeout,
+    protocol,
+];
+
+impl Picky {
+    /// How the list ends there.
+    fn answer(self, form: Form, from: Origin, held: bool) -> Input {
+        // Without a version there is no difference.
+        let from = if held { from } else { Origin::Newest };
+        if form == self.form && from == self.from {
+            return listed();
+        }
+        let error = (self.fails)();
+        let code = error.http_code().unwrap_or_default();
+        if form == Form::Stream && (matches!(code, 400 | 403 | 422)) {
+            return Input::StreamingRefused;
+        }
+        failed(form, error)
+    }
+}
+
+/// States that a reflector can be in, by feeding it what may happen: after a list, so that something is held.
+fn reachable(options: &Options) -> Vec<State> {
+    let inputs: Vec<fn() -> Input> = vec![
+        || watch_failed(api(410)),
+        || watch_failed(protocol()),
+        || watch_failed(api(403)),
+        || Input::WentBack,
+        || Input::StreamingRefused,
+        || Input::ListBelow { from: Origin::Held },
+        || Input::ListBelow { from: Origin::Newest },
+        || failed(Form::Stream, protocol()),
+        || failed(Form::Whole, page_too_large()),
+        || failed(Form::Pages, page_too_large()),
+        || Input::ListFailed { error: api(410), form: Form::Pages, at: PageAt::Later },
+        || Input::Probed(Probe::Newer),
+        || Input::Probed(Probe::Below),
+        || Input::Refresh,
+        || Input::Discovered { served: Some(false) },
+        listed,
+        || Input::Settled { heard: true },
+    ];
+    let now = NOW();
+    let start = step(State::start(), listed(), now, options).0;
+    let mut states = vec![start];
+    let mut done = 0;
+    while done < states.len() && states.len() < 300 {
+        for input in &inputs {
+            let mut next = step(states[done].clone(), input(), now, options).0;
+            // Whether streaming lists are off matters, not since when.
+            if let Some(until) = &mut next.listing.no_streaming_until {
+                *until = now + options.streaming_retry;
+            }
+            if !states.contains(&next) {
+                states.push(next);
+            }
+        }
+        done += 1;
+    }
+    states
+}
+
+#[test]
+fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
+    let options = Options::default();
+    let states = reachable(&options);
+    assert!(states.len() > 50, "{}", states.len());
+    for form in [Form::Stream, Form::Pages, Form::Whole] {
+        for from in [Origin::Newest, Origin::Held] {
+            for fails in FAILURES {
+                let server = Picky { form, from, fails };
+                for state in &states {
+                    let held = state.absence.shown == Shown::List;
+                    if from == Origin::Held && !held {
+                        continue;
+                    }
+                    syncs(state.clone(), server, held, &options);
+                }
+            }
+        }
+    }
+}
+
+/// A list is due in this state; it comes through within so many attempts.
+#[track_caller]
+fn syncs(mut state: State, server: Picky, held: bool, options: &Options) {
+    let text =
+        format!("only {:?} from {:?}, others {}, from {state:?}", server.form, server.from, (server.fails)());
+    state.then = Then::List;
+    let mut effect = step(state.clone(), Input::Go, NOW(), options).1;
+    for _ in 0..60 {
+        let input = match &effect {
+            Effect::List { form, from, .. } => server.answer(*form, *from, held),
+            Effect::Wait { .. } => Input::Go,
+            other => panic!("{other:?}: {text}"),
+        };
+        if matches!(input, Input::Listed { .. }) {
+            return;
+        }
+        (state, effect) = step(state, input, NOW(), options);
+    }
+    panic!("never synced: {text}");
 }

@@ -47,7 +47,13 @@ async fn a_relist_is_counted_under_what_made_it_necessary() {
         (Cause::Expired, watch(vec![pause(30.0), Step::Error(expired())]), 1),
         (Cause::Expired, vec![Answer::Error(expired())], 1),
         (Cause::TooLarge, vec![Answer::Error(too_large())], 1),
-        (Cause::WatchFailed, times(5, || Answer::Error(internal())).collect(), 5),
+        (
+            Cause::WatchFailed,
+            times(3, || Answer::Error(internal()))
+                .chain([page(12, &[], Some("more")), Answer::Error(internal())])
+                .collect(),
+            4,
+        ),
         (Cause::WatchRefused, vec![Answer::Error(api(403, "Forbidden"))], 1),
         (Cause::NotUnderstood, watch(vec![Step::Error(garbage())]), 1),
         (Cause::WentBack, watch(vec![put("b", 12), put("b", 11)]), 1),
@@ -71,8 +77,9 @@ async fn the_first_list_is_no_relist_however_many_attempts_it_takes() {
         Answer::Error(refused()),
         Answer::Watch(vec![put("a", 1), Step::Error(internal())]),
         Answer::Error(expired()),
-        Answer::Error(api(404, "NotFound")),
-        Answer::Watch(vec![put("a", 1), end_of_list(10), Step::Never]),
+        Answer::Error(api(404, "NotFound")), // in pages
+        listed(),
+        silent(),
     ]);
     reflector.work(60.0).await;
     reflector.holds(&[("a", 1)], 10);
@@ -87,7 +94,8 @@ async fn a_relist_that_takes_several_attempts_is_one_and_keeps_its_cause() {
         Answer::Error(api(404, "NotFound")),
         Answer::Error(expired()),
         Answer::Error(refused()), // in pages
-        Answer::Watch(vec![put("b", 15), end_of_list(20), pause(30.0), Step::Error(expired())]),
+        page(20, &[("b", 15)], None),
+        Answer::Watch(vec![pause(30.0), Step::Error(expired())]),
         Answer::Watch(vec![put("b", 15), end_of_list(30), Step::Never]),
     ]);
     reflector.work(120.0).await;

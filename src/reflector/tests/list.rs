@@ -109,17 +109,42 @@ async fn n7_a_streaming_list_without_an_event_for_10_seconds_gives_way_to_pages(
 }
 
 #[tokio::test(start_paused = true)]
-async fn n7_a_streaming_list_that_does_not_finish_in_5_minutes_gives_way_to_pages() {
+async fn a_streaming_list_that_goes_on_without_an_end_gives_way_to_pages_within_a_minute() {
     let endless = (0..200).flat_map(|n| [pause(5.0), put("a", n)]);
     let reflector = Harness::streaming(vec![
         Answer::Watch(endless.collect()),
         page(500, &[("a", 1)], None),
         Answer::Watch(vec![Step::Never]),
     ]);
+    reflector.work(44.0).await;
+    reflector.asked(&["stream"]);
+    reflector.work(16.0).await;
+    reflector.asked(&["stream", "list limit=500", "watch from=500"]);
+    let error = reflector.status().last_error.unwrap();
+    assert!(error.is_protocol() && error.to_string().ends_with("goes on without an end"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_may_take_5_minutes_while_it_brings_objects() {
+    let dense = |seconds: u64| {
+        (0..seconds * 10).flat_map(|n| {
+            [pause(1.0), put("a", 10 * n)].into_iter().chain((1..100).map(move |m| put("a", 10 * n + m)))
+        })
+    };
+    let reflector =
+        Harness::streaming(vec![Answer::Watch(dense(29).chain([end_of_list(9000), Step::Never]).collect())]);
+    reflector.work(291.0).await;
+    reflector.asked(&["stream"]);
+    assert!(reflector.status().synced);
+    let reflector = Harness::streaming(vec![
+        Answer::Watch(dense(40).collect()),
+        page(9000, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
     reflector.work(299.0).await;
     reflector.asked(&["stream"]);
     reflector.work(2.0).await;
-    reflector.asked(&["stream", "list limit=500", "watch from=500"]);
+    reflector.asked(&["stream", "list limit=500", "watch from=9000"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +157,7 @@ async fn two_broken_streaming_lists_are_followed_by_pages() {
         Answer::Watch(vec![Step::Error(expired())]),
         Answer::Watch(vec![put("a", 1), end_of_list(12), Step::Never]),
     ]);
-    reflector.work(10.0).await;
+    reflector.work(40.0).await;
     // Streaming was not refused: the next list tries it again.
     reflector.played(&["stream", "stream", "list limit=500", "watch from=10", "stream"], &[("a", 1)], 12);
 }
@@ -148,7 +173,7 @@ async fn s54_a_relist_is_not_older_than_what_is_held_unless_that_has_expired() {
     ]);
     reflector.work(5.0).await;
     reflector.played(
-        &["list limit=500", "watch from=10", "list limit=500 from=11", "list limit=500", "watch from=20"],
+        &["list limit=500", "watch from=10", "list from=11", "list limit=500", "watch from=20"],
         &[("a", 15)],
         20,
     );
@@ -222,7 +247,7 @@ async fn retry_after_is_obeyed_for_lists() {
     let slow_down = || Answer::Error(asks_for(429, "TooManyRequests", Some(77)));
     let reflector = Harness::streaming(vec![slow_down(), slow_down(), slow_down()]);
     reflector.work(170.0).await;
-    reflector.asked(&["stream", "stream", "list limit=500"]);
+    reflector.asked(&["stream", "stream", "stream"]);
     assert!(reflector.gaps().iter().all(|gap| (77.0..78.0).contains(gap)), "{:?}", reflector.gaps());
 }
 
@@ -255,7 +280,7 @@ async fn a_list_below_what_is_held_is_forgotten_and_made_again_consistently() {
     ]);
     reflector.work(5.0).await;
     reflector.played(
-        &["list limit=500", "watch from=10", "list limit=500 from=10", "list limit=500", "watch from=20"],
+        &["list limit=500", "watch from=10", "list from=10", "list limit=500", "watch from=20"],
         &[("a", 1), ("b", 15)],
         20,
     );
@@ -288,6 +313,67 @@ async fn a_chain_of_pages_has_an_end_or_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_later_page_of_a_lower_version_is_no_part_of_the_list() {
+    let reflector = Harness::paged(vec![
+        page(28, &[("a", 1)], Some("next")),
+        page(12, &[], None),
+        page(28, &[("a", 1)], Some("next")),
+        page(28, &[("b", 2)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(5.0).await;
+    let page = ["list limit=500", "list limit=500 continue=next"];
+    reflector.played(&[&page[..], &page[..], &["watch from=28"]].concat(), &[("a", 1), ("b", 2)], 28);
+    assert_eq!(reflector.calls(), ["begin", "abort", "begin", "commit 28"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_asked_for_again_in_halves() {
+    let too_large = || {
+        let resource = String::from("stubs");
+        Answer::Error(Kind::PageTooLarge { verb: "list", resource, limit: 1 }.into())
+    };
+    let reflector = Harness::paged(vec![
+        too_large(),
+        too_large(),
+        page(10, &[("a", 1)], Some("next")),
+        page(10, &[("b", 2)], None),
+        Answer::Watch(vec![pause(60.0), Step::Error(expired())]),
+        page(20, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(70.0).await;
+    reflector.played(
+        &[
+            "list limit=500",
+            "list limit=250",
+            "list limit=125",
+            "list limit=125 continue=next",
+            "watch from=10",
+            "list limit=125",
+            "watch from=20",
+        ],
+        &[("a", 1)],
+        20,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_have_a_budget_however_often_they_expire() {
+    let mut script = Vec::new();
+    for n in 0..100 {
+        let steps = vec![put("a", 11 + 10 * n), Step::Error(expired())];
+        script.extend([page(10 + 10 * n, &[("a", 1)], None), Answer::Watch(steps)]);
+    }
+    let reflector = Harness::paged(script);
+    reflector.work(61.0).await;
+    let lists = reflector.source.requests().iter().filter(|request| request.starts_with("list")).count();
+    assert!((8..=9).contains(&lists), "{lists}");
+    assert_eq!(reflector.status().phase, Phase::BackingOff);
+    assert!(reflector.status().stale_since.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_consistent_reads_below_what_is_held_begin_a_new_epoch() {
     let reflector = Harness::streaming(vec![
         Answer::Watch(vec![put("a", 90), end_of_list(100), Step::Error(garbage())]),
@@ -296,7 +382,7 @@ async fn two_consistent_reads_below_what_is_held_begin_a_new_epoch() {
         page(51, &[("a", 5)], None),
         Answer::Watch(vec![put("a", 52), Step::Never]),
     ]);
-    reflector.work(30.0).await;
+    reflector.work(40.0).await;
     reflector.played(
         &["stream", "stream from=100", "stream", "list limit=500", "watch from=51"],
         &[("a", 52)],
@@ -320,7 +406,7 @@ async fn a_version_too_large_is_followed_by_a_consistent_read() {
     ]);
     reflector.work(10.0).await;
     reflector.played(
-        &["list limit=500", "watch from=10", "list limit=500 from=10", "list limit=500", "watch from=12"],
+        &["list limit=500", "watch from=10", "list from=10", "list limit=500", "watch from=12"],
         &[("a", 1)],
         12,
     );
@@ -394,7 +480,7 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let source = Pages { given: 0, alive: Arc::new(()) };
     let record = Recorder::new(Arc::new(Tally::new()));
     let (orders, stop) = (mpsc::channel(1).1, CancellationToken::new());
-    let task = tokio::spawn(run(source, sink, sender, record, orders, stop, options));
+    let task = tokio::spawn(run(source, sink, sender, record, orders, stop, options, Arc::default()));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
     assert_eq!(model.lock().unwrap().objects.len(), 5);

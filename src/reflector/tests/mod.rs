@@ -4,6 +4,7 @@ mod absence;
 mod counts;
 mod list;
 mod order;
+mod outage;
 mod status;
 mod stop;
 mod watch;
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Counts, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
+use super::{Cause, Counts, Gate, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -110,6 +111,14 @@ impl Sink<()> for ModelSink {
         self.held = Some(version);
     }
 
+    async fn commit_unversioned_list(&mut self) {
+        let mut model = self.model.lock().unwrap();
+        model.calls.push(String::from("commit"));
+        model.objects = model.listed.take().expect("a list was begun");
+        model.held = None;
+        self.held = None;
+    }
+
     async fn abort_list(&mut self) {
         let mut model = self.model.lock().unwrap();
         model.calls.push(String::from("abort"));
@@ -158,12 +167,17 @@ impl Sink<()> for ModelSink {
         Ok(())
     }
 
-    async fn commit_unversioned_list(&mut self) {
-        unreachable!("no test here lists without a version");
-    }
-
-    async fn apply_unordered(&mut self, _: &mut Vec<WatchEvent<()>>) {
-        unreachable!("no test here has events without an order");
+    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<()>>) {
+        let model = &mut *self.model.lock().unwrap();
+        assert!(model.listed.is_none(), "an event during a list");
+        model.calls.push(format!("apply {} unordered", events.len()));
+        for event in events.drain(..) {
+            match event {
+                WatchEvent::Applied(item) => Model::take(&mut model.objects, &mut model.bad, item),
+                WatchEvent::Deleted(deleted) => Model::remove(&mut model.objects, deleted),
+                WatchEvent::Bookmark { .. } => {}
+            }
+        }
     }
 
     fn counts(&self) -> Counts {
@@ -176,14 +190,22 @@ impl Sink<()> for ModelSink {
 
 impl Harness {
     fn start(script: Vec<Answer<()>>, options: Options) -> Self {
-        let (source, probe) = Stub::new(script);
+        Self::with(Stub::new(script), Arc::default(), options)
+    }
+
+    /// A server that answers whatever is asked.
+    fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, options: Options) -> Self {
+        Self::with(Stub::answered(respond), Arc::default(), options)
+    }
+
+    fn with((source, probe): (Stub<()>, Probe<()>), gate: Arc<Gate>, options: Options) -> Self {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
         let (orders, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
         let record = Recorder::new(tally.clone());
-        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options));
+        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options, gate));
         Self { source: probe, model, status, tally, orders, stop, task }
     }
 
@@ -312,6 +334,7 @@ fn asks_for(code: u16, reason: &str, retry_after: Option<u64>) -> Error {
         reason: reason.to_owned(),
         retry_after: retry_after.map(Duration::from_secs),
         version_too_large: false,
+        message: "".into(),
     }
     .into()
 }
@@ -328,13 +351,26 @@ fn too_large() -> Error {
         reason: String::from("Timeout"),
         retry_after: Some(Duration::from_secs(1)),
         version_too_large: true,
+        message: "".into(),
     }
     .into()
 }
 
 fn refused() -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-    Kind::Transport { verb: "watch", resource: String::from("stubs"), source: source.into() }.into()
+    Kind::Transport { verb: "watch", resource: String::from("stubs"), answered: false, source: source.into() }
+        .into()
+}
+
+/// An answer that broke off.
+fn cut() -> Error {
+    let source = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Kind::Transport { verb: "watch", resource: String::from("stubs"), answered: true, source: source.into() }
+        .into()
+}
+
+fn timeout() -> Error {
+    Kind::Timeout { verb: "watch", resource: String::from("stubs"), after: Duration::from_secs(30) }.into()
 }
 
 fn garbage() -> Error {

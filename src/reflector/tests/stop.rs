@@ -55,7 +55,9 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let (sender, _status) = latest::channel(Status::new());
     let stop = CancellationToken::new();
     let record = Recorder::new(Arc::new(Tally::new()));
-    let future = run(source, sink, sender, record, mpsc::channel(1).1, stop.clone(), Options::default());
+    let orders = mpsc::channel(1).1;
+    let (options, gate) = (Options::default(), Arc::default());
+    let future = run(source, sink, sender, record, orders, stop.clone(), options, gate);
     stop.cancel();
     future.await;
     assert_eq!(probe.requests(), Vec::<String>::new());

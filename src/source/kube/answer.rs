@@ -20,12 +20,14 @@ pub(in crate::source) struct Call {
     pub(in crate::source) resource: Arc<str>,
 }
 
-/// The parts of a `Status` that are safe to keep. Its `message` quotes what users sent.
+/// The parts of a `Status` that are of use.
 #[derive(Default, Deserialize)]
 struct Status {
     kind: Option<String>,
     code: Option<u16>,
     reason: Option<String>,
+    /// Quotes what users sent.
+    message: Option<String>,
     details: Option<Details>,
 }
 
@@ -41,14 +43,32 @@ struct Cause {
     reason: Option<String>,
 }
 
+/// How much of a message is kept.
+const MESSAGE_BYTES: usize = 4096;
+
+/// What is said of a version that is too large where the cause is not: servers before 1.16 and aggregated ones.
+const TOO_LARGE: &str = "Too large resource version";
+
 // === impl Call ===
 
 impl Call {
+    /// The answer broke off.
     pub(in crate::source) fn transport(
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Kind::Transport { verb: self.verb, resource: self.resource(), source: source.into() }.into()
+        let (verb, resource) = (self.verb, self.resource());
+        Kind::Transport { verb, resource, answered: true, source: source.into() }.into()
+    }
+
+    /// No answer began.
+    pub(super) fn unanswered(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let (verb, resource) = (self.verb, self.resource());
+        Kind::Transport { verb, resource, answered: false, source: source.into() }.into()
+    }
+
+    pub(super) fn page_too_large(&self, limit: usize) -> Error {
+        Kind::PageTooLarge { verb: self.verb, resource: self.resource(), limit }.into()
     }
 
     pub(in crate::source) fn timeout(&self, after: Duration) -> Error {
@@ -62,16 +82,33 @@ impl Call {
     /// What `Client::send` failed with.
     pub(super) fn failed(&self, error: kube_client::Error) -> Error {
         match error {
-            // No layer of kube's own answers so, but one of the application's may. The message stays behind.
-            kube_client::Error::Api(status) => self.api(status.code, &status.reason, None, false),
-            error => self.transport(error),
+            // No layer of kube's own answers so, but one of the application's may.
+            kube_client::Error::Api(status) => {
+                self.api(status.code, &status.reason, &status.message, None, false)
+            }
+            error => self.unanswered(error),
         }
     }
 
-    fn api(&self, code: u16, why: &str, retry_after: Option<Duration>, version_too_large: bool) -> Error {
+    fn api(
+        &self,
+        code: u16,
+        why: &str,
+        message: &str,
+        retry_after: Option<Duration>,
+        too_large: bool,
+    ) -> Error {
         let reason = if reason::is_known(why) { why.to_owned() } else { reason_of(code) };
-        let resource = self.resource();
-        Kind::Api { verb: self.verb, resource, code, reason, retry_after, version_too_large }.into()
+        Kind::Api {
+            verb: self.verb,
+            resource: self.resource(),
+            code,
+            reason,
+            retry_after,
+            version_too_large: too_large || (code == 504 && message.contains(TOO_LARGE)),
+            message: beginning(message).into(),
+        }
+        .into()
     }
 
     fn resource(&self) -> String {
@@ -104,11 +141,21 @@ fn describe(call: &Call, code: u16, status: &Status, header: Option<Duration>) -
     let body = details.and_then(|details| details.retry_after_seconds).map(Duration::from_secs);
     let causes = details.and_then(|details| details.causes.as_deref()).unwrap_or_default();
     let too_large = causes.iter().any(|cause| cause.reason.as_deref() == Some("ResourceVersionTooLarge"));
-    call.api(code, status.reason.as_deref().unwrap_or_default(), header.max(body), too_large)
+    let (reason, message) = (status.reason.as_deref(), status.message.as_deref());
+    call.api(code, reason.unwrap_or_default(), message.unwrap_or_default(), header.max(body), too_large)
 }
 
 /// The standard words for a code, written as the API writes reasons.
 fn reason_of(code: u16) -> String {
     let words = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("Unknown");
     words.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// As much of a message as is kept.
+fn beginning(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
 }

@@ -47,7 +47,7 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
             Ok(None) => break,
         };
         if chunk.len() > limits.page_bytes - whole.len() - joined.len() {
-            return Err(call.protocol("a page larger than the limit"));
+            return Err(call.page_too_large(limits.page_bytes));
         }
         if whole.is_empty() && joined.is_empty() {
             whole = chunk;

@@ -140,7 +140,18 @@ async fn what_is_not_a_list_is_a_protocol_error() {
         let error = list(answering(data(body))).await.err().unwrap_or_else(|| panic!("a list: {body}"));
         assert!(error.is_protocol(), "{error}");
         assert!(!texts(&error).contains("secret"), "{error}");
+        let said = body.contains("message").then_some("secret");
+        assert_eq!(error.api_message(), said, "only who asks for it is given what the server said");
     }
+}
+
+#[tokio::test]
+async fn of_a_long_message_the_beginning_is_kept() {
+    let message = format!("x{}", "\u{e9}".repeat(3000));
+    let body = serde_json::json!({ "kind": "Status", "message": message, "code": 500 }).to_string();
+    let error = list(source(client(500, &[], Some(data(&body))).0)).await.err().unwrap();
+    let kept = error.api_message().unwrap();
+    assert!(kept.len() == 4095 && message.starts_with(kept), "{}", kept.len());
 }
 
 #[tokio::test]
@@ -149,7 +160,7 @@ async fn a_page_larger_than_the_limit_is_an_error() {
     for (room, fits) in [(9, false), (10, true)] {
         let limits = Limits { page_bytes: EMPTY.len() + room, ..Limits::default() };
         let listed = list(limited(body.clone(), limits)).await;
-        assert!(listed.is_ok() == fits && listed.err().is_none_or(|error| error.is_protocol()));
+        assert!(listed.is_ok() == fits && listed.err().is_none_or(|error| error.is_page_too_large()));
     }
 }
 
@@ -191,12 +202,14 @@ async fn an_answer_that_is_no_success_tells_code_reason_and_when_to_come_back() 
 
 #[tokio::test]
 async fn a_version_from_the_future_is_told_from_a_timeout() {
-    for (causes, too_large) in [
-        (r#"[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}]"#, true),
-        ("[]", false),
+    for (message, causes, too_large) in [
+        ("", r#"[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}]"#, true),
+        // Old and aggregated servers.
+        ("Timeout: Too large resource version: 10, current: 5", "[]", true),
+        ("the server was unable to return a response in the time allotted", "[]", false),
     ] {
         let body = format!(
-            r#"{{"kind":"Status","reason":"Timeout","details":{{"causes":{causes},"retryAfterSeconds":1}},"code":504}}"#
+            r#"{{"kind":"Status","message":"{message}","reason":"Timeout","details":{{"causes":{causes},"retryAfterSeconds":1}},"code":504}}"#
         );
         let error = list(source(client(504, &[], Some(data(&body))).0)).await.err().unwrap();
         assert_eq!(error.is_version_too_large(), too_large);
