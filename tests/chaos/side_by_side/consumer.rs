@@ -106,7 +106,7 @@ impl Consumer {
     /// Waits for an informer, compares its store, notes its phases, and ends it.
     pub(crate) fn hold<T: Send + Sync + 'static>(&mut self, kind: Kind, informer: Informer<T>) {
         self.kinds += 1;
-        self.spawn(note(informer.status_changes(), self.phases.clone()));
+        self.spawn(note(kind, informer.status_changes(), self.phases.clone()));
         let store = informer.clone();
         self.check(move |truth| {
             let held = store.snapshot().iter().map(view::entry).collect();
@@ -177,11 +177,11 @@ impl Consumer {
     }
 }
 
-async fn note(mut statuses: impl Stream<Item = Status> + Send + Unpin, phases: Phases) {
+async fn note(kind: Kind, mut statuses: impl Stream<Item = Status> + Send + Unpin, phases: Phases) {
     while let Some(status) = statuses.next().await {
         let error = status.last_error.filter(|_| status.failures > 0);
         let error = error.map(|error| format!(" after {}: {error}", status.failures)).unwrap_or_default();
-        phases.add(format!("{:?}{error}", status.phase));
+        phases.add(format!("{kind:?} {:?}{error}", status.phase));
     }
 }
 

@@ -59,6 +59,11 @@ impl Fault {
         }
     }
 
+    /// Nothing gets through while it lasts.
+    pub(crate) fn blinds(self) -> bool {
+        matches!(self, Self::Refuse(_) | Self::Stall(..))
+    }
+
     pub(crate) fn length(self) -> Duration {
         match self {
             Self::Cut | Self::HalfChunk => Duration::ZERO,

@@ -12,14 +12,15 @@ use super::{
     consumer::{Consumer, Lists, Maker},
     object::Difference,
     traffic::{Asked, Counts},
-    view::Slow,
+    view::{self, Slow},
 };
 
 /// What came of a run.
 pub(crate) struct Report {
     pub(super) seed: u64,
     pub(super) length: Duration,
-    pub(super) writes: u64,
+    /// When each write was answered.
+    pub(super) writes: Vec<Instant>,
     pub(super) start: Instant,
     pub(super) happened: Vec<Happened>,
     pub(super) rows: Vec<Row>,
@@ -29,6 +30,8 @@ pub(crate) struct Report {
 pub(super) struct Happened {
     pub(super) from: Instant,
     pub(super) to: Instant,
+    /// Nothing gets through meanwhile.
+    pub(super) blinds: bool,
     pub(super) what: String,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Row {
 
 /// Faster than this is fast enough, whatever others do.
 const FAST: Duration = Duration::from_millis(100);
+/// Two that see the same thing at the same time do not run at the same time.
+const NOISE: Duration = Duration::from_millis(50);
 /// Requests for each of the other's.
 const REQUESTS: f64 = 1.5;
 /// What is listed of one stretch of time.
@@ -75,7 +80,7 @@ impl Row {
     }
 
     fn lag(&self, quantile: f64) -> Duration {
-        Duration::from_micros(self.lags.value_at_quantile(quantile))
+        lag(&self.lags, quantile)
     }
 
     /// Stretches of time in which something was late, one after the other.
@@ -107,8 +112,8 @@ impl Report {
             "seed {}: {} s, {} writes ({:.0}/s), {} faults, {blows} kills\n",
             self.seed,
             self.length.as_secs(),
-            self.writes,
-            self.writes as f64 / self.length.as_secs_f64(),
+            self.writes.len(),
+            self.writes.len() as f64 / self.length.as_secs_f64(),
             self.happened.len() - blows,
         );
         let mut table = Table::new();
@@ -138,6 +143,10 @@ impl Report {
             let cells = lags.into_iter().chain(numbers.map(|number| number.to_string()));
             table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
         }
+        let floor = self.floor();
+        let lags = [0.5, 0.9, 0.99, 1.0].map(|quantile| seconds(lag(&floor, quantile)));
+        let name = "(stalls and refusals alone)".to_owned();
+        table.add_row([name].into_iter().chain(lags).chain([floor.len().to_string()]));
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -148,6 +157,7 @@ impl Report {
     /// Each informer beside the reflector that lists in the same way.
     pub(crate) fn bars(&self) -> String {
         let mut text = String::new();
+        let floor = self.floor();
         for row in self.rows.iter().filter(|row| row.maker == Maker::Ours) {
             let theirs = |other: &&Row| other.maker == Maker::KubeRuntime && other.lists == row.lists;
             let Some(other) = self.rows.iter().find(theirs) else { continue };
@@ -160,9 +170,14 @@ impl Report {
             for (name, quantile, half) in
                 [("p50", 0.5, true), ("p90", 0.9, true), ("p99", 0.99, false), ("max", 1.0, false)]
             {
-                let (lag, most) = (row.lag(quantile), other.lag(quantile));
-                let most = if half { (most / 2).max(FAST) } else { most };
-                bar(name, lag <= most, format!("{} s, bar {} s", seconds(lag), seconds(most)));
+                let (mine, theirs) = (row.lag(quantile), other.lag(quantile));
+                let most = if half { (theirs / 2).max(FAST) } else { theirs + NOISE };
+                let least = seconds(lag(&floor, quantile));
+                bar(
+                    name,
+                    mine <= most,
+                    format!("{} s, bar {} s, floor {least} s", seconds(mine), seconds(most)),
+                );
             }
             let (requests, most) = (row.counts.requests as f64, other.counts.requests as f64 * REQUESTS);
             let requests = requests / row.kinds as f64;
@@ -216,10 +231,25 @@ impl Report {
         text
     }
 
+    /// The lag of a consumer that sees everything as soon as anything gets through to it.
+    fn floor(&self) -> Histogram<u64> {
+        let mut lags = view::lags();
+        for at in &self.writes {
+            let blind = self.happened.iter().find(|one| one.blinds && one.from <= *at && *at < one.to);
+            let lag = blind.map_or(Duration::ZERO, |one| one.to - *at);
+            let _ = lags.record(lag.as_micros().try_into().unwrap_or(u64::MAX));
+        }
+        lags
+    }
+
     /// Seconds since the start.
     fn at(&self, at: Instant) -> String {
         format!("{:.2}", at.saturating_duration_since(self.start).as_secs_f64())
     }
+}
+
+fn lag(lags: &Histogram<u64>, quantile: f64) -> Duration {
+    Duration::from_micros(lags.value_at_quantile(quantile))
 }
 
 fn seconds(time: Duration) -> String {

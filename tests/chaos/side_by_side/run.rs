@@ -1,7 +1,7 @@
 //! One run: boot, write and harm for a while, then compare at rest.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     time::{Duration, Instant},
 };
 
@@ -94,9 +94,9 @@ async fn harm(
 ) -> Result<Report> {
     let plan = Plan::draw(settings.seed, settings.length);
     let start = Instant::now();
-    let writes = Cell::new(0);
+    let writes = RefCell::new(Vec::new());
     let wrote = |written: &Written| {
-        writes.set(writes.get() + 1);
+        writes.borrow_mut().push(written.at);
         consumers.iter().for_each(|consumer| consumer.wrote(written));
     };
     let writers = WRITERS
@@ -122,7 +122,7 @@ async fn harm(
     Ok(Report {
         seed: settings.seed,
         length: settings.length,
-        writes: writes.get(),
+        writes: writes.into_inner(),
         start,
         happened,
         rows: rows.collect(),
@@ -140,7 +140,7 @@ async fn befall(plan: &Plan, start: Instant, consumers: &[Consumer]) -> Vec<Happ
             sleep(fault.length()).await;
             consumers.iter().for_each(|consumer| consumer.proxy.end(*fault));
         }
-        happened.push(Happened { from, to: Instant::now(), what: fault.to_string() });
+        happened.push(Happened { from, to: Instant::now(), blinds: fault.blinds(), what: fault.to_string() });
     }
     happened
 }
@@ -154,7 +154,7 @@ async fn strike(plan: &Plan, start: Instant, cluster: &TestCluster) -> Result<Ve
             cluster.compact_etcd().await?;
         }
         cluster.restart_apiserver().await?;
-        happened.push(Happened { from, to: Instant::now(), what: blow.to_string() });
+        happened.push(Happened { from, to: Instant::now(), blinds: false, what: blow.to_string() });
     }
     Ok(happened)
 }

@@ -60,6 +60,12 @@ enum Seen {
     Gone,
 }
 
+/// Of microseconds.
+pub(crate) fn lags() -> Histogram<u64> {
+    // With 0 to 5 digits it cannot fail.
+    Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits"))
+}
+
 // === impl View ===
 
 impl View {
@@ -69,8 +75,7 @@ impl View {
             contradictions: 0,
             last: HashMap::new(),
             pending: HashMap::new(),
-            // Microseconds.
-            lags: Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are fine")),
+            lags: lags(),
             slow: Vec::new(),
         };
         Self { kind, namespace, inner: Mutex::new(inner) }
