@@ -13,11 +13,19 @@ use kube_informer::{Informer, Status, Subscription};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    blind::Blinds,
     object::{Difference, Held, Kind, Objects, Truth},
     proxy::Proxy,
     traffic::Traffic,
     view::{self, View, Written},
 };
+
+/// What all consumers have in common.
+pub(crate) struct World {
+    /// Of a client of the API server itself.
+    pub(crate) config: Config,
+    pub(crate) blinds: Blinds,
+}
 
 /// What a consumer is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,7 @@ pub(crate) struct Consumer {
     /// Whose lags count.
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) phases: Phases,
+    blinds: Blinds,
     checks: Vec<Check>,
     synced: BoxFuture<'static, Result<()>>,
     end: BoxFuture<'static, ()>,
@@ -67,8 +76,9 @@ impl Consumer {
         name: &'static str,
         maker: Maker,
         lists: Lists,
-        config: &Config,
+        world: &World,
     ) -> Result<(Self, Client)> {
+        let World { config, blinds } = world;
         let host = config.cluster_url.host().unwrap_or_default();
         let server = format!("{host}:{}", config.cluster_url.port_u16().unwrap_or_default()).parse()?;
         let proxy = Proxy::start(server).await?;
@@ -86,6 +96,7 @@ impl Consumer {
             proxy,
             views: Vec::new(),
             phases: Phases::default(),
+            blinds: blinds.clone(),
             checks: Vec::new(),
             synced: Box::pin(async { Ok(()) }),
             end: Box::pin(async {}),
@@ -97,7 +108,7 @@ impl Consumer {
 
     /// Follows an informer of a kind as a whole.
     pub(crate) fn add_informer<T: Send + Sync + 'static>(&mut self, kind: Kind, informer: Informer<T>) {
-        let view = self.follow(View::new(kind, None), informer.subscribe());
+        let view = self.follow(kind, None, informer.subscribe());
         self.views.push(view.clone());
         self.check(move |truth| view.difference(&truth.all(kind)));
         self.hold(kind, informer);
@@ -121,13 +132,18 @@ impl Consumer {
         });
     }
 
+    pub(crate) fn view(&self, kind: Kind, namespace: Option<&'static str>) -> Arc<View> {
+        Arc::new(View::new(kind, namespace, self.blinds.clone()))
+    }
+
     /// Rebuilds a state from the changes of a subscription alone.
     pub(crate) fn follow<T: Send + Sync + 'static>(
         &mut self,
-        view: View,
+        kind: Kind,
+        namespace: Option<&'static str>,
         mut changes: Subscription<T>,
     ) -> Arc<View> {
-        let view = Arc::new(view);
+        let view = self.view(kind, namespace);
         let seen = view.clone();
         self.spawn(async move {
             while let Some(batch) = changes.next().await {

@@ -6,6 +6,7 @@
 //! traffic   counts requests in a consumer's client
 //! object    what is written, and what a fresh list says of it
 //! writer    creates, changes and deletes objects
+//! blind     when nothing got through to anybody
 //! view      what a consumer has seen of a kind, and how late
 //! consumer  a consumer with its proxy, its views and what it is checked for
 //! ours      the informers
@@ -14,6 +15,7 @@
 //! report    the table, the bars, and what took long
 //! ```
 
+mod blind;
 mod consumer;
 mod object;
 mod ours;

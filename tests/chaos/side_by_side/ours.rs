@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use kube_client::{Api, Config};
+use kube_client::Api;
 use kube_informer::{Informer, Registry, index};
 
 use super::{
-    consumer::{Consumer, Lists, Maker},
+    consumer::{Consumer, Lists, Maker, World},
     object::{Difference, GROUP, GROUPS, Kind, Listed, NAMESPACES},
-    view::{self, View},
+    view,
 };
 
 /// So that lists have several pages.
@@ -19,24 +19,24 @@ struct Small {
     group: Option<String>,
 }
 
-pub(crate) async fn streaming(config: &Config) -> Result<Consumer> {
+pub(crate) async fn streaming(world: &World) -> Result<Consumer> {
     let (mut consumer, client) =
-        Consumer::new("informer, streaming", Maker::Ours, Lists::Streaming, config).await?;
+        Consumer::new("informer, streaming", Maker::Ours, Lists::Streaming, world).await?;
     consumer.add_informer(Kind::ConfigMap, Informer::builder(Api::<ConfigMap>::all(client)).start());
     Ok(consumer)
 }
 
-pub(crate) async fn paged(config: &Config) -> Result<Consumer> {
-    let (mut consumer, client) = Consumer::new("informer, paged", Maker::Ours, Lists::Paged, config).await?;
+pub(crate) async fn paged(world: &World) -> Result<Consumer> {
+    let (mut consumer, client) = Consumer::new("informer, paged", Maker::Ours, Lists::Paged, world).await?;
     let maps = Informer::builder(Api::<ConfigMap>::all(client)).streaming_lists(false).page_size(PAGE);
     consumer.add_informer(Kind::ConfigMap, maps.start());
     Ok(consumer)
 }
 
 /// Two indexes are compared as well.
-pub(crate) async fn projected(config: &Config) -> Result<Consumer> {
+pub(crate) async fn projected(world: &World) -> Result<Consumer> {
     let (mut consumer, client) =
-        Consumer::new("projected, two indexes", Maker::Ours, Lists::Streaming, config).await?;
+        Consumer::new("projected, two indexes", Maker::Ours, Lists::Streaming, world).await?;
     let mut maps = Informer::builder(Api::<ConfigMap>::all(client))
         .project(|map: ConfigMap| Small { group: map.metadata.labels.and_then(|mut all| all.remove(GROUP)) });
     let by_namespace = maps.index_by(index::namespace());
@@ -60,15 +60,14 @@ pub(crate) async fn projected(config: &Config) -> Result<Consumer> {
 }
 
 /// Lags are those of the subscriber of a namespace: what leaves an index key and comes back is no write.
-pub(crate) async fn scoped(config: &Config) -> Result<Consumer> {
+pub(crate) async fn scoped(world: &World) -> Result<Consumer> {
     let (mut consumer, client) =
-        Consumer::new("scoped subscribers", Maker::Ours, Lists::Streaming, config).await?;
+        Consumer::new("scoped subscribers", Maker::Ours, Lists::Streaming, world).await?;
     let mut maps = Informer::builder(Api::<ConfigMap>::all(client));
     let by_group = maps.index_by(index::label(GROUP));
     let maps = maps.start();
     for name in NAMESPACES {
-        let view = View::new(Kind::ConfigMap, Some(name));
-        let view = consumer.follow(view, maps.subscribe().in_namespace(name));
+        let view = consumer.follow(Kind::ConfigMap, Some(name), maps.subscribe().in_namespace(name));
         consumer.views.push(view.clone());
         consumer.check(move |truth| {
             view.difference(&truth.objects(Kind::ConfigMap, |listed| listed.key.namespace() == name))
@@ -76,7 +75,7 @@ pub(crate) async fn scoped(config: &Config) -> Result<Consumer> {
     }
     for group in GROUPS {
         let changes = maps.subscribe().with_key(&by_group, group.to_owned());
-        let view = consumer.follow(View::new(Kind::ConfigMap, None), changes);
+        let view = consumer.follow(Kind::ConfigMap, None, changes);
         consumer.check(move |truth| {
             view.difference(&truth.objects(Kind::ConfigMap, |listed| listed.group.as_deref() == Some(group)))
         });
@@ -85,9 +84,9 @@ pub(crate) async fn scoped(config: &Config) -> Result<Consumer> {
     Ok(consumer)
 }
 
-pub(crate) async fn registry(config: &Config) -> Result<Consumer> {
+pub(crate) async fn registry(world: &World) -> Result<Consumer> {
     let (mut consumer, client) =
-        Consumer::new("registry of three kinds", Maker::Ours, Lists::Streaming, config).await?;
+        Consumer::new("registry of three kinds", Maker::Ours, Lists::Streaming, world).await?;
     let registry = Registry::new(client);
     let maps = registry.declare::<ConfigMap>().informer();
     let secrets = registry.declare::<Secret>().informer();

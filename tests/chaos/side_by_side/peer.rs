@@ -1,40 +1,37 @@
 //! kube-runtime's reflector.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube_client::{Api, Config};
+use kube_client::Api;
 use kube_runtime::{WatchStreamExt as _, reflector, watcher, watcher::Event};
 
 use super::{
-    consumer::{Consumer, Lists, Maker, objects},
+    consumer::{Consumer, Lists, Maker, World, objects},
     object::{Difference, Held, Kind, key},
     ours::PAGE,
-    view::View,
 };
 
-pub(crate) async fn paged(config: &Config) -> Result<Consumer> {
+pub(crate) async fn paged(world: &World) -> Result<Consumer> {
     let settings = watcher::Config::default().page_size(PAGE);
-    start("kube-runtime, paged", Lists::Paged, settings, config).await
+    start("kube-runtime, paged", Lists::Paged, settings, world).await
 }
 
-pub(crate) async fn streaming(config: &Config) -> Result<Consumer> {
+pub(crate) async fn streaming(world: &World) -> Result<Consumer> {
     let settings = watcher::Config::default().streaming_lists();
-    start("kube-runtime, streaming", Lists::Streaming, settings, config).await
+    start("kube-runtime, streaming", Lists::Streaming, settings, world).await
 }
 
 async fn start(
     name: &'static str,
     lists: Lists,
     settings: watcher::Config,
-    config: &Config,
+    world: &World,
 ) -> Result<Consumer> {
-    let (mut consumer, client) = Consumer::new(name, Maker::KubeRuntime, lists, config).await?;
+    let (mut consumer, client) = Consumer::new(name, Maker::KubeRuntime, lists, world).await?;
     let (store, writer) = reflector::store();
     let events = watcher(Api::<ConfigMap>::all(client), settings).default_backoff().reflect(writer);
-    let view = Arc::new(View::new(Kind::ConfigMap, None));
+    let view = consumer.view(Kind::ConfigMap, None);
     let (seen, read) = (view.clone(), store.clone());
     consumer.spawn(async move {
         let mut events = std::pin::pin!(events);

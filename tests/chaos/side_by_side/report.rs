@@ -12,15 +12,14 @@ use super::{
     consumer::{Consumer, Lists, Maker},
     object::Difference,
     traffic::{Asked, Counts},
-    view::{self, Slow},
+    view::{Lags, Slow},
 };
 
 /// What came of a run.
 pub(crate) struct Report {
     pub(super) seed: u64,
     pub(super) length: Duration,
-    /// When each write was answered.
-    pub(super) writes: Vec<Instant>,
+    pub(super) writes: u64,
     pub(super) start: Instant,
     pub(super) happened: Vec<Happened>,
     pub(super) rows: Vec<Row>,
@@ -30,8 +29,6 @@ pub(crate) struct Report {
 pub(super) struct Happened {
     pub(super) from: Instant,
     pub(super) to: Instant,
-    /// Nothing gets through meanwhile.
-    pub(super) blinds: bool,
     pub(super) what: String,
 }
 
@@ -41,13 +38,15 @@ pub(super) struct Row {
     maker: Maker,
     lists: Lists,
     kinds: u64,
-    lags: Histogram<u64>,
+    lags: Lags,
     slow: Vec<Slow>,
     counts: Counts,
     phases: Vec<(Instant, String)>,
     difference: Difference,
 }
 
+/// The last is the longest.
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
 /// Faster than this is fast enough, whatever others do.
 const FAST: Duration = Duration::from_millis(100);
 /// Two that see the same thing at the same time do not run at the same time.
@@ -63,8 +62,7 @@ impl Row {
     pub(super) fn of(consumer: &Consumer, difference: Difference) -> Self {
         let mut lags = consumer.views[0].lags();
         for view in &consumer.views[1..] {
-            // Neither has bounds.
-            let _ = lags.add(view.lags());
+            lags.add(&view.lags());
         }
         Self {
             name: consumer.name,
@@ -77,10 +75,6 @@ impl Row {
             phases: consumer.phases.all(),
             difference,
         }
-    }
-
-    fn lag(&self, quantile: f64) -> Duration {
-        lag(&self.lags, quantile)
     }
 
     /// Stretches of time in which something was late, one after the other.
@@ -106,24 +100,30 @@ impl Report {
         self.rows.iter().all(|row| row.difference.is_none())
     }
 
+    /// Lags in seconds. What a stall or a refusal took from a write is no consumer's doing, and is more than a tenth of all
+    /// lags; so `own` counts from its end.
     pub(crate) fn table(&self) -> String {
         let blows = self.happened.iter().filter(|one| one.what.contains("killed")).count();
         let mut text = format!(
             "seed {}: {} s, {} writes ({:.0}/s), {} faults, {blows} kills\n",
             self.seed,
             self.length.as_secs(),
-            self.writes.len(),
-            self.writes.len() as f64 / self.length.as_secs_f64(),
+            self.writes,
+            self.writes as f64 / self.length.as_secs_f64(),
             self.happened.len() - blows,
         );
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header([
             "consumer",
-            "p50 s",
-            "p90 s",
-            "p99 s",
-            "max s",
+            "p50",
+            "p90",
+            "p99",
+            "max",
+            "own p50",
+            "own p90",
+            "own p99",
+            "own max",
             "seen",
             "requests",
             "lists",
@@ -136,17 +136,14 @@ impl Report {
         ]);
         for row in &self.rows {
             let Difference { missing, extra, stale, contradictions } = row.difference;
-            let lags = [0.5, 0.9, 0.99, 1.0].map(|quantile| seconds(row.lag(quantile)));
+            let lags = [&row.lags.all, &row.lags.own]
+                .map(|lags| QUANTILES.map(|quantile| seconds(lag(lags, quantile))));
             let counts = &row.counts;
-            let numbers = [row.lags.len(), counts.requests, counts.lists, counts.watches, counts.failed];
+            let numbers = [row.lags.all.len(), counts.requests, counts.lists, counts.watches, counts.failed];
             let numbers = numbers.into_iter().chain([missing, extra, stale, contradictions]);
-            let cells = lags.into_iter().chain(numbers.map(|number| number.to_string()));
+            let cells = lags.into_iter().flatten().chain(numbers.map(|number| number.to_string()));
             table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
         }
-        let floor = self.floor();
-        let lags = [0.5, 0.9, 0.99, 1.0].map(|quantile| seconds(lag(&floor, quantile)));
-        let name = "(stalls and refusals alone)".to_owned();
-        table.add_row([name].into_iter().chain(lags).chain([floor.len().to_string()]));
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -154,10 +151,10 @@ impl Report {
         text
     }
 
-    /// Each informer beside the reflector that lists in the same way.
+    /// Each informer beside the reflector that lists in the same way: p50 and p90 of its own lags at most half of the
+    /// other's, p99 and max of all not above it, and at most 1.5 times the requests.
     pub(crate) fn bars(&self) -> String {
         let mut text = String::new();
-        let floor = self.floor();
         for row in self.rows.iter().filter(|row| row.maker == Maker::Ours) {
             let theirs = |other: &&Row| other.maker == Maker::KubeRuntime && other.lists == row.lists;
             let Some(other) = self.rows.iter().find(theirs) else { continue };
@@ -167,17 +164,15 @@ impl Report {
                     missed.push(format!("{name} {figures}"));
                 }
             };
-            for (name, quantile, half) in
-                [("p50", 0.5, true), ("p90", 0.9, true), ("p99", 0.99, false), ("max", 1.0, false)]
-            {
-                let (mine, theirs) = (row.lag(quantile), other.lag(quantile));
-                let most = if half { (theirs / 2).max(FAST) } else { theirs + NOISE };
-                let least = seconds(lag(&floor, quantile));
-                bar(
-                    name,
-                    mine <= most,
-                    format!("{} s, bar {} s, floor {least} s", seconds(mine), seconds(most)),
-                );
+            let mut below = |name: &str, mine: Duration, most: Duration| {
+                bar(name, mine <= most, format!("{} s, bar {} s", seconds(mine), seconds(most)));
+            };
+            for (name, quantile) in [("own p50", 0.5), ("own p90", 0.9)] {
+                let half = lag(&other.lags.own, quantile) / 2;
+                below(name, lag(&row.lags.own, quantile), half.max(FAST));
+            }
+            for (name, quantile) in [("p99", 0.99), ("max", 1.0)] {
+                below(name, lag(&row.lags.all, quantile), lag(&other.lags.all, quantile) + NOISE);
             }
             let (requests, most) = (row.counts.requests as f64, other.counts.requests as f64 * REQUESTS);
             let requests = requests / row.kinds as f64;
@@ -229,17 +224,6 @@ impl Report {
             }
         }
         text
-    }
-
-    /// The lag of a consumer that sees everything as soon as anything gets through to it.
-    fn floor(&self) -> Histogram<u64> {
-        let mut lags = view::lags();
-        for at in &self.writes {
-            let blind = self.happened.iter().find(|one| one.blinds && one.from <= *at && *at < one.to);
-            let lag = blind.map_or(Duration::ZERO, |one| one.to - *at);
-            let _ = lags.record(lag.as_micros().try_into().unwrap_or(u64::MAX));
-        }
-        lags
     }
 
     /// Seconds since the start.

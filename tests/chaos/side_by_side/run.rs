@@ -1,7 +1,7 @@
 //! One run: boot, write and harm for a while, then compare at rest.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,8 @@ use kube_client::{
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::{
-    consumer::Consumer,
+    blind::Blinds,
+    consumer::{Consumer, World},
     object::{Difference, NAMESPACES, Truth},
     ours, peer,
     plan::{Blow, Plan},
@@ -66,21 +67,21 @@ async fn on(cluster: &TestCluster, settings: &Settings, progress: &dyn Fn(Stage)
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
     }
     progress(Stage::Sync);
-    let config = cluster.config().await?;
+    let world = World { config: cluster.config().await?, blinds: Blinds::default() };
     let mut consumers = vec![
-        ours::streaming(&config).await?,
-        ours::paged(&config).await?,
-        ours::projected(&config).await?,
-        ours::scoped(&config).await?,
-        ours::registry(&config).await?,
-        peer::paged(&config).await?,
-        peer::streaming(&config).await?,
+        ours::streaming(&world).await?,
+        ours::paged(&world).await?,
+        ours::projected(&world).await?,
+        ours::scoped(&world).await?,
+        ours::registry(&world).await?,
+        peer::paged(&world).await?,
+        peer::streaming(&world).await?,
     ];
     for consumer in &mut consumers {
         let synced = timeout(SYNC, consumer.synced()).await;
         synced.with_context(|| format!("{} did not sync within {SYNC:?}", consumer.name))??;
     }
-    let report = harm(cluster, &client, &consumers, settings, progress).await;
+    let report = harm(cluster, &client, &consumers, &world.blinds, settings, progress).await;
     join_all(consumers.into_iter().map(Consumer::shutdown)).await;
     report
 }
@@ -89,14 +90,15 @@ async fn harm(
     cluster: &TestCluster,
     client: &Client,
     consumers: &[Consumer],
+    blinds: &Blinds,
     settings: &Settings,
     progress: &dyn Fn(Stage),
 ) -> Result<Report> {
     let plan = Plan::draw(settings.seed, settings.length);
     let start = Instant::now();
-    let writes = RefCell::new(Vec::new());
+    let writes = Cell::new(0);
     let wrote = |written: &Written| {
-        writes.borrow_mut().push(written.at);
+        writes.set(writes.get() + 1);
         consumers.iter().for_each(|consumer| consumer.wrote(written));
     };
     let writers = WRITERS
@@ -111,7 +113,7 @@ async fn harm(
     };
     let (mut happened, blows) = tokio::select! {
         _ = join_all(writers) => bail!("the writers ended"),
-        ((), faults, blows) = async { tokio::join!(clock, befall(&plan, start, consumers), strike(&plan, start, cluster)) } => {
+        ((), faults, blows) = async { tokio::join!(clock, befall(&plan, start, consumers, blinds), strike(&plan, start, cluster)) } => {
             (faults, blows?)
         }
     };
@@ -130,17 +132,23 @@ async fn harm(
 }
 
 /// Each fault in its time, for all alike.
-async fn befall(plan: &Plan, start: Instant, consumers: &[Consumer]) -> Vec<Happened> {
+async fn befall(plan: &Plan, start: Instant, consumers: &[Consumer], blinds: &Blinds) -> Vec<Happened> {
     let mut happened = Vec::new();
     for (at, fault) in &plan.faults {
         sleep_until((start + *at).into()).await;
         let from = Instant::now();
+        if fault.blinds() {
+            blinds.begin();
+        }
         consumers.iter().for_each(|consumer| consumer.proxy.begin(*fault));
         if !fault.length().is_zero() {
             sleep(fault.length()).await;
             consumers.iter().for_each(|consumer| consumer.proxy.end(*fault));
         }
-        happened.push(Happened { from, to: Instant::now(), blinds: fault.blinds(), what: fault.to_string() });
+        if fault.blinds() {
+            blinds.end();
+        }
+        happened.push(Happened { from, to: Instant::now(), what: fault.to_string() });
     }
     happened
 }
@@ -154,7 +162,7 @@ async fn strike(plan: &Plan, start: Instant, cluster: &TestCluster) -> Result<Ve
             cluster.compact_etcd().await?;
         }
         cluster.restart_apiserver().await?;
-        happened.push(Happened { from, to: Instant::now(), blinds: false, what: blow.to_string() });
+        happened.push(Happened { from, to: Instant::now(), what: blow.to_string() });
     }
     Ok(happened)
 }

@@ -9,7 +9,10 @@ use std::{
 use hdrhistogram::Histogram;
 use kube_informer::{Change, Obj, ObjectKey};
 
-use super::object::{Difference, Held, Kind, Objects};
+use super::{
+    blind::Blinds,
+    object::{Difference, Held, Kind, Objects},
+};
 
 /// Lags above this are remembered one by one.
 const LONG: Duration = Duration::from_secs(2);
@@ -50,8 +53,18 @@ struct Inner {
     last: HashMap<ObjectKey, (Held, Seen)>,
     /// Writes that were answered and not yet seen, in order.
     pending: HashMap<ObjectKey, VecDeque<Written>>,
-    lags: Histogram<u64>,
+    lags: Lags,
+    blinds: Blinds,
     slow: Vec<Slow>,
+}
+
+/// In microseconds.
+#[derive(Clone)]
+pub(crate) struct Lags {
+    /// From the answer to a write to its sight.
+    pub(crate) all: Histogram<u64>,
+    /// The same from the end of the stall or refusal that the write fell into: what is the consumer's own doing.
+    pub(crate) own: Histogram<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,22 +73,17 @@ enum Seen {
     Gone,
 }
 
-/// Of microseconds.
-pub(crate) fn lags() -> Histogram<u64> {
-    // With 0 to 5 digits it cannot fail.
-    Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits"))
-}
-
 // === impl View ===
 
 impl View {
-    pub(crate) fn new(kind: Kind, namespace: Option<&'static str>) -> Self {
+    pub(crate) fn new(kind: Kind, namespace: Option<&'static str>, blinds: Blinds) -> Self {
         let inner = Inner {
             state: Objects::new(),
             contradictions: 0,
             last: HashMap::new(),
             pending: HashMap::new(),
-            lags: lags(),
+            lags: Lags::new(),
+            blinds,
             slow: Vec::new(),
         };
         Self { kind, namespace, inner: Mutex::new(inner) }
@@ -140,7 +148,7 @@ impl View {
         Difference { contradictions: inner.contradictions, ..difference }
     }
 
-    pub(crate) fn lags(&self) -> Histogram<u64> {
+    pub(crate) fn lags(&self) -> Lags {
         self.lock().lags.clone()
     }
 
@@ -160,6 +168,26 @@ pub(crate) fn entry<T>(object: &Obj<T>) -> (ObjectKey, Held) {
 fn held<T>(object: &Obj<T>) -> Held {
     let version = Obj::resource_version(object).to_string().parse();
     Held { uid: Obj::uid(object).into_owned(), version: version.unwrap_or_default() }
+}
+
+// === impl Lags ===
+
+impl Lags {
+    pub(crate) fn new() -> Self {
+        // With 0 to 5 digits it cannot fail.
+        let none = || Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits"));
+        Self { all: none(), own: none() }
+    }
+
+    /// Their bounds grow with what is recorded, so it cannot fail.
+    fn record(&mut self, all: Duration, own: Duration) {
+        let micros = |time: Duration| time.as_micros().try_into().unwrap_or(u64::MAX);
+        let _ = (self.all.record(micros(all)), self.own.record(micros(own)));
+    }
+
+    pub(crate) fn add(&mut self, others: &Self) {
+        let _ = (self.all.add(&others.all), self.own.add(&others.own));
+    }
 }
 
 // === impl Inner ===
@@ -198,8 +226,8 @@ impl Inner {
 
     fn lag(&mut self, from: Instant, to: Instant) {
         let lag = to.saturating_duration_since(from);
-        // Its bounds grow with what is recorded.
-        let _ = self.lags.record(lag.as_micros().try_into().unwrap_or(u64::MAX));
+        let own = to.saturating_duration_since(self.blinds.over(from, to));
+        self.lags.record(lag, own);
         if lag < LONG {
             return;
         }
