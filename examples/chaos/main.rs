@@ -41,7 +41,7 @@ struct Cli {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
 
-    /// Also prints what was going on while a consumer saw writes more than 2 s late
+    /// Also prints what was going on where a consumer was late by more than 1 s of its own
     #[arg(long)]
     explain: bool,
 }
@@ -58,6 +58,10 @@ async fn main() -> Result<ExitCode> {
     }
     let length = Duration::from_secs(cli.seconds);
     let first = cli.seed.unwrap_or_else(|| rand::random::<u32>().into());
+    println!(
+        "Lags in seconds, from the answer to a write to its sight; `own` counts from the end of the stall or"
+    );
+    println!("refusal that the write fell into.\n");
     let mut correct = true;
     for seed in (0..cli.seeds).map(|number| first.wrapping_add(number)) {
         let progress = Progress::new(seed, length);

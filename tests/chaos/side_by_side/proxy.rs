@@ -38,7 +38,7 @@ struct Mode {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Side {
     Client,
     Server,
 }
@@ -131,15 +131,15 @@ async fn relay(mut client: TcpStream, server: SocketAddr, mode: watch::Receiver<
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     tokio::select! {
-        _ = pump(&mut from_client, &mut to_server, From::Client, mode.clone(), since) => {}
-        _ = pump(&mut from_server, &mut to_client, From::Server, mode, since) => {}
+        _ = pump(&mut from_client, &mut to_server, Side::Client, mode.clone(), since) => {}
+        _ = pump(&mut from_server, &mut to_client, Side::Server, mode, since) => {}
     }
 }
 
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    side: From,
+    side: Side,
     mut mode: watch::Receiver<Mode>,
     since: Mode,
 ) -> Result<()> {
@@ -150,7 +150,7 @@ async fn pump(
             return Ok(());
         }
         let now = *mode.wait_for(|mode| !mode.stalls).await?;
-        if side == From::Server && now.half_chunks != since.half_chunks {
+        if side == Side::Server && now.half_chunks != since.half_chunks {
             return Ok(to.write_all(&buffer[..read / 2]).await?);
         }
         let chunk = if now.slow { SLOW_CHUNK } else { BUFFER };

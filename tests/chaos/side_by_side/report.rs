@@ -100,7 +100,7 @@ impl Report {
         self.rows.iter().all(|row| row.difference.is_none())
     }
 
-    /// Lags in seconds. What a stall or a refusal took from a write is no consumer's doing, and is more than a tenth of all
+    /// `wrong` counts changes that contradict the state before them. Lags are in seconds. What a stall or a refusal took from a write is no consumer's doing, and is more than a tenth of all
     /// lags; so `own` counts from its end.
     pub(crate) fn table(&self) -> String {
         let blows = self.happened.iter().filter(|one| one.what.contains("killed")).count();
@@ -113,7 +113,7 @@ impl Report {
             self.happened.len() - blows,
         );
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::NOTHING);
         table.set_header([
             "consumer",
             "p50",
@@ -128,11 +128,11 @@ impl Report {
             "requests",
             "lists",
             "watches",
-            "failed",
+            "unanswered",
             "missing",
             "extra",
             "stale",
-            "contradictions",
+            "wrong",
         ]);
         for row in &self.rows {
             let Difference { missing, extra, stale, contradictions } = row.difference;
@@ -147,7 +147,8 @@ impl Report {
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        text += &table.to_string();
+        text += &table.trim_fmt();
+        text.push('\n');
         text
     }
 

@@ -14,9 +14,9 @@ use super::{
     object::{Difference, Held, Kind, Objects},
 };
 
-/// Lags above this are remembered one by one.
-const LONG: Duration = Duration::from_secs(2);
-/// Most lags that are remembered: those seen within a moment of each other count as one.
+/// Own lags above this are remembered one by one.
+const LONG: Duration = Duration::from_secs(1);
+/// Most that are remembered: those seen within a moment of each other count as one.
 const SLOW: usize = 1000;
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -228,7 +228,7 @@ impl Inner {
         let lag = to.saturating_duration_since(from);
         let own = to.saturating_duration_since(self.blinds.over(from, to));
         self.lags.record(lag, own);
-        if lag < LONG {
+        if own < LONG {
             return;
         }
         let same = |last: &&mut Slow| to.saturating_duration_since(last.to) < MOMENT;
