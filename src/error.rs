@@ -238,6 +238,18 @@ impl Error {
         matches!(*self.0, Kind::PageTooLarge { .. })
     }
 
+    /// The server refused in a way that repeating the same request does not change: who asks, what is asked for or how
+    /// (4xx), or what the server can do (501, 505). Not what passes by itself, or with another request.
+    pub(crate) fn is_permanent(&self) -> bool {
+        match self.http_code() {
+            // Too slow, a conflict, a version no longer kept, another connection's business, locked, too early, too
+            // many requests.
+            Some(408 | 409 | 410 | 421 | 423 | 425 | 429) => false,
+            Some(code) => matches!(code, 400..=499 | 501 | 505) && !self.is_expired(),
+            None => false,
+        }
+    }
+
     /// The answer is not what the Kubernetes API promises.
     pub(crate) fn is_protocol(&self) -> bool {
         matches!(*self.0, Kind::Protocol { .. })
@@ -356,5 +368,36 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, reason: &str) -> Error {
+        let reason = reason.to_owned();
+        Kind::Api {
+            verb: "list",
+            resource: String::new(),
+            code,
+            reason,
+            retry_after: None,
+            version_too_large: false,
+            message: "".into(),
+        }
+        .into()
+    }
+
+    #[test]
+    fn what_repeating_does_not_change_is_permanent() {
+        let permanent: Vec<u16> = (300..600).filter(|code| answer(*code, "").is_permanent()).collect();
+        let passing = [408, 409, 410, 421, 423, 425, 429];
+        let refused = (400..500).filter(|code| !passing.contains(code));
+        assert_eq!(permanent, refused.chain([501, 505]).collect::<Vec<_>>());
+        assert!(!answer(400, "Expired").is_permanent(), "another version may do");
+        assert!(!Error::from(Kind::Stopped).is_permanent());
+        let after = Duration::ZERO;
+        assert!(!Error::from(Kind::Timeout { verb: "list", resource: String::new(), after }).is_permanent());
     }
 }

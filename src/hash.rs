@@ -2,20 +2,27 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
 
-use foldhash::fast::FixedState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 
 use crate::key::Key;
 
 /// The hash function of one store, shared by all its versions.
 ///
-/// Seeded at random per store: names are chosen by the users of a cluster, who could otherwise make them collide.
+/// Seeded at random: names, labels and annotations are chosen by the users of a cluster, who could otherwise make them
+/// collide. Both seeds matter: input is multiplied by what it makes of the shared one, so who knows that one can make
+/// any input zero, whatever the seed of the store.
 #[derive(Clone)]
-pub(crate) struct KeyHasher(FixedState);
+pub(crate) struct KeyHasher(SeedableRandomState);
+
+/// One for the process: it takes some time to make.
+static SHARED: LazyLock<SharedSeed> = LazyLock::new(|| SharedSeed::from_u64(random()));
 
 impl KeyHasher {
     pub(crate) fn new() -> Self {
-        Self(FixedState::with_seed(RandomState::new().build_hasher().finish()))
+        Self(SeedableRandomState::with_seed(random(), &SHARED))
     }
 
     #[inline]
@@ -31,5 +38,31 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn index_key<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.0.hash_one(key)
+    }
+}
+
+/// From the system's source of randomness.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use foldhash::fast::FixedState;
+
+    use super::*;
+
+    /// Keys made for the seed that foldhash shares by default, which anybody can read.
+    #[test]
+    fn keys_made_to_collide_do_not() {
+        const PUBLIC: u128 = 0xc0ac29b7c97c50dd;
+        let keys: Vec<u128> = (0..100).map(|low| PUBLIC << 64 | low).collect();
+        let hashes = |hash: &dyn Fn(&u128) -> u64| keys.iter().map(hash).collect::<HashSet<_>>().len();
+        let fixed = FixedState::with_seed(random());
+        assert_eq!(hashes(&|key| fixed.hash_one(key)), 1, "they are made for it");
+        let ours = KeyHasher::new();
+        assert!(hashes(&|key| ours.index_key(key)) > 90);
     }
 }

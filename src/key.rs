@@ -151,14 +151,32 @@ impl<T: AsKey + ?Sized> AsKey for &T {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use k8s_openapi::api::core::v1::{Node, Pod};
+
+    use super::*;
+    use crate::index::IndexSet;
+    use crate::snapshot::Snapshot;
 
     #[test]
     fn keys_are_told_apart_by_where_the_namespace_ends() {
         assert_ne!(ObjectKey::new("ab", "c"), ObjectKey::new("a", "bc"));
         assert!(ObjectKey::new("a", "z") < ObjectKey::new("b", "a"));
         assert!(ObjectKey::new("ab", "c") > ObjectKey::new("a", "bc"));
+    }
+
+    #[test]
+    fn a_cluster_scoped_object_is_found_whatever_namespace_is_named() {
+        let nodes = Snapshot::from_objects(IndexSet::new(), [("n", 1)]);
+        let node = ObjectRef::<Node>::new("n");
+        for found in [nodes.get("n"), nodes.get(&node), nodes.get(node.within("ns")), nodes.get(("ns", "n"))]
+        {
+            assert_eq!(found.map(|value| **value), Some(1));
+        }
+        assert!(nodes.get(("ns", "other")).is_none() && nodes.get(("n", "")).is_none());
+
+        let pods = Snapshot::from_objects(IndexSet::new(), [(("a", "n"), 1), (("b", "m"), 2)]);
+        assert!([("b", "n"), ("", "n"), ("a", "m"), ("n", "")].iter().all(|key| pods.get(key).is_none()));
+        assert_eq!(pods.get(ObjectRef::<Pod>::new("n").within("a")).map(|value| **value), Some(1));
     }
 
     #[test]

@@ -41,6 +41,9 @@ mod config;
 mod error;
 #[cfg(feature = "testing")]
 mod fixture;
+mod free;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 pub mod index;
 mod informer;

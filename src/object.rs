@@ -162,14 +162,13 @@ impl<T> Obj<T> {
             && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
     }
 
-    /// Whether this is that version of that object, or a newer one.
-    pub(crate) fn reaches_version(this: &Self, uid: &str, version: &ResourceVersion) -> bool {
+    /// How its version compares to another; `None` where versions have no order.
+    pub(crate) fn cmp_version(this: &Self, version: &ResourceVersion) -> Option<Ordering> {
         let header = this.header();
-        let reaches = match (header.version_len, version.as_number()) {
-            (NUMBER, Some(number)) => header.version >= number,
-            _ => Self::resource_version(this) >= *version,
-        };
-        reaches && Self::has_uid(this, uid)
+        match (header.version_len, version.as_number()) {
+            (NUMBER, Some(number)) => Some(header.version.cmp(&number)),
+            _ => Self::resource_version(this).partial_cmp(version),
+        }
     }
 
     pub(crate) fn has_uid(this: &Self, uid: &str) -> bool {
@@ -373,9 +372,10 @@ mod tests {
                 assert_eq!(Obj::key(&obj), Key { namespace: "ns", name: &long });
                 assert_eq!(Obj::uid(&obj), uid);
                 assert_eq!(Obj::resource_version(&obj).to_string(), version);
-                assert!(Obj::reaches_version(&obj, uid, &version.into()));
-                assert!(!Obj::reaches_version(&obj, "other", &version.into()));
-                assert!(!Obj::reaches_version(&obj, uid, &"18446744073709551617".into()));
+                assert!(Obj::has_uid(&obj, uid) && !Obj::has_uid(&obj, "other"));
+                assert_eq!(Obj::cmp_version(&obj, &version.into()), Some(Ordering::Equal));
+                let other = Obj::cmp_version(&obj, &"18446744073709551617".into());
+                assert_eq!(other, version.parse::<u128>().is_ok().then_some(Ordering::Less));
                 assert_eq!(*obj, 42);
             }
         }

@@ -15,8 +15,8 @@ pub use self::intersection::{InKeyOrder, Intersection};
 pub use self::selected::Selected;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
-use crate::key::AsKey;
+use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
+use crate::key::{AsKey, Key};
 use crate::object::Obj;
 use crate::trie::{self, Element, Trie};
 use crate::version::ResourceVersion;
@@ -62,10 +62,22 @@ pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
 impl<T> View<T> {
     /// The object of that name, if there is one. O(1), no allocation.
     ///
-    /// Takes `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`].
+    /// Takes `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`]. A cluster-scoped
+    /// object is found whatever namespace is named, as in kube-runtime's `Store::get`: references to it often carry the
+    /// namespace of what refers to it.
     #[inline]
     pub fn get(&self, key: impl AsKey) -> Option<&Obj<T>> {
         let key = key.as_key();
+        let found = self.exactly(key);
+        if found.is_some() || key.namespace.is_empty() {
+            return found;
+        }
+        // Of a kind with namespaces no object is without one, so this finds nothing of another namespace.
+        self.exactly(Key { namespace: "", ..key })
+    }
+
+    #[inline]
+    fn exactly(&self, key: Key<'_>) -> Option<&Obj<T>> {
         self.objects.get(self.hasher.object(key), |object| Obj::is(object, key))
     }
 
@@ -189,7 +201,7 @@ impl<T> View<T> {
             return Err(MissingIndex::Foreign);
         }
         let table = self.tables.get(index.slot as usize).ok_or(MissingIndex::Later)?;
-        table.downcast_ref().ok_or(MissingIndex::Foreign)
+        index::downcast(table).ok_or(MissingIndex::Foreign)
     }
 }
 

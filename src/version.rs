@@ -1,8 +1,10 @@
 //! Resource versions: how the API server names states of a kind, and which of two is newer.
 
 use std::cmp::Ordering;
+use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::BuildHasher;
+use std::sync::{Arc, LazyLock};
 
 /// A Kubernetes `resourceVersion`.
 ///
@@ -29,6 +31,8 @@ enum Repr {
     Text(Arc<str>),
 }
 
+const OF_CONTENT: &str = "content-";
+
 impl ResourceVersion {
     /// The version as a number, when it is a canonical decimal below 2^64.
     pub(crate) fn as_number(&self) -> Option<u64> {
@@ -42,7 +46,22 @@ impl ResourceVersion {
         Self(Repr::Number(number))
     }
 
-    /// Whether it is the empty text, which no server gives out: it tells nothing apart.
+    /// A version made of what an object of a kind without versions says, so that equal means unchanged. It holds
+    /// within this process, and has no order.
+    pub(crate) fn of_content(json: &[u8]) -> Self {
+        // Random keys: two contents that count as one cannot be searched for.
+        static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+        let [high, low] = KEYS.each_ref().map(|key| key.hash_one(json));
+        Self(Repr::Text(format!("{OF_CONTENT}{high:016x}{low:016x}").into()))
+    }
+
+    /// Whether it was made [of an object's content](Self::of_content): no server knows it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the reflector's polling"))]
+    pub(crate) fn is_of_content(&self) -> bool {
+        matches!(&self.0, Repr::Text(text) if text.starts_with(OF_CONTENT))
+    }
+
+    /// Whether it is the empty text: there is none, and it tells nothing apart.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(&self.0, Repr::Text(text) if text.is_empty())
     }
@@ -121,6 +140,18 @@ mod tests {
             assert_eq!(odd.partial_cmp(&odd.clone()), Some(Ordering::Equal));
             assert!(!odd.is_ordered());
             assert_eq!(odd.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn versions_of_contents_are_equal_where_the_contents_are() {
+        let of = |json: &str| ResourceVersion::of_content(json.as_bytes());
+        assert_eq!(of("{}"), of("{}"));
+        assert_ne!(of("{}"), of("{ }"));
+        assert_eq!(of("1").partial_cmp(&of("2")), None);
+        assert!(of("1").is_of_content() && !of("1").is_ordered() && !of("1").is_empty());
+        for other in ["", "7", "content", "v1-opaque"] {
+            assert!(!ResourceVersion::from(other).is_of_content(), "{other}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The index keys of one object, stored with it: taking an object out of an index calls nobody's code.
 
 use std::any::Any;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// An index key, shared by the posting and all objects under it, its type erased.
@@ -13,7 +14,7 @@ pub(crate) type SharedKey = Arc<dyn Any + Send + Sync>;
 pub(crate) enum IndexKeys {
     None,
     One(SlotKey),
-    /// In order of the slots.
+    /// In order, so that one is found among many by halving: an object's author decides how many there are.
     Many(Box<[SlotKey]>),
 }
 
@@ -33,8 +34,14 @@ impl IndexKeys {
         }
     }
 
+    /// O(log k).
     pub(crate) fn contains(&self, key: &SlotKey) -> bool {
-        self.as_slice().iter().any(|mine| mine.is(key))
+        self.find(|mine| mine.place().cmp(&key.place()))
+    }
+
+    /// Whether there is one for which `order` says `Equal`; it tells how it compares to the one sought.
+    fn find(&self, order: impl FnMut(&SlotKey) -> Ordering) -> bool {
+        self.as_slice().binary_search_by(order).is_ok()
     }
 }
 
@@ -43,14 +50,51 @@ impl From<Vec<SlotKey>> for IndexKeys {
         match keys.len() {
             0 => Self::None,
             1 => keys.pop().map_or(Self::None, Self::One),
-            _ => Self::Many(keys.into()),
+            _ => {
+                keys.sort_unstable_by_key(SlotKey::place);
+                Self::Many(keys.into())
+            }
         }
     }
 }
 
 impl SlotKey {
-    /// Keys are shared, so the same key of the same index is the same allocation.
+    /// Keys are shared, so the same key of the same index is the same allocation. An order without meaning, that
+    /// holds for as long as the key does.
+    fn place(&self) -> (u32, usize) {
+        (self.slot, Arc::as_ptr(&self.key).cast::<()>() as usize)
+    }
+
+    #[cfg(test)]
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.slot == other.slot && Arc::ptr_eq(&self.key, &other.key)
+        self.place() == other.place()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The author of an object chooses how many index keys it has: an update must not compare each with each.
+    #[test]
+    fn one_of_many_keys_is_found_in_few_steps() {
+        const KEYS: u64 = 40_000;
+        let all: Vec<SlotKey> =
+            (0..KEYS).map(|key| SlotKey { slot: key as u32 % 2, key: Arc::new(key) }).collect();
+        let keys = IndexKeys::from(all.clone());
+        let mut steps = 0;
+        for sought in &all {
+            assert!(keys.contains(sought));
+            assert!(keys.find(|mine| {
+                steps += 1;
+                mine.place().cmp(&sought.place())
+            }));
+        }
+        assert!(steps < KEYS * 20, "{steps} steps for {KEYS} keys");
+        assert!(
+            !keys.contains(&SlotKey { slot: 0, key: Arc::new(0_u64) }),
+            "equal, and of another index entry"
+        );
+        assert!(!keys.contains(&SlotKey { slot: all[0].slot + 2, ..all[0].clone() }), "of another index");
     }
 }

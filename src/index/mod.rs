@@ -29,7 +29,7 @@ pub use self::builtin::{
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::set::IndexSet;
-pub(crate) use self::table::{AnyTable, Indexer, Table};
+pub(crate) use self::table::{AnyTable, Indexer, Table, downcast};
 use crate::key::Key;
 
 /// A handle to an index: which one to ask, and what its keys are.

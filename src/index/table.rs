@@ -9,14 +9,27 @@ use equivalent::Equivalent;
 
 use super::IndexBy;
 use super::keys::{SharedKey, SlotKey};
-use super::posting::{Ordered, Posting};
+use super::posting::{Ordered, Pieces as PostingPieces, Posting};
+use crate::free::{Remains, free};
 use crate::hash::KeyHasher;
 use crate::key::Key;
 use crate::object::Obj;
-use crate::trie::{Element, Trie};
+use crate::trie::{Element, Pieces, Trie};
 
 /// A table whose types only its [`Indexer`] and its handle know.
-pub(crate) type AnyTable = Arc<dyn Any + Send + Sync>;
+pub(crate) type AnyTable = Arc<dyn ErasedTable>;
+
+/// What a table of unknown types can do.
+pub(crate) trait ErasedTable: Any + Send + Sync {
+    /// The table, to be freed in small parts. `None` when another version has it too.
+    fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
+}
+
+/// What is left of a table that is being freed.
+struct TableRemains<T, K> {
+    entries: Pieces<EntryPtr<T, K>>,
+    postings: PostingPieces<Obj<T>>,
+}
 
 /// An index key with its hash, which is computed once.
 pub(crate) struct HashedKey<K> {
@@ -83,6 +96,28 @@ impl<T, K> Clone for Table<T, K> {
     }
 }
 
+impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T, K> {
+    fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>> {
+        let entries = Arc::into_inner(self)?.0.into_pieces();
+        Some(Box::new(TableRemains { entries, postings: PostingPieces::new() }))
+    }
+}
+
+// === impl TableRemains ===
+
+impl<T: Send + Sync, K: Send + Sync> Remains for TableRemains<T, K> {
+    fn free_some(&mut self) -> bool {
+        self.postings.free_some()
+            || self.entries.take_some(|EntryPtr(entry)| {
+                // Shared, it is let go of.
+                if let Ok(Entry { key, posting }) = triomphe::Arc::try_unwrap(entry) {
+                    self.postings.add(posting);
+                    free(key);
+                }
+            })
+    }
+}
+
 // === impl EntryPtr ===
 
 impl<T, K> Clone for EntryPtr<T, K> {
@@ -134,7 +169,7 @@ where
         let mut found: Vec<HashedKey<F::Key>> = Vec::new();
         self.index(key, object, &mut |key| found.push(HashedKey { hash: hasher.index_key(&key), key }));
         drop_duplicates(&mut found);
-        let table = table.downcast_ref::<Table<T, F::Key>>();
+        let table = downcast::<T, F::Key>(table);
         found
             .into_iter()
             .map(|new| {
@@ -185,7 +220,7 @@ where
         objects: &Trie<Obj<T>>,
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     ) {
-        let table = table.downcast_ref::<Table<T, F::Key>>().expect("the table is of the index's types");
+        let table = downcast::<T, F::Key>(table).expect("the table is of the index's types");
         table.0.validate();
         let mut listed = 0;
         for entry in table.0.iter() {
@@ -208,6 +243,16 @@ where
     }
 }
 
+/// A table as what it is, if it is that.
+pub(crate) fn downcast<T, K>(table: &AnyTable) -> Option<&Table<T, K>>
+where
+    T: Send + Sync + 'static,
+    K: Send + Sync + 'static,
+{
+    let table: &dyn Any = &**table;
+    table.downcast_ref()
+}
+
 /// A table to change, and a key of it, as what they are.
 type Typed<'a, T, K> = (&'a mut Table<T, K>, Arc<HashedKey<K>>);
 
@@ -218,9 +263,10 @@ where
     K: Send + Sync + 'static,
 {
     if Arc::get_mut(table).is_none() {
-        *table = Arc::new(table.downcast_ref::<Table<T, K>>()?.clone());
+        *table = Arc::new(downcast::<T, K>(table)?.clone());
     }
-    Some((Arc::get_mut(table)?.downcast_mut()?, key.clone().downcast().ok()?))
+    let own: &mut dyn Any = Arc::get_mut(table)?;
+    Some((own.downcast_mut()?, key.clone().downcast().ok()?))
 }
 
 /// One object counts once under a key, however often its closure names it. O(n log n): an object's author

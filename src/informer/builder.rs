@@ -3,14 +3,16 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use kube_core::Resource;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::driver::{Abandon, Driver};
 use super::from::{Feed, FromApi, Parts};
+use super::last::LastWord;
 use super::{Informer, Inner, Prepared};
 use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
@@ -209,9 +211,9 @@ where
     ///
     /// Outside a tokio runtime. [`build`](Self::build) needs none.
     pub fn start(self) -> Informer<T> {
-        let (informer, driver) = self.build();
+        let (informer, prepared) = self.prepare();
         // The tracker owns the task: `shutdown` waits for it.
-        informer.inner.tasks.spawn(driver);
+        informer.inner.tasks.spawn(prepared.drive());
         informer
     }
 
@@ -220,16 +222,20 @@ where
     /// informer is shut down or its last handle dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
         let (informer, prepared) = self.prepare();
-        (informer, prepared.drive())
+        let driver = Driver::new(prepared.drive());
+        let driven: Weak<dyn Abandon> = Arc::downgrade(driver.driven()) as _;
+        informer.set_idle(driven);
+        (informer, driver)
     }
 
     /// The informer, which nothing drives yet.
     pub(crate) fn prepare(self) -> (Informer<T>, Prepared<K, T, S>) {
         let Self { from, project, indexes } = self;
         let (store, indexers) = indexes.into_parts();
-        let writer = Writer::new(store, indexers);
+        let mut writer = Writer::new(store, indexers);
         let shared = writer.shared().clone();
         let (status, status_receiver) = watch::channel(Status::new());
+        writer.at_the_end(LastWord(status.clone()));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
@@ -245,9 +251,10 @@ where
             lists: S::LISTS,
             stop: stop.clone(),
             tasks: tasks.clone(),
+            idle: OnceLock::new(),
         };
         let parts = Parts { project, writer, status, record, orders: taken, stop };
-        let prepared = Prepared { from, parts, tasks };
+        let prepared = Prepared { from, parts, token: tasks.token(), tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }
 }

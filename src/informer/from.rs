@@ -114,7 +114,7 @@ where
         let gate = self.gate;
         let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
         if let Some(namespace) = &self.namespace {
-            source = source.at(K::url_path(&self.dyntype, Some(namespace)));
+            source = source.in_namespace(&self.dyntype, namespace);
         }
         let intake = Intake::new(
             writer,

@@ -1,8 +1,10 @@
 //! The informer: source, reflector, store and readers, wired together.
 
 mod builder;
+mod driver;
 mod figures;
 mod from;
+mod last;
 mod order;
 mod prepared;
 mod reader;
@@ -12,7 +14,7 @@ mod wait;
 mod weak;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use futures_core::Stream;
 use futures_util::stream;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
+pub(crate) use self::driver::Abandon;
 pub use self::figures::{Figures, Relists};
 pub use self::from::{FromApi, FromStream};
 pub(crate) use self::prepared::Prepared;
@@ -67,6 +70,8 @@ struct Inner<T> {
     lists: bool,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// What is in other hands and perhaps not polled: the driver of `build`, or a registry's entry before its start.
+    idle: OnceLock<Weak<dyn Abandon>>,
 }
 
 impl<K> Informer<K> {
@@ -132,8 +137,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.wait_until(View::is_synced).await.map(drop)
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server says something that waiting alone does not
-    /// mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404).
+    /// [`synced`](Self::synced), but ends as soon as the API server refuses the list in a way that repeating it does
+    /// not change: who we are is not known (401), the list is forbidden (403), the kind is not served (404), a
+    /// selector is invalid (400), and every other 4xx but 408, 409, 410, 421, 423, 425 and 429; also 501 and 505.
     /// The informer keeps trying all the same. Cancel-safe.
     ///
     /// # Errors
@@ -229,13 +235,22 @@ impl<T: Send + Sync + 'static> Informer<T> {
     }
 
     /// Stops the informer and waits until its task has ended; subscriptions deliver what was published and
-    /// then end. Any number of callers may wait. Cancel-safe: the informer stops even if nobody waits for it.
+    /// then end, and so does every other wait. Any number of callers may wait. Cancel-safe: the informer stops even if
+    /// nobody waits for it.
+    ///
+    /// The driver of [`Builder::build`](crate::Builder::build) need not be polled for that: unless somebody is polling
+    /// it at the moment, what it drives is dropped here.
     ///
     /// Snapshots stay readable.
     pub async fn shutdown(&self) {
-        self.inner.stop.cancel();
+        self.inner.stop();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// What `shutdown` ends besides the task. Once.
+    pub(crate) fn set_idle(&self, idle: Weak<dyn Abandon>) {
+        let _ = self.inner.idle.set(idle);
     }
 
     pub(crate) fn status_receiver(&self) -> watch::Receiver<Status> {
@@ -251,14 +266,23 @@ impl Status {
     /// The error that keeps the first list from being made, if the server itself said so.
     pub(crate) fn blocked(&self) -> Option<&Error> {
         let error = self.last_error.as_ref()?;
-        let refused = error.is_forbidden() || error.is_unauthorized() || error.is_kind_absent();
-        (refused && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent)).then_some(error)
+        (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
+            .then_some(error)
+    }
+}
+
+impl<T> Inner<T> {
+    fn stop(&self) {
+        self.stop.cancel();
+        if let Some(idle) = self.idle.get().and_then(Weak::upgrade) {
+            idle.abandon();
+        }
     }
 }
 
 impl<T> Drop for Inner<T> {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop();
     }
 }
 

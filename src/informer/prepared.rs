@@ -3,6 +3,7 @@
 use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::from::{Feed, FromApi, Parts};
 use crate::index::{Index, IndexBy};
@@ -12,6 +13,8 @@ pub(crate) struct Prepared<K, T, S> {
     pub(super) from: S,
     pub(super) parts: Parts<K, T>,
     pub(super) tasks: TaskTracker,
+    /// `shutdown` waits until what is here has ended or was dropped. The last field: all else is gone before.
+    pub(super) token: TaskTrackerToken,
 }
 
 impl<K, T, S> Prepared<K, T, S>
@@ -35,16 +38,19 @@ where
 
     /// What drives the informer. Tracked from here on: `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
-        let Self { from, parts, tasks } = self;
-        let retired = parts.writer.retired().clone();
+        let Self { from, parts, tasks, token } = self;
+        let (retired, shared) = (parts.writer.retired().clone(), parts.writer.shared().clone());
         let feed = from.feed(parts);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
-        tasks.track_future(async move {
+        let driven = tasks.track_future(async move {
             tokio::select! {
                 () = feed => {}
                 () = retired.sweep_forever() => {}
             }
-        })
+            retired.finish(shared).await;
+        });
+        drop(token);
+        driven
     }
 }
 

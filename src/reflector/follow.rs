@@ -26,8 +26,8 @@ const BATCH: usize = 4096;
 
 /// Follows `events` until they end or `stop` is cancelled.
 ///
-/// Such a stream tells no version of its own and may be of any age, so none is published, and an event is taken for
-/// newer than the one before.
+/// Such a stream tells no version of its own and may be of any age, so none is published, and what it says is so: a
+/// list, and an event, replaces what is held unless that is the very same version of the same object.
 pub(crate) async fn follow<K, W>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     sink: W,
@@ -61,8 +61,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
         let mut turn = Turn::new();
         loop {
             let event = tokio::select! {
-                biased;
-                // Not while a list is collected.
+                // In no fixed order: neither may keep the other waiting. No order is taken while a list is collected.
                 Some(order) = self.orders.recv(), if !self.listing => {
                     // A refresh is not asked of a stream.
                     if let Order::Errand(errand) = order {
@@ -110,7 +109,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
                 self.enter(Phase::Listing);
                 self.listing = true;
                 self.record.relists(Cause::Stream);
-                self.sink.begin_list(Held::Reused).await;
+                self.sink.begin_list(Held::Same).await;
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {

@@ -174,7 +174,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut turn = Turn::new();
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
-            if timeout_at(patience, open.read(&self.options)).await.is_err() {
+            if timeout_at(patience, open.read(&self.options)).await.is_err() && open.batch.is_empty() {
                 let error = self.timeout("watch", self.options.streaming_silence);
                 return self.streaming_endless(error).await;
             }
@@ -477,6 +477,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     async fn wait(&mut self, pace: Pace, retry_after: Option<Duration>) -> Input {
         self.open = None;
+        // Still absent is the answer to a refresh.
+        let absence_shown = pace == Pace::Absent && self.state.shows_absence();
+        if absence_shown {
+            self.answer_refreshes();
+        }
         let now = Instant::now();
         self.enter_wait(pace, now);
         // While the gate is closed, it says when.
@@ -494,7 +499,12 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         loop {
             tokio::select! {
                 () = &mut waited => return Input::Go,
-                Some(order) = self.orders.recv() => self.obey(order).await,
+                Some(order) = self.orders.recv() => {
+                    self.obey(order).await;
+                    if absence_shown && !self.refreshes.is_empty() {
+                        return Input::Go;
+                    }
+                }
             }
         }
     }
@@ -556,6 +566,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     fn committed(&mut self) {
         self.publish();
         self.status.send_modify(|status| status.synced = true);
+        self.answer_refreshes();
+    }
+
+    fn answer_refreshes(&mut self) {
         for answer in self.refreshes.drain(..) {
             // Whoever asked may have gone.
             let _ = answer.send(());

@@ -54,7 +54,7 @@ pub(crate) trait Sink<K>: Send + 'static {
         events: &mut Vec<WatchEvent<K>>,
     ) -> impl Future<Output = Result<(), Regression>> + Send;
 
-    /// [`apply`](Self::apply) for events whose versions say nothing of their order.
+    /// [`apply`](Self::apply) for events whose versions say nothing of their order: each is newer than the one before.
     fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) -> impl Future<Output = ()> + Send;
 
     /// How much is held. O(1).
@@ -68,6 +68,8 @@ pub(crate) enum Held {
     Reused,
     /// Everything is taken in anew: the same version may be shown with another content.
     Renewed,
+    /// Only the very same version is a known object: what the list says is so, be it older than what is held.
+    Same,
     /// The server was restored from a backup: versions up to the one held may name other content now, and a new
     /// epoch begins.
     Meaningless,

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use tokio::time::Instant;
 
 use super::options::Options;
+use super::turn::Turn;
 use crate::error::Error;
 use crate::source::WatchEvent;
 
@@ -59,16 +60,23 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
         self.batch.iter().map(WatchEvent::size).sum()
     }
 
-    /// Waits for an event or the end, then takes what else is ready. Cancel safe: what was read stays.
+    /// Waits for an event or the end, then takes what else is ready, in turns with other tasks. Cancel safe: what was
+    /// read stays.
     pub(super) async fn read(&mut self, options: &Options) {
         if self.batch.is_empty() {
             // A large batch comes seldom; its room is not kept for the next.
             self.batch.shrink_to(KEPT_ROOM);
         }
         let mut bytes = self.size();
+        let mut turn = Turn::new();
         poll_fn(|cx| {
             while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
             {
+                if turn.is_over() {
+                    turn = Turn::new();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 match Pin::new(&mut self.stream).poll_next(cx) {
                     Poll::Ready(Some(Ok(event))) => {
                         bytes += event.size();

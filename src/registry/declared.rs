@@ -38,7 +38,7 @@ impl<T: Stored> Declared<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::is_started`] when the informer was started.
+    /// [`Error::is_started`] when the informer was started, [`Error::is_stopped`] when it was shut down before.
     pub fn index<X>(&self, key: impl Fn(&T) -> X + Send + 'static) -> Result<Index<T, X>, Error>
     where
         X: Hash + Eq + Send + Sync + 'static,
@@ -86,7 +86,8 @@ impl<T: Stored> Declared<T> {
     /// # Errors
     ///
     /// - [`Error::is_circular`] when the other waits for this one, itself or through others;
-    /// - [`Error::is_started`] when this informer was started, unless it waited for the other.
+    /// - [`Error::is_started`] when this informer was started, unless it waited for the other;
+    /// - [`Error::is_stopped`] when this informer was shut down before its start.
     pub fn after<U: Stored>(&self, earlier: &Declared<U>) -> Result<(), Error> {
         let (member, before) = (&self.slot.member, &earlier.slot.member);
         if member.waits_for(before) {

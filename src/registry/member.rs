@@ -28,7 +28,7 @@ pub(super) struct Member {
 pub(super) enum Patience {
     /// Only when it stops.
     Endless,
-    /// Also when the API server says something that waiting alone does not mend.
+    /// Also when the API server refuses in a way that repeating does not change.
     UntilBlocked,
 }
 
@@ -51,6 +51,10 @@ impl Member {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_started(&self) {
@@ -111,7 +115,7 @@ impl Member {
         (!status.synced).then(|| Missing {
             name: self.name.clone(),
             phase: status.phase,
-            started: self.started.load(Ordering::Relaxed),
+            started: self.is_started(),
             waits_for: waits_for.map(|earlier| earlier.name.clone()).collect(),
             last_error: status.last_error,
         })
@@ -124,6 +128,11 @@ impl Member {
     pub(super) fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
+    }
+
+    /// Whether nothing of it is left that runs, or may be started.
+    pub(super) fn has_ended(&self) -> bool {
+        self.tasks.is_empty()
     }
 
     /// Waits until the informer's task has ended, if it is told to.

@@ -17,8 +17,8 @@ mod tests;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use dashmap::{DashMap, Entry};
 use futures_util::future::{join_all, try_join_all};
@@ -26,7 +26,7 @@ use kube_client::Client;
 use kube_core::Resource;
 
 pub use self::declared::Declared;
-use self::member::Patience;
+use self::member::{Member, Patience, lock};
 pub use self::missing::Missing;
 use self::scope::EntryKey;
 pub use self::scope::Scope;
@@ -118,6 +118,8 @@ struct Inner {
     /// No guard of it is held over an await, nor while code of the application runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
     declared: AtomicU64,
+    /// What may still run, though nobody holds it: without what has ended, as of the last declaration.
+    running: Mutex<Vec<Arc<Member>>>,
 }
 
 impl Registry {
@@ -131,8 +133,16 @@ impl Registry {
 
     /// [`new`](Self::new), for informers that go about their work like that.
     pub fn with_config(client: Client, config: Config) -> Self {
-        let (gate, declared) = (Arc::default(), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { client, config, gate, entries: DashMap::new(), declared }) }
+        Self {
+            inner: Arc::new(Inner {
+                client,
+                config,
+                gate: Arc::default(),
+                entries: DashMap::new(),
+                declared: AtomicU64::new(0),
+                running: Mutex::default(),
+            }),
+        }
     }
 
     /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
@@ -167,7 +177,6 @@ impl Registry {
         let client = self.inner.client.clone();
         let beside = (self.inner.gate.clone(), self.inner.config.clone());
         let (slot, informer) = Slot::<T>::new(client, beside, &key.scope, dyntype, number, key.name());
-        let slot = Arc::new(slot);
         // What has ended would otherwise stay for good where scopes come and go.
         let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it
         entries.retain(|_, slot| {
@@ -180,11 +189,11 @@ impl Registry {
                 Entry::Occupied(known) if known.get().is_live() => known.get().clone(),
                 Entry::Occupied(mut other) => {
                     ended.push(other.insert(slot.clone()));
-                    return Declared::new(slot, informer);
+                    break;
                 }
                 Entry::Vacant(vacant) => {
                     vacant.insert(slot.clone());
-                    return Declared::new(slot, informer);
+                    break;
                 }
             };
             // Somebody else was faster.
@@ -192,6 +201,8 @@ impl Registry {
                 return declared;
             }
         }
+        self.inner.remember(&slot.member);
+        Declared::new(slot, informer)
     }
 
     /// Starts everything declared since the last start, as tasks of the current tokio runtime and in the order of
@@ -221,9 +232,9 @@ impl Registry {
         self.all_synced(Patience::Endless).await
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server says something about one of them that waiting alone
-    /// does not mend: who we are is not known (401), the list is forbidden (403), or the kind is not served (404) and
-    /// not optional. The informers keep trying all the same. Cancel-safe.
+    /// [`synced`](Self::synced), but ends as soon as the API server refuses one of the lists in a way that repeating it
+    /// does not change, as in [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked); a kind that is not
+    /// served and is optional counts as synced. The informers keep trying all the same. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -242,12 +253,15 @@ impl Registry {
     ///
     /// Snapshots stay readable, and what is declared afterwards is new.
     pub async fn shutdown(&self) {
-        let slots = self.slots();
-        for slot in slots.iter().rev() {
+        // Also those whose handles are gone: they may not have ended yet. What is not started is among the entries too,
+        // since it is there before; so the entries are looked at last.
+        let running = lock(&self.inner.running).clone();
+        for slot in self.slots().iter().rev() {
             slot.member().stop();
             slot.abandon();
         }
-        join_all(slots.iter().map(|slot| slot.member().ended())).await;
+        running.iter().for_each(|member| member.stop());
+        join_all(running.iter().map(|member| member.ended())).await;
     }
 
     async fn all_synced(&self, patience: Patience) -> Result<(), Error> {
@@ -285,12 +299,25 @@ fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<Declared<T>> {
     Some(Declared::new(slot, informer))
 }
 
+impl Inner {
+    /// Notes an entry, which [`shutdown`](Registry::shutdown) waits for until it has ended.
+    fn remember(&self, member: &Arc<Member>) {
+        let mut ended = Vec::new(); // dropped without the lock
+        let mut running = lock(&self.running);
+        running.retain(|member| {
+            let ends = member.has_ended();
+            ended.extend(ends.then(|| member.clone()));
+            !ends
+        });
+        running.push(member.clone());
+    }
+}
+
 impl Drop for Inner {
     /// Whoever waits for what was not started need not wait any longer.
     fn drop(&mut self) {
-        for entry in &self.entries {
-            entry.value().abandon();
-        }
+        let slots: Vec<_> = self.entries.iter().map(|entry| entry.value().clone()).collect();
+        slots.iter().for_each(|slot| slot.abandon());
     }
 }
 

@@ -40,7 +40,8 @@ impl Scope {
         Self::default()
     }
 
-    /// The objects of one namespace. Of a kind that has none, all objects.
+    /// The objects of one namespace. Of a kind that has none, all objects: where the kind is known at run time only,
+    /// discovery is asked once the namespace is answered 404.
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self { namespace: Some(namespace.into()), ..Self::default() }
     }

@@ -1,7 +1,7 @@
 //! One entry of a registry: an informer that is held until it is started, and only known of afterwards.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use futures_util::future::{BoxFuture, try_join_all};
 use kube_client::{Api, Client};
@@ -13,14 +13,15 @@ use super::scope::Scope;
 use super::stored::Stored;
 use crate::config::Config;
 use crate::error::{Error, Kind};
-use crate::informer::{Builder, FromApi, Informer, Prepared, WeakInformer};
+use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
 
 /// See the [module](self).
 pub(super) struct Slot<T: Stored> {
     pub(super) member: Arc<Member>,
     informer: WeakInformer<T>,
-    /// `None` once started.
+    /// `None` once started or abandoned. What is in there is dropped without the lock: the application's closures are
+    /// part of it.
     idle: Mutex<Option<Idle<T>>>,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Idle<T: Stored> {
 }
 
 /// A [`Slot`] of a type that only its key knows.
-pub(super) trait AnySlot: Any + Send + Sync {
+pub(super) trait AnySlot: Abandon + Any {
     fn member(&self) -> &Arc<Member>;
 
     /// Whether somebody holds it, and it was not stopped.
@@ -44,9 +45,6 @@ pub(super) trait AnySlot: Any + Send + Sync {
 
     /// Starts the informer as a task, unless it was started, or nobody holds it.
     fn start(&self);
-
-    /// Gives up what was not started.
-    fn abandon(&self);
 }
 
 // === impl Slot ===
@@ -59,7 +57,7 @@ impl<T: Stored> Slot<T> {
         dyntype: <T::Object as Resource>::DynamicType,
         number: u64,
         name: String,
-    ) -> (Self, Informer<T>) {
+    ) -> (Arc<Self>, Informer<T>) {
         let (gate, config) = beside;
         let mut from =
             FromApi::new(Api::<T::Object>::all_with(client, &dyntype), dyntype).beside(gate, config);
@@ -71,8 +69,13 @@ impl<T: Stored> Slot<T> {
         let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
         let member = Member::new(number, name, informer.status_receiver(), stop, tasks);
         let idle = Idle { prepared, prerequisites: Vec::new(), informer: informer.clone() };
-        let slot =
-            Self { member: Arc::new(member), informer: informer.downgrade(), idle: Mutex::new(Some(idle)) };
+        let slot = Arc::new(Self {
+            member: Arc::new(member),
+            informer: informer.downgrade(),
+            idle: Mutex::new(Some(idle)),
+        });
+        let abandon: Weak<dyn Abandon> = Arc::downgrade(&slot) as _;
+        informer.set_idle(abandon);
         (slot, informer)
     }
 
@@ -84,10 +87,17 @@ impl<T: Stored> Slot<T> {
 
     /// Changes what is to be started.
     pub(super) fn settle<R>(&self, change: impl FnOnce(&mut Idle<T>) -> R) -> Result<R, Error> {
-        match &mut *lock(&self.idle) {
-            Some(idle) => Ok(change(idle)),
-            None => Err(Kind::AlreadyStarted { resource: self.member.name.clone() }.into()),
+        let mut idle = lock(&self.idle);
+        if let Some(idle) = &mut *idle {
+            return Ok(change(idle));
         }
+        drop(idle);
+        let resource = self.member.name.clone();
+        Err(if self.member.is_started() {
+            Kind::AlreadyStarted { resource }.into()
+        } else {
+            Kind::SharedStopped { resource }.into()
+        })
     }
 }
 
@@ -105,8 +115,14 @@ impl<T: Stored> AnySlot for Slot<T> {
     }
 
     fn start(&self) {
-        let Some(Idle { prepared, prerequisites, informer }) = lock(&self.idle).take() else { return };
-        self.member.set_started();
+        let idle = {
+            let mut idle = lock(&self.idle);
+            if idle.is_some() {
+                self.member.set_started();
+            }
+            idle.take()
+        };
+        let Some(Idle { prepared, prerequisites, informer }) = idle else { return };
         if self.informer.holders() > 1 {
             let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
             let drive = prepared.drive();
@@ -118,9 +134,12 @@ impl<T: Stored> AnySlot for Slot<T> {
         }
         drop(informer);
     }
+}
 
+impl<T: Stored> Abandon for Slot<T> {
     fn abandon(&self) {
-        drop(lock(&self.idle).take());
+        let idle = lock(&self.idle).take();
+        drop(idle);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Between them the store finds out whether it knows the version already; what it knows is never decoded again.
 
 mod mismatch;
+mod repair;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +16,16 @@ use kube_core::Resource;
 use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use self::mismatch::Mismatch;
+use self::repair::repaired;
+use super::json::{lossy, member, text};
 use super::{Item, Listed, Meta, Payload};
 use crate::error::DecodeError;
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
 const TOO_LARGE: &str = "larger than the limit";
+const NO_JSON: &str = "not JSON";
 
 /// What the first stage reads of an object.
 #[derive(Deserialize)]
@@ -41,8 +46,8 @@ struct HeadMeta<'a> {
     namespace: Text<'a>,
     #[serde(borrow, default)]
     uid: Text<'a>,
-    #[serde(borrow)]
-    resource_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    resource_version: Text<'a>,
 }
 
 /// Text that may be absent or null. (serde borrows a `Cow`, but not one within an `Option`.)
@@ -77,8 +82,8 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         let Item { meta, payload } = item;
         let decoded = match payload {
             Payload::Object(object) => Ok(*object),
-            Payload::Json(json) => decode_json(&json),
-            Payload::JsonWithoutType(json) => decode_json(&self.with_type(&json)),
+            Payload::Json(json) => self.decode_json(&json),
+            Payload::JsonWithoutType(json) => self.decode_json(&self.with_type(&json)),
             Payload::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
         };
         match decoded {
@@ -88,7 +93,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
                 }
                 Ok((meta, object))
             }
-            Err(mismatch::Mismatch { path, what }) => Err(DecodeError {
+            Err(Mismatch { path, what }) => Err(DecodeError {
                 key: Some(meta.key),
                 uid: Some(meta.uid),
                 resource_version: Some(meta.resource_version),
@@ -97,6 +102,14 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
                 source: None,
             }),
         }
+    }
+
+    fn decode_json(&self, json: &[u8]) -> Result<K, Mismatch> {
+        serde_json::from_slice(json).or_else(|_| {
+            // Seldom: what is sound is not looked at for what may be amiss.
+            let repaired = repaired(json, self.keep_managed_fields);
+            serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
+        })
     }
 
     /// A copy with the type in front, so that `K` sees the same from a list as from a watch.
@@ -108,37 +121,58 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
 }
 
 /// The first stage for an object to be taken in. `object` is a part of `within`; one larger than `largest` is not kept.
-pub(super) fn parse_item<K>(within: &Bytes, object: &str, largest: usize) -> Listed<K> {
-    let unreadable = || if object.len() > largest { nameless(TOO_LARGE) } else { unreadable(object) };
-    let head: Head<'_> = serde_json::from_str(object).map_err(|_| unreadable())?;
-    let without_type = head.api_version.is_none() && head.kind.is_none();
-    let meta = head.metadata.read().ok_or_else(unreadable)?;
-    if object.len() > largest {
+pub(super) fn parse_item<K>(within: &Bytes, object: &[u8], largest: usize) -> Listed<K> {
+    let is_large = object.len() > largest;
+    let Some((meta, without_type)) = Head::read(object) else {
+        // Its own copy, where the text of it does not read as it is.
+        return match lossy(object) {
+            Cow::Owned(copy) if !is_large && Head::read(&copy).is_some() => {
+                let copy = Bytes::from(copy);
+                parse_item(&copy, &copy, usize::MAX)
+            }
+            _ if is_large => Err(describe(object, "", TOO_LARGE)),
+            _ => Err(unreadable(object)),
+        };
+    };
+    if is_large {
         return Ok(Item { meta, payload: Payload::TooLarge });
     }
-    let json = within.slice_ref(object.as_bytes());
+    let json = within.slice_ref(object);
     let payload = if without_type { Payload::JsonWithoutType(json) } else { Payload::Json(json) };
     Ok(Item { meta, payload })
 }
 
 /// The first stage for an object that is gone, of which nothing else is wanted.
-pub(super) fn parse_meta(object: &str) -> Result<Meta, DecodeError> {
-    let head: Head<'_> = serde_json::from_str(object).map_err(|_| unreadable(object))?;
-    head.metadata.read().ok_or_else(|| unreadable(object))
+pub(super) fn parse_meta(object: &[u8]) -> Result<Meta, DecodeError> {
+    match Head::read(object).or_else(|| Head::read(&lossy(object))) {
+        Some((meta, _)) => Ok(meta),
+        None => Err(unreadable(object)),
+    }
 }
 
-// === impl HeadMeta ===
+/// An object whose end is missing.
+#[cold]
+pub(super) fn broken(object: &[u8]) -> DecodeError {
+    describe(object, "", NO_JSON)
+}
 
-impl HeadMeta<'_> {
-    fn read(&self) -> Option<Meta> {
-        if self.name.is_empty() || self.resource_version.is_empty() {
+// === impl Head ===
+
+impl<'a> Head<'a> {
+    /// Who the object is, and whether it came without its type.
+    fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
+        let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
+        let HeadMeta { name, namespace, uid, resource_version } = metadata;
+        if name.is_empty() {
             return None;
         }
-        Some(Meta {
-            key: ObjectKey::new(&self.namespace.0, &self.name),
-            uid: self.uid.0.as_ref().into(),
-            resource_version: ResourceVersion::from(self.resource_version.as_ref()),
-        })
+        let resource_version = match &*resource_version.0 {
+            "" => ResourceVersion::of_content(object),
+            version => ResourceVersion::from(version),
+        };
+        let meta =
+            Meta { key: ObjectKey::new(&namespace.0, &name), uid: uid.0.as_ref().into(), resource_version };
+        Some((meta, api_version.is_none() && kind.is_none()))
     }
 }
 
@@ -166,50 +200,43 @@ fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, s
     deserializer.deserialize_any(TextOrNull)
 }
 
-fn decode_json<K: DeserializeOwned>(json: &[u8]) -> Result<K, mismatch::Mismatch> {
-    serde_json::from_slice(json).map_err(|_| mismatch::explain::<K>(json))
-}
-
-/// Of which nothing is known, not even its key.
-fn nameless(mismatch: &str) -> DecodeError {
-    DecodeError::new(None, None, mismatch)
-}
-
-/// Finds out what can be known of an object whose metadata did not read. Only broken objects come here.
+/// Finds out what is wrong with an object whose metadata does not read. Only broken objects come here.
 #[cold]
-fn unreadable(object: &str) -> DecodeError {
-    let json: serde_json::Value = serde_json::from_str(object).unwrap_or_default();
-    let metadata = json.get("metadata");
-    let text = |name: &str| {
-        metadata.and_then(|metadata| metadata.get(name)?.as_str()).filter(|text| !text.is_empty())
-    };
-    let wrong = |name: &str| match metadata.map(|metadata| metadata.get(name)) {
-        Some(Some(serde_json::Value::String(text))) => text.is_empty(),
-        Some(None | Some(serde_json::Value::Null)) => matches!(name, "name" | "resourceVersion"),
-        _ => true,
-    };
-    let (path, mismatch) = match metadata {
-        None if !json.is_object() => (String::new(), "not a JSON object"),
-        None => (String::from("metadata"), "missing"),
-        Some(metadata) if !metadata.is_object() => (String::from("metadata"), "not an object"),
-        Some(_) => {
-            let field = ["name", "resourceVersion", "namespace", "uid"].into_iter().find(|name| wrong(name));
-            let field = field.map_or(String::from("metadata"), |name| format!("metadata.{name}"));
-            (field, "missing, empty or not a string")
+fn unreadable(object: &[u8]) -> DecodeError {
+    let (path, mismatch) = match member(object, "metadata") {
+        _ if !object.starts_with(b"{") => ("", "not a JSON object"),
+        _ if serde_json::from_slice::<IgnoredAny>(object).is_err() => ("", NO_JSON),
+        Ok(Some(metadata)) if metadata.starts_with(b"{") => {
+            let wrong = |name: &&str| match member(metadata, name).unwrap_or_default() {
+                None => *name == "name",
+                Some(value) => text(value).is_none_or(|text| text.is_empty() && *name == "name"),
+            };
+            let fields = ["name", "resourceVersion", "namespace", "uid"];
+            (fields.into_iter().find(wrong).unwrap_or_default(), "missing, empty or not a string")
         }
+        Ok(Some(_)) => ("metadata", "not an object"),
+        Ok(None) | Err(_) => ("metadata", "missing"),
     };
-    // A namespace that is there but does not read makes the key another object's.
-    let namespace_known = metadata.is_some_and(|metadata| match metadata.get("namespace") {
-        None | Some(serde_json::Value::Null | serde_json::Value::String(_)) => true,
-        Some(_) => false,
-    });
+    let path = if mismatch.ends_with("a string") { format!("metadata.{path}") } else { path.to_owned() };
+    describe(object, &path, mismatch)
+}
+
+/// An error with all that can be known of its object, which may be no JSON.
+#[cold]
+fn describe(object: &[u8], path: &str, mismatch: &str) -> DecodeError {
+    let metadata = member(object, "metadata").ok().flatten().unwrap_or_default();
+    let given = |name| text(member(metadata, name).ok()??).filter(|text| !text.is_empty());
+    // A namespace that does not read, or may be where nothing reads, makes the key another object's.
+    let namespace = match member(metadata, "namespace") {
+        Ok(None) => Some(Cow::Borrowed("")),
+        Ok(Some(namespace)) => text(namespace),
+        Err(_) => None,
+    };
     DecodeError {
-        uid: text("uid").map(Box::from),
-        key: text("name")
-            .filter(|_| namespace_known)
-            .map(|name| ObjectKey::new(text("namespace").unwrap_or_default(), name)),
-        resource_version: text("resourceVersion").map(ResourceVersion::from),
-        path,
+        uid: given("uid").map(Into::into),
+        key: given("name").zip(namespace).map(|(name, namespace)| ObjectKey::new(&namespace, &name)),
+        resource_version: given("resourceVersion").map(|version| ResourceVersion::from(&*version)),
+        path: path.to_owned(),
         mismatch: mismatch.to_owned(),
         source: None,
     }

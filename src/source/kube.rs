@@ -5,13 +5,14 @@ mod answer;
 mod body;
 mod discovery;
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{Request, Response};
 use kube_client::Client;
 use kube_client::client::Body;
-use kube_core::Resource;
+use kube_core::{DynamicResourceScope, Resource};
 use tokio::time::timeout;
 
 use self::answer::api_error;
@@ -38,6 +39,8 @@ pub(crate) struct Selection {
 pub(crate) struct HttpSource<K> {
     client: Client,
     url: String,
+    /// Where the kind is if it turns out to have no namespaces, and `url` is of one.
+    url_of_cluster: Option<String>,
     /// [`resource_name`].
     resource: String,
     group: String,
@@ -65,6 +68,7 @@ impl<K: Resource> HttpSource<K> {
     ) -> Self {
         Self {
             url: api.resource_url().to_owned(),
+            url_of_cluster: None,
             client: api.into_client(),
             resource: resource_name::<K>(dyntype),
             group: K::group(dyntype).into_owned(),
@@ -75,9 +79,14 @@ impl<K: Resource> HttpSource<K> {
         }
     }
 
-    /// Another place of the same kind.
-    pub(crate) fn at(mut self, url: String) -> Self {
-        self.url = url;
+    /// One namespace of the same kind; all of it, if a kind known at run time turns out to have none.
+    pub(crate) fn in_namespace(mut self, dyntype: &K::DynamicType, namespace: &str) -> Self
+    where
+        K::Scope: 'static,
+    {
+        self.url = K::url_path(dyntype, Some(namespace));
+        let at_run_time = TypeId::of::<K::Scope>() == TypeId::of::<DynamicResourceScope>();
+        self.url_of_cluster = at_run_time.then(|| K::url_path(dyntype, None));
         self
     }
 
@@ -86,8 +95,29 @@ impl<K: Resource> HttpSource<K> {
     }
 
     /// Sends a GET and answers with the response, once it is known to be a success.
-    async fn get(&self, call: &Call, query: String, accept: &'static str) -> Result<Response<Body>, Error> {
-        self.get_url(call, &format!("{}?{query}", self.url), accept).await
+    async fn get(
+        &mut self,
+        call: &Call,
+        query: String,
+        accept: &'static str,
+    ) -> Result<Response<Body>, Error> {
+        match self.get_url(call, &format!("{}?{query}", self.url), accept).await {
+            Err(error) if error.is_kind_absent() && self.leave_namespace().await => {
+                self.get_url(call, &format!("{}?{query}", self.url), accept).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Goes to where the kind is, if the 404 of a namespace only means that it has none.
+    async fn leave_namespace(&mut self) -> bool {
+        if self.is_without_namespaces().await
+            && let Some(url) = self.url_of_cluster.take()
+        {
+            self.url = url;
+            return true;
+        }
+        false
     }
 
     async fn get_url(&self, call: &Call, url: &str, accept: &'static str) -> Result<Response<Body>, Error> {
@@ -165,7 +195,7 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
             .map_err(|_| call.timeout(self.limits.page_time))??;
-        parse_page(&call, &body, self.limits.object_bytes)
+        parse_page(&call, body, self.limits.object_bytes).await
     }
 
     async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {

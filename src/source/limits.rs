@@ -7,7 +7,8 @@ use std::time::Duration;
 ///
 /// The defaults are far above what a sound API server does. Whatever exceeds one is an error that says so in the
 /// informer's [`Status`](crate::Status) and, like any other, is followed by a growing wait and another attempt; the
-/// state is kept meanwhile. Only an object that is too large harms nothing but itself. Zero means no limit, for each
+/// state is kept meanwhile. An object that is too large harms only itself, as does one nested deeper than 128 levels,
+/// or one that is no JSON; bytes that are no UTF-8 are read as U+FFFD and harm nothing. Zero means no limit, for each
 /// of them.
 ///
 /// client-go has no such bounds but its timeouts: it reads what comes.
@@ -60,10 +61,11 @@ impl Limits {
         }
     }
 
-    /// The longest line of a watch, in bytes of JSON: 32 MiB. This much is held of a line that does not end.
+    /// The largest event of a watch, in bytes of JSON: 32 MiB. This much is held of an event that does not end. How
+    /// many lines it takes, and what stands between two events, does not matter.
     ///
-    /// Beyond it the watch is given up, and listed instead: nothing tells where such a line ends, or whether it
-    /// does. A line holds one object, so leave room above [`object_bytes`](Self::object_bytes).
+    /// Beyond it the watch is given up, and listed instead: nothing tells where such an event ends, or whether it
+    /// does. An event holds one object, so leave room above [`object_bytes`](Self::object_bytes).
     #[must_use]
     pub fn line_bytes(self, bytes: usize) -> Self {
         Self { line_bytes: size(bytes), ..self }
@@ -83,7 +85,7 @@ impl Limits {
     ///
     /// A larger one is bad, in a list and in a watch: counted, listed in [`View::bad`](crate::View::bad), neither
     /// decoded nor projected, its last good version kept, and tried again at its next version. All others are taken
-    /// in. The object's metadata must be readable; a DELETED event deletes an object of any size.
+    /// in. An object whose metadata is not readable is counted as bad; a DELETED event deletes an object of any size.
     #[must_use]
     pub fn object_bytes(self, bytes: usize) -> Self {
         Self { object_bytes: size(bytes), ..self }

@@ -4,6 +4,7 @@
 //! store needs to tell a known version from a new one, and only for a new one the object itself.
 
 mod decode;
+mod json;
 mod kube;
 mod limits;
 mod page;
@@ -25,6 +26,7 @@ use crate::version::ResourceVersion;
 pub(crate) use self::decode::Decoder;
 pub(crate) use self::kube::{HttpSource, Selection, resource_name};
 pub use self::limits::Limits;
+pub(crate) use self::page::Items;
 
 /// Which page of which version to list.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,7 @@ pub(crate) struct WatchRequest {
 pub(crate) struct Meta {
     pub(crate) key: ObjectKey,
     pub(crate) uid: Box<str>,
+    /// Where the object has none, one [of its content](ResourceVersion::is_of_content).
     pub(crate) resource_version: ResourceVersion,
 }
 
@@ -78,7 +81,8 @@ pub(crate) type Listed<K> = Result<Item<K>, DecodeError>;
 
 /// One page of a list.
 pub(crate) struct Page<K> {
-    pub(crate) items: Vec<Listed<K>>,
+    pub(crate) items: Items<K>,
+    /// Empty where the kind has no versions.
     pub(crate) resource_version: ResourceVersion,
     pub(crate) continue_token: Option<String>,
 }
@@ -91,6 +95,7 @@ pub(crate) enum WatchEvent<K> {
     /// ends its watch.
     Deleted(Result<Meta, DecodeError>),
     Bookmark {
+        /// Empty where the kind has no versions.
         resource_version: ResourceVersion,
         /// The end of a streaming list's initial events.
         initial_events_end: bool,

@@ -1,52 +1,204 @@
 //! A page of a list, taken apart into objects without decoding them.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use tokio::task::yield_now;
 
 use super::decode::parse_item;
+use super::json::{Cursor, Malformed, Scanner, member, text};
 use super::kube::Call;
 use super::{Listed, Page};
 use crate::error::Error;
 use crate::version::ResourceVersion;
 
-/// The envelope. Lists of custom resources put `metadata` after `items`, so that nothing is known of a page before
-/// its end.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    metadata: ListMeta,
-    // Without an attribute a missing field would read as `null`, and an answer of another kind as an empty list.
-    #[serde(borrow, deserialize_with = "null_is_empty")]
-    items: Vec<&'a RawValue>,
+/// Bytes that are scanned between two looks at the clock: some 10 us.
+const STRIDE: usize = 32 << 10;
+
+/// How long one poll may take to find the objects of a page.
+const TURN: Duration = Duration::from_micros(300);
+
+/// The objects of a page, in order. Each is read when it is asked for, so that its reader can let others run in
+/// between.
+pub(crate) struct Items<K>(Repr<K>);
+
+enum Repr<K> {
+    Json {
+        body: Bytes,
+        /// Where the next element begins, or a comma before it.
+        at: usize,
+        first: bool,
+        largest: usize,
+        kind: PhantomData<fn() -> K>,
+    },
+    /// Of a script.
+    #[cfg(test)]
+    Read(std::vec::IntoIter<Listed<K>>),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The parts of a page. Lists of custom resources put `metadata` after `items`, so that nothing is known of a page
+/// before its end.
+#[derive(Default)]
+struct Envelope {
+    metadata: ListMeta,
+    /// The elements, without the brackets.
+    items: Range<usize>,
+}
+
+#[derive(Default)]
 struct ListMeta {
     resource_version: String,
-    #[serde(rename = "continue")]
-    continue_token: Option<String>,
+    continue_token: String,
 }
 
 /// Takes a page apart. Its objects are slices of `body`, which lives until the last of them is gone; none of them is
-/// larger than `largest`.
-pub(super) fn parse_page<K>(call: &Call, body: &Bytes, largest: usize) -> Result<Page<K>, Error> {
-    // serde_json's text quotes what it found.
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(body).map_err(|_| call.protocol("the body is not a list"))?;
-    if envelope.metadata.resource_version.is_empty() {
-        return Err(call.protocol("a list without a resourceVersion"));
-    }
-    let items: Vec<Listed<K>> =
-        envelope.items.iter().map(|item| parse_item(body, item.get(), largest)).collect();
+/// larger than `largest`. Yields on its way: a list in one piece may be of any size.
+pub(super) async fn parse_page<K>(call: &Call, body: Bytes, largest: usize) -> Result<Page<K>, Error> {
+    let Ok(Envelope { metadata, items }) = Envelope::read(&body).await else {
+        return Err(call.protocol("the body is not a list"));
+    };
+    let body = body.slice(..items.end);
     Ok(Page {
-        items,
-        resource_version: ResourceVersion::from(envelope.metadata.resource_version),
-        continue_token: envelope.metadata.continue_token.filter(|token| !token.is_empty()),
+        items: Items(Repr::Json { body, at: items.start, first: true, largest, kind: PhantomData }),
+        resource_version: ResourceVersion::from(metadata.resource_version),
+        continue_token: Some(metadata.continue_token).filter(|token| !token.is_empty()),
     })
 }
 
-/// Go writes a list without items as `[]` or as `null`.
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+// === impl Envelope ===
+
+impl Envelope {
+    async fn read(body: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(body);
+        let (mut metadata, mut items) = (None, None);
+        if !cursor.eat(b'{') {
+            return Err(Malformed);
+        }
+        let mut first = true;
+        while cursor.another(b'}', first)? {
+            first = false;
+            match &*cursor.key()? {
+                "metadata" if metadata.is_none() => metadata = Some(ListMeta::read(cursor.value()?)?),
+                "items" if items.is_none() => items = Some(find_items(&mut cursor, body).await?),
+                // Which of two is meant?
+                "metadata" | "items" => return Err(Malformed),
+                _ => {
+                    cursor.value()?;
+                }
+            }
+        }
+        match (items, cursor.peek()) {
+            // Lists of kinds without versions may leave out their metadata; without items, it is no list.
+            (Some(items), None) => Ok(Self { metadata: metadata.unwrap_or_default(), items }),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+// === impl ListMeta ===
+
+impl ListMeta {
+    fn read(metadata: &[u8]) -> Result<Self, Malformed> {
+        let field = |name| match member(metadata, name)? {
+            None => Ok(String::new()),
+            Some(value) => text(value).map(Cow::into_owned).ok_or(Malformed),
+        };
+        Ok(Self { resource_version: field("resourceVersion")?, continue_token: field("continue")? })
+    }
+}
+
+/// Finds the elements of an array, and that each of them has an end.
+async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>, Malformed> {
+    if !cursor.eat(b'[') {
+        // Go writes a list without items as `[]` or as `null`.
+        let none = cursor.value()? == b"null";
+        let at = cursor.position();
+        return if none { Ok(at..at) } else { Err(Malformed) };
+    }
+    let start = cursor.position();
+    let mut turn = Turn::begin();
+    let mut first = true;
+    while cursor.another(b']', first)? {
+        first = false;
+        if matches!(cursor.peek(), Some(b'{' | b'[')) {
+            let mut scanner = Scanner::default();
+            loop {
+                let from = cursor.position();
+                let stride = &body[from..body.len().min(from + STRIDE)];
+                let end = scanner.end(stride);
+                let scanned = end.unwrap_or(stride.len());
+                cursor.skip(scanned);
+                turn.spent(scanned).await;
+                match end {
+                    Some(_) => break,
+                    None if stride.is_empty() => return Err(Malformed),
+                    None => {}
+                }
+            }
+        } else {
+            turn.spent(cursor.value()?.len()).await;
+        }
+    }
+    Ok(start..cursor.position() - 1)
+}
+
+/// One turn of a task, which ends when it took long.
+struct Turn {
+    begun: Instant,
+    bytes: usize,
+}
+
+// === impl Turn ===
+
+impl Turn {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), bytes: 0 }
+    }
+
+    /// Notes work done, and lets others run when it was much.
+    async fn spent(&mut self, bytes: usize) {
+        self.bytes += bytes + 1;
+        if self.bytes < STRIDE {
+            return;
+        }
+        self.bytes = 0;
+        if self.begun.elapsed() >= TURN {
+            yield_now().await;
+            *self = Self::begin();
+        }
+    }
+}
+
+// === impl Items ===
+
+#[cfg(test)]
+impl<K> FromIterator<Listed<K>> for Items<K> {
+    fn from_iter<I: IntoIterator<Item = Listed<K>>>(items: I) -> Self {
+        Self(Repr::Read(items.into_iter().collect::<Vec<_>>().into_iter()))
+    }
+}
+
+impl<K> Iterator for Items<K> {
+    type Item = Listed<K>;
+
+    fn next(&mut self) -> Option<Listed<K>> {
+        match &mut self.0 {
+            #[cfg(test)]
+            Repr::Read(items) => items.next(),
+            Repr::Json { body, at, first, largest, .. } => {
+                let mut cursor = Cursor::at(body, *at);
+                if !std::mem::take(first) {
+                    cursor.eat(b',');
+                }
+                cursor.peek()?;
+                // The elements were found once, so they are found again.
+                let object = cursor.value().ok()?;
+                *at = cursor.position();
+                Some(parse_item(body, object, *largest))
+            }
+        }
+    }
 }

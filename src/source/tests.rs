@@ -1,9 +1,12 @@
 //! The HTTP source on a service that plays responses.
 
 mod answers;
+mod fuzz;
+mod harm;
 mod limits;
 mod privacy;
 mod streams;
+mod unversioned;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -131,8 +134,8 @@ fn describe(event: &Result<WatchEvent<ConfigMap>, Error>) -> String {
     match event {
         Ok(WatchEvent::Applied(Ok(item))) => {
             let text = match &item.payload {
-                Payload::Json(json) | Payload::JsonWithoutType(json) => std::str::from_utf8(json).unwrap(),
-                Payload::TooLarge => "too large",
+                Payload::Json(json) | Payload::JsonWithoutType(json) => String::from_utf8_lossy(json),
+                Payload::TooLarge => "too large".into(),
                 Payload::Object(_) => panic!("decoded already"),
             };
             format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)

@@ -1,58 +1,49 @@
-//! An open watch: lines of a response body, each an event.
+//! An open watch: the documents of a response body, each an event.
 
-mod lines;
+mod documents;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_core::Stream;
 use kube_client::client::Body;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
-use self::lines::Lines;
-use super::decode::{parse_item, parse_meta};
+use self::documents::{Document, Documents, Unreadable};
+use super::decode::{broken, parse_item, parse_meta};
+use super::json::{Cursor, Malformed, lossy, member, text};
 use super::kube::{Call, next_chunk, status_error};
 use super::{Limits, WatchEvent};
 use crate::error::Error;
+use crate::version::ResourceVersion;
 
 /// On the bookmark that ends the initial events of a streaming list (KEP-3157).
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+const NO_EVENT: &str = "a line that is not an event";
+
+/// Chunks without an event that one poll takes.
+const CHUNKS_PER_POLL: usize = 32;
 
 /// A watch over HTTP. It ends where the body ends; an error is its last item.
 pub(crate) struct HttpWatch<K> {
     call: Call,
     /// `None` once it has ended.
     body: Option<Body>,
-    lines: Lines,
+    documents: Documents,
     /// The largest object that is taken in.
     largest: usize,
     kind: PhantomData<fn() -> K>,
 }
 
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow, rename = "type")]
+/// The members of an event that mean something.
+#[derive(Default)]
+struct Event<'a> {
     kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Bookmark {
-    metadata: BookmarkMeta,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BookmarkMeta {
-    resource_version: String,
-    annotations: Option<HashMap<String, String>>,
+    object: Option<&'a [u8]>,
 }
 
 // === impl HttpWatch ===
@@ -62,51 +53,54 @@ impl<K> HttpWatch<K> {
         Self {
             call,
             body: Some(body),
-            lines: Lines::new(limits.line_bytes),
+            documents: Documents::new(limits.line_bytes),
             largest: limits.object_bytes,
             kind: PhantomData,
         }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent<K>, Error>>> {
-        loop {
-            match self.lines.next() {
-                Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
-                Ok(Some(line)) => return Poll::Ready(Some(self.parse(&line))),
+        for _ in 0..CHUNKS_PER_POLL {
+            match self.documents.next() {
+                Ok(Some(document)) => {
+                    return Poll::Ready(Some(parse_event(&self.call, &document, self.largest)));
+                }
                 Ok(None) => {}
-                Err(lines::TooLong) => {
+                Err(Unreadable::TooLong) => {
                     return Poll::Ready(Some(Err(self.call.protocol("a line longer than the limit"))));
                 }
+                Err(Unreadable::NoObject) => return Poll::Ready(Some(Err(self.no_event()))),
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match ready!(next_chunk(body, cx)) {
-                Some(Ok(chunk)) => self.lines.push(chunk),
+                Some(Ok(chunk)) => self.documents.push(chunk),
                 Some(Err(error)) => return Poll::Ready(Some(Err(self.call.transport(error)))),
                 None => {
                     self.body = None;
-                    return Poll::Ready(self.last_line());
+                    return Poll::Ready(self.cut_off().map(Err));
                 }
             }
         }
+        // Blanks without end, or a document in crumbs, must not keep the task from others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// A last line need not end in a newline. The beginning of an event is a connection that was cut off; anything
-    /// else never was an event.
-    fn last_line(&mut self) -> Option<Result<WatchEvent<K>, Error>> {
-        let rest = self.lines.rest();
-        if rest.trim_ascii().is_empty() {
-            return None;
-        }
-        Some(match serde_json::from_slice::<&RawValue>(&rest) {
+    /// What is left at the end of the body. The beginning of an event is a connection that was cut off; anything else
+    /// never was an event.
+    fn cut_off(&mut self) -> Option<Error> {
+        let rest = self.documents.rest();
+        match serde_json::from_slice::<IgnoredAny>(&rest) {
+            _ if rest.is_empty() => None,
             Err(error) if is_cut_off(&rest, &error) => {
-                Err(self.call.transport(io::Error::from(io::ErrorKind::UnexpectedEof)))
+                Some(self.call.transport(io::Error::from(io::ErrorKind::UnexpectedEof)))
             }
-            _ => self.parse(&rest),
-        })
+            _ => Some(self.no_event()),
+        }
     }
 
-    fn parse(&self, line: &Bytes) -> Result<WatchEvent<K>, Error> {
-        parse_line(&self.call, line, self.largest)
+    fn no_event(&self) -> Error {
+        self.call.protocol(NO_EVENT)
     }
 }
 
@@ -117,36 +111,69 @@ impl<K> Stream for HttpWatch<K> {
         let next = ready!(self.poll_event(cx));
         if !matches!(next, Some(Ok(_))) {
             self.body = None;
-            self.lines.clear();
+            self.documents.rest();
         }
         Poll::Ready(next)
     }
 }
 
-fn parse_line<K>(call: &Call, line: &Bytes, largest: usize) -> Result<WatchEvent<K>, Error> {
-    let Ok(Line { kind, object }) = serde_json::from_slice::<Line<'_>>(line) else {
-        return Err(call.protocol("a line that is not an event"));
+fn parse_event<K>(call: &Call, document: &Document, largest: usize) -> Result<WatchEvent<K>, Error> {
+    let (Document::Whole(bytes) | Document::Broken(bytes)) = document;
+    let whole = matches!(document, Document::Whole(_));
+    let Ok(Event { kind, object }) = Event::read(bytes, whole) else {
+        return Err(call.protocol(NO_EVENT));
     };
     let Some(kind) = kind else {
         // Some servers and proxies put the `Status` itself into the stream.
-        let status = std::str::from_utf8(line).ok().and_then(|line| status_error(call, line));
-        return Err(status.unwrap_or_else(|| call.protocol("an event without a type")));
+        return Err(status(call, bytes).unwrap_or_else(|| call.protocol("an event without a type")));
     };
-    let Some(object) = object.map(RawValue::get) else {
+    let Some(object) = object else {
         return Err(call.protocol("an event without an object"));
     };
     match &*kind {
-        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(parse_item(line, object, largest))),
-        "DELETED" => match parse_meta(object) {
+        "ADDED" | "MODIFIED" if whole => Ok(WatchEvent::Applied(parse_item(bytes, object, largest))),
+        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(Err(broken(object)))),
+        "DELETED" => match if whole { parse_meta(object) } else { Err(broken(object)) } {
             Err(error) if error.key.is_none() => Err(call.protocol("a deletion of an object without a name")),
             meta => Ok(WatchEvent::Deleted(meta)),
         },
-        "BOOKMARK" => parse_bookmark(object).ok_or_else(|| call.protocol("a bookmark without a version")),
-        "ERROR" => {
-            Err(status_error(call, object).unwrap_or_else(|| call.protocol("an error without a status")))
+        "BOOKMARK" => {
+            parse_bookmark(object).map_err(|Malformed| call.protocol("a bookmark without readable metadata"))
         }
+        "ERROR" => Err(status(call, object).unwrap_or_else(|| call.protocol("an error without a status"))),
         _ => Err(call.protocol("an event of an unknown type")),
     }
+}
+
+// === impl Event ===
+
+impl<'a> Event<'a> {
+    /// Of a document that is not whole, the object is all that follows its key.
+    fn read(document: &'a [u8], whole: bool) -> Result<Self, Malformed> {
+        let mut event = Self::default();
+        let mut cursor = Cursor::new(document);
+        cursor.eat(b'{');
+        let mut first = true;
+        while cursor.another(b'}', first)? {
+            first = false;
+            match &*cursor.key()? {
+                "type" => event.kind = Some(text(cursor.value()?).ok_or(Malformed)?),
+                "object" if whole => event.object = Some(cursor.value()?),
+                "object" => {
+                    event.object = Some(cursor.rest());
+                    break;
+                }
+                _ => {
+                    cursor.value()?;
+                }
+            }
+        }
+        Ok(event)
+    }
+}
+
+fn status(call: &Call, object: &[u8]) -> Option<Error> {
+    status_error(call, std::str::from_utf8(&lossy(object)).ok()?)
 }
 
 /// Whether what is wrong with it is only that it ends too soon.
@@ -157,14 +184,16 @@ fn is_cut_off(line: &[u8], error: &serde_json::Error) -> bool {
     error.is_eof() || in_number()
 }
 
-fn parse_bookmark<K>(object: &str) -> Option<WatchEvent<K>> {
-    let Bookmark { metadata } = serde_json::from_str(object).ok()?;
-    if metadata.resource_version.is_empty() {
-        return None;
-    }
-    let end = metadata.annotations.as_ref().and_then(|annotations| annotations.get(INITIAL_EVENTS_END));
-    Some(WatchEvent::Bookmark {
-        resource_version: metadata.resource_version.into(),
-        initial_events_end: end.is_some_and(|end| end == "true"),
+fn parse_bookmark<K>(object: &[u8]) -> Result<WatchEvent<K>, Malformed> {
+    let of = |object: Option<_>, name| object.map_or(Ok(None), |object| member(object, name));
+    let metadata = member(object, "metadata")?;
+    let version = match of(metadata, "resourceVersion")? {
+        None => Cow::Borrowed(""),
+        Some(version) => text(version).ok_or(Malformed)?,
+    };
+    let end = of(of(metadata, "annotations")?, INITIAL_EVENTS_END)?;
+    Ok(WatchEvent::Bookmark {
+        resource_version: ResourceVersion::from(&*version),
+        initial_events_end: end.is_some_and(|end| end == br#""true""#),
     })
 }

@@ -60,9 +60,11 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
     /// What cannot be read otherwise still says which object is gone.
     fn take_out(&mut self, deleted: Result<Meta, DecodeError>) {
         match deleted {
-            Ok(meta) => self.writer.remove(meta.key.as_key()),
+            Ok(meta) => {
+                self.writer.remove_life(meta.key.as_key(), Some(&meta.uid), Some(&meta.resource_version));
+            }
             Err(error) => match error.key() {
-                Some(key) => self.writer.remove(key.as_key()),
+                Some(key) => self.writer.remove_life(key.as_key(), error.uid(), error.resource_version()),
                 None => self.writer.mark_bad(error),
             },
         }
@@ -104,11 +106,13 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 
     async fn commit_list(&mut self, version: ResourceVersion) {
+        self.writer.remove_unlisted().await;
         self.writer.finish_list();
         self.writer.publish(Some(version));
     }
 
     async fn commit_unversioned_list(&mut self) {
+        self.writer.remove_unlisted().await;
         self.writer.finish_list();
         self.writer.publish(None);
     }
@@ -118,7 +122,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 
     async fn commit_absence(&mut self) {
-        self.writer.clear();
+        self.writer.clear().await;
         self.writer.publish(None);
     }
 
@@ -143,11 +147,13 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 
     async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
+        self.writer.hold(Held::Same);
         let mut turn = Turn::new();
         for event in events.drain(..) {
             self.change(event);
             turn.pass().await;
         }
+        self.writer.hold(Held::Reused);
         self.writer.publish(None);
     }
 

@@ -4,10 +4,12 @@
 //! cannot be added to it; they are kept beside the objects, for as long as these do not change.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::Writer;
+use super::retired::{Retired, World};
 use crate::error::DecodeError;
-use crate::index::{Index, IndexBy, IndexKeys, Indexer, SlotKey};
+use crate::index::{AnyTable, Index, IndexBy, IndexKeys, Indexer, SlotKey};
 use crate::object::Obj;
 use crate::reflector::Turn;
 use crate::trie::{Element, Trie};
@@ -31,23 +33,25 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// Cancelled, nothing has happened.
     pub(crate) async fn add_index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         let slot = self.next_slot();
-        let mut table = index.empty();
-        let mut late = self.working.late.clone();
+        let mut half =
+            Half { retired: self.retired.clone(), table: index.empty(), late: self.working.late.clone() };
+        let Half { table, late, .. } = &mut half;
         let mut panicked = Vec::new();
         let mut turn = Turn::new();
         for object in self.working.objects.clone().iter() {
-            let find = || index.keys(slot, &table, &self.hasher, Obj::key(object), object);
+            let find = || index.keys(slot, table, &self.hasher, Obj::key(object), object);
             match catch_unwind(AssertUnwindSafe(find)) {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(keys) => {
-                    keys.iter().for_each(|key| index.insert(&mut table, &key.key, object));
-                    late.insert(Late::of(object, late_keys(&late, object).iter().cloned().chain(keys)));
+                    keys.iter().for_each(|key| index.insert(table, &key.key, object));
+                    late.insert(Late::of(object, late_keys(late, object).iter().cloned().chain(keys)));
                 }
                 Err(_) => panicked.push(object.clone()),
             }
             // Other tasks have their turn; nobody sees what is half done.
             turn.pass().await;
         }
+        let (table, late) = (half.table.clone(), std::mem::take(&mut half.late));
         let handle = self.enlist(index, table);
         self.working.late = late;
         for object in panicked {
@@ -55,6 +59,20 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
         self.publish_anew();
         handle
+    }
+}
+
+/// An index that is not complete. Cancelled, it is not freed all at once.
+struct Half<T> {
+    retired: Arc<Retired<T>>,
+    table: AnyTable,
+    late: Trie<Late>,
+}
+
+impl<T> Drop for Half<T> {
+    fn drop(&mut self) {
+        let (tables, late) = (vec![self.table.clone()], std::mem::take(&mut self.late));
+        self.retired.discard(World { tables, late, ..World::default() });
     }
 }
 

@@ -18,6 +18,7 @@
 mod declare;
 mod intake;
 mod late;
+mod life;
 mod publish;
 mod retired;
 mod shared;
@@ -25,23 +26,29 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64};
+
+use foldhash::fast::RandomState;
 
 pub(crate) use self::intake::{Errand, Intake};
 use self::late::Late;
+use self::life::Life;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
+use self::retired::World;
 pub(crate) use self::retired::{Pinned, Retired};
 pub(crate) use self::shared::Shared;
 use crate::error::DecodeError;
+use crate::free::free;
 use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
 use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
-use crate::reflector::Held;
+use crate::reflector::{Held, Turn};
 use crate::snapshot::{Bad, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
@@ -50,11 +57,13 @@ use crate::version::ResourceVersion;
 /// Tells the indexes of one informer from those of another.
 pub(crate) fn next_store() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT.fetch_add(1, atomic::Ordering::Relaxed)
 }
 
 /// The only one who changes a store.
 pub(crate) struct Writer<T> {
+    /// Dropped before anything else is: before readers learn that nothing comes any more.
+    _last: Option<Box<dyn Send>>,
     publisher: Publisher<View<T>>,
     retired: Arc<Retired<T>>,
     indexers: Vec<Box<dyn Indexer<T>>>,
@@ -65,12 +74,12 @@ pub(crate) struct Writer<T> {
     late: Trie<Late>,
     /// Objects replaced since the last publication.
     replaced: Vec<Obj<T>>,
-    /// While a list is collected: where the objects lie that it has named. `None` when none were held before,
+    /// While a list is collected: where the held objects lie that it has named. `None` when none were held before,
     /// so that there is nothing to miss.
-    listed: Option<HashSet<usize>>,
+    listed: Option<HashSet<usize, RandomState>>,
     /// While a list is collected: what was bad before; what still is moves back to the working version.
     known_bad: Option<Trie<Bad>>,
-    /// While a list is collected: what it makes of the versions held.
+    /// What is being taken in makes this of the versions held.
     held: Held,
 }
 
@@ -107,6 +116,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             nameless: 0,
         };
         Self {
+            _last: None,
             working: Working::of(&first, Trie::new()),
             late: Trie::new(),
             publisher: Publisher::new(first),
@@ -119,6 +129,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
             known_bad: None,
             held: Held::Reused,
         }
+    }
+
+    /// Drops `last` at the end, before readers learn of it.
+    pub(crate) fn at_the_end(&mut self, last: impl Send + 'static) {
+        self._last = Some(Box::new(last));
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -150,20 +165,35 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
             listed.insert(Obj::address(stored));
         }
-        if self.held != Held::Reused || meta.resource_version.is_empty() {
+        if matches!(self.held, Held::Renewed | Held::Meaningless) || meta.resource_version.is_empty() {
             return false;
         }
         let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
         let known = self.known_bad.as_ref().and_then(|known| known.get(hash, is_bad));
         match known.or_else(|| self.working.bad.get(hash, is_bad)).cloned() {
-            Some(bad) if bad.error().resource_version.as_ref() == Some(&meta.resource_version) => {
-                self.working.bad.insert(bad);
-                true
+            Some(bad) => {
+                let (held, offered) = (Life::of_bad(&bad), Life::of(meta));
+                let holds = self.reaches(held.cmp_version(&offered), || held.is_same_as(&offered));
+                if holds {
+                    self.working.bad.insert(bad);
+                }
+                holds
             }
-            Some(_) => false,
-            None => {
-                stored.is_some_and(|stored| Obj::reaches_version(stored, &meta.uid, &meta.resource_version))
-            }
+            None => stored.is_some_and(|stored| {
+                let order = Obj::cmp_version(stored, &meta.resource_version);
+                self.reaches(order, || Obj::has_uid(stored, &meta.uid))
+            }),
+        }
+    }
+
+    /// Whether what is held makes what is offered superfluous: it is the same version, or a newer one where versions
+    /// say which is.
+    fn reaches(&self, order: Option<Ordering>, is_same: impl FnOnce() -> bool) -> bool {
+        match order {
+            Some(Ordering::Equal) => is_same(),
+            // Of another life too: that one is over.
+            Some(Ordering::Greater) => self.held == Held::Reused,
+            _ => false,
         }
     }
 
@@ -174,7 +204,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let keys = match self.index_keys(key, &value) {
             Ok(keys) => keys,
             Err(mismatch) => {
-                retired::free(value);
+                free(value);
                 return self.mark_bad(DecodeError::of(meta, mismatch));
             }
         };
@@ -183,9 +213,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
             return self
                 .mark_bad(DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows"));
         };
-        if let Some(listed) = &mut self.listed {
-            listed.insert(Obj::address(&new));
-        }
         self.working.bad.remove(hash, |bad| bad.error().key.as_ref() == Some(&meta.key));
         let old = self.working.objects.insert(new.clone());
         self.reindex(old.as_ref(), Some(&new));
@@ -194,41 +221,83 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     /// Takes out everything, and forgets the version it was of: the kind is not served.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) async fn clear(&mut self) {
         self.begin_list(Held::Reused);
+        self.remove_unlisted().await;
         self.finish_list();
     }
 
     /// Takes out an object, and what is known to be bad about it.
     pub(crate) fn remove(&mut self, key: Key<'_>) {
-        let hash = self.hasher.object(key);
+        self.remove_bad(key, |_| true);
+        self.remove_object(key, |_| true);
+    }
+
+    /// An object is deleted at the server: takes out what is held of it, unless that is known to be of a later life
+    /// of its name.
+    pub(crate) fn remove_life(&mut self, key: Key<'_>, uid: Option<&str>, version: Option<&ResourceVersion>) {
+        let deleted = Life { uid: uid.unwrap_or_default().into(), version: version.cloned() };
+        let ends = |held: Life<'_>| {
+            held.is_same_as(&deleted)
+                || matches!(held.cmp_version(&deleted), Some(Ordering::Less | Ordering::Equal))
+        };
+        self.remove_bad(key, |bad| ends(Life::of_bad(bad)));
+        self.remove_object(key, |object| ends(Life::of_object(object)));
+    }
+
+    fn remove_bad(&mut self, key: Key<'_>, is_meant: impl Fn(&Bad) -> bool) {
         let is_bad = |bad: &Bad| bad.error().key.as_ref().is_some_and(|bad| bad.as_key() == key);
-        self.working.changed |= self.working.bad.remove(hash, is_bad).is_some();
-        let Some(old) = self.working.objects.remove(hash, |object| Obj::is(object, key)) else { return };
+        let hash = self.hasher.object(key);
+        self.working.changed |= self.working.bad.remove(hash, |bad| is_bad(bad) && is_meant(bad)).is_some();
+    }
+
+    fn remove_object(&mut self, key: Key<'_>, is_meant: impl Fn(&Obj<T>) -> bool) {
+        let hash = self.hasher.object(key);
+        let Some(old) = self.working.objects.remove(hash, |object| Obj::is(object, key) && is_meant(object))
+        else {
+            return;
+        };
         self.reindex(Some(&old), None);
         self.replaced.push(old);
         self.working.changed = true;
     }
 
-    /// Notes that the newest version of an object could not be taken in. What is held of it stays.
+    /// Notes that the newest version of an object could not be taken in. What is held of it stays, unless that is of
+    /// an earlier life of its name, which is over.
     pub(crate) fn mark_bad(&mut self, error: DecodeError) {
-        self.working.changed = true;
-        match &error.key {
-            None => self.working.nameless += 1,
-            Some(key) => {
-                let hash = self.hasher.object(key.as_key());
-                if let Some(listed) = &mut self.listed {
-                    // It is still there.
-                    listed.extend(
-                        self.working
-                            .objects
-                            .get(hash, |object| Obj::is(object, key.as_key()))
-                            .map(Obj::address),
-                    );
-                }
-                self.working.bad.insert(Bad::new(hash, error));
-            }
+        let Some(key) = error.key.clone() else {
+            self.working.nameless += 1;
+            self.working.changed = true;
+            return;
+        };
+        let key = key.as_key();
+        let hash = self.hasher.object(key);
+        let stored = self.working.objects.get(hash, |object| Obj::is(object, key));
+        if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
+            // It is still there.
+            listed.insert(Obj::address(stored));
         }
+        let bad = Bad::new(hash, error);
+        let new = Life::of_bad(&bad);
+        let is_older =
+            |held: Life<'_>| self.held == Held::Reused && held.cmp_version(&new) == Some(Ordering::Greater);
+        let known = self.working.bad.get(hash, |known| known.same_key(&bad));
+        if stored.is_some_and(|stored| is_older(Life::of_object(stored)))
+            || known.is_some_and(|known| is_older(Life::of_bad(known)))
+        {
+            return;
+        }
+        let is_over = stored.is_some_and(|stored| !Life::of_object(stored).is_same_as(&new));
+        if is_over {
+            self.remove_object(key, |_| true);
+        }
+        self.working.bad.insert(bad);
+        self.working.changed = true;
+    }
+
+    /// What is taken in from now on makes this of the versions held: said by those whose events tell no order.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held = held;
     }
 
     /// Starts to collect a list.
@@ -237,33 +306,43 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.held = held;
         self.working.nameless = 0;
         self.known_bad = Some(std::mem::take(&mut self.working.bad));
+        let objects = self.working.objects.len();
         self.listed =
-            (!self.working.objects.is_empty()).then(|| HashSet::with_capacity(self.working.objects.len()));
+            (objects > 0).then(|| HashSet::with_capacity_and_hasher(objects, RandomState::default()));
     }
 
-    /// Forgets an unfinished list: the working version is the published one again.
+    /// Forgets an unfinished list: the working version is the published one again. O(1) but for what is freed later.
     pub(crate) fn abort_list(&mut self) {
         let published = self.shared().newest();
         let working = Working::of(&published, self.late.clone());
-        let left = std::mem::replace(&mut self.working, working);
-        let mut unseen = std::mem::take(&mut self.replaced);
-        let changes = Trie::diff(&published.objects, &left.objects);
-        unseen.extend(changes.filter_map(|change| change.new.cloned()));
-        retired::free(left);
-        unseen.into_iter().for_each(retired::free);
+        self.discard(working);
         self.listed = None;
         self.known_bad = None;
         self.held = Held::Reused;
     }
 
-    /// The list is complete: takes out what it did not name.
-    pub(crate) fn finish_list(&mut self) {
-        if let Some(listed) = self.listed.take() {
-            let objects = self.working.objects.clone();
-            for gone in objects.iter().filter(|object| !listed.contains(&Obj::address(object))) {
-                self.remove(Obj::key(gone));
-            }
+    /// Puts another working version in the place of this one, which no reader has seen.
+    fn discard(&mut self, working: Working<T>) {
+        let Working { objects, tables, late, bad, .. } = std::mem::replace(&mut self.working, working);
+        let replaced = std::mem::take(&mut self.replaced);
+        self.retired.discard(World { tables, objects, replaced, late, bad });
+    }
+
+    /// Takes out what the list did not name, before [`finish_list`](Self::finish_list). Cancelled, the list is good
+    /// for [`abort_list`](Self::abort_list) only.
+    pub(crate) async fn remove_unlisted(&mut self) {
+        let Some(listed) = self.listed.take() else { return };
+        let held = self.shared().newest();
+        let mut turn = Turn::new();
+        for gone in held.iter().filter(|object| !listed.contains(&Obj::address(object))) {
+            // Unless the list has named it in another version.
+            self.remove_object(Obj::key(gone), |object| Obj::ptr_eq(object, gone));
+            turn.pass().await;
         }
+    }
+
+    /// The list is complete.
+    pub(crate) fn finish_list(&mut self) {
         if let Some(known) = self.known_bad.take() {
             self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
         }
@@ -284,7 +363,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     fn publish_anew(&mut self) {
         let changed = std::mem::take(&mut self.working.changed);
-        self.late.clone_from(&self.working.late);
+        let late = std::mem::replace(&mut self.late, self.working.late.clone());
+        if !late.is_empty() {
+            self.retired.discard(World { late, ..World::default() });
+        }
         self.working.revision += u64::from(changed);
         let Working { revision, epoch, resource_version, synced, objects, tables, bad, nameless, .. } =
             &self.working;
@@ -313,7 +395,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
         for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
             let found =
                 catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, &self.hasher, key, value)));
-            keys.extend(found.map_err(|_| "an index of it panicked")?);
+            match found {
+                Ok(found) => keys.extend(found),
+                Err(_) => {
+                    keys.into_iter().for_each(free);
+                    return Err("an index of it panicked");
+                }
+            }
         }
         Ok(keys.into())
     }
@@ -324,13 +412,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let new_keys = new.map(Obj::index_keys);
         if let Some(old) = old {
             let late = self.working.late.remove(old.hash(), |late| late.is_of(old));
-            let late = late.as_ref().map_or(&[][..], Late::keys);
-            for key in Obj::index_keys(old).as_slice().iter().chain(late) {
+            let keys = late.as_ref().map_or(&[][..], Late::keys);
+            for key in Obj::index_keys(old).as_slice().iter().chain(keys) {
                 if !new_keys.is_some_and(|keys| keys.contains(key)) {
                     let slot = key.slot as usize;
                     self.indexers[slot].remove(&mut self.working.tables[slot], &key.key, old);
                 }
             }
+            // The last to have its keys, it runs their destructors.
+            free(late);
         }
         for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
             let slot = key.slot as usize;
@@ -355,6 +445,22 @@ impl<T: Send + Sync + 'static> Writer<T> {
             let object = self.working.objects.get(late.hash(), |object| late.is_of(object));
             assert!(object.is_some(), "index keys of an object that is gone");
         }
+    }
+}
+
+/// However it ends, what no reader has is not freed all at once.
+impl<T> Drop for Writer<T> {
+    fn drop(&mut self) {
+        let world = World {
+            tables: std::mem::take(&mut self.working.tables),
+            objects: std::mem::take(&mut self.working.objects),
+            replaced: std::mem::take(&mut self.replaced),
+            late: std::mem::take(&mut self.working.late),
+            bad: std::mem::take(&mut self.working.bad),
+        };
+        self.retired.discard(world);
+        let (late, bad) = (std::mem::take(&mut self.late), self.known_bad.take().unwrap_or_default());
+        self.retired.discard(World { late, bad, ..World::default() });
     }
 }
 

@@ -1,14 +1,19 @@
 //! Old versions, kept until no reader has them any more, so that none of them is ever freed by a reader.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::Shared;
+use super::late::Late;
+use crate::free::{Remains, free};
+use crate::index::AnyTable;
 use crate::object::Obj;
 use crate::reflector::Turn;
-use crate::snapshot::View;
+use crate::snapshot::{Bad, View};
+use crate::trie::Trie;
 
 /// How often the informer's task looks for old versions that nobody holds.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -18,6 +23,8 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// It holds one reference to each. When that is the last one, readers are done with it and the informer's
 /// task frees it: whatever `T`'s destructor does never happens to a reader. An object that a reader holds on
 /// its own stays here with it.
+///
+/// What no reader has ever seen (a list that broke off) comes here as well, because freeing it takes long.
 pub(crate) struct Retired<T> {
     kept: Mutex<Kept<T>>,
     arrived: Notify,
@@ -38,21 +45,45 @@ struct Found {
 }
 
 struct Kept<T> {
-    views: Vec<Arc<View<T>>>,
-    objects: Vec<Obj<T>>,
+    views: VecDeque<Arc<View<T>>>,
+    objects: VecDeque<Obj<T>>,
+    discarded: Vec<World<T>>,
+    /// What is being freed.
+    remains: Vec<Box<dyn Remains>>,
+}
+
+/// Parts of a version that no reader has.
+pub(super) struct World<T> {
+    pub(super) tables: Vec<AnyTable>,
+    pub(super) objects: Trie<Obj<T>>,
+    /// Objects it has replaced.
+    pub(super) replaced: Vec<Obj<T>>,
+    pub(super) late: Trie<Late>,
+    pub(super) bad: Trie<Bad>,
 }
 
 impl<T> Retired<T> {
     pub(crate) fn new() -> Self {
-        let kept = Kept { views: Vec::new(), objects: Vec::new() };
+        let kept = Kept {
+            views: VecDeque::new(),
+            objects: VecDeque::new(),
+            discarded: Vec::new(),
+            remains: Vec::new(),
+        };
         Self { kept: Mutex::new(kept), arrived: Notify::new(), pinned: Arc::default() }
     }
 
-    pub(crate) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
+    pub(super) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
         let mut kept = self.lock();
-        kept.views.push(view);
-        kept.objects.append(objects);
+        kept.views.push_back(view);
+        kept.objects.extend(objects.drain(..));
         drop(kept);
+        self.arrived.notify_one();
+    }
+
+    /// Takes what nobody else has, to free it in small parts.
+    pub(super) fn discard(&self, world: World<T>) {
+        self.lock().discarded.push(world);
         self.arrived.notify_one();
     }
 
@@ -60,38 +91,148 @@ impl<T> Retired<T> {
         &self.pinned
     }
 
-    /// Frees what nobody holds, again and again. Cancel-safe.
+    /// The lock is held to move pointers only, never while something is freed.
+    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + Sync + 'static> Retired<T> {
+    /// Frees what nobody holds, again and again. Cancel-safe: what is left stays.
     pub(crate) async fn sweep_forever(&self) {
         loop {
             self.arrived.notified().await;
             loop {
+                self.free_discarded().await;
                 tokio::time::sleep(SWEEP_EVERY).await;
                 self.sweep().await;
-                let kept = self.lock();
-                if kept.views.is_empty() && kept.objects.is_empty() {
+                if self.lock().is_empty() {
                     break;
                 }
             }
         }
     }
 
-    /// Views first: they hold objects.
-    async fn sweep(&self) {
-        let views = std::mem::take(&mut self.lock().views);
-        let mut held = Vec::new();
-        let keep = |view: Arc<View<T>>| {
-            held.push(view.revision());
-            self.lock().views.push(view);
-        };
-        sweep(views, |view| Arc::strong_count(view) == 1, keep).await;
-        self.pinned.found(held);
-        let objects = std::mem::take(&mut self.lock().objects);
-        sweep(objects, Obj::is_last, |object| self.lock().objects.push(object)).await;
+    /// Frees what nobody holds when the store has ended: also the newest view, once no reader can come to it. Readers
+    /// keep what they hold.
+    pub(crate) async fn finish(&self, shared: Arc<Shared<T>>) {
+        let newest = shared.newest();
+        drop(shared);
+        if let Some(view) = Arc::into_inner(newest) {
+            self.discard(view.into());
+        }
+        self.sweep().await;
+        let mut turn = Turn::new();
+        while let Some(object) = self.pop_object() {
+            free(object);
+            turn.pass().await;
+        }
     }
 
-    /// The lock is held to move pointers only, never while something is freed.
-    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Views first: they hold objects.
+    async fn sweep(&self) {
+        let mut turn = Turn::new();
+        let mut held = Vec::new();
+        let views = self.lock().views.len();
+        for _ in 0..views {
+            let Some(view) = self.lock().views.pop_front() else { break };
+            match Arc::try_unwrap(view) {
+                Ok(view) => self.discard(view.into()),
+                Err(view) => {
+                    held.push(view.revision());
+                    self.lock().views.push_back(view);
+                }
+            }
+            turn.pass().await;
+        }
+        self.pinned.found(held);
+        self.free_discarded().await;
+        let objects = self.lock().objects.len();
+        for _ in 0..objects {
+            let Some(object) = self.pop_object() else { break };
+            if Obj::is_last(&object) {
+                free(object);
+            } else {
+                self.lock().objects.push_back(object);
+            }
+            turn.pass().await;
+        }
+    }
+
+    async fn free_discarded(&self) {
+        let mut turn = Turn::new();
+        while self.free_for_a_turn(&turn) {
+            turn.pass().await;
+        }
+    }
+
+    /// `false` when nothing is left.
+    fn free_for_a_turn(&self, turn: &Turn) -> bool {
+        let mut kept = self.lock();
+        let (worlds, mut remains) = (std::mem::take(&mut kept.discarded), std::mem::take(&mut kept.remains));
+        drop(kept);
+        remains.extend(worlds.into_iter().flat_map(World::into_remains));
+        while let Some(last) = remains.last_mut()
+            && !turn.is_over()
+        {
+            if !last.free_some() {
+                remains.pop();
+            }
+        }
+        let mut kept = self.lock();
+        kept.remains.append(&mut remains);
+        !(kept.remains.is_empty() && kept.discarded.is_empty())
+    }
+
+    fn pop_object(&self) -> Option<Obj<T>> {
+        self.lock().objects.pop_front()
+    }
+}
+
+// === impl Kept ===
+
+impl<T> Kept<T> {
+    fn is_empty(&self) -> bool {
+        self.views.is_empty()
+            && self.objects.is_empty()
+            && self.discarded.is_empty()
+            && self.remains.is_empty()
+    }
+}
+
+// === impl World ===
+
+impl<T: Send + Sync + 'static> World<T> {
+    /// The last is freed first: objects after what refers to them, so that each is freed on its own.
+    fn into_remains(self) -> Vec<Box<dyn Remains>> {
+        let Self { tables, objects, replaced, late, bad } = self;
+        let mut remains: Vec<Box<dyn Remains>> = vec![
+            Box::new(replaced),
+            Box::new(objects.into_pieces()),
+            Box::new(late.into_pieces()),
+            Box::new(bad.into_pieces()),
+        ];
+        remains.extend(tables.into_iter().filter_map(|table| table.into_remains()));
+        remains
+    }
+}
+
+impl<T> Default for World<T> {
+    fn default() -> Self {
+        Self {
+            tables: Vec::new(),
+            objects: Trie::new(),
+            replaced: Vec::new(),
+            late: Trie::new(),
+            bad: Trie::new(),
+        }
+    }
+}
+
+impl<T> From<View<T>> for World<T> {
+    fn from(view: View<T>) -> Self {
+        let View { tables, objects, bad, .. } = view;
+        Self { tables: tables.into(), objects, bad, ..Self::default() }
     }
 }
 
@@ -114,24 +255,5 @@ impl Pinned {
     /// Taken by sweeps and by those who ask, not by the writer.
     fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Drops it. A panic in `T`'s destructor is the application's, and no reason to stop; of two in one call the second
-/// would end the process, so objects are freed one by one.
-pub(super) fn free<E>(element: E) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(element)));
-}
-
-async fn sweep<E>(old: Vec<E>, is_last: impl Fn(&E) -> bool, mut keep: impl FnMut(E)) {
-    // Cancelled between two chunks, the rest is freed at once: the informer is stopping.
-    let mut turn = Turn::new();
-    for element in old {
-        if is_last(&element) {
-            free(element);
-        } else {
-            keep(element);
-        }
-        turn.pass().await;
     }
 }

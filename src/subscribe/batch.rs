@@ -35,11 +35,12 @@ pub enum Change<'a, T> {
         new: &'a Obj<T>,
     },
     /// It is no longer in this informer: deleted, no longer selected, kept out by the projection, or out of
-    /// the subscription's scope. Carries the last stored version.
+    /// the subscription's scope. Carries the version that this subscription delivered last, which need not be the
+    /// last there was.
     Deleted(&'a Obj<T>),
     /// Deleted, and another object (of another uid) created under its name.
     Replaced {
-        /// The last stored version of the object that is gone.
+        /// The version delivered last of the object that is gone.
         old: &'a Obj<T>,
         /// The object that has its name now.
         new: &'a Obj<T>,

@@ -40,7 +40,8 @@ use crate::store::Wake;
 /// - The first batch holds all that exists, once the informer has synced; it comes also when that is nothing.
 /// - Each further batch holds what changed since the one before, coalesced per object, and comes with the
 ///   snapshot that contains it. Applied to the state before, it gives exactly that snapshot.
-/// - An object found gone by a relist is `Deleted` with its last stored value, like any other.
+/// - A `Deleted` carries the value that this subscription delivered last, also when a relist found the object gone.
+///   Versions in between, which it did not deliver, are not seen.
 /// - Batches that would be empty (because of [`in_namespace`](Self::in_namespace),
 ///   [`with_key`](Self::with_key) or [`filter`](Self::filter)) are skipped, the first one excepted.
 ///
@@ -66,7 +67,8 @@ type Predicate<T> = Arc<dyn Fn(Option<&Obj<T>>, Option<&Obj<T>>) -> bool + Send 
 pub enum End {
     /// The informer was shut down.
     Stopped,
-    /// The informer's task panicked, which is a bug in this crate.
+    /// The informer's task panicked: the application's stream did ([`Informer::from_stream`]), or the task that polled
+    /// the driver of [`Builder::build`](crate::Builder::build); anything else is a bug in this crate.
     Failed,
 }
 
@@ -102,7 +104,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     }
 
     /// Only objects under one index key. An object that comes to have the key is `Added`, one that no longer
-    /// has it is `Deleted` (with its last value under the key). O(1) per batch when that list did not change.
+    /// has it is `Deleted` (with the value delivered last). O(1) per batch when that list did not change.
     ///
     /// # Panics
     ///

@@ -2,32 +2,60 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
 use http_body::{Body, Frame, SizeHint};
 
+use super::faults::FaultAction;
 use super::watch::Watch;
 
 /// Body of the answers of [`ApiService`](super::ApiService). Dropping it ends a watch.
-pub struct ApiBody(Inner);
+pub struct ApiBody {
+    inner: Inner,
+    clip: Option<Clip>,
+    /// The cut is next. What came before it is out by then: hyper flushes while a body has nothing to say.
+    cut: bool,
+}
 
 enum Inner {
     Whole(Option<Bytes>),
     Stream(Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>),
 }
 
+/// A fault that breaks the body off.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clip {
+    /// Bytes still to come.
+    left: u64,
+    stalls: bool,
+}
+
+impl Clip {
+    pub(super) fn of(fault: &FaultAction) -> Option<Self> {
+        match *fault {
+            FaultAction::CutAfter(left) => Some(Self { left, stalls: false }),
+            FaultAction::StallAfter(left) => Some(Self { left, stalls: true }),
+            _ => None,
+        }
+    }
+}
+
 impl ApiBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self(Inner::Whole((!bytes.is_empty()).then_some(bytes)))
+        Self { inner: Inner::Whole((!bytes.is_empty()).then_some(bytes)), clip: None, cut: false }
     }
 
     pub(super) fn watch(watch: Watch) -> Self {
-        Self(Inner::Stream(Box::pin(stream::unfold(watch, |mut watch| async {
-            watch.next().await.map(|piece| (piece, watch))
-        }))))
+        let lines =
+            stream::unfold(watch, |mut watch| async { watch.next().await.map(|piece| (piece, watch)) });
+        Self { inner: Inner::Stream(Box::pin(lines)), clip: None, cut: false }
+    }
+
+    pub(super) fn clipped(self, clip: Option<Clip>) -> Self {
+        Self { clip, ..self }
     }
 }
 
@@ -39,18 +67,39 @@ impl Body for ApiBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        match &mut self.0 {
-            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Stream(stream) => stream.as_mut().poll_next(cx).map(|piece| Some(piece?.map(Frame::data))),
+        let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        if self.cut {
+            return Poll::Ready(Some(Err(reset())));
         }
+        let piece = match (self.clip, &mut self.inner) {
+            (Some(Clip { left: 0, stalls: true }), _) => return Poll::Pending,
+            (Some(Clip { left: 0, stalls: false }), _) => Some(Err(reset())),
+            (_, Inner::Whole(bytes)) => bytes.take().map(Ok),
+            (_, Inner::Stream(stream)) => ready!(stream.as_mut().poll_next(cx)),
+        };
+        let mut piece = match piece {
+            None => return Poll::Ready(None),
+            Some(Ok(piece)) => piece,
+            Some(Err(_)) => {
+                self.cut = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        };
+        if let Some(clip) = &mut self.clip {
+            piece.truncate(usize::try_from(clip.left).unwrap_or(usize::MAX));
+            clip.left -= piece.len() as u64;
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.0, Inner::Whole(None))
+        self.clip.is_none() && matches!(self.inner, Inner::Whole(None))
     }
 
+    /// Of the whole body: what is cut off was promised.
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.inner {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Inner::Stream(_) => SizeHint::default(),
         }
@@ -59,7 +108,7 @@ impl Body for ApiBody {
 
 impl fmt::Debug for ApiBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.inner {
             Inner::Whole(_) => "ApiBody(whole)",
             Inner::Stream(_) => "ApiBody(watch)",
         })

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::definition;
 use super::kind::Kind;
 use super::list::Query;
-use super::object::{Version, metadata, set_version};
+use super::object::{Version, metadata};
 use super::state::{State, key};
 use super::status::{Cause, Status};
 use super::write::{finalizers, is_deleting, now};
@@ -208,7 +208,7 @@ fn marked(kind: &Kind, old: &Version, version: u64) -> Arc<Version> {
     if !is_deleting(&object) {
         mark(kind, &mut object);
     }
-    set_version(&mut object, version);
+    kind.stamp(&mut object, version);
     Arc::new(Version::new(version, object))
 }
 

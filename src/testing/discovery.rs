@@ -65,10 +65,11 @@ fn resources(state: &State, group: &str, version: &str) -> Result<Value, Status>
     kinds.sort_by(|a, b| a.plural().cmp(b.plural()));
     let mut resources = Vec::new();
     for kind in kinds {
+        let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+        let verbs = if kind.can_be_watched() { &verbs[..] } else { &verbs[..7] };
         resources.push(json!({
             "name": kind.plural(), "singularName": kind.singular(), "namespaced": kind.is_namespaced(),
-            "kind": kind.kind(),
-            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            "kind": kind.kind(), "verbs": verbs,
         }));
         if kind.has_status() {
             resources.push(json!({

@@ -1,5 +1,8 @@
 //! What the server must know of a kind to serve it: names, scope, subresources, wire habits.
 
+use serde_json::{Value, json};
+
+use super::object::metadata;
 use super::status::Status;
 
 /// A resource the server serves.
@@ -27,7 +30,16 @@ pub struct Kind {
     custom: bool,
     generation: bool,
     returns_deleted: bool,
+    versions: Versions,
     selectable: Vec<String>,
+}
+
+/// Whether lists and objects carry a resourceVersion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Versions {
+    Given,
+    Absent,
+    AbsentButWatched,
 }
 
 impl Kind {
@@ -46,6 +58,7 @@ impl Kind {
             custom: true,
             generation: true,
             returns_deleted: false,
+            versions: Versions::Given,
             selectable: Vec::new(),
         }
     }
@@ -81,6 +94,22 @@ impl Kind {
     pub fn selectable(mut self, path: &str) -> Self {
         self.selectable.push(path.to_owned());
         self
+    }
+
+    /// Without versions and without watches, as `pods.metrics.k8s.io` and `componentstatuses`: neither lists nor
+    /// objects carry a `resourceVersion`, objects have no `uid`, a list is never paged, and a watch is answered 405.
+    /// Otherwise [`built_in`](Kind::built_in).
+    #[must_use]
+    pub fn unversioned(self) -> Self {
+        Self { versions: Versions::Absent, ..self.built_in() }
+    }
+
+    /// Without versions, and with a watch that needs none, as the kinds of `controlplane.antrea.io`: whatever it is
+    /// asked for, it sends all objects as ADDED, a bookmark without a version, then changes. Otherwise as
+    /// [`unversioned`](Kind::unversioned), but objects have a `uid`.
+    #[must_use]
+    pub fn unversioned_with_watch(self) -> Self {
+        Self { versions: Versions::AbsentButWatched, ..self.built_in() }
     }
 
     /// Answers a delete with the object instead of a Status, as some built-in kinds do.
@@ -140,6 +169,27 @@ impl Kind {
 
     pub(super) fn has_status(&self) -> bool {
         self.status
+    }
+
+    pub(super) fn has_versions(&self) -> bool {
+        self.versions == Versions::Given
+    }
+
+    pub(super) fn can_be_watched(&self) -> bool {
+        self.versions != Versions::Absent
+    }
+
+    /// Writes the version into an object, or takes out what objects of the kind do not carry.
+    pub(super) fn stamp(&self, object: &mut Value, version: u64) {
+        let metadata = metadata(object);
+        if self.has_versions() {
+            metadata.insert("resourceVersion".into(), json!(version.to_string()));
+            return;
+        }
+        metadata.remove("resourceVersion");
+        if self.versions == Versions::Absent {
+            metadata.remove("uid");
+        }
     }
 
     pub(super) fn is_custom(&self) -> bool {

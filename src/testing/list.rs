@@ -20,11 +20,20 @@ pub(super) struct Page {
     pub(super) items: Vec<Arc<Version>>,
     continue_token: Option<String>,
     remaining: Option<usize>,
+    has_version: bool,
 }
 
 impl State {
     pub(super) fn list(&self, id: u64, namespace: Option<&str>, query: &Query) -> Result<Page, Status> {
         let collection = self.collection(id)?;
+        let has_version = collection.kind().has_versions();
+        let unversioned;
+        let query = if has_version {
+            query
+        } else {
+            unversioned = query.without_version();
+            &unversioned
+        };
         let newest = self.version();
         let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
         let mut start = String::new();
@@ -82,7 +91,7 @@ impl State {
             }
             _ => None,
         };
-        Ok(Page { version, items, continue_token, remaining })
+        Ok(Page { version, items, continue_token, remaining, has_version })
     }
 }
 
@@ -150,7 +159,9 @@ impl Page {
         if let Some(remaining) = self.remaining {
             metadata.insert("remainingItemCount".into(), json!(remaining));
         }
-        metadata.insert("resourceVersion".into(), json!(self.version.to_string()));
+        if self.has_version {
+            metadata.insert("resourceVersion".into(), json!(self.version.to_string()));
+        }
         Value::Object(metadata)
     }
 }

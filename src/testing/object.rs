@@ -28,7 +28,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// `value` must carry `version` as its `metadata.resourceVersion`.
+    /// `value` carries `version` as its `metadata.resourceVersion`, unless its kind has none.
     pub(super) fn new(version: u64, value: Value) -> Self {
         Self { version, value, full: OnceLock::new(), bare: OnceLock::new(), partial: OnceLock::new() }
     }
@@ -36,7 +36,9 @@ impl Version {
     /// The same content under another resourceVersion: what a DELETED event shows.
     pub(super) fn at(&self, version: u64) -> Self {
         let mut value = self.value.clone();
-        set_version(&mut value, version);
+        if !meta_str(&value, "resourceVersion").is_empty() {
+            metadata(&mut value).insert("resourceVersion".into(), json!(version.to_string()));
+        }
         Self::new(version, value)
     }
 
@@ -95,10 +97,6 @@ pub(super) fn map(value: &mut Value) -> &mut Map<String, Value> {
         Value::Object(map) => map,
         _ => unreachable!("made an object above"),
     }
-}
-
-pub(super) fn set_version(object: &mut Value, version: u64) {
-    metadata(object).insert("resourceVersion".into(), json!(version.to_string()));
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {

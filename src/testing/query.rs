@@ -51,6 +51,18 @@ impl Query {
         Ok(query)
     }
 
+    /// As a kind without versions takes it: from no version, in one piece.
+    pub(super) fn without_version(&self) -> Self {
+        Self {
+            limit: None,
+            continue_token: String::new(),
+            version: String::new(),
+            version_match: String::new(),
+            initial_events: None,
+            ..self.clone()
+        }
+    }
+
     /// A watch from nowhere that takes bookmarks is a streaming list, as KEP-3157 made it for old clients.
     fn set_defaults(&mut self) {
         let from_nowhere = self.version.is_empty() || self.version == "0";
@@ -136,7 +148,7 @@ impl Query {
 }
 
 /// How Go's conversion reads a flag: everything but "false" and "0" is true, so that `?watch` alone counts.
-fn is_true(value: &str) -> bool {
+pub(super) fn is_true(value: &str) -> bool {
     !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
 }
 

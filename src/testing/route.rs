@@ -136,7 +136,8 @@ fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status
         });
     }
     let allowed = match info.verb {
-        Verb::Get | Verb::List | Verb::Watch => true,
+        Verb::Get | Verb::List => true,
+        Verb::Watch => kind.can_be_watched(),
         Verb::Create => !on_status && (info.name.is_empty() || kind.is_custom()),
         Verb::Update | Verb::Patch if info.name.is_empty() && kind.is_custom() => {
             return Err(Status::bad_request("name must be provided"));

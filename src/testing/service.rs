@@ -17,7 +17,7 @@ use serde_json::Value;
 use tower_service::Service;
 
 use super::accept::{Shape, shape};
-use super::body::ApiBody;
+use super::body::{ApiBody, Clip};
 use super::discovery;
 use super::faults::{FaultAction, Scope};
 use super::object::to_bytes;
@@ -83,8 +83,10 @@ impl ApiService {
             if let Ok(user) = &user {
                 record.user.clone_from(user);
             }
-            let scope = Scope { verb: info.verb.name().into(), resource: info.resource() };
-            let answer = match shared.faults.on_request(&scope) {
+            let scope = Scope::of(&info);
+            let fault = shared.faults.on_request(&scope);
+            let clip = fault.as_ref().and_then(Clip::of);
+            let answer = match fault {
                 Some(FaultAction::Hang) => {
                     shared.log().record(record);
                     std::future::pending::<()>().await;
@@ -95,6 +97,7 @@ impl ApiService {
                     return Err(std::io::ErrorKind::ConnectionReset.into());
                 }
                 Some(FaultAction::Respond { code, retry_after }) => Err(Status::scripted(code, retry_after)),
+                Some(FaultAction::TooLargeVersion) => Err(Status::too_large_version_in_words()),
                 Some(FaultAction::Garbage(bytes)) => Ok(Answer::Json(200, bytes)),
                 _ => match user {
                     Ok(user) => {
@@ -103,7 +106,7 @@ impl ApiService {
                     Err(status) => Err(status),
                 },
             };
-            let response = into_response(answer, &head.method);
+            let response = into_response(answer, &head.method).map(|body| body.clipped(clip));
             record.code = response.status().as_u16();
             shared.log().record(record);
             Ok(response)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::collection::Collection;
 use super::kind::Kind;
-use super::object::{Version, meta_str, set_version};
+use super::object::{Version, meta_str};
 use super::status::Status;
 
 /// The store. All functions are synchronous and short; no lock on it is ever held over an await.
@@ -108,8 +108,9 @@ impl State {
     /// Writes `object` as the newest version of `key`.
     pub(super) fn store(&mut self, id: u64, key: &str, mut object: Value) -> Result<Arc<Version>, Status> {
         let version = self.next_version();
-        set_version(&mut object, version);
-        let stored = self.collection_mut(id)?.apply(key, version, Some(Version::new(version, object)));
+        let collection = self.collection_mut(id)?;
+        collection.kind().stamp(&mut object, version);
+        let stored = collection.apply(key, version, Some(Version::new(version, object)));
         stored.ok_or_else(|| Status::internal("nothing was stored"))
     }
 

@@ -239,6 +239,11 @@ impl Status {
         }))
     }
 
+    /// The same without its structured cause.
+    pub(super) fn too_large_version_in_words() -> Self {
+        Self::new(504, "Timeout", "Timeout: Too large resource version: 2, current: 1").details(json!({}))
+    }
+
     pub(super) fn too_old_to_watch(asked: u64, oldest: u64) -> Self {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }

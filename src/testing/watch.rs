@@ -1,7 +1,7 @@
 //! Watches: a cursor into a collection's history, turned into lines of JSON.
 //!
 //! ```text
-//! start ── initial ADDED events (version unset or 0, or sendInitialEvents) ── end bookmark (KEP-3157)
+//! start ── initial ADDED events (version unset or 0, or sendInitialEvents) ── changes meanwhile ── end bookmark
 //!   └──> loop: changes after the cursor ─> lines; none left: wait for a write, a bookmark's time, the deadline
 //! ```
 //! No lock is held while waiting and nothing is queued: a watcher that is read slowly falls behind in the
@@ -39,8 +39,7 @@ pub(super) struct Watch {
     scope: Scope,
     cursor: u64,
     initial: std::vec::IntoIter<Arc<Version>>,
-    /// The version of the bookmark that ends the initial events.
-    end_bookmark: Option<u64>,
+    end: End,
     wake: watch::Receiver<u64>,
     hang_up: watch::Receiver<u64>,
     deadline: Instant,
@@ -49,6 +48,17 @@ pub(super) struct Watch {
     /// A fault that comes into effect after the lines before it are out.
     pending: Option<EventFault>,
     done: bool,
+}
+
+/// The bookmark that ends the initial events (KEP-3157).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// None was asked for, or it was sent.
+    None,
+    /// It is due once the initial events are out.
+    Due,
+    /// It is due once the changes up to this version are out, which came meanwhile.
+    At(u64),
 }
 
 enum Step {
@@ -68,6 +78,8 @@ impl Watch {
         partial: bool,
         scope: Scope,
     ) -> Result<Self, Status> {
+        let has_versions = state.collection(collection)?.kind().has_versions();
+        let query = if has_versions { query } else { query.without_version() };
         let asked = match query.version.as_str() {
             "" => 0,
             text => parse_version(text).map_err(Status::internal)?,
@@ -99,9 +111,13 @@ impl Watch {
             scope,
             cursor,
             initial: initial.into_iter(),
-            end_bookmark: (query.initial_events == Some(true) && query.bookmarks).then_some(newest),
+            end: if !has_versions || (query.initial_events == Some(true) && query.bookmarks) {
+                End::Due
+            } else {
+                End::None
+            },
             deadline,
-            next_bookmark: query.bookmarks.then(|| bookmark_time(now, interval, deadline)),
+            next_bookmark: (query.bookmarks && has_versions).then(|| bookmark_time(now, interval, deadline)),
             bookmark_interval: interval,
             query,
             pending,
@@ -161,24 +177,22 @@ impl Watch {
         if !out.is_empty() {
             return Ok(Step::Lines(out.freeze()));
         }
-        if let Some(version) = self.end_bookmark.take() {
-            let annotations = json!({ "k8s.io/initial-events-end": "true" });
-            return Ok(Step::Lines(self.bookmark_line(version, Some(annotations))));
-        }
         let shared = self.shared.clone();
         let state = shared.state();
         let Ok(collection) = state.collection(self.collection) else { return Ok(Step::End) };
+        if self.end == End::Due {
+            self.end = End::At(state.version());
+        }
         let floor = collection.watch_floor();
-        if self.cursor < floor {
+        if self.cursor < floor && self.end == End::None {
             self.done = true;
             put_line(&mut out, "ERROR", &to_bytes(&Status::too_old_to_watch(self.cursor, floor).to_value()));
             return Ok(Step::Lines(out.freeze()));
         }
         let mut seen = 0;
-        for change in collection.changes_after(self.cursor) {
-            if seen == EVENTS_PER_CHUNK {
-                break;
-            }
+        let last = if let End::At(version) = self.end { version } else { u64::MAX };
+        let due = collection.changes_after(self.cursor).take_while(|change| change.version <= last);
+        for change in due.take(EVENTS_PER_CHUNK) {
             seen += 1;
             self.cursor = change.version;
             let Some((event, bytes)) = self.event(change) else { continue };
@@ -188,6 +202,20 @@ impl Watch {
         }
         if !out.is_empty() {
             return Ok(Step::Lines(out.freeze()));
+        }
+        if let End::At(version) = self.end
+            && seen < EVENTS_PER_CHUNK
+        {
+            self.end = End::None;
+            // The history may reach back no longer; that is said after the bookmark.
+            self.cursor = if self.cursor < floor { self.cursor } else { version };
+            drop(state);
+            if !self.shared.faults.on_initial_events_end(&self.scope) {
+                let annotations = json!({ "k8s.io/initial-events-end": "true" });
+                return Ok(Step::Lines(self.bookmark_line(self.cursor, Some(annotations))));
+            }
+            self.wake.mark_changed();
+            return Ok(Step::Wait);
         }
         if seen == EVENTS_PER_CHUNK {
             // All of them were filtered away; there may be more behind.
@@ -243,13 +271,14 @@ impl Watch {
             Form::Partial => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
             _ => (collection.kind().kind().to_owned(), collection.kind().api_version()),
         };
-        drop(state);
-        let mut object = json!({
-            "kind": kind, "apiVersion": api_version, "metadata": { "resourceVersion": version.to_string() },
-        });
-        if let Some(annotations) = annotations {
-            object["metadata"]["annotations"] = annotations;
+        let mut object = json!({ "kind": kind, "apiVersion": api_version, "metadata": {} });
+        if collection.kind().has_versions() {
+            object["metadata"]["resourceVersion"] = json!(version.to_string());
+            if let Some(annotations) = annotations {
+                object["metadata"]["annotations"] = annotations;
+            }
         }
+        drop(state);
         let mut out = BytesMut::new();
         put_line(&mut out, "BOOKMARK", &to_bytes(&object));
         out.freeze()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::kind::Kind;
-use super::object::{Version, map, meta_str, metadata, set_version};
+use super::object::{Version, map, meta_str, metadata};
 use super::state::{State, key};
 use super::status::{Cause, Status};
 use super::validate;
@@ -175,7 +175,7 @@ fn merge_old(kind: &Kind, old: &Version, new: Value, status: bool) -> Result<Val
         }
     }
     // Under the old version the two compare equal exactly when the write changes nothing.
-    set_version(&mut object, old.version());
+    kind.stamp(&mut object, old.version());
     if kind.counts_generation() && !status && spec_differs(kind, before, &object) {
         let generation = before.pointer("/metadata/generation").and_then(Value::as_u64).unwrap_or(0);
         metadata(&mut object).insert("generation".into(), json!(generation + 1));

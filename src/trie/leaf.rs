@@ -34,6 +34,11 @@ impl<E> Leaf<E> {
         &self.0.header.header
     }
 
+    /// Hands the elements to `take` if no other version shares this leaf, and lets go of it.
+    pub(super) fn into_unshared(mut self, take: impl FnMut(E)) {
+        self.if_unshared(|slots| slots.iter_mut().filter_map(Option::take).for_each(take));
+    }
+
     /// Calls `f` if no other version shares this leaf.
     fn if_unshared<R>(&mut self, f: impl FnOnce(&mut [Option<E>]) -> R) -> Option<R> {
         self.0.with_arc_mut(|arc| Arc::get_mut(arc).map(|own| f(own.slice_mut())))

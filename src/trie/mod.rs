@@ -56,6 +56,7 @@ mod iter;
 mod leaf;
 mod node;
 mod ranges;
+mod remains;
 mod remove;
 mod splice;
 mod stack;
@@ -69,6 +70,7 @@ mod walk;
 pub(crate) use self::diff::{Diff, Difference};
 pub(crate) use self::element::Element;
 pub(crate) use self::iter::Iter;
+pub(crate) use self::remains::Pieces;
 pub(crate) use self::splice::spliced;
 pub(crate) use self::stack::Stack;
 

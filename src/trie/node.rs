@@ -75,6 +75,15 @@ impl<E> Node<E> {
         })
     }
 
+    /// Moves the children to `out` if no other version shares this node, and lets go of it.
+    pub(super) fn into_unshared(mut self, out: &mut Vec<Child<E>>) {
+        self.0.with_arc_mut(|arc| {
+            if let Some(own) = Arc::get_mut(arc) {
+                out.extend(own.slice_mut().iter_mut().map(Child::take));
+            }
+        });
+    }
+
     /// Replaces `cut` children from `at` on by `put`. Children are moved, not counted: a node stores exactly
     /// as many as it has, so this makes another one.
     pub(super) fn splice(&mut self, at: usize, cut: usize, put: impl ExactSizeIterator<Item = Child<E>>) {

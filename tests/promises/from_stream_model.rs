@@ -60,15 +60,11 @@ impl Model {
     }
 
     fn take(&mut self, event: &Event<Widget>) {
-        // An object named twice is there in its newer version, whichever came last.
+        // An object named twice is there as it was named last.
         let put = |content: &mut Content, widget: &Widget| {
             let (uid, version) = (widget.metadata.uid.clone(), widget.metadata.resource_version.clone());
             let new = (uid.unwrap(), version.unwrap(), Kept::from(widget.clone()));
-            let number = |version: &str| version.parse::<u64>().unwrap();
-            let known = content.get(&key(widget));
-            if known.is_none_or(|known| number(&known.1) < number(&new.1)) {
-                content.insert(key(widget), new);
-            }
+            content.insert(key(widget), new);
         };
         match (event, &mut self.listing) {
             (Event::Init, _) => self.listing = Some(Content::new()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kube_client::{Api, Client};
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Rule};
-use kube_informer::{End, Informer, Phase};
+use kube_informer::{End, Informer, Phase, Registry};
 use tokio::time::timeout;
 
 use crate::support::*;
@@ -135,9 +135,38 @@ async fn p07_synced_or_blocked_tells_what_the_server_said() {
     assert_eq!(informer.status().phase, Phase::Absent);
 }
 
+/// Whichever way the kind is listed, and also of an informer that a registry knows.
+#[tokio::test(start_paused = true)]
+async fn p07_synced_or_blocked_ends_on_every_refusal_that_repeating_does_not_change() {
+    let soon = Duration::from_secs(60);
+    for code in [400, 401, 402, 403, 404, 405, 406, 407, 412, 413, 414, 415, 422, 431, 451, 501, 505] {
+        for streaming in [true, false] {
+            let server = server();
+            server.inject(always(FaultAction::Respond { code, retry_after: None }));
+            let informer = kept(&server).streaming_lists(streaming).start();
+            let blocked = timeout(soon, informer.synced_or_blocked()).await;
+            let error = blocked.unwrap_or_else(|_| panic!("it waits on {code}")).unwrap_err();
+            assert_eq!(error.http_code(), Some(code));
+        }
+        let server = server();
+        server.inject(always(FaultAction::Respond { code, retry_after: None }));
+        let registry = Registry::new(Client::new(server.service(), "default"));
+        let _declared = registry.declare::<Widget>();
+        registry.start();
+        let blocked = timeout(soon, registry.synced_or_blocked()).await;
+        let error = blocked.unwrap_or_else(|_| panic!("a registry waits on {code}")).unwrap_err();
+        assert_eq!(error.http_code(), Some(code));
+    }
+    // What people do: a field that cannot be selected by, and a streaming list refused where pages work.
+    let informer = kept(&server()).fields("spec.number=1").start();
+    let error = timeout(soon, informer.synced_or_blocked()).await.expect("it says so").unwrap_err();
+    assert_eq!(error.http_code(), Some(400));
+    kept(&paging_server()).start().synced_or_blocked().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn p07_synced_or_blocked_waits_through_what_passes_by_itself() {
-    for code in [429, 500, 503] {
+    for code in [408, 409, 410, 421, 423, 425, 429, 500, 502, 503, 504] {
         let server = server();
         server.inject(Fault::new(FaultAction::Respond { code, retry_after: None }).times(3));
         let informer = kept(&server).start();

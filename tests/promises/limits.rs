@@ -183,7 +183,7 @@ async fn p08_a_line_without_end_is_given_up_and_listed_instead() {
             counted.fetch_add(1_000, Ordering::Relaxed);
             async move {
                 tokio::time::sleep(Duration::from_millis(u64::from(at % 2))).await;
-                Ok(Frame::data(Bytes::from(vec![b'y'; 1_000])))
+                Ok(Frame::data(Bytes::from(vec![b'{'; 1_000])))
             }
         });
         Some(StreamBody::new(endless).boxed_unsync())

@@ -4,6 +4,7 @@
 //! tokio's paused clock, where waiting costs nothing, with readers that matter on threads of their own.
 
 mod bad_objects;
+mod ends;
 mod faults;
 mod from_stream;
 mod from_stream_model;

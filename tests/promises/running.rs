@@ -178,3 +178,22 @@ async fn p11_a_refresh_that_is_cancelled_or_shared_costs_one_list() {
     assert!(lists() <= before + 1);
     agree(&indexed, &server).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_of_an_optional_kind_that_is_absent_asks_and_answers() {
+    let server = ApiServer::builder().without_built_ins().build();
+    let informer = kept(&server).optional().start();
+    let soon = Duration::from_secs(1);
+    // Before anything is known, and again and again afterwards.
+    for _ in 0..4 {
+        let refreshed =
+            timeout(Duration::from_secs(60), informer.refresh()).await.expect("it answers").unwrap();
+        assert!(refreshed.is_synced() && refreshed.is_empty());
+    }
+    let asked = server.requests().total();
+    timeout(soon, informer.refresh()).await.expect("at once").unwrap();
+    assert!(server.requests().total() > asked, "the server is asked");
+    server.install(widgets()).unwrap();
+    populate(&server, 5, 1);
+    assert_eq!(timeout(soon, informer.refresh()).await.expect("at once").unwrap().len(), 5);
+}

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use kube_client::Client;
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Rule};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{NAME, WIDGETS, client, get, next, send, server, watch, widget, widgets};
+use crate::support::{
+    NAME, WIDGETS, client, events, get, next, send, server, summaries, watch, widget, widgets,
+};
 
 #[tokio::test]
 async fn a_server_with_tokens_wants_one() {
@@ -82,6 +85,114 @@ async fn streams_break_between_events() {
     assert_eq!(next(&mut stream).await.unwrap().as_deref(), Some("ADDED a"));
     assert_eq!(next(&mut stream).await.unwrap().as_deref(), Some("ADDED b"));
     assert!(next(&mut stream).await.is_err());
+}
+
+/// Each condition meets its own forms of a request and no other.
+#[tokio::test]
+async fn faults_tell_the_forms_of_a_request_apart() {
+    let server = server();
+    let client = client(&server);
+    (0..4).for_each(|x| drop(server.create(widget(&format!("w{x}"), x)).unwrap()));
+    let (_, page) = get(&client, &format!("{WIDGETS}?limit=2")).await;
+    let (more, version) = (&page["metadata"]["continue"], &page["metadata"]["resourceVersion"]);
+    let (more, version) = (more.as_str().unwrap(), version.as_str().unwrap());
+    let initial =
+        "watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    let forms = [
+        format!("{initial}&timeoutSeconds=1"),
+        format!("{initial}&timeoutSeconds=1&resourceVersion={version}"),
+        format!("watch=true&timeoutSeconds=1&resourceVersion={version}"),
+        "limit=2".into(),
+        format!("limit=2&resourceVersion={version}"),
+        format!("limit=2&continue={more}"),
+        String::new(),
+        format!("resourceVersion={version}"),
+    ];
+    let fault = || Fault::new(FaultAction::Respond { code: 418, retry_after: None }).times(0);
+    for (fault, met) in [
+        (fault(), "11111111"),
+        (fault().streaming(), "11000000"),
+        (fault().changes(), "00100000"),
+        (fault().paged(), "00011100"),
+        (fault().unpaged(), "00000011"),
+        (fault().versioned(), "01101001"),
+        (fault().unversioned(), "10010010"),
+        (fault().streaming().versioned(), "01000000"),
+        (fault().paged().unversioned(), "00010000"),
+        (fault().unpaged().resource("pods"), "00000000"),
+    ] {
+        server.inject(fault.clone());
+        let mut codes = String::new();
+        for form in &forms {
+            let request = http::Request::get(format!("{WIDGETS}?{form}"));
+            let request = request.body(kube_client::client::Body::empty()).unwrap();
+            let response = client.send(request).await.unwrap();
+            codes.push(if response.status() == 418 { '1' } else { '0' });
+        }
+        assert_eq!(codes, met, "{fault:?}");
+        server.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn a_version_too_large_is_said_in_words_only() {
+    let server = server();
+    server.inject(Fault::new(FaultAction::TooLargeVersion));
+    let (code, status) = get(&client(&server), &format!("{WIDGETS}?resourceVersion=1")).await;
+    assert_eq!((code, &status["reason"], &status["details"]), (504, &json!("Timeout"), &json!({})));
+    assert!(status["message"].as_str().unwrap().contains("Too large resource version"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_cut_or_stalls_at_any_byte() {
+    let server = server();
+    server.create(widget("a", 1)).unwrap();
+    let serving = server.serve().await.unwrap();
+    let over_http = Client::try_from(kube_client::Config::new(serving.url().parse().unwrap())).unwrap();
+    let whole = collect(&client(&server), WIDGETS).await.1.len() as u64;
+    assert!(whole > 100);
+    let limit = Duration::from_secs(3);
+    for path in [WIDGETS.to_owned(), format!("{WIDGETS}?watch=true&resourceVersion=0")] {
+        for bytes in [0, 1, 70, whole] {
+            let bytes = if path.contains("watch") { bytes.min(70) } else { bytes };
+            server.inject(Fault::new(FaultAction::CutAfter(bytes)));
+            assert_eq!(collect(&client(&server), &path).await, (Some(false), vec![b' '; bytes as usize]));
+            server.inject(Fault::new(FaultAction::StallAfter(bytes)));
+            let stalled = tokio::time::timeout(limit, collect(&client(&server), &path)).await;
+            assert!(stalled.is_err(), "{path} after {bytes}");
+        }
+        server.inject(Fault::new(FaultAction::CutAfter(70)));
+        assert_eq!(collect(&over_http, &path).await, (Some(false), vec![b' '; 70]), "{path} over HTTP");
+    }
+    serving.shutdown().await;
+}
+
+/// Whether the body came to its end, and as many blanks as it had bytes.
+async fn collect(client: &Client, path: &str) -> (Option<bool>, Vec<u8>) {
+    let request = http::Request::get(path).body(kube_client::client::Body::empty()).unwrap();
+    let mut body = client.send(request).await.unwrap().into_body();
+    let mut blanks = Vec::new();
+    loop {
+        match http_body_util::BodyExt::frame(&mut body).await {
+            None => return (Some(true), blanks),
+            Some(Err(_)) => return (Some(false), blanks),
+            Some(Ok(frame)) => blanks.resize(blanks.len() + frame.into_data().unwrap().len(), b' '),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_may_never_end() {
+    let server = ApiServer::builder().kind(widgets()).bookmark_interval(Duration::from_secs(10)).build();
+    server.create(widget("a", 1)).unwrap();
+    server.inject(Fault::new(FaultAction::NoInitialEventsEnd));
+    let query =
+        "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=15";
+    let endless = events(&client(&server), query).await;
+    assert_eq!(summaries(&endless), ["ADDED a", "BOOKMARK ", "BOOKMARK "], "at 10 s, and 2 s before the end");
+    assert!(endless.iter().all(|event| event["object"]["metadata"]["annotations"].is_null()));
+    let complete = events(&client(&server), query).await;
+    assert_eq!(summaries(&complete), ["ADDED a", "BOOKMARK ", "BOOKMARK ", "BOOKMARK "]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,3 +6,4 @@ mod http;
 mod pages;
 mod stream;
 mod support;
+mod unversioned;

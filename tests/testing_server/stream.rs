@@ -94,6 +94,24 @@ async fn a_watch_from_a_version_of_the_future_hears_nothing_until_the_server_is_
     assert_eq!(first.as_deref(), Some("ADDED w3"), "w1 and w2 are not above what was asked for");
 }
 
+/// As a real server whose cache was behind: the client must take all of it for the list.
+#[tokio::test]
+async fn what_changes_during_the_initial_events_comes_before_their_end() {
+    let server = server();
+    (0..1000).for_each(|x| drop(server.create(widget(&format!("w{x:04}"), x)).unwrap()));
+    let query = "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    let mut stream = watch(&client(&server), query).await;
+    assert_eq!(next(&mut stream).await.unwrap().as_deref(), Some("ADDED w0000"));
+    server.delete(NAME, "default", "w0000").unwrap();
+    server.create(widget("x", 1)).unwrap();
+    let mut rest = Vec::new();
+    while rest.last().is_none_or(|last| last != "BOOKMARK ") {
+        rest.push(next(&mut stream).await.unwrap().unwrap());
+    }
+    assert_eq!(rest.len(), 999 + 3);
+    assert_eq!(rest[999..], ["DELETED w0000", "ADDED x", "BOOKMARK "]);
+}
+
 #[tokio::test]
 async fn disconnecting_ends_the_watches_that_are_open_and_no_later_one() {
     let server = server();

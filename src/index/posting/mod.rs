@@ -27,6 +27,7 @@ mod diff;
 mod insert;
 mod iter;
 mod node;
+mod remains;
 mod remove;
 mod seek;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use std::cmp::Ordering;
 
 pub(crate) use self::diff::Diff;
 pub(crate) use self::iter::Iter;
+pub(crate) use self::remains::Pieces;
 pub(crate) use self::seek::{Seek, meet};
 
 use self::chunk::Chunk;

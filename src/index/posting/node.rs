@@ -122,6 +122,11 @@ impl<E> Inner<E> {
         &self.0.slice
     }
 
+    /// Whether no other version has this node.
+    pub(super) fn is_unshared(&self) -> bool {
+        ThinArc::strong_count(&self.0) == 1
+    }
+
     pub(super) fn ptr_eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
     }

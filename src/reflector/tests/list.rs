@@ -416,8 +416,10 @@ async fn a_version_too_large_is_followed_by_a_consistent_read() {
 async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
     let mut bad = page(10, &[("a", 1), ("b", 2)], None);
     if let Answer::Page(page) = &mut bad {
-        page.items.insert(1, Err(broken(None, None)));
-        page.items.insert(1, Err(broken(Some("c"), Some(3))));
+        let mut items: Vec<_> = page.items.by_ref().collect();
+        items.insert(1, Err(broken(None, None)));
+        items.insert(1, Err(broken(Some("c"), Some(3))));
+        page.items = items.into_iter().collect();
     }
     let reflector = Harness::paged(vec![bad, Answer::Watch(vec![Step::Never])]);
     reflector.work(1.0).await;

@@ -89,6 +89,7 @@ impl Sink<()> for ModelSink {
     async fn begin_list(&mut self, held: Held) {
         self.begin(match held {
             Held::Reused => "begin",
+            Held::Same => "begin as told",
             Held::Renewed => "begin anew",
             Held::Meaningless => "new epoch",
         });

@@ -1,5 +1,6 @@
 //! Registries on the in-process API server, with time that passes only when everybody waits.
 
+mod ends;
 mod order;
 mod share;
 mod wait;

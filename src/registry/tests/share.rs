@@ -1,10 +1,11 @@
 //! One informer for all who ask for the same, held for as long as somebody wants it.
 
 use futures_util::FutureExt as _;
-use kube_core::{ApiResource, DynamicObject};
+use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::*;
 use crate::index;
+use crate::testing::Kind;
 
 #[tokio::test(start_paused = true)]
 async fn all_who_ask_for_the_same_share_one_informer_and_one_watch() {
@@ -80,6 +81,38 @@ async fn a_namespace_means_nothing_to_a_kind_without() {
     synced(&registry).await;
     assert!(all.snapshot().len() > 1 && one.snapshot().len() == all.snapshot().len());
     assert_eq!(server.requests().count("watch", "namespaces"), 1);
+}
+
+/// Its scope is not known at compile time, and the namespace is answered 404 as an absent kind is.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_means_nothing_to_a_kind_without_that_is_known_at_run_time() {
+    let widgets =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("example.com", "v1", "Widget"), "widgets");
+    let namespaces = ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&());
+    let maps = ApiResource::erase::<ConfigMap>(&());
+    let scope = || Scope::namespace("default");
+    let (server, registry) = world();
+    let namespaces = registry.declare_with::<DynamicObject>(scope(), namespaces).informer();
+    let maps = registry.declare_with::<DynamicObject>(scope(), maps).informer();
+    let widgets = registry.declare_with::<DynamicObject>(scope(), widgets).informer();
+    registry.start();
+    timeout(LONG, namespaces.synced()).await.expect("all of them").unwrap();
+    timeout(LONG, maps.synced()).await.unwrap().unwrap();
+    assert_eq!((namespaces.snapshot().len(), maps.snapshot().len()), (4, 2));
+    // One that is not served yet stays absent, and is found where it is once it comes.
+    tokio::time::sleep(LONG).await;
+    assert!(widgets.status().phase == crate::Phase::Absent && widgets.status().last_error.is_some());
+    server.install(Kind::cluster("example.com", "v1", "Widget", "widgets")).unwrap();
+    let widget = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});
+    server.create(widget).unwrap();
+    timeout(LONG, widgets.synced()).await.expect("it has come").unwrap();
+    assert_eq!(widgets.snapshot().len(), 1);
+    // Its watch goes on there, and nothing more is asked of discovery.
+    server.reset_requests();
+    server.disconnect_watches();
+    server.delete("widgets.example.com", None, "w").unwrap();
+    timeout(LONG, widgets.wait_until(|view| view.is_empty())).await.unwrap().unwrap();
+    assert!(server.requests().recent().all(|request| request.code == 200 && request.verb == "watch"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +242,7 @@ async fn without_their_registry_informers_go_on_and_those_not_started_end() {
     drop(registry);
     let ended = timeout(LONG, waiting).await.expect("it waits for what never starts").unwrap();
     assert!(ended.unwrap_err().is_stopped());
-    assert!(declared.index(|length: &Length| length.0).unwrap_err().is_started());
+    assert!(declared.index(|length: &Length| length.0).unwrap_err().is_stopped());
     server.create(map("default", "d", "new")).unwrap();
     running.wait_until(|view| view.len() == 4).await.unwrap();
     running.shutdown().await;

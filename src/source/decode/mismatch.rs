@@ -52,7 +52,8 @@ enum Segment {
 pub(super) fn explain<K: DeserializeOwned>(json: &[u8]) -> Mismatch {
     let nowhere = |what: &str| Mismatch { path: String::new(), what: what.to_owned() };
     let Ok(tree) = serde_json::from_slice::<Value>(json) else {
-        return nowhere("not JSON, or nested too deeply");
+        let is_json = serde_json::from_slice::<de::IgnoredAny>(json).is_ok();
+        return nowhere(if is_json { "nested too deeply, or a number out of range" } else { "not JSON" });
     };
     match K::deserialize(Node(&tree)) {
         // A field that comes twice, for one: the tree has only the last.

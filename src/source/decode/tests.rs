@@ -6,7 +6,7 @@ use super::*;
 
 fn parse<K>(object: &str) -> Listed<K> {
     let bytes = Bytes::copy_from_slice(object.as_bytes());
-    parse_item(&bytes, std::str::from_utf8(&bytes).unwrap(), usize::MAX)
+    parse_item(&bytes, &bytes, usize::MAX)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_first_stage_reads_who_an_object_is() {
 #[test]
 fn an_object_is_a_slice_of_its_page_and_not_a_copy() {
     let page = Bytes::from(r#"[ {"metadata":{"name":"a","resourceVersion":"1"}} ]"#);
-    let object = std::str::from_utf8(&page[2..page.len() - 2]).unwrap();
+    let object = &page[2..page.len() - 2];
     let Payload::JsonWithoutType(json) = parse_item::<()>(&page, object, usize::MAX).unwrap().payload else {
         panic!()
     };
@@ -42,7 +42,7 @@ fn metadata_that_does_not_read_is_reported_with_what_is_known_of_the_object() {
         (with(json!({"namespace": "n", "resourceVersion": "1"})), None, "metadata.name"),
         (with(json!({"name": "", "resourceVersion": "1"})), None, "metadata.name"),
         (with(json!({"name": 5, "resourceVersion": "1"})), None, "metadata.name"),
-        (with(json!({"name": "a", "namespace": "n"})), Some("n/a"), "metadata.resourceVersion"),
+        (with(json!({"name": "a", "resourceVersion": ["secret"]})), Some("a"), "metadata.resourceVersion"),
         (with(json!({"name": "a", "resourceVersion": 4})), Some("a"), "metadata.resourceVersion"),
         (
             with(json!({"name": "a", "resourceVersion": "1", "namespace": ["secret"]})),
@@ -52,6 +52,7 @@ fn metadata_that_does_not_read_is_reported_with_what_is_known_of_the_object() {
         (with(json!({"name": "a", "resourceVersion": "1", "uid": 5})), Some("a"), "metadata.uid"),
         (with(json!("secret")), None, "metadata"),
         (json!({"spec": 1}), None, "metadata"),
+        (json!({"metadata": null}), None, "metadata"),
         (json!(["secret"]), None, ""),
         (json!(null), None, ""),
     ];
@@ -61,7 +62,7 @@ fn metadata_that_does_not_read_is_reported_with_what_is_known_of_the_object() {
         assert_eq!(error.key().map(ToString::to_string).as_deref(), key, "{text}");
         assert_eq!(error.path(), path, "{text}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
-        assert!(parse_meta(&text).is_err());
+        assert!(parse_meta(text.as_bytes()).is_err());
     }
 }
 

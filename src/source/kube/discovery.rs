@@ -40,6 +40,7 @@ struct Resources {
 #[derive(Deserialize)]
 struct Named {
     name: String,
+    namespaced: Option<bool>,
 }
 
 impl<K: Resource> HttpSource<K> {
@@ -63,13 +64,26 @@ impl<K: Resource> HttpSource<K> {
         Ok(false)
     }
 
+    /// Whether the version asked for says so of the kind; not when it does not know it, or cannot be asked.
+    pub(super) async fn is_without_namespaces(&self) -> bool {
+        let Some((version, _)) = self.url_of_cluster.as_ref().and_then(|url| url.rsplit_once('/')) else {
+            return false;
+        };
+        let call = Call { verb: "discover", resource: self.resource.as_str().into() };
+        let resources = self.resources(&call, version).await.unwrap_or_default();
+        resources.iter().any(|resource| resource.name == self.plural && resource.namespaced == Some(false))
+    }
+
     /// Whether a group's version has the kind among its resources.
     async fn is_listed(&self, call: &Call, url: &str) -> Result<bool, Error> {
+        let resources = self.resources(call, url).await?;
+        Ok(resources.iter().any(|resource| resource.name == self.plural))
+    }
+
+    async fn resources(&self, call: &Call, url: &str) -> Result<Vec<Named>, Error> {
         let body = self.read(call, url).await?;
         match serde_json::from_slice::<Resources>(&body) {
-            Ok(resources) if resources.kind == "APIResourceList" => {
-                Ok(resources.resources.iter().any(|resource| resource.name == self.plural))
-            }
+            Ok(resources) if resources.kind == "APIResourceList" => Ok(resources.resources),
             _ => Err(call.protocol("the body is not a list of API resources")),
         }
     }

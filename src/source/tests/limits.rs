@@ -29,12 +29,12 @@ async fn an_object_larger_than_the_limit_harms_only_itself() {
 
     let body = format!(r#"{{"items":[{}],"metadata":{{"resourceVersion":"9"}}}}"#, objects.join(","));
     let page = list(limited(data(&body), limits.clone())).await.unwrap();
-    let seen: Vec<_> = page.items.into_iter().map(|item| describe(&Ok(WatchEvent::Applied(item)))).collect();
+    let seen: Vec<_> = page.items.map(|item| describe(&Ok(WatchEvent::Applied(item)))).collect();
     assert_eq!((&seen[..3], seen.len()), (&expected[..], 4));
 
     // It keeps nothing of its page alive, and is never decoded.
     let page = list(limited(data(&body), limits)).await.unwrap();
-    let large = page.items.into_iter().nth(1).unwrap().unwrap();
+    let large = { page.items }.nth(1).unwrap().unwrap();
     assert!(matches!(large.payload, Payload::TooLarge));
     let error = Decoder::<ConfigMap>::new(&(), false).decode(large).unwrap_err();
     assert_eq!(error.to_string(), "object b at version 3: larger than the limit");
@@ -48,7 +48,7 @@ async fn a_large_object_without_readable_metadata_is_counted_and_a_large_delete_
         format!("{{\"type\":\"DELETED\",\"object\":{}}}\n", config_map("b", 500)),
     ];
     let seen = events(limited(data(&body.concat()), Limits::new().object_bytes(200))).await;
-    assert_eq!(seen, ["bad: an object without a name: larger than the limit", "deleted b 3"]);
+    assert_eq!(seen, ["bad: an object without a name at version 3: larger than the limit", "deleted b 3"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn zero_is_no_limit() {
     assert!(events(limited(data(&event), Limits::new())).await[0].ends_with("a line longer than the limit"));
     assert!(events(limited(data(&event), none.clone())).await[0].starts_with("applied a 3 {"));
     let body = format!(r#"{{"items":[{object}],"metadata":{{"resourceVersion":"9"}}}}"#);
-    assert_eq!(list(limited(data(&body), none.clone())).await.unwrap().items.len(), 1);
+    assert_eq!(list(limited(data(&body), none.clone())).await.unwrap().items.count(), 1);
     // Times can still be added to a time.
     assert!(Instant::now() + none.watch_silence > Instant::now() + month);
     assert_eq!(none.pages, u32::MAX);

@@ -46,6 +46,10 @@ impl Model {
                 self.bad.remove(key);
             }
             _ => {
+                // What is held of it stays, unless it was another object.
+                if self.good.get(key).is_some_and(|(held, ..)| held != uid) {
+                    self.good.remove(key);
+                }
                 self.bad.insert(key.clone(), *version);
             }
         }
@@ -90,7 +94,8 @@ fn run(seed: u64, keys: u64) {
             model.picky = true;
             for (key, (_, version, value)) in &model.good {
                 if is_odd_one(value.number) {
-                    model.bad.insert(key.clone(), *version);
+                    // One that is bad in a newer version stays that.
+                    model.bad.entry(key.clone()).or_insert(*version);
                 }
             }
         }
@@ -129,6 +134,30 @@ fn run(seed: u64, keys: u64) {
             0 => {
                 relist(&mut harness, &server, version, usize::MAX);
                 model = listed(&model, &server);
+            }
+            2 => {
+                // A list that shows more than its version says, as pages of a server that goes on do: what led there
+                // is heard again, and takes nothing of it back.
+                let reached = version - u64::try_from(events.len()).expect("a few");
+                relist_at(&mut harness, &server, reached);
+                model = listed(&model, &server);
+                for event in events {
+                    now(harness.intake.apply(&mut vec![event])).expect("events come in order");
+                    let view = shared.snapshot();
+                    for (key, object) in &server {
+                        let is_held = view.get(key).is_some_and(|held| {
+                            Obj::resource_version(held) == ResourceVersion::from_number(object.version)
+                        });
+                        let is_bad = view.bad().any(|bad| bad.key() == Some(key));
+                        match object.served.manner {
+                            Manner::LeftOut => {}
+                            Manner::Good if !(model.picky && is_odd_one(object.served.value.number)) => {
+                                assert!(is_held && !is_bad, "a later life was harmed");
+                            }
+                            _ => assert!(is_bad, "good only because it was"),
+                        }
+                    }
+                }
             }
             1 => {
                 // A list that breaks off changes nothing; the next one starts from what was committed.
@@ -176,6 +205,14 @@ fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: 
     } else if at_most.is_multiple_of(2) {
         now(harness.intake.abort_list());
     }
+}
+
+fn relist_at(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64) {
+    now(harness.intake.begin_list(Held::Reused));
+    for (key, object) in server {
+        harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
+    }
+    now(harness.intake.commit_list(ResourceVersion::from_number(version)));
 }
 
 /// A list names every object there is; what it does not name is gone.

@@ -167,3 +167,11 @@ fn agrees_with_a_map_of_a_hundred_thousand() {
     assert!(!built.ptr_eq(&grown));
     assert_eq!(Trie::diff(&built, &grown).count(), 0);
 }
+
+#[test]
+fn fuzz_trie() {
+    crate::fuzz::fuzz_seeds(|seed| {
+        run::<5, 16>(seed, 300, 600, |hash| hash);
+        run::<5, 2>(seed, 100, 600, |hash| hash & 0xff);
+    });
+}

@@ -222,3 +222,8 @@ fn one_element_takes_no_allocation_of_its_own() {
     posting.remove(|item| item.key().cmp(&0));
     assert!(matches!(posting.0, Form::Few(Some(_))));
 }
+
+#[test]
+fn fuzz_postings() {
+    crate::fuzz::fuzz_seeds(|seed| run(seed, 100 + (seed % 400) as u32, 2000, 100));
+}

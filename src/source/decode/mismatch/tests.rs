@@ -166,7 +166,7 @@ fn kubernetes_types_are_explained() {
 #[test]
 fn what_is_no_json_or_differs_only_in_json_is_still_answered() {
     let deep = [vec![b'['; 1000], vec![b']'; 1000]].concat();
-    assert_eq!(explain::<Value>(&deep).what, "not JSON, or nested too deeply");
+    assert_eq!(explain::<Value>(&deep).what, "nested too deeply, or a number out of range");
     assert_eq!(explain::<Sample>(br#"{"name":"a","name":"b"}"#).what, "does not fit its type");
 }
 

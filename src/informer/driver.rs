@@ -1,0 +1,86 @@
+//! What runs an informer, while it is in the hands of the application: it may be polled, left alone, or dropped.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::future::BoxFuture;
+
+/// What an informer cannot end by its stop token, since nobody may be polling it.
+pub(crate) trait Abandon: Send + Sync {
+    /// Drops what was not started or is not being polled. What is being polled ends after that poll.
+    fn abandon(&self);
+}
+
+/// The future that [`build`](super::Builder::build) hands out.
+///
+/// `shutdown` takes it away while nobody polls it, so that every wait ends with the informer, whatever became of
+/// whoever was to poll.
+pub(super) struct Driver(Arc<Driven>);
+
+/// The driver's side that the informer knows.
+pub(super) struct Driven(Mutex<State>);
+
+struct State {
+    /// `None` while it is being polled, and after its end.
+    future: Option<BoxFuture<'static, ()>>,
+    /// Whoever polls the driver.
+    waker: Option<Waker>,
+    abandoned: bool,
+}
+
+// === impl Driver ===
+
+impl Driver {
+    pub(super) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        let state = State { future: Some(Box::pin(future)), waker: None, abandoned: false };
+        Self(Arc::new(Driven(Mutex::new(state))))
+    }
+
+    pub(super) fn driven(&self) -> &Arc<Driven> {
+        &self.0
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let taken = self.0.lock().future.take();
+        let Some(mut future) = taken else { return Poll::Ready(()) };
+        // Not under the lock: it runs the application's closures. One that panics leaves nothing to poll again.
+        if future.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut state = self.0.lock();
+        if state.abandoned {
+            drop(state);
+            return Poll::Ready(());
+        }
+        state.future = Some(future);
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+// === impl Driven ===
+
+impl Driven {
+    /// Nothing of the application's is dropped or run under it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Abandon for Driven {
+    fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        let (future, waker) = (state.future.take(), state.waker.take());
+        drop(state);
+        drop(future);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

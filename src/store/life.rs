@@ -1,0 +1,42 @@
+//! Which of two things that have one name came first.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use crate::object::Obj;
+use crate::snapshot::Bad;
+use crate::source::Meta;
+use crate::version::ResourceVersion;
+
+/// A version of one of the objects that have a name after one another. Each of these is a life of its own, with its
+/// own uid.
+pub(super) struct Life<'a> {
+    /// Empty where it is not known.
+    pub(super) uid: Cow<'a, str>,
+    pub(super) version: Option<ResourceVersion>,
+}
+
+impl<'a> Life<'a> {
+    pub(super) fn of(meta: &'a Meta) -> Self {
+        Self { uid: Cow::Borrowed(&meta.uid), version: Some(meta.resource_version.clone()) }
+    }
+
+    pub(super) fn of_object<T>(object: &'a Obj<T>) -> Self {
+        Self { uid: Obj::uid(object), version: Some(Obj::resource_version(object)) }
+    }
+
+    pub(super) fn of_bad(bad: &'a Bad) -> Self {
+        let error = bad.error();
+        Self { uid: error.uid().unwrap_or_default().into(), version: error.resource_version().cloned() }
+    }
+
+    /// Also where one of the uids is not known.
+    pub(super) fn is_same_as(&self, other: &Life<'_>) -> bool {
+        self.uid.is_empty() || other.uid.is_empty() || self.uid == other.uid
+    }
+
+    /// `None` where versions do not say it.
+    pub(super) fn cmp_version(&self, other: &Life<'_>) -> Option<Ordering> {
+        self.version.as_ref()?.partial_cmp(other.version.as_ref()?)
+    }
+}
