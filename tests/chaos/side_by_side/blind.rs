@@ -2,10 +2,10 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-/// Stalls and refusals, one after the other.
+/// Stalls, refusals and times without a server, in the order in which they began.
 #[derive(Clone, Default)]
 pub(crate) struct Blinds(Arc<Mutex<Vec<Blind>>>);
 
@@ -14,25 +14,37 @@ struct Blind {
     to: Option<Instant>,
 }
 
+/// Most that are looked at for one write: they cover minutes.
+const LAST: usize = 100;
+
 // === impl Blinds ===
 
 impl Blinds {
-    pub(crate) fn begin(&self) {
-        self.lock().push(Blind { from: Instant::now(), to: None });
+    /// Begins one; its number ends it.
+    pub(crate) fn begin(&self) -> usize {
+        let mut blinds = self.lock();
+        blinds.push(Blind { from: Instant::now(), to: None });
+        blinds.len() - 1
     }
 
-    pub(crate) fn end(&self) {
-        if let Some(last) = self.lock().last_mut() {
-            last.to = Some(Instant::now());
+    pub(crate) fn end(&self, number: usize) {
+        if let Some(blind) = self.lock().get_mut(number) {
+            blind.to = Some(Instant::now());
         }
     }
 
-    /// From when on a write could be seen, at most that it was seen.
-    pub(crate) fn over(&self, written: Instant, seen: Instant) -> Instant {
+    /// How much of that time a consumer could see something.
+    pub(crate) fn open(&self, from: Instant, to: Instant) -> Duration {
         let blinds = self.lock();
-        let blind = blinds.iter().rev().find(|blind| blind.from <= written);
-        let over = blind.map_or(written, |blind| blind.to.unwrap_or(seen));
-        over.clamp(written, seen.max(written))
+        let (mut open, mut at) = (Duration::ZERO, from);
+        for blind in &blinds[blinds.len().saturating_sub(LAST)..] {
+            if blind.from > to {
+                break;
+            }
+            open += blind.from.saturating_duration_since(at);
+            at = at.max(blind.to.unwrap_or(to));
+        }
+        open + to.saturating_duration_since(at)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Blind>> {

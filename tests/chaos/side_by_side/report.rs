@@ -100,8 +100,8 @@ impl Report {
         self.rows.iter().all(|row| row.difference.is_none())
     }
 
-    /// `wrong` counts changes that contradict the state before them. Lags are in seconds. What a stall or a refusal took from a write is no consumer's doing, and is more than a tenth of all
-    /// lags; so `own` counts from its end.
+    /// Lags are in seconds. Where nothing got through to anybody, being late is no consumer's doing, and that is more
+    /// than a tenth of the time; so `own` leaves it out. `wrong` counts changes that contradict the state before them.
     pub(crate) fn table(&self) -> String {
         let blows = self.happened.iter().filter(|one| one.what.contains("killed")).count();
         let mut text = format!(

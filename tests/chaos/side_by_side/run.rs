@@ -113,7 +113,7 @@ async fn harm(
     };
     let (mut happened, blows) = tokio::select! {
         _ = join_all(writers) => bail!("the writers ended"),
-        ((), faults, blows) = async { tokio::join!(clock, befall(&plan, start, consumers, blinds), strike(&plan, start, cluster)) } => {
+        ((), faults, blows) = async { tokio::join!(clock, befall(&plan, start, consumers, blinds), strike(&plan, start, cluster, blinds)) } => {
             (faults, blows?)
         }
     };
@@ -137,23 +137,26 @@ async fn befall(plan: &Plan, start: Instant, consumers: &[Consumer], blinds: &Bl
     for (at, fault) in &plan.faults {
         sleep_until((start + *at).into()).await;
         let from = Instant::now();
-        if fault.blinds() {
-            blinds.begin();
-        }
+        let blind = fault.blinds().then(|| blinds.begin());
         consumers.iter().for_each(|consumer| consumer.proxy.begin(*fault));
         if !fault.length().is_zero() {
             sleep(fault.length()).await;
             consumers.iter().for_each(|consumer| consumer.proxy.end(*fault));
         }
-        if fault.blinds() {
-            blinds.end();
+        if let Some(blind) = blind {
+            blinds.end(blind);
         }
         happened.push(Happened { from, to: Instant::now(), what: fault.to_string() });
     }
     happened
 }
 
-async fn strike(plan: &Plan, start: Instant, cluster: &TestCluster) -> Result<Vec<Happened>> {
+async fn strike(
+    plan: &Plan,
+    start: Instant,
+    cluster: &TestCluster,
+    blinds: &Blinds,
+) -> Result<Vec<Happened>> {
     let mut happened = Vec::new();
     for (at, blow) in &plan.blows {
         sleep_until((start + *at).into()).await;
@@ -161,7 +164,9 @@ async fn strike(plan: &Plan, start: Instant, cluster: &TestCluster) -> Result<Ve
         if let Blow::CompactAndKill = blow {
             cluster.compact_etcd().await?;
         }
+        let blind = blinds.begin();
         cluster.restart_apiserver().await?;
+        blinds.end(blind);
         happened.push(Happened { from, to: Instant::now(), what: blow.to_string() });
     }
     Ok(happened)

@@ -63,7 +63,7 @@ struct Inner {
 pub(crate) struct Lags {
     /// From the answer to a write to its sight.
     pub(crate) all: Histogram<u64>,
-    /// The same from the end of the stall or refusal that the write fell into: what is the consumer's own doing.
+    /// The same without the time in which nothing got through to anybody: what is the consumer's own doing.
     pub(crate) own: Histogram<u64>,
 }
 
@@ -226,7 +226,7 @@ impl Inner {
 
     fn lag(&mut self, from: Instant, to: Instant) {
         let lag = to.saturating_duration_since(from);
-        let own = to.saturating_duration_since(self.blinds.over(from, to));
+        let own = self.blinds.open(from, to);
         self.lags.record(lag, own);
         if own < LONG {
             return;
