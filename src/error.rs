@@ -75,8 +75,8 @@ pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
     pub(crate) uid: Option<Box<str>>,
     pub(crate) resource_version: Option<ResourceVersion>,
-    pub(crate) path: String,
-    pub(crate) mismatch: String,
+    pub(crate) path: Box<str>,
+    pub(crate) mismatch: Box<str>,
     pub(crate) source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -87,14 +87,7 @@ impl DecodeError {
         resource_version: Option<ResourceVersion>,
         mismatch: &str,
     ) -> Self {
-        Self {
-            key,
-            uid: None,
-            resource_version,
-            path: String::new(),
-            mismatch: mismatch.to_owned(),
-            source: None,
-        }
+        Self { key, uid: None, resource_version, path: "".into(), mismatch: mismatch.into(), source: None }
     }
 
     /// The object's key; `None` when its metadata has no name.

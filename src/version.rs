@@ -56,7 +56,6 @@ impl ResourceVersion {
     }
 
     /// Whether it was made [of an object's content](Self::of_content): no server knows it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reflector's polling"))]
     pub(crate) fn is_of_content(&self) -> bool {
         matches!(&self.0, Repr::Text(text) if text.starts_with(OF_CONTENT))
     }

@@ -239,14 +239,14 @@ where
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (orders, taken) = mpsc::channel(ORDERS);
-        let (tally, pinned) = (Arc::new(Tally::new()), writer.retired().pinned().clone());
+        let (tally, retired) = (Arc::new(Tally::new()), writer.retired().clone());
         let record = Recorder::new(tally.clone());
         let inner = Inner {
             name: from.name().into(),
             shared,
             status: status_receiver,
             tally,
-            pinned,
+            retired,
             orders,
             lists: S::LISTS,
             stop: stop.clone(),

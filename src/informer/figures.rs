@@ -127,7 +127,7 @@ impl<T> Informer<T> {
             watch_restarts: inner.tally.watch_restarts(),
             errors: inner.tally.errors(),
             new_epochs: view.epoch,
-            pinned_versions: inner.pinned.versions(view.revision()),
+            pinned_versions: inner.retired.pinned().versions(view.revision()),
             subscribers,
             slowest_lag: slowest.map_or(0, |slowest| view.revision().saturating_sub(slowest)),
         }

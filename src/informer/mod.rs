@@ -38,7 +38,7 @@ use crate::key::AsKey;
 use crate::object::Obj;
 use crate::reflector::{Order, Phase, Status, Tally};
 use crate::snapshot::{Snapshot, View};
-use crate::store::{Errand, Pinned, Shared};
+use crate::store::{Errand, Retired, Shared};
 use crate::subscribe::Subscription;
 
 /// A typed copy of one kind of the API server's objects, kept up to date in the background.
@@ -64,7 +64,8 @@ struct Inner<T> {
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
-    pinned: Arc<Pinned>,
+    /// Not used but for figures: what is left when the task has ended goes with the last handle.
+    retired: Arc<Retired<T>>,
     orders: mpsc::Sender<Order<Errand<T>>>,
     /// It lists by itself, and knows the version of what it holds.
     lists: bool,
@@ -240,6 +241,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
     ///
     /// The driver of [`Builder::build`](crate::Builder::build) need not be polled for that: unless somebody is polling
     /// it at the moment, what it drives is dropped here.
+    ///
+    /// It waits for what the task does at that moment, which is one closure of the application at most, and up to
+    /// 20 ms for old versions to be freed; what is left of these goes with the last handle.
     ///
     /// Snapshots stay readable.
     pub async fn shutdown(&self) {

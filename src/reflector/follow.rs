@@ -197,8 +197,8 @@ fn item<K: Resource>(object: K) -> Listed<K> {
             key: None,
             uid: meta.uid.as_deref().map(Box::from),
             resource_version: Some(version),
-            path: "metadata.name".to_owned(),
-            mismatch: "missing".to_owned(),
+            path: "metadata.name".into(),
+            mismatch: "missing".into(),
             source: None,
         });
     };

@@ -388,22 +388,36 @@ impl State {
 
     /// A watch did not work. It is opened again later, from the version held: a list is made where it is known that
     /// there is something to hear.
-    fn watch_failed(
-        mut self,
-        pace: Pace,
-        retry_after: Option<Duration>,
-        now: Instant,
-        options: &Options,
-    ) -> (Self, Effect) {
+    fn watch_failed(mut self, error: Option<&Error>, now: Instant, options: &Options) -> (Self, Effect) {
         self.watching.failures += 1;
+        let (pace, retry_after) =
+            error.map_or((Pace::Refused, None), |error| (pace_after(error), error.retry_after()));
         if self.watching.polling || self.watching.missed {
             self.watching.polling = true;
-            let effect = self.list(now, options);
-            return (self, effect);
+            return self.list_unless_told_to_wait(error, now, options);
         }
         let then =
             if self.watching.failures.is_multiple_of(WATCH_FAILURES) { Then::Probe } else { Then::Watch };
         self.wait(then, pace, retry_after)
+    }
+
+    /// The watch that comes before a list of a polled kind has failed: the list is due, where the server has not said
+    /// that it has too much to do, or nothing at all.
+    fn list_unless_told_to_wait(
+        self,
+        error: Option<&Error>,
+        now: Instant,
+        options: &Options,
+    ) -> (Self, Effect) {
+        match error {
+            Some(error) if error.retry_after().is_some() || error.is_busy() || error.is_unanswered() => {
+                self.wait(Then::List, pace_after(error), error.retry_after())
+            }
+            _ => {
+                let effect = self.list(now, options);
+                (self, effect)
+            }
+        }
     }
 }
 
@@ -443,7 +457,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
         Input::ListFailed { error, form, at } => state.list_failed(&error, form, at, now, options),
         Input::ListBelow { from } => state.read_again(from == Origin::Newest),
         Input::WatchEnded { worked: true } => state.wait(Then::Watch, Pace::AtOnce, None),
-        Input::WatchEnded { worked: false } => state.watch_failed(Pace::Refused, None, now, options),
+        Input::WatchEnded { worked: false } => state.watch_failed(None, now, options),
         Input::WatchFailed { error, worked } => {
             if error.is_expired() || error.is_version_too_large() {
                 return state.list_newest(&error, now, options);
@@ -458,8 +472,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
                 if listed_just_now {
                     return state.wait(Then::List, Pace::Poll, error.retry_after());
                 }
-                let effect = state.list(now, options);
-                return (state, effect);
+                return state.list_unless_told_to_wait(Some(&error), now, options);
             }
             // A connection that was fine until it broke: most likely the server or a proxy restarts.
             if worked && (error.is_transport() || error.is_timeout()) {
@@ -471,7 +484,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
                 state.watching.polling = state.watching.failures >= WATCH_FAILURES;
                 return state.wait(Then::List, Pace::Refused, None);
             }
-            state.watch_failed(pace_after(&error), error.retry_after(), now, options)
+            state.watch_failed(Some(&error), now, options)
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
@@ -507,9 +520,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             (state, effect)
         }
         Input::Probed(Probe::Below) => state.read_again(true),
-        Input::Probed(Probe::Failed(error)) => {
-            state.watch_failed(pace_after(&error), error.retry_after(), now, options)
-        }
+        Input::Probed(Probe::Failed(error)) => state.watch_failed(Some(&error), now, options),
         Input::Settled { heard } => {
             state.listing.expired = false;
             let Watching { silences, unversioned, .. } = state.watching;

@@ -97,8 +97,8 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
                 key: Some(meta.key),
                 uid: Some(meta.uid),
                 resource_version: Some(meta.resource_version),
-                path,
-                mismatch: what,
+                path: path.into(),
+                mismatch: what.into(),
                 source: None,
             }),
         }
@@ -236,8 +236,8 @@ fn describe(object: &[u8], path: &str, mismatch: &str) -> DecodeError {
         uid: given("uid").map(Into::into),
         key: given("name").zip(namespace).map(|(name, namespace)| ObjectKey::new(&namespace, &name)),
         resource_version: given("resourceVersion").map(|version| ResourceVersion::from(&*version)),
-        path: path.to_owned(),
-        mismatch: mismatch.to_owned(),
+        path: path.into(),
+        mismatch: mismatch.into(),
         source: None,
     }
 }

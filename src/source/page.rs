@@ -3,23 +3,19 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::task::yield_now;
 
 use super::decode::parse_item;
 use super::json::{Cursor, Malformed, Scanner, member, text};
 use super::kube::Call;
 use super::{Listed, Page};
 use crate::error::Error;
+use crate::reflector::Turn;
 use crate::version::ResourceVersion;
 
 /// Bytes that are scanned between two looks at the clock: some 10 us.
 const STRIDE: usize = 32 << 10;
-
-/// How long one poll may take to find the objects of a page.
-const TURN: Duration = Duration::from_micros(300);
 
 /// The objects of a page, in order. Each is read when it is asked for, so that its reader can let others run in
 /// between.
@@ -119,7 +115,7 @@ async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>
         return if none { Ok(at..at) } else { Err(Malformed) };
     }
     let start = cursor.position();
-    let mut turn = Turn::begin();
+    let mut pace = Pace { turn: Turn::new(), bytes: 0 };
     let mut first = true;
     while cursor.another(b']', first)? {
         first = false;
@@ -131,7 +127,7 @@ async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>
                 let end = scanner.end(stride);
                 let scanned = end.unwrap_or(stride.len());
                 cursor.skip(scanned);
-                turn.spent(scanned).await;
+                pace.scanned(scanned).await;
                 match end {
                     Some(_) => break,
                     None if stride.is_empty() => return Err(Malformed),
@@ -139,35 +135,26 @@ async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>
                 }
             }
         } else {
-            turn.spent(cursor.value()?.len()).await;
+            pace.scanned(cursor.value()?.len()).await;
         }
     }
     Ok(start..cursor.position() - 1)
 }
 
-/// One turn of a task, which ends when it took long.
-struct Turn {
-    begun: Instant,
+/// Lets others run, by the clock, which is looked at now and then.
+struct Pace {
+    turn: Turn,
     bytes: usize,
 }
 
-// === impl Turn ===
+// === impl Pace ===
 
-impl Turn {
-    fn begin() -> Self {
-        Self { begun: Instant::now(), bytes: 0 }
-    }
-
-    /// Notes work done, and lets others run when it was much.
-    async fn spent(&mut self, bytes: usize) {
+impl Pace {
+    async fn scanned(&mut self, bytes: usize) {
         self.bytes += bytes + 1;
-        if self.bytes < STRIDE {
-            return;
-        }
-        self.bytes = 0;
-        if self.begun.elapsed() >= TURN {
-            yield_now().await;
-            *self = Self::begin();
+        if self.bytes >= STRIDE {
+            self.bytes = 0;
+            self.turn.pass().await;
         }
     }
 }

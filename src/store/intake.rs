@@ -75,7 +75,10 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
         held: &mut Option<ResourceVersion>,
         version: Option<&ResourceVersion>,
     ) -> Result<(), Regression> {
-        let Some(version) = version else { return Ok(()) };
+        // A version made of an object's content says nothing of its stream.
+        let Some(version) = version.filter(|version| !version.is_empty() && !version.is_of_content()) else {
+            return Ok(());
+        };
         match held {
             Some(held) if version < held => Err(Regression { held: held.clone(), received: version.clone() }),
             _ => {

@@ -39,8 +39,8 @@ use self::late::Late;
 use self::life::Life;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
+pub(crate) use self::retired::Retired;
 use self::retired::World;
-pub(crate) use self::retired::{Pinned, Retired};
 pub(crate) use self::shared::Shared;
 use crate::error::DecodeError;
 use crate::free::free;
@@ -334,9 +334,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let Some(listed) = self.listed.take() else { return };
         let held = self.shared().newest();
         let mut turn = Turn::new();
-        for gone in held.iter().filter(|object| !listed.contains(&Obj::address(object))) {
-            // Unless the list has named it in another version.
-            self.remove_object(Obj::key(gone), |object| Obj::ptr_eq(object, gone));
+        for object in held.iter() {
+            if !listed.contains(&Obj::address(object)) {
+                // Unless the list has named it in another version.
+                self.remove_object(Obj::key(object), |now| Obj::ptr_eq(now, object));
+            }
             turn.pass().await;
         }
     }

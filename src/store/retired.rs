@@ -18,6 +18,9 @@ use crate::trie::Trie;
 /// How often the informer's task looks for old versions that nobody holds.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the end of an informer that has handles waits for what is freed.
+const FINISH_WITHIN: Duration = Duration::from_millis(20);
+
 /// What the writer has replaced: whole views, and objects no longer in the newest view.
 ///
 /// It holds one reference to each. When that is the last one, readers are done with it and the informer's
@@ -28,11 +31,10 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct Retired<T> {
     kept: Mutex<Kept<T>>,
     arrived: Notify,
-    pinned: Arc<Pinned>,
+    pinned: Pinned,
 }
 
-/// Which old versions somebody still holds, as the last sweep has found. Apart from what it tells of, so that whoever
-/// asks keeps none of it.
+/// Which old versions somebody still holds, as the last sweep has found.
 #[derive(Default)]
 pub(crate) struct Pinned(Mutex<Found>);
 
@@ -70,7 +72,7 @@ impl<T> Retired<T> {
             discarded: Vec::new(),
             remains: Vec::new(),
         };
-        Self { kept: Mutex::new(kept), arrived: Notify::new(), pinned: Arc::default() }
+        Self { kept: Mutex::new(kept), arrived: Notify::new(), pinned: Pinned::default() }
     }
 
     pub(super) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
@@ -87,7 +89,7 @@ impl<T> Retired<T> {
         self.arrived.notify_one();
     }
 
-    pub(crate) fn pinned(&self) -> &Arc<Pinned> {
+    pub(crate) fn pinned(&self) -> &Pinned {
         &self.pinned
     }
 
@@ -115,12 +117,23 @@ impl<T: Send + Sync + 'static> Retired<T> {
 
     /// Frees what nobody holds when the store has ended: also the newest view, once no reader can come to it. Readers
     /// keep what they hold.
-    pub(crate) async fn finish(&self, shared: Arc<Shared<T>>) {
+    ///
+    /// Where a handle of the informer is left, somebody may wait for its end: what is not freed within
+    /// [`FINISH_WITHIN`] then goes with the last handle.
+    pub(crate) async fn finish(self: Arc<Self>, shared: Arc<Shared<T>>) {
         let newest = shared.newest();
         drop(shared);
         if let Some(view) = Arc::into_inner(newest) {
             self.discard(view.into());
         }
+        if tokio::time::timeout(FINISH_WITHIN, self.free_all()).await.is_err()
+            && let Some(last) = Arc::into_inner(self)
+        {
+            last.free_all().await;
+        }
+    }
+
+    async fn free_all(&self) {
         self.sweep().await;
         let mut turn = Turn::new();
         while let Some(object) = self.pop_object() {

@@ -338,15 +338,15 @@ fn a_probe_that_is_not_below_clears_an_earlier_one() {
 
 #[test]
 fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_hear() {
-    let rows: [(fn() -> Input, Pace); 6] = [
-        (|| watch_failed(api(500)), Pace::Refused),
-        (|| watch_failed(api(429)), Pace::Refused),
-        (|| Input::WatchEnded { worked: false }, Pace::Refused),
-        (|| watch_failed(refused()), Pace::Unreachable),
-        (|| watch_failed(broken()), Pace::Unreachable),
-        (|| watch_failed(timeout()), Pace::Unreachable),
+    let rows: [(fn() -> Input, Pace, bool); 6] = [
+        (|| watch_failed(api(500)), Pace::Refused, false),
+        (|| watch_failed(api(429)), Pace::Refused, true),
+        (|| Input::WatchEnded { worked: false }, Pace::Refused, false),
+        (|| watch_failed(refused()), Pace::Unreachable, true),
+        (|| watch_failed(broken()), Pace::Unreachable, false),
+        (|| watch_failed(timeout()), Pace::Unreachable, false),
     ];
-    for (input, pace) in rows {
+    for (input, pace, later) in rows {
         let mut steps = vec![(listed(), Effect::Watch)];
         let fails = |steps: &mut Vec<_>, then| {
             for _ in 1..WATCH_FAILURES {
@@ -358,15 +358,17 @@ fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_h
         // Nothing answers, or there is nothing to hear.
         steps.extend([(Input::Probed(Probe::Same), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
         fails(&mut steps, Effect::Probe);
+        steps.extend([(Input::Probed(Probe::Newer), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
+        for _ in 0..2 {
+            // A server that is busy or away is not asked for more at once.
+            if later {
+                steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Held))]);
+            } else {
+                steps.push((input(), plain(Origin::Held)));
+            }
+            steps.extend([(listed(), wait(Pace::Poll)), (Input::Go, Effect::Watch)]);
+        }
         steps.extend([
-            (Input::Probed(Probe::Newer), wait(Pace::AtOnce)),
-            (Input::Go, Effect::Watch),
-            (input(), plain(Origin::Held)),
-            (listed(), wait(Pace::Poll)),
-            (Input::Go, Effect::Watch),
-            (input(), plain(Origin::Held)),
-            (listed(), wait(Pace::Poll)),
-            (Input::Go, Effect::Watch),
             // It works again.
             (Input::Settled { heard: false }, Effect::Watch),
             (Input::WatchEnded { worked: true }, wait(Pace::AtOnce)),

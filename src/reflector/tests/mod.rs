@@ -283,8 +283,8 @@ fn broken(name: Option<&str>, version: Option<u64>) -> DecodeError {
         key: name.map(ObjectKey::cluster),
         uid: None,
         resource_version: version.map(ResourceVersion::from_number),
-        path: String::from("spec"),
-        mismatch: String::from("broken"),
+        path: "spec".into(),
+        mismatch: "broken".into(),
         source: None,
     }
 }
