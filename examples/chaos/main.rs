@@ -59,9 +59,9 @@ async fn main() -> Result<ExitCode> {
     let length = Duration::from_secs(cli.seconds);
     let first = cli.seed.unwrap_or_else(|| rand::random::<u32>().into());
     println!(
-        "Lags in seconds, from the answer to a write to its sight; `own` counts from the end of the stall or"
+        "Lags in seconds, from the answer to a write to its sight; `own` leaves out the time in which nothing got"
     );
-    println!("refusal that the write fell into.\n");
+    println!("through to anybody. `wrong` counts changes that contradict the state before them.\n");
     let mut correct = true;
     for seed in (0..cli.seeds).map(|number| first.wrapping_add(number)) {
         let progress = Progress::new(seed, length);
