@@ -44,6 +44,7 @@ where
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driven = tasks.track_future(async move {
             tokio::select! {
+                biased;
                 () = feed => {}
                 () = retired.sweep_forever() => {}
             }

@@ -338,6 +338,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let mut opening = pin!(self.source.watch(&request));
             loop {
                 tokio::select! {
+                    biased;
                     opened = &mut opening => break opened,
                     Some(order) = self.orders.recv() => {
                         obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
@@ -498,6 +499,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut waited = pin!(waited);
         loop {
             tokio::select! {
+                biased;
                 () = &mut waited => return Input::Go,
                 Some(order) = self.orders.recv() => {
                     self.obey(order).await;
@@ -521,6 +523,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut slept = pin!(sleep(delay));
         while !self.wants_refresh() {
             tokio::select! {
+                biased;
                 () = &mut slept => return,
                 Some(order) = self.orders.recv() => self.obey(order).await,
             }
@@ -671,10 +674,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         every.map_or(Duration::MAX, |every| every.max(SHORTEST_SILENCE)).min(self.options.watch_silence)
     }
 
-    fn from(&self, from: Origin) -> Option<ResourceVersion> {
+    /// What is asked for must not be older than the asking, so a list for a refresh is a consistent read.
+    fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
         match from {
-            Origin::Newest => None,
-            Origin::Held => self.sink.held().cloned(),
+            Origin::Held if !self.wants_refresh() => self.sink.held().cloned(),
+            Origin::Held | Origin::Newest => None,
         }
     }
 
@@ -700,10 +704,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
 impl Bookmarks {
     fn note<K>(&mut self, batch: &[WatchEvent<K>], heard: Instant) {
-        if matches!(batch.last(), Some(WatchEvent::Bookmark { .. })) {
-            if let Some(last) = self.last.replace(heard) {
-                self.every = self.every.max(Some(heard.duration_since(last)));
-            }
+        if matches!(batch.last(), Some(WatchEvent::Bookmark { .. }))
+            && let Some(last) = self.last.replace(heard)
+        {
+            self.every = self.every.max(Some(heard.duration_since(last)));
         }
     }
 }

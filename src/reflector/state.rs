@@ -56,6 +56,9 @@ const SILENCES: u32 = 2;
 /// Discoveries in a row, each after a 404 of its own, after which a kind that was served counts as gone.
 const ABSENCES: u32 = 2;
 
+/// Objects per page where all at once, as it was asked for, are too many.
+const PAGE_SIZE: u32 = 500;
+
 /// What a failed list counts in the choice of the next way: one that most likely says something about the way it was
 /// made, and one that most likely does not, as the server is busy or away.
 const TELLING: u32 = 3;
@@ -243,7 +246,7 @@ impl Listing {
         use Form::{Pages, Stream, Whole};
         use Origin::{Held, Newest};
         let plain = if self.from == Held && !self.whole_too_large { (Whole, Held) } else { (Pages, Newest) };
-        let streams = !self.no_streaming_until.is_some_and(|until| now < until);
+        let streams = self.no_streaming_until.is_none_or(|until| now >= until);
         let mut ways = Vec::with_capacity(9);
         // A version below what is held shows at the first page, and only at the end of a stream.
         if options.streaming && streams && self.below.is_none() {
@@ -271,15 +274,16 @@ impl Listing {
         self.below = None;
     }
 
-    /// A page was too large: half of it is asked for, from now on. False where there is nothing to halve.
+    /// A list in one piece, or a page, was too large: pages are asked for, or half of them, from now on. False where
+    /// there is nothing to halve.
     fn halve(&mut self, form: Form, options: &Options) -> bool {
-        if form == Form::Whole && options.page_size > 0 && !self.whole_too_large {
-            self.whole_too_large = true;
+        if form == Form::Whole && !std::mem::replace(&mut self.whole_too_large, true) {
             return true;
         }
         let size = self.page_size.unwrap_or(options.page_size);
-        self.page_size = Some(size / 2).filter(|half| *half > 0).or(self.page_size);
-        size > 1
+        // Zero stands for all at once.
+        self.page_size = Some(if size == 0 { PAGE_SIZE } else { (size / 2).max(1) });
+        size != 1
     }
 }
 

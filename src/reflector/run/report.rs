@@ -40,14 +40,15 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.gate.open();
     }
 
-    /// Nothing is heard during a wait, so the state may be behind, unless it shows that there is nothing to hear.
+    /// Nothing is heard during a wait, so the state may be behind, unless it shows that the kind is absent.
     pub(super) fn enter_wait(&mut self, pace: Pace, now: Instant) {
         if matches!(pace, Pace::AtOnce | Pace::Refused | Pace::Unreachable) {
             self.recovery.failed(now);
         }
-        let shows_absence = self.state.shows_absence();
+        // Nothing to hear is no reason to be behind.
+        let known = pace == Pace::Absent && self.state.shows_absence();
         self.status.send_if_modified(|status| {
-            let news = !shows_absence && status.stale_since.is_none();
+            let news = !known && status.stale_since.is_none();
             if news {
                 status.stale_since = Some(now);
             }

@@ -289,6 +289,19 @@ fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
 }
 
 #[test]
+fn where_no_pages_are_wanted_a_list_that_is_too_large_is_made_in_pages() {
+    let options = Options { streaming: false, page_size: 0, ..Options::default() };
+    let (mut state, mut effect) = step(State::start(), Input::Go, NOW(), &options);
+    let mut sizes = Vec::new();
+    while let Effect::List { form, page_size, .. } = effect {
+        sizes.push(page_size);
+        (state, effect) = step(state, failed(form, page_too_large()), NOW(), &options);
+    }
+    let halves = [500, 250, 125, 62, 31, 15, 7, 3, 1].map(Some);
+    assert_eq!(sizes, [&[None][..], &halves[..]].concat());
+}
+
+#[test]
 fn only_consistent_reads_say_that_a_new_epoch_has_begun() {
     let new_epoch =
         || Effect::List { form: Form::Pages, from: Origin::Newest, page_size: None, new_epoch: true };

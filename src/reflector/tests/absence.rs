@@ -122,3 +122,20 @@ async fn nobody_is_asked_what_nobody_wants_to_know() {
     reflector.work(25.0).await;
     reflector.asked(&["list limit=500", "list limit=500", "list limit=500", "watch from=10"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_served_again_may_be_behind_until_it_is_listed() {
+    let reflector = Harness::start(
+        vec![
+            Answer::Error(api(404, "NotFound")),
+            Answer::Served(false),
+            Answer::Error(api(500, "InternalError")),
+            Answer::Error(api(500, "InternalError")),
+        ],
+        Options { streaming: false, optional: true, ..Options::default() },
+    );
+    reflector.work(1.0).await;
+    assert!(reflector.status().stale_since.is_none(), "it is known to be absent");
+    reflector.work(11.0).await;
+    assert!(reflector.status().stale_since.is_some() && reflector.status().phase == Phase::BackingOff);
+}

@@ -104,3 +104,34 @@ async fn whoever_waits_for_a_refresh_learns_of_the_end_however_many_gave_up_befo
     reflector.task.await.unwrap();
     assert!(answered.await.is_err(), "whoever waits learns that it has stopped");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_asked_for_during_a_wait_is_a_consistent_read() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(garbage())]),
+        page(12, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(0.1).await;
+    let answered = reflector.refresh().await;
+    reflector.work(5.0).await;
+    assert_eq!(answered.now_or_never(), Some(Ok(())));
+    // Otherwise it would be from the version held, and perhaps of a server that lags behind.
+    reflector.asked(&["list limit=500", "watch from=10", "list", "watch from=12"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_nobody_waits_for_any_more_is_not_carried_out() {
+    let reflector = Harness::paged(vec![
+        page(10, &[("a", 1)], None),
+        Answer::Watch(vec![Step::Error(api(500, "InternalError"))]),
+        Answer::Watch(vec![Step::Never]),
+    ]);
+    reflector.work(0.1).await;
+    for _ in 0..5 {
+        drop(reflector.refresh().await);
+    }
+    reflector.work(5.0).await;
+    reflector.asked(&["list limit=500", "watch from=10", "watch from=10"]);
+}

@@ -1,0 +1,135 @@
+//! The truth: every version that the server's state ever had.
+//!
+//! A restore from a backup begins another lineage, which shares the versions up to the backup with the one before and
+//! gives out the later ones again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::kind::{KINDS, Shown};
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+pub(crate) type State = BTreeMap<Key, Arc<Object>>;
+
+/// One version of one object.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Object {
+    pub(crate) key: Key,
+    pub(crate) uid: String,
+    pub(crate) version: u64,
+    pub(crate) group: String,
+    /// `None`: what the server sends in its place does not decode.
+    pub(crate) number: Option<u64>,
+    /// Comes with a byte that is no UTF-8, in a field that is not kept.
+    pub(crate) odd: bool,
+}
+
+/// A write.
+#[derive(Clone)]
+pub(crate) struct Event {
+    pub(crate) version: u64,
+    pub(crate) at: Instant,
+    pub(crate) kind: usize,
+    pub(crate) before: Option<Arc<Object>>,
+    pub(crate) after: Option<Arc<Object>>,
+}
+
+/// What a client lists and watches of a kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Selection {
+    pub(crate) kind: usize,
+    pub(crate) namespace: Option<String>,
+    pub(crate) group: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Lineage {
+    pub(crate) events: Vec<Event>,
+    /// The last version that it shares with the one before.
+    forked_at: u64,
+    /// By version, beginning with 1.
+    states: BTreeMap<u64, [Arc<State>; KINDS]>,
+}
+
+// === impl Object ===
+
+impl Object {
+    pub(crate) fn shown(&self) -> Shown {
+        self.number.map_or(Shown::Bad, Shown::of)
+    }
+}
+
+// === impl Selection ===
+
+impl Selection {
+    pub(crate) fn has(&self, object: &Object) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| *namespace == object.key.0)
+            && self.group.as_ref().is_none_or(|group| *group == object.group)
+    }
+}
+
+// === impl Lineage ===
+
+impl Lineage {
+    pub(crate) fn new() -> Self {
+        Self { events: Vec::new(), forked_at: 0, states: BTreeMap::from([(1, Default::default())]) }
+    }
+
+    pub(crate) fn forked_at(&self) -> u64 {
+        self.forked_at
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        *self.states.keys().next_back().expect("there is a first state")
+    }
+
+    /// The newest version that was there at that time.
+    pub(crate) fn version_at(&self, time: Instant) -> u64 {
+        let later = self.events.iter().rev().take_while(|event| event.at > time).last();
+        later.map_or(self.version(), |event| event.version - 1)
+    }
+
+    pub(crate) fn state(&self, kind: usize, version: u64) -> Option<&Arc<State>> {
+        self.states.get(&version).map(|states| &states[kind])
+    }
+
+    pub(crate) fn newest(&self, kind: usize) -> &Arc<State> {
+        self.state(kind, self.version()).expect("the newest version has a state")
+    }
+
+    /// Creates, changes or deletes an object, as a version of its own.
+    pub(crate) fn write(&mut self, kind: usize, key: &Key, after: Option<Object>) -> u64 {
+        let version = self.version() + 1;
+        let mut states = self.states[&(version - 1)].clone();
+        let state = Arc::make_mut(&mut states[kind]);
+        let before = state.remove(key);
+        let after = after.map(|object| Arc::new(Object { version, ..object }));
+        state.extend(after.iter().map(|object| (key.clone(), object.clone())));
+        self.states.insert(version, states);
+        self.events.push(Event { version, at: Instant::now(), kind, before, after });
+        version
+    }
+
+    /// The events after a version, up to another.
+    pub(crate) fn between(&self, after: u64, up_to: u64) -> &[Event] {
+        let at = |version: u64| self.events.partition_point(|event| event.version <= version);
+        let (from, to) = (at(after), at(up_to));
+        &self.events[from.min(to)..to]
+    }
+
+    /// Another history from here on.
+    pub(crate) fn fork(&self, version: u64) -> Self {
+        Self {
+            events: self.between(0, version).to_vec(),
+            forked_at: version,
+            states: self
+                .states
+                .range(..=version)
+                .map(|(version, states)| (*version, states.clone()))
+                .collect(),
+        }
+    }
+}
