@@ -50,9 +50,9 @@ struct Cli {
 async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if let Err(reason) = envtest::find_binaries() {
-        println!("There is no etcd and kube-apiserver to try it on: {reason}");
+        println!("Nothing was run: {reason}");
         println!(
-            "Build them with `tools/envtest/build.sh`, or set KUBEBUILDER_ASSETS to a folder that has them."
+            "That script builds them from source with Go; KUBEBUILDER_ASSETS names a folder that has them already."
         );
         return Ok(ExitCode::SUCCESS);
     }
