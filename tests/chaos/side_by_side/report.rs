@@ -53,7 +53,7 @@ const FAST: Duration = Duration::from_millis(100);
 const NOISE: Duration = Duration::from_millis(50);
 /// Requests for each of the other's.
 const REQUESTS: f64 = 1.5;
-/// What is listed of one stretch of time.
+/// Most phases and requests that are printed of one stretch of time.
 const LINES: usize = 12;
 
 // === impl Row ===
@@ -208,12 +208,12 @@ impl Report {
                     );
                 }
                 let since = row.phases.iter().rposition(|(at, _)| *at <= late.from).unwrap_or(0);
-                let phases = row.phases[since..].iter().take_while(|(at, _)| *at <= late.to);
-                for (at, phase) in phases.take(LINES) {
+                let phases = row.phases[since..].iter().take_while(|(at, _)| *at <= late.to).collect();
+                for (at, phase) in last(phases) {
                     let _ = writeln!(text, "    phase   {} {phase}", self.at(*at));
                 }
-                let asked = row.counts.log.iter().filter(|asked| within(asked.at, asked.answered));
-                for Asked { at, answered, what, code } in asked.take(LINES) {
+                let asked = row.counts.log.iter().filter(|asked| within(asked.at, asked.answered)).collect();
+                for Asked { at, answered, what, code } in last(asked) {
                     let code = code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
                     let _ = writeln!(
                         text,
@@ -231,6 +231,11 @@ impl Report {
     fn at(&self, at: Instant) -> String {
         format!("{:.2}", at.saturating_duration_since(self.start).as_secs_f64())
     }
+}
+
+/// The last ones tell of the way back.
+fn last<V>(mut all: Vec<V>) -> Vec<V> {
+    all.split_off(all.len().saturating_sub(LINES))
 }
 
 fn lag(lags: &Histogram<u64>, quantile: f64) -> Duration {
