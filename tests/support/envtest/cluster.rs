@@ -85,7 +85,7 @@ impl TestCluster {
 
     /// A client of the admin, without kube's own retries, which would hide what the server answers.
     pub(crate) async fn client(&self) -> Result<Client> {
-        self.setup.client(&self.setup.admin_token, false).await
+        Ok(Client::try_from(self.config().await?)?)
     }
 
     /// A client of the admin as an application has it by default: retries 429, 503 and 504 by itself.
