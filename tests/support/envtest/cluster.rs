@@ -85,12 +85,17 @@ impl TestCluster {
 
     /// A client of the admin, without kube's own retries, which would hide what the server answers.
     pub(crate) async fn client(&self) -> Result<Client> {
-        self.setup.client(&self.setup.admin_token, false).await
+        Ok(Client::try_from(self.config().await?)?)
     }
 
     /// A client of the admin as an application has it by default: retries 429, 503 and 504 by itself.
     pub(crate) async fn retrying_client(&self) -> Result<Client> {
         self.setup.client(&self.setup.admin_token, true).await
+    }
+
+    /// What a client of the admin is made from, for a client that goes another way.
+    pub(crate) async fn config(&self) -> Result<Config> {
+        self.setup.config(&self.setup.admin_token, false).await
     }
 
     /// A client with another token, without kube's own retries.
@@ -283,12 +288,16 @@ impl Setup {
     }
 
     async fn client(&self, token: &str, default_retry: bool) -> Result<Client> {
+        Ok(Client::try_from(self.config(token, default_retry).await?)?)
+    }
+
+    async fn config(&self, token: &str, default_retry: bool) -> Result<Config> {
         let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig("kind-envtest", token))?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.default_retry = default_retry;
         // It may come from the environment, and is nothing for loopback.
         config.proxy_url = None;
-        Ok(Client::try_from(config)?)
+        Ok(config)
     }
 
     fn kubeconfig(&self, context: &str, token: &str) -> Value {
