@@ -20,7 +20,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// # Errors
     ///
     /// - [`Error::is_version_unordered`] when the two versions cannot be compared (KEP-5504), or `written` has
-    ///   none;
+    ///   none, as in kinds without versions and informers fed by a stream;
     /// - [`Error::is_new_epoch`] when the API server was restored from a backup meanwhile: whether the write
     ///   survived that cannot be told by its version;
     /// - [`Error::is_stopped`].
@@ -38,8 +38,10 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 end = match &view.resource_version {
                     Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
-                    // A stream of somebody else's tells no version.
-                    None if view.synced && !self.inner.lists => Some(unordered()),
+                    // A stream of somebody else's has no version, and neither have some kinds.
+                    None if view.synced && (!self.inner.lists || self.status().unversioned) => {
+                        Some(unordered())
+                    }
                     _ => None,
                 };
                 end.is_some() || view.resource_version.as_ref().is_some_and(|held| *held >= version)

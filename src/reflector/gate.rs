@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::recovery::{LONGEST, share};
+use super::recovery::{LONGEST, next_try};
 
 /// The longest wait where several informers share what an attempt costs.
 const LONGEST_SHARED: Duration = Duration::from_secs(3);
@@ -73,12 +73,13 @@ impl Gate {
         self.state().outage.is_some()
     }
 
-    /// Nothing answers since `since`. The wait for the next attempt is multiplied by `factor`.
-    pub(super) fn close(&self, since: Instant, factor: f64) {
+    /// Nothing answers since `since`, nor has it to an attempt that began at `attempted`. The wait for the next one is
+    /// multiplied by `factor`.
+    pub(super) fn close(&self, since: Instant, attempted: Instant, factor: f64) {
         let now = Instant::now();
         let mut state = self.state();
         let longest = if state.line.is_empty() { LONGEST } else { LONGEST_SHARED };
-        let after = |since| now + share(now.duration_since(since), longest).mul_f64(factor);
+        let after = |since| now + next_try(since, attempted, now, longest, factor);
         match &mut state.outage {
             None => state.outage = Some(Outage { since, attempt: after(since), trying: false }),
             Some(outage) => {

@@ -13,9 +13,9 @@ use crate::config::Budget;
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The wait while nothing answers, in parts of the time that has passed so, and its bounds.
-const SHARE: u32 = 4;
+const SHARE: u32 = 6;
 const SHORTEST: Duration = Duration::from_millis(50);
-pub(super) const LONGEST: Duration = Duration::from_secs(10);
+pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
 /// What the server says no to waits so long, then twice as long each time.
 const FIRST_REFUSAL: Duration = Duration::from_millis(800);
@@ -47,6 +47,8 @@ pub(super) struct Recovery {
     absent_poll: Duration,
     /// Since when nothing has gone well.
     troubled_since: Option<Instant>,
+    /// When the last attempt began: one that hangs is a wait in itself.
+    attempted: Option<Instant>,
     refusals: u32,
     random: SmallRng,
 }
@@ -70,6 +72,7 @@ impl Recovery {
             poll: config.poll,
             absent_poll: options.absent_poll,
             troubled_since: None,
+            attempted: None,
             refusals: 0,
             random: config.seed.map_or_else(|| SmallRng::from_rng(&mut rand::rng()), SmallRng::seed_from_u64),
         }
@@ -91,6 +94,16 @@ impl Recovery {
         self.troubled_since.get_or_insert(now);
     }
 
+    /// A wait is over, and an attempt is made.
+    pub(super) fn attempts(&mut self, now: Instant) {
+        self.attempted = Some(now);
+    }
+
+    /// When the last attempt began.
+    pub(super) fn attempted(&self, now: Instant) -> Instant {
+        self.attempted.unwrap_or(now)
+    }
+
     /// Since when nothing has gone well.
     pub(super) fn troubled_since(&self, now: Instant) -> Instant {
         self.troubled_since.unwrap_or(now)
@@ -104,8 +117,8 @@ impl Recovery {
                 spread.max(self.watches.take(now))
             }
             Pace::Unreachable => {
-                let share = share(now.duration_since(self.troubled_since(now)), LONGEST);
-                share.mul_f64(self.factor())
+                let factor = self.factor();
+                next_try(self.troubled_since(now), self.attempted(now), now, LONGEST, factor)
             }
             Pace::Refused => {
                 let whole =
@@ -147,9 +160,16 @@ impl Recovery {
     }
 }
 
-/// The share of an outage that is waited before the next attempt.
-pub(super) fn share(outage: Duration, longest: Duration) -> Duration {
-    (outage / SHARE).clamp(SHORTEST, longest)
+/// How long to wait after an attempt that got no answer: a share of the outage, counted from when the attempt began.
+pub(super) fn next_try(
+    since: Instant,
+    attempted: Instant,
+    now: Instant,
+    longest: Duration,
+    factor: f64,
+) -> Duration {
+    let share = (now.duration_since(since) / SHARE).clamp(SHORTEST, longest).mul_f64(factor);
+    share.saturating_sub(now.duration_since(attempted)).max(SHORTEST.mul_f64(factor))
 }
 
 // === impl Bucket ===
@@ -213,8 +233,7 @@ mod tests {
     fn an_outage_is_waited_for_in_shares_of_its_length() {
         let (mut recovery, start) = (recovery(), Instant::now());
         recovery.failed(start);
-        for (outage, share) in
-            [(0.0, 0.05), (0.1, 0.05), (2.0, 0.5), (20.0, 5.0), (40.0, 10.0), (9000.0, 10.0)]
+        for (outage, share) in [(0.0, 0.05), (0.1, 0.05), (3.0, 0.5), (24.0, 4.0), (40.0, 5.0), (9000.0, 5.0)]
         {
             let now = start + seconds(outage);
             recovery.failed(now); // not the first one
@@ -224,6 +243,10 @@ mod tests {
             assert!((0.499 * share..0.7 * share).contains(&least), "{outage}: {least}");
             assert!((1.3 * share..1.501 * share).contains(&most), "{outage}: {most}");
         }
+        let now = start + seconds(9000.0);
+        recovery.attempts(now - seconds(4.0));
+        let waits = (0..100).map(|_| recovery.delay(Pace::Unreachable, None, now).as_secs_f64());
+        assert!(waits.fold(0.0, f64::max) <= 3.501, "an attempt that hangs is a wait in itself");
         recovery.listed();
         assert!(recovery.delay(Pace::Unreachable, None, start + seconds(9001.0)) <= seconds(0.075));
     }

@@ -402,7 +402,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 }
                 read = timeout_at(deadline, open.read(&self.options)) => read,
             };
-            if read.is_ok() {
+            // What came before the time was over counts.
+            if read.is_ok() || !open.batch.is_empty() {
                 continue;
             }
             let now = Instant::now();
@@ -500,7 +501,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         loop {
             tokio::select! {
                 biased;
-                () = &mut waited => return Input::Go,
+                () = &mut waited => {
+                    self.recovery.attempts(Instant::now());
+                    return Input::Go;
+                }
                 Some(order) = self.orders.recv() => {
                     self.obey(order).await;
                     if absence_shown && !self.refreshes.is_empty() {
@@ -558,9 +562,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             false
         });
         if self.state.is_polling() {
-            // There is no watch to tell that things go well.
-            self.recovery.progress();
-            self.well();
+            self.polled();
         }
         self.committed();
     }

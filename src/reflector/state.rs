@@ -26,7 +26,7 @@
 //! **How to follow** ([`Watching`]). A watch that worked is opened again at once. One that fails is opened again from
 //! the version held; a list would cost the server more. After a few failures in a row a read of one object tells
 //! whether the server answers and whether there is anything to hear. If so, and the next watch fails too, the kind is
-//! listed: from then on it is polled, with an attempt to watch before each list, until a watch works.
+//! listed: from then on it is polled, with an attempt to watch after each list, until a watch works.
 //!
 //! **Whether the kind exists** ([`Absence`]). An absent kind is asked for from time to time. Its state is kept: a broken
 //! proxy answers the same. Where the application wants an absence shown, discovery decides: once before the first
@@ -396,32 +396,25 @@ impl State {
         self.watching.failures += 1;
         let (pace, retry_after) =
             error.map_or((Pace::Refused, None), |error| (pace_after(error), error.retry_after()));
-        if self.watching.polling || self.watching.missed {
+        if self.watching.polling {
+            return self.wait(Then::List, Pace::Refused, retry_after);
+        }
+        if self.watching.missed {
             self.watching.polling = true;
-            return self.list_unless_told_to_wait(error, now, options);
+            return match error {
+                // The server has too much to do, or is away again.
+                Some(error) if retry_after.is_some() || error.is_busy() || error.is_unanswered() => {
+                    self.wait(Then::List, pace, retry_after)
+                }
+                _ => {
+                    let effect = self.list(now, options);
+                    (self, effect)
+                }
+            };
         }
         let then =
             if self.watching.failures.is_multiple_of(WATCH_FAILURES) { Then::Probe } else { Then::Watch };
         self.wait(then, pace, retry_after)
-    }
-
-    /// The watch that comes before a list of a polled kind has failed: the list is due, where the server has not said
-    /// that it has too much to do, or nothing at all.
-    fn list_unless_told_to_wait(
-        self,
-        error: Option<&Error>,
-        now: Instant,
-        options: &Options,
-    ) -> (Self, Effect) {
-        match error {
-            Some(error) if error.retry_after().is_some() || error.is_busy() || error.is_unanswered() => {
-                self.wait(Then::List, pace_after(error), error.retry_after())
-            }
-            _ => {
-                let effect = self.list(now, options);
-                (self, effect)
-            }
-        }
     }
 }
 
@@ -441,9 +434,6 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             state.absence = Absence { shown: Shown::List, found: 0 };
             state.watching.unversioned = !versioned;
             state.watching.missed = false;
-            if state.watching.polling {
-                return state.wait(Then::Watch, Pace::Poll, None);
-            }
             let effect = state.watch();
             (state, effect)
         }
@@ -471,12 +461,8 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Optio
             }
             if is_refused(&error) {
                 state.watching.failures += 1;
-                let listed_just_now = !state.watching.polling && !worked;
                 state.watching.polling = true;
-                if listed_just_now {
-                    return state.wait(Then::List, Pace::Poll, error.retry_after());
-                }
-                return state.list_unless_told_to_wait(Some(&error), now, options);
+                return state.wait(Then::List, Pace::Poll, error.retry_after());
             }
             // A connection that was fine until it broke: most likely the server or a proxy restarts.
             if worked && (error.is_transport() || error.is_timeout()) {

@@ -19,4 +19,5 @@ mod sharing;
 mod streams;
 mod streams_model;
 mod support;
+mod unversioned;
 mod waiting;

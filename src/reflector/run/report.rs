@@ -19,7 +19,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let now = Instant::now();
         self.recovery.failed(now);
         if error.is_unanswered() {
-            self.gate.close(self.recovery.troubled_since(now), self.recovery.factor());
+            let (since, attempted) = (self.recovery.troubled_since(now), self.recovery.attempted(now));
+            self.gate.close(since, attempted, self.recovery.factor());
         } else if error.is_answered() {
             self.gate.open();
         }
@@ -59,6 +60,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             Pace::AtOnce => {}
             Pace::Absent => self.enter(Phase::Absent),
             Pace::Poll => self.enter(Phase::Polling),
+            Pace::Refused | Pace::Unreachable if self.state.is_polling() => self.enter(Phase::Polling),
             Pace::Refused | Pace::Unreachable => self.enter(Phase::BackingOff),
         }
     }
@@ -75,6 +77,16 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             status.stale_since = None;
             status.failures = 0;
             news
+        });
+    }
+
+    /// A list has shown how things are now. No watch tells how they go on.
+    pub(super) fn polled(&mut self) {
+        let now = Instant::now();
+        self.status.send_modify(|status| {
+            status.stale_since = Some(now);
+            status.failures = 0;
+            status.phase = Phase::Polling;
         });
     }
 

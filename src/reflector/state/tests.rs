@@ -372,14 +372,16 @@ fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_h
         steps.extend([(Input::Probed(Probe::Same), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
         fails(&mut steps, Effect::Probe);
         steps.extend([(Input::Probed(Probe::Newer), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
+        // A server that is busy or away is not asked for more at once.
+        if later {
+            steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Held))]);
+        } else {
+            steps.push((input(), plain(Origin::Held)));
+        }
+        steps.push((listed(), Effect::Watch));
         for _ in 0..2 {
-            // A server that is busy or away is not asked for more at once.
-            if later {
-                steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Held))]);
-            } else {
-                steps.push((input(), plain(Origin::Held)));
-            }
-            steps.extend([(listed(), wait(Pace::Poll)), (Input::Go, Effect::Watch)]);
+            steps.extend([(input(), wait(Pace::Refused)), (Input::Go, plain(Origin::Held))]);
+            steps.push((listed(), Effect::Watch));
         }
         steps.extend([
             // It works again.
@@ -443,11 +445,10 @@ fn a_kind_without_versions_is_listed_once_its_watch_is_open_or_else_polled() {
             (listed(), Effect::WatchUnversioned),
             (watch_failed(api(405)), wait(Pace::Poll)),
             (Input::Go, plain(Origin::Newest)),
-            (listed(), wait(Pace::Poll)),
-            (Input::Go, Effect::WatchUnversioned),
-            (watch_failed(api(405)), plain(Origin::Newest)),
-            (listed(), wait(Pace::Poll)),
-            (Input::Go, Effect::WatchUnversioned),
+            (listed(), Effect::WatchUnversioned),
+            (watch_failed(api(405)), wait(Pace::Poll)),
+            (Input::Go, plain(Origin::Newest)),
+            (listed(), Effect::WatchUnversioned),
             (Input::Settled { heard: true }, Effect::Watch),
             (Input::WatchEnded { worked: true }, wait(Pace::AtOnce)),
             (Input::Go, Effect::WatchUnversioned),

@@ -7,6 +7,7 @@ mod order;
 mod outage;
 mod status;
 mod stop;
+mod unversioned;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -86,7 +86,7 @@ async fn requests_during_an_outage_do_not_grow_with_the_informers_of_a_client() 
         }
         let (least, most) = (tries.iter().min().unwrap(), tries.iter().max().unwrap());
         assert!(*most <= 2 * least, "{outage} s: {tries:?}");
-        assert!(*most <= 25 + outage as usize / 2, "{outage} s: {tries:?}");
+        assert!(*most <= 35 + outage as usize / 2, "{outage} s: {tries:?}");
     }
 }
 
@@ -97,7 +97,7 @@ async fn a_lone_informer_is_stale_for_little_longer_than_the_outage() {
             let fleet = Fleet::start(1, 1, outage, seed);
             fleet.runs(BEGIN + outage + 40.0).await;
             let back = fleet.back()[0];
-            assert!(back <= (0.4 * outage + 0.2).min(15.1), "{outage} s, seed {seed}: back after {back} s");
+            assert!(back <= (0.26 * outage + 0.2).min(7.6), "{outage} s, seed {seed}: back after {back} s");
         }
     }
 }
@@ -149,8 +149,8 @@ async fn a_thousand_informers_do_not_come_back_in_one_moment() {
             let (p50, p99) = (back[back.len() / 2], back[back.len() * 99 / 100]);
             let tries = fleet.while_away();
             println!("{processes:>9} {outage:>7} s {tries:>12} {p50:>10.2} / {p99:>5.2} {busiest:>14}");
-            assert!(p99 <= (0.4 * outage + 0.5).min(15.1), "{outage} s: {p99}");
-            let bound = if outage < 10.0 { 300 } else { 100 };
+            assert!(p99 <= (0.26 * outage + 0.5).min(7.6), "{outage} s: {p99}");
+            let bound = if outage < 10.0 { 450 } else { 100 };
             assert!(busiest <= bound, "{processes} x {each}, {outage} s: {busiest} requests in 100 ms");
             assert!(tries as f64 <= processes as f64 * (30.0 + outage / 2.0), "{tries}");
         }

@@ -120,9 +120,9 @@ async fn s59_a_refused_connection_is_tried_less_and_less_often_without_a_list() 
     let (requests, gaps) = (reflector.source.requests(), reflector.gaps());
     let cheap = |request: &String| request == "watch from=10" || request == "list limit=1";
     assert!(requests[1..].iter().all(cheap), "{requests:?}");
-    assert!((60..=110).contains(&requests.len()), "{}", requests.len());
-    assert!(gaps[1] <= 0.075 && gaps.last() >= Some(&5.0), "{gaps:?}");
-    assert!(gaps.iter().all(|gap| *gap <= 15.0), "{gaps:?}");
+    assert!((100..=190).contains(&requests.len()), "{}", requests.len());
+    assert!(gaps[1] <= 0.075 && gaps.last() >= Some(&2.5), "{gaps:?}");
+    assert!(gaps.iter().all(|gap| *gap <= 7.5), "{gaps:?}");
     reflector.holds(&[("a", 1)], 10);
     let status = reflector.status();
     assert!(status.synced && status.last_error.unwrap().is_transport());
@@ -158,9 +158,6 @@ async fn s60_after_errors_of_the_server_a_list_is_made_where_there_is_something_
     ]);
     let reflector = Harness::paged(script);
     reflector.work(20.0).await;
-    reflector.holds(&[("a", 15)], 20);
-    assert_eq!(reflector.status().phase, Phase::Polling);
-    reflector.work(40.0).await;
     let watch = "watch from=10";
     let requests =
         ["list limit=500", watch, watch, watch, "list limit=1", watch, "list from=10", "watch from=20"];
@@ -205,7 +202,7 @@ async fn where_watches_never_work_the_kind_is_polled_and_the_status_says_so() {
             assert!(reflector.status().stale_since.unwrap().elapsed() <= Duration::from_secs(64));
         }
         let asked = reflector.source.requests().len() - before;
-        assert!((36..=50).contains(&asked), "form {n}: {asked} requests");
+        assert!((36..=75).contains(&asked), "form {n}: {asked} requests");
     }
 }
 
