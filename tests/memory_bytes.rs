@@ -235,9 +235,14 @@ impl<T: Send + Sync + 'static> Subject<T> {
         while !condition() {
             assert!(begun.elapsed() < PATIENCE, "waited in vain; {:?}", self.informer.status());
             tokio::task::yield_now().await;
-            if self.informer.status().phase == Phase::BackingOff {
-                tokio::time::advance(Duration::from_millis(100)).await;
-            }
+            let status = self.informer.status();
+            let step = match status.phase {
+                Phase::BackingOff => 100,
+                // Between two watches; in small steps, as it may be waiting for I/O as well.
+                Phase::Watching if status.stale_since.is_some() => 1,
+                _ => continue,
+            };
+            tokio::time::advance(Duration::from_millis(step)).await;
         }
     }
 

@@ -68,12 +68,12 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
             self.batch.shrink_to(KEPT_ROOM);
         }
         let mut bytes = self.size();
-        let mut turn = Turn::new();
         poll_fn(|cx| {
+            // Of this poll: what others do in between is not counted, or many of these would never come to read.
+            let turn = Turn::new();
             while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
             {
                 if turn.is_over() {
-                    turn = Turn::new();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -95,7 +95,7 @@ pub(super) async fn with_the_right_to_list_alone_it_is_synced_and_stale(ctx: &Ct
     timeout(SOON, maps.synced_or_blocked()).await.context("neither synced nor blocked")??;
     ensure!(maps.snapshot().len() == 1, "not one object");
     let status = until_status(&maps, "it is called stale", |status| {
-        status.stale_since.is_some() && status.phase == Phase::BackingOff
+        status.stale_since.is_some() && status.phase == Phase::Polling
     })
     .await?;
     ensure!(status.synced && status.lists == 1, "{status:?}");
