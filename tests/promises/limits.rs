@@ -14,7 +14,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use kube_client::client::Body;
 use kube_client::{Api, Client};
-use kube_informer::testing::ApiServer;
+use kube_informer::testing::{ApiServer, Fault, FaultAction};
 use kube_informer::{Informer, Limits, Obj};
 use serde_json::json;
 use tokio::time::Instant;
@@ -151,7 +151,10 @@ async fn p09_an_object_larger_than_allowed_harms_only_itself_and_heals_when_it_s
 
 #[tokio::test(start_paused = true)]
 async fn p08_a_page_larger_than_allowed_fails_its_list_and_keeps_the_state() {
-    let server = paging_server();
+    // Lists by streams, which have no pages, would find a way around it.
+    let server = server();
+    let refuse = FaultAction::Respond { code: 400, retry_after: None };
+    server.inject(Fault::new(refuse).streaming().times(0));
     populate(&server, 5, 1);
     let indexed = start(kept(&server).limits(Limits::new().page_bytes(5_000)));
     let before = agree(&indexed, &server).await;
@@ -159,7 +162,7 @@ async fn p08_a_page_larger_than_allowed_fails_its_list_and_keeps_the_state() {
     server.disconnect_watches();
     grow(&server, "w001", 5_000);
     server.compact_all();
-    says(&indexed, "a page larger than the limit").await;
+    says(&indexed, "a page larger than the limit of 5000 bytes").await;
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(content(&indexed.informer.snapshot()), content(&before));
     assert!(indexed.informer.status().stale_since.is_some());

@@ -73,7 +73,7 @@ async fn p01_a_relist_is_seen_whole_or_not_at_all_when_streamed() {
 
 #[tokio::test(start_paused = true)]
 async fn p01_a_relist_is_seen_whole_or_not_at_all_when_paged() {
-    let server = paging_server();
+    let server = server();
     let lists =
         relists_are_seen_whole(&server, start(kept(&server).page_size(50).streaming_lists(false)), 1).await;
     assert!(server.requests().count("list", WIDGETS) as usize >= 3 * lists, "it was not listed in pages");
