@@ -351,7 +351,8 @@ fn a_probe_that_is_not_below_clears_an_earlier_one() {
 
 #[test]
 fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_hear() {
-    let rows: [(fn() -> Input, Pace, bool); 6] = [
+    type Row = (fn() -> Input, Pace, bool);
+    let rows: [Row; 6] = [
         (|| watch_failed(api(500)), Pace::Refused, false),
         (|| watch_failed(api(429)), Pace::Refused, true),
         (|| Input::WatchEnded { worked: false }, Pace::Refused, false),
