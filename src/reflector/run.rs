@@ -174,7 +174,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         let mut turn = Turn::new();
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
-            if timeout_at(patience, open.read(&self.options)).await.is_err() && open.batch.is_empty() {
+            if timeout_at(patience, open.read_a_turn(&self.options)).await.is_err() && open.batch.is_empty() {
                 let error = self.timeout("watch", self.options.streaming_silence);
                 return self.streaming_endless(error).await;
             }

@@ -60,9 +60,19 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
         self.batch.iter().map(WatchEvent::size).sum()
     }
 
-    /// Waits for an event or the end, then takes what else is ready, in turns with other tasks. Cancel safe: what was
+    /// Waits for an event or the end, then reads what else is ready, in turns with other tasks. Cancel safe: what was
     /// read stays.
     pub(super) async fn read(&mut self, options: &Options) {
+        self.read_until(options, false).await;
+    }
+
+    /// [`read`](Self::read), but for no longer than one turn: for a list, whose events need not be seen together, so
+    /// that they are not held together undecoded.
+    pub(super) async fn read_a_turn(&mut self, options: &Options) {
+        self.read_until(options, true).await;
+    }
+
+    async fn read_until(&mut self, options: &Options, one_turn: bool) {
         if self.batch.is_empty() {
             // A large batch comes seldom; its room is not kept for the next.
             self.batch.shrink_to(KEPT_ROOM);
@@ -74,6 +84,9 @@ impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
             while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
             {
                 if turn.is_over() {
+                    if one_turn && !self.batch.is_empty() {
+                        break;
+                    }
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
