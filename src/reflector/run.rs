@@ -168,7 +168,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.recovery.spend_list(open.opened);
         self.enter(Phase::Listing);
         self.listing = true;
-        let held = if new_epoch { Held::Meaningless } else { self.reuse() };
+        // Of which epoch it is shows at its end.
+        let held = if new_epoch { Held::Renewed } else { self.reuse() };
         self.sink.begin_list(held).await;
         let (mut window, mut objects) = (open.opened, 0);
         let mut turn = Turn::new();
@@ -193,8 +194,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                                 self.protocol("watch", "the end of a streaming list without a version");
                             return self.streaming_failed(error).await;
                         }
-                        if self.is_below(&resource_version) && !new_epoch {
-                            return self.list_below(from).await;
+                        if self.is_below(&resource_version) {
+                            if !new_epoch {
+                                return self.list_below(from).await;
+                            }
+                            self.sink.begin_epoch();
                         }
                         self.commit(resource_version).await;
                         open.batch = events.collect();

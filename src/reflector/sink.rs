@@ -30,6 +30,10 @@ pub(crate) trait Sink<K>: Send + 'static {
     /// key, and deletes by it.
     fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>);
 
+    /// The list that is collected, with [`Held::Renewed`], has shown itself to be of a new epoch: as if it had begun with
+    /// [`Held::Meaningless`].
+    fn begin_epoch(&mut self);
+
     /// The list is complete: what was not listed is gone. Publishes once. Backwards is for the caller to decide:
     /// the version is taken as it is.
     fn commit_list(&mut self, version: ResourceVersion) -> impl Future<Output = ()> + Send;

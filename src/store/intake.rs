@@ -108,6 +108,10 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         self.take_out(deleted);
     }
 
+    fn begin_epoch(&mut self) {
+        self.writer.begin_epoch();
+    }
+
     async fn commit_list(&mut self, version: ResourceVersion) {
         self.writer.remove_unlisted().await;
         self.writer.finish_list();

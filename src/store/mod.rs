@@ -300,6 +300,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.held = held;
     }
 
+    /// The list that is collected is of a new epoch.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.held = Held::Meaningless;
+    }
+
     /// Starts to collect a list.
     pub(crate) fn begin_list(&mut self, held: Held) {
         self.abort_list();

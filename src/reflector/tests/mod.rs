@@ -105,6 +105,10 @@ impl Sink<()> for ModelSink {
         Model::remove(self.model.lock().unwrap().listed.as_mut().expect("a list was begun"), deleted);
     }
 
+    fn begin_epoch(&mut self) {
+        self.model.lock().unwrap().calls.push(String::from("of a new epoch"));
+    }
+
     async fn commit_list(&mut self, version: ResourceVersion) {
         let mut model = self.model.lock().unwrap();
         model.calls.push(format!("commit {version}"));
