@@ -294,7 +294,7 @@ impl Error {
     /// What the API server said in its own words (`message` of the `Status` it answered with), at most 4 KiB of it:
     /// which conversion webhook is down, or which field selector is not supported.
     ///
-    /// Such a text may quote what users sent, so it is in no `Display`, `Debug` or log of this crate. Whoever prints it
+    /// Such a text may quote what users sent, so it is in no `Display`, `Debug` or log of this crate. Who prints it
     /// decides that it may be seen.
     pub fn api_message(&self) -> Option<&str> {
         match &*self.0 {

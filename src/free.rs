@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Something large that nobody uses any more. Dropping it frees all at once, which may take long.
+/// Something large that is no longer in use. Dropping it frees all at once, which may take long.
 pub(crate) trait Remains: Send {
     /// Frees a small part. `false` when nothing was left.
     fn free_some(&mut self) -> bool;

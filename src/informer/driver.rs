@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
-/// What an informer cannot end by its stop token, since nobody may be polling it.
+/// What an informer cannot end by its stop token, since it may not be polled.
 pub(crate) trait Abandon: Send + Sync {
     /// Drops what was not started or is not being polled. What is being polled ends after that poll.
     fn abandon(&self);
@@ -14,8 +14,8 @@ pub(crate) trait Abandon: Send + Sync {
 
 /// The future that [`build`](super::Builder::build) hands out.
 ///
-/// `shutdown` takes it away while nobody polls it, so that every wait ends with the informer, whatever became of
-/// whoever was to poll.
+/// `shutdown` takes it away while it is not polled, so that every wait ends with the informer, whatever became of
+/// the task that was to poll it.
 pub(super) struct Driver(Arc<Driven>);
 
 /// The driver's side that the informer knows.

@@ -7,7 +7,7 @@ use crate::reflector::{Phase, Status};
 
 /// Says, when dropped, that the informer has stopped: shut down, never started, its driver dropped, or panicked.
 ///
-/// The store's writer holds it and drops it first, so that whoever learns of the end finds it in the status.
+/// The store's writer holds it and drops it first, so that those who learn of the end find it in the status.
 pub(super) struct LastWord(pub(super) watch::Sender<Status>);
 
 impl Drop for LastWord {

@@ -18,7 +18,7 @@ const HANGING: Duration = Duration::from_secs(5);
 
 /// Lets attempts through while the server answers, and one at a time while nothing does.
 ///
-/// While it is closed, one attempt is let through after each share of the outage, whoever is first in line. The first
+/// While it is closed, one attempt is let through after each share of the outage: the first in line. The first
 /// answer opens it, of whatever kind.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {

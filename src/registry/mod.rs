@@ -118,7 +118,7 @@ struct Inner {
     /// No guard of it is held over an await, nor while code of the application runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
     declared: AtomicU64,
-    /// What may still run, though nobody holds it: without what has ended, as of the last declaration.
+    /// What may still run, though no handle is left: without what has ended, as of the last declaration.
     running: Mutex<Vec<Arc<Member>>>,
 }
 

@@ -83,7 +83,7 @@ impl<T> Retired<T> {
         self.arrived.notify_one();
     }
 
-    /// Takes what nobody else has, to free it in small parts.
+    /// Takes what has no other holder, to free it in small parts.
     pub(super) fn discard(&self, world: World<T>) {
         self.lock().discarded.push(world);
         self.arrived.notify_one();
@@ -100,7 +100,7 @@ impl<T> Retired<T> {
 }
 
 impl<T: Send + Sync + 'static> Retired<T> {
-    /// Frees what nobody holds, again and again. Cancel-safe: what is left stays.
+    /// Frees what is no longer held, again and again. Cancel-safe: what is left stays.
     pub(crate) async fn sweep_forever(&self) {
         loop {
             self.arrived.notified().await;
@@ -115,7 +115,7 @@ impl<T: Send + Sync + 'static> Retired<T> {
         }
     }
 
-    /// Frees what nobody holds when the store has ended: also the newest view, once no reader can come to it. Readers
+    /// Frees what is no longer held when the store has ended: also the newest view, once no reader can come to it. Readers
     /// keep what they hold.
     ///
     /// Where a handle of the informer is left, somebody may wait for its end: what is not freed within
