@@ -87,9 +87,10 @@ async fn relists(ctx: &Ctx, streaming: bool) -> Result<()> {
     // What is held is as it was.
     ensure!(before.len() == 43 && before.get((ctx.namespace.as_str(), "deleted")).is_some(), "it changed");
 
-    // First the watch from where it was, then the list that follows from its answer.
+    // First the watch from where it was, then the list that follows from its answer. After a long outage a read of one
+    // object may come before both.
     let sent = &wire.sent()[sent_before..];
-    let answered: Vec<&Sent> = sent.iter().filter(|sent| sent.code.is_some()).collect();
+    let answered: Vec<&Sent> = sent.iter().filter(|sent| sent.code.is_some() && !sent.is_probe()).collect();
     ensure!(answered.first().is_some_and(|first| first.is_watch()), "{answered:?}");
     let listed = |sent: &&&Sent| if streaming { sent.is_streaming_list() } else { sent.is_list() };
     let lists = answered.iter().filter(listed).filter(|sent| sent.is_ok()).count();

@@ -184,7 +184,12 @@ impl Sent {
 
     /// One page of a list, or all of it.
     pub(crate) fn is_list(&self) -> bool {
-        self.parameter("watch").is_none()
+        self.parameter("watch").is_none() && !self.is_probe()
+    }
+
+    /// A read of one object, which tells whether the server answers and whether there is anything to receive.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.parameter("watch").is_none() && self.parameter("limit") == Some("1")
     }
 
     pub(crate) fn is_ok(&self) -> bool {
