@@ -170,14 +170,14 @@ impl<T: Value> Data<T> {
         let (informer, by_provider) = runtime.block_on(async {
             let api = Api::<Nad>::all(Client::new(server.service(), "default"));
             let mut nads = Informer::builder(api).project(T::of);
-            let by_provider = nads.index_many(|nad: &T| nad.provider().map(str::to_owned));
+            let by_provider = nads.index(|nad: &T| nad.provider().map(str::to_owned));
             let nads = nads.start();
             nads.synced().await.expect("the informer syncs");
             nads.shutdown().await;
             (nads, by_provider)
         });
         let snapshot = informer.snapshot();
-        assert_eq!((snapshot.len(), snapshot.bad_len()), (n, 0));
+        assert_eq!((snapshot.len(), snapshot.invalid_len()), (n, 0));
         let mut keys: Vec<Key> = shuffled(n).into_iter().map(|i| key(i, "net")).collect();
         for key in &mut keys {
             let nad = snapshot.get((&*key.namespace, &*key.name)).expect("every key has its object");
@@ -187,7 +187,7 @@ impl<T: Value> Data<T> {
         let missing = shuffled(n).into_iter().map(|i| key(i, "not")).collect();
         let providers: Vec<String> = shuffled(n / HITS).into_iter().map(provider).collect();
         for provider in &providers {
-            assert_eq!(snapshot.find(&by_provider, provider.as_str()).len(), HITS);
+            assert_eq!(snapshot.by_index(&by_provider, provider.as_str()).len(), HITS);
         }
         Self { informer, by_provider, keys, missing, providers }
     }

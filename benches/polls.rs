@@ -134,7 +134,8 @@ async fn server(objects: u64, report: &mut Report) {
         [("streaming first list", true, 500), ("pages of 500", false, 500), ("list in one piece", false, 0)]
     {
         let api = Api::<ConfigMap>::all(client.clone());
-        let mut builder = Informer::builder(api).streaming_lists(streaming).page_size(page);
+        let mut builder = Informer::builder(api)
+            .config(kube_informer::Config::new().streaming_lists(streaming).page_size(page));
         declare(builder.indexes());
         let run = Run::start(builder.build());
         run.informer.synced().await.expect("it runs");
@@ -246,8 +247,8 @@ impl Report {
 // --- objects ---
 
 fn declare(indexes: &mut IndexSet<ConfigMap>) {
-    indexes.index_by(index::namespace());
-    indexes.index_by(index::label("app"));
+    indexes.index(index::namespace());
+    indexes.index(index::label("app"));
 }
 
 fn map(number: u64) -> Value {
@@ -275,7 +276,7 @@ fn version(map: &ConfigMap) -> u64 {
 // --- waiting ---
 
 async fn lists(informer: &Informer<ConfigMap>, lists: u64) {
-    until(|| informer.status().lists >= lists).await;
+    until(|| informer.stats().lists >= lists).await;
 }
 
 async fn until(is_so: impl Fn() -> bool) {

@@ -46,8 +46,8 @@ async fn main() -> anyhow::Result<()> {
     // Build: a projection decides what is kept, indexes how it is found. Then start, and wait for the first list.
     let mut pods = Informer::builder(Api::<Pod>::all(client))
         .project(|pod: Pod| PodInfo { node: pod.spec.and_then(|spec| spec.node_name) });
-    let by_node = pods.index_many(|pod: &PodInfo| pod.node.clone());
-    let by_namespace = pods.index_by(index::namespace());
+    let by_node = pods.index(|pod: &PodInfo| pod.node.clone());
+    let by_namespace = pods.index(index::namespace());
     let pods = pods.start();
     match tokio::time::timeout(Duration::from_secs(10), pods.synced_or_blocked()).await {
         Ok(synced) => synced?, // an error when the server says no: forbidden, or a kind it does not have
@@ -56,11 +56,11 @@ async fn main() -> anyhow::Result<()> {
 
     // Read: no request, no lock, no copy. Everything read from one snapshot fits together.
     let snapshot = pods.snapshot();
-    for (namespace, count) in snapshot.keys(&by_namespace) {
+    for (namespace, count) in snapshot.index_keys(&by_namespace) {
         println!("{count} pods in {namespace}");
     }
-    for (node, count) in snapshot.keys(&by_node) {
-        let names: Vec<_> = snapshot.find(&by_node, node).map(|pod| Obj::key(pod).to_string()).collect();
+    for (node, count) in snapshot.index_keys(&by_node) {
+        let names: Vec<_> = snapshot.by_index(&by_node, node).map(|pod| Obj::key(pod).to_string()).collect();
         println!("{count} pods on {node}: {}", names.join(", "));
     }
 

@@ -4,7 +4,7 @@
 //! cargo run --example tour
 //! ```
 //!
-//! For the first day see `quickstart`, for a whole controller `subnet_controller`, for the figures `inspect`.
+//! For the first day see `quickstart`, for a whole controller `subnet_controller`, for the stats `inspect`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::api::{Patch, PatchParams};
 use kube_client::{Api, Client};
 use kube_informer::testing::ApiServer;
-use kube_informer::{Informer, Limits, Obj, Selector, View, index};
+use kube_informer::{Config, Informer, Limits, Obj, Selector, View, index};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
 use tokio::time::timeout;
@@ -44,29 +44,30 @@ async fn main() -> anyhow::Result<()> {
 
     // Limits: a server that is broken, or hostile, is not followed into running out of memory.
     let limits = Limits::new().object_bytes(1 << 20).page_bytes(64 << 20).pages(1000);
-    let mut maps = Informer::builder(Api::<ConfigMap>::all(client.clone())).limits(limits);
-    let by_namespace = maps.index_by(index::namespace());
-    let by_tier = maps.index_by(index::label("tier"));
+    let mut maps =
+        Informer::builder(Api::<ConfigMap>::all(client.clone())).config(Config::new().limits(limits));
+    let by_namespace = maps.index(index::namespace());
+    let by_tier = maps.index(index::label("tier"));
     let maps = maps.start();
     timeout(SOON, maps.synced()).await??;
 
     // Several conditions at once, without a copy: what two indexes have in common, or a label selector.
     let snapshot = maps.snapshot();
-    let databases = snapshot.find(&by_namespace, "shop").and(snapshot.find(&by_tier, "db"));
+    let databases = snapshot.by_index(&by_namespace, "shop").and(snapshot.by_index(&by_tier, "db"));
     println!("by two indexes:    {}", keys(databases));
     let selector: Selector = "tier in (web,proxy),!retired".parse()?;
-    println!("by a selector:     {}", keys(snapshot.find(&by_namespace, "blog").select(&selector)));
+    println!("by a selector:     {}", keys(snapshot.by_index(&by_namespace, "blog").select(&selector)));
 
     // An index that was not thought of at the start. It is built beside the readers.
     let by_size = maps.add_index(size).await?;
-    println!("by a late index:   {} of size 1", maps.read(|view| view.find(&by_size, "1").len()));
+    println!("by a late index:   {} of size 1", maps.read(|view| view.by_index(&by_size, "1").len()));
 
     // Read your own write; wait for whatever can be said of a snapshot.
     let shop = Api::<ConfigMap>::namespaced(client.clone(), "shop");
     let larger = Patch::Merge(json!({ "data": { "size": "20" } }));
     let written = shop.patch("cart", &PatchParams::default(), &larger).await?;
     let after = timeout(SOON, maps.at_least(&written)).await??;
-    println!("after a write:     {} of size 20", after.find(&by_size, "20").len());
+    println!("after a write:     {} of size 20", after.by_index(&by_size, "20").len());
     shop.delete("stock", &Default::default()).await?;
     timeout(SOON, maps.wait_until(|view: &View<_>| view.get(("shop", "stock")).is_none())).await??;
 
@@ -87,7 +88,7 @@ async fn main() -> anyhow::Result<()> {
     timeout(SOON, watched.synced()).await??;
     println!("fed by a watcher:  {} objects", watched.snapshot().len());
 
-    // How it is doing, on one line; `figures()` has it in numbers.
+    // How it is doing, on one line; `stats()` has it in numbers.
     println!("{maps:?}");
     watched.shutdown().await;
     maps.shutdown().await;

@@ -1,26 +1,64 @@
-//! How an informer goes about its work.
+//! How an informer lists, watches and recovers.
 
 use std::time::Duration;
 
-/// How an informer goes about its work: what it may cost an API server to get back in step with it. Given to
-/// [`Builder::config`](crate::Builder::config) or [`Registry::with_config`](crate::Registry::with_config).
+use crate::source::Limits;
+
+/// How an informer lists, watches and recovers: page size, limits, what an uninstalled kind means, and how many requests
+/// recovery may cost.
 ///
-/// The defaults are meant for production; `docs/RECOVERY.md` has the whole policy, and what each fault costs.
+/// One type for [`Builder::config`](crate::builder::Builder::config), for all informers of a
+/// [`Registry::with_config`](crate::Registry::with_config), and for one of them
+/// ([`SharedInformer::config`](crate::SharedInformer::config)). *Which* objects are cached is a [`Scope`](crate::Scope).
+///
+/// The defaults are meant for production; `docs/RECOVERY.md` has the policy, and what each fault costs.
 ///
 /// ```
 /// use std::time::Duration;
-/// use kube_informer::Config;
+/// use kube_informer::{Absent, Config};
 ///
-/// // A small cluster: come back faster, and ask more.
-/// let config = Config::new().watch_budget(30, Duration::from_millis(200)).list_budget(10, Duration::from_secs(2));
+/// // A small cluster, and a kind that may not be installed.
+/// let config = Config::new()
+///     .absent(Absent::Empty)
+///     .watch_budget(30, Duration::from_millis(200))
+///     .list_budget(10, Duration::from_secs(2));
 /// # let _ = config;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    pub(crate) page_size: u32,
+    pub(crate) streaming_lists: bool,
+    pub(crate) limits: Limits,
+    pub(crate) keep_managed_fields: bool,
+    /// As the stored type says, where it is not set.
+    pub(crate) absent: Option<Absent>,
     pub(crate) watches: Budget,
     pub(crate) lists: Budget,
     pub(crate) poll: Duration,
     pub(crate) seed: Option<u64>,
+}
+
+/// What an informer shows while the API server does not serve its kind, such as a custom resource that is not installed.
+///
+/// A 404 alone is not enough, since a broken proxy answers the same: except for [`Wait`](Self::Wait), the informer asks
+/// discovery, which every user may by default (`system:discovery`). A kind counts as uninstalled when discovery lists
+/// no version of it; for a cache that holds objects, twice in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Absent {
+    /// The informer is not synced before the kind is installed. Objects of a kind that is uninstalled later stay cached,
+    /// and [`Status::stale_since`](crate::Status::stale_since) says since when.
+    #[default]
+    Wait,
+    /// The informer is synced, with an empty cache, before the kind is installed; its objects arrive as changes when it
+    /// is. Objects of a kind that is uninstalled later stay cached, as with [`Wait`](Self::Wait).
+    Empty,
+    /// As [`Empty`](Self::Empty), and when the kind is uninstalled the informer deletes its objects and reports them as
+    /// deleted.
+    ///
+    /// (A CustomResourceDefinition takes its objects with it.) Where an aggregated API is removed for a while, or a proxy
+    /// leads to another cluster, the informer reports objects as deleted that still exist: so this is no default.
+    Clear,
 }
 
 /// So many at a burst, and one more each `every`.
@@ -33,15 +71,54 @@ pub(crate) struct Budget {
 // === impl Config ===
 
 impl Config {
-    /// The defaults, which are said with each setting.
+    /// The defaults, which each setting names.
     #[must_use]
     pub fn new() -> Self {
         Self {
+            page_size: 500,
+            streaming_lists: true,
+            limits: Limits::new(),
+            keep_managed_fields: false,
+            absent: None,
             watches: Budget { burst: 10, every: Duration::from_secs(1) },
             lists: Budget { burst: 3, every: Duration::from_secs(10) },
             poll: Duration::from_secs(30),
             seed: None,
         }
+    }
+
+    /// Objects per page where the API server has no streaming lists: 500, as in client-go. 0 lists all at once.
+    #[must_use]
+    pub fn page_size(self, objects: u32) -> Self {
+        Self { page_size: objects, ..self }
+    }
+
+    /// Whether to list by a watch that begins with all objects (KEP-3157), which costs the API server less memory than
+    /// pages: on. A server without it is listed in pages.
+    #[must_use]
+    pub fn streaming_lists(self, wanted: bool) -> Self {
+        Self { streaming_lists: wanted, ..self }
+    }
+
+    /// Bounds on what the informer accepts from the API server, in bytes, in pages and in time. See [`Limits`] for the
+    /// defaults.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Whether to keep `metadata.managedFields`, which is often the largest part of an object: off, the field is dropped
+    /// before an object is decoded.
+    #[must_use]
+    pub fn keep_managed_fields(self, keep: bool) -> Self {
+        Self { keep_managed_fields: keep, ..self }
+    }
+
+    /// What the informer shows while its kind is not installed: what the stored type says
+    /// ([`Stored::ABSENT`](crate::Stored::ABSENT)), or else [`Absent::Wait`].
+    #[must_use]
+    pub fn absent(self, absent: Absent) -> Self {
+        Self { absent: Some(absent), ..self }
     }
 
     /// How many watches are opened again without a wait, each after one that worked: 10 at a burst, and one a second

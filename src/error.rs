@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::ObjectKey;
+pub use crate::selector::InvalidSelector;
 use crate::version::ResourceVersion;
 
 /// An error of an informer.
@@ -41,12 +42,10 @@ pub(crate) enum Kind {
     },
     #[error("{verb} {resource}: no answer within {} s", .after.as_secs())]
     Timeout { verb: &'static str, resource: String, after: Duration },
-    #[error("{verb} {resource}: the answer is not what the Kubernetes API promises: {what}")]
+    #[error("{verb} {resource}: invalid response: {what}")]
     Protocol { verb: &'static str, resource: String, what: &'static str },
     #[error("{verb} {resource}: a page larger than the limit of {limit} bytes")]
     PageTooLarge { verb: &'static str, resource: String, limit: usize },
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
     #[error("the stream of events that feeds the informer reported an error")]
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the informer has stopped")]
@@ -57,11 +56,13 @@ pub(crate) enum Kind {
     AlreadyStarted { resource: String },
     #[error("{resource} cannot wait for {other}, which waits for it")]
     Circular { resource: String, other: String },
+    #[error("{resource}: another caller has given the shared informer a different configuration")]
+    Conflict { resource: String },
     #[error("an informer that is fed by a stream cannot list by itself")]
     Unsupported,
     #[error("the API server's versions of this kind cannot be put in order")]
     Unordered,
-    #[error("the API server was restored from a backup: versions from before mean nothing any more")]
+    #[error("the API server was restored from a backup: earlier resourceVersions are no longer valid")]
     NewEpoch,
 }
 
@@ -171,6 +172,11 @@ impl Error {
         matches!(*self.0, Kind::Circular { .. })
     }
 
+    /// Another caller has given the shared informer a different [`Config`](crate::Config).
+    pub fn is_conflict(&self) -> bool {
+        matches!(*self.0, Kind::Conflict { .. })
+    }
+
     /// The versions to compare are not decimals (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, Kind::Unordered)
@@ -278,11 +284,6 @@ impl Error {
         matches!(*self.0, Kind::Stream(_))
     }
 
-    /// One object could not be taken in; [`key`](Self::key) says which.
-    pub fn is_decode(&self) -> bool {
-        matches!(*self.0, Kind::Decode(_))
-    }
-
     /// The HTTP status code, when the API server answered with one.
     pub fn http_code(&self) -> Option<u16> {
         match &*self.0 {
@@ -307,22 +308,6 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.0 {
             Kind::Api { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// The object concerned, if the error is about one.
-    pub fn key(&self) -> Option<&ObjectKey> {
-        match &*self.0 {
-            Kind::Decode(error) => error.key(),
-            _ => None,
-        }
-    }
-
-    /// The resourceVersion concerned, if the error is about one.
-    pub fn resource_version(&self) -> Option<&ResourceVersion> {
-        match &*self.0 {
-            Kind::Decode(error) => error.resource_version(),
             _ => None,
         }
     }

@@ -20,14 +20,14 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
     ///
     /// /// What the application declares on `builder.indexes()`.
     /// fn by_provider(indexes: &mut IndexSet<String>) -> Index<String, String> {
-    ///     indexes.index(|provider| provider.clone())
+    ///     indexes.index(|provider: &String| provider.clone())
     /// }
     ///
     /// let mut indexes = IndexSet::new();
     /// let by_provider = by_provider(&mut indexes);
     /// let nads = Snapshot::from_objects(indexes, [(("default", "net1"), "net1.default.ovn".to_owned())]);
     /// assert!(nads.get(("default", "net1")).is_some());
-    /// assert_eq!(nads.find(&by_provider, "net1.default.ovn").len(), 1);
+    /// assert_eq!(nads.by_index(&by_provider, "net1.default.ovn").len(), 1);
     /// ```
     ///
     /// # Panics
@@ -51,8 +51,8 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
         writer.finish_list();
         writer.publish(Some(ResourceVersion::from_number(version)));
         let snapshot = writer.shared().snapshot();
-        if let Some(bad) = snapshot.bad().next() {
-            panic!("{bad}");
+        if let Some(invalid) = snapshot.invalid().next() {
+            panic!("{invalid}");
         }
         snapshot
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 
-use crate::{AsKey, Key, ObjectKey, ResourceVersion, Selector};
+use crate::key::AsKey;
+use crate::{Key, ObjectKey, ResourceVersion, Selector};
 
 /// Cases of a batch; one batch where no time is given.
 const CASES: u32 = 256;

@@ -13,15 +13,15 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | begin | [`Informer::builder`], [`Builder`] |
+//! | begin | [`Informer::builder`], [`builder::Builder`] |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
-//! | look objects up | [`View::get`], [`View::find`], [`Informer::read`], [`Reader`] |
-//! | narrow look-ups down | [`Hits::and`], [`View::select`], [`Selector`] |
-//! | declare an index | [`Builder::index`], [`mod@index`] |
+//! | look objects up | [`View::get`], [`View::by_index`], [`Informer::read`] |
+//! | narrow look-ups down | [`iter::Hits::and`], [`View::select`], [`Selector`] |
+//! | declare an index | [`builder::Builder::index`], [`mod@index`] |
 //! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
 //! | share informers between parts | [`Registry`], [`Stored`] |
-//! | know how it is doing | [`Informer::status`], in numbers [`Informer::figures`] |
+//! | know how it is doing | [`Informer::status`], in numbers [`Informer::stats`] |
 //! | bound what a broken server can do | [`Limits`] |
 //! | test without a cluster | `testing` (feature) |
 //!
@@ -38,7 +38,7 @@
 //! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
 
 mod config;
-mod error;
+pub mod error;
 #[cfg(feature = "testing")]
 mod fixture;
 mod free;
@@ -47,11 +47,12 @@ mod fuzz;
 mod hash;
 pub mod index;
 mod informer;
-mod key;
+pub mod key;
 mod object;
 pub mod queue;
 mod reflector;
-mod registry;
+pub mod registry;
+mod scope;
 mod selector;
 mod snapshot;
 mod source;
@@ -62,19 +63,36 @@ pub mod testing;
 mod trie;
 mod version;
 
-pub use self::config::{Config, client_config};
-pub use self::error::{DecodeError, Error};
+pub use self::config::{Absent, Config, client_config};
+pub use self::error::Error;
 pub use self::index::Index;
-pub use self::informer::{Builder, Figures, FromApi, FromStream, Informer, Reader, Relists};
-pub use self::key::{AsKey, Key, ObjectKey};
+pub use self::informer::{Informer, Stats};
+pub use self::key::{Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
-pub use self::registry::{Declared, Missing, Projected, Registry, Scope, Stored};
-pub use self::selector::{InvalidSelector, Selector};
-pub use self::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Snapshot, View};
+pub use self::registry::{Registry, SharedInformer, Stored};
+pub use self::scope::Scope;
+pub use self::selector::Selector;
+pub use self::snapshot::{Snapshot, View};
 pub use self::source::Limits;
-pub use self::subscribe::{Batch, Change, Changes, End, Subscription};
+pub use self::subscribe::{Batch, Change, End, Subscription};
 pub use self::version::ResourceVersion;
+
+/// How an informer is configured before it runs.
+pub mod builder {
+    pub use crate::informer::{Builder, FromApi, FromStream};
+}
+
+/// What look-ups and batches iterate with.
+pub mod iter {
+    pub use crate::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected};
+    pub use crate::subscribe::Changes;
+}
+
+/// The parts of [`Stats`].
+pub mod stats {
+    pub use crate::informer::Relists;
+}
 
 /// The README's example, compiled and run.
 #[cfg(all(doctest, feature = "testing"))]

@@ -36,7 +36,7 @@ use kube_core::{Expression, Resource};
 /// assert!(!selector.matches(&labels));
 /// assert_eq!(selector.to_string(), "app in (proxy,web),!canary");
 /// assert!("app in (web".parse::<Selector>().is_err());
-/// # Ok::<(), kube_informer::InvalidSelector>(())
+/// # Ok::<(), kube_informer::error::InvalidSelector>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);

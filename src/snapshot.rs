@@ -42,16 +42,16 @@ pub struct View<T> {
     pub(crate) hasher: KeyHasher,
     pub(crate) objects: Trie<Obj<T>>,
     pub(crate) tables: Box<[AnyTable]>,
-    pub(crate) bad: Trie<Bad>,
-    /// Bad objects without a name.
+    pub(crate) invalid: Trie<Invalid>,
+    /// Invalid objects without a name.
     pub(crate) nameless: usize,
 }
 
 /// An object whose newest version could not be taken in.
 #[derive(Clone)]
-pub(crate) struct Bad(triomphe::Arc<(u64, DecodeError)>);
+pub(crate) struct Invalid(triomphe::Arc<(u64, DecodeError)>);
 
-/// The objects under one index key, ordered by object key. See [`View::find`].
+/// The objects under one index key, ordered by object key. See [`View::by_index`].
 pub struct Hits<'a, T>(Option<PostingIter<'a, Obj<T>>>);
 
 /// All objects, in no particular order. See [`View::iter`].
@@ -102,28 +102,28 @@ impl<T> View<T> {
     /// # Panics
     ///
     /// When the handle is another informer's, or the index was added after the snapshot was taken.
-    /// [`try_find`](Self::try_find) answers with an error instead.
+    /// [`try_by_index`](Self::try_by_index) answers with an error instead.
     #[inline]
     #[track_caller]
-    pub fn find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Hits<'_, T>
+    pub fn by_index<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Hits<'_, T>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        match self.try_find(index, key) {
+        match self.try_by_index(index, key) {
             Ok(hits) => hits,
             Err(missing) => panic!("{missing}"),
         }
     }
 
-    /// [`find`](Self::find) for handles whose origin is not certain.
+    /// [`by_index`](Self::by_index) for handles whose origin is not certain.
     ///
     /// # Errors
     ///
     /// [`MissingIndex`] when the handle is another informer's, or the index was added after the snapshot was taken.
     #[inline]
-    pub fn try_find<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, MissingIndex>
+    pub fn try_by_index<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -139,7 +139,7 @@ impl<T> View<T> {
     ///
     /// When the handle is another informer's, or the index was added after the snapshot was taken.
     #[track_caller]
-    pub fn keys<K>(&self, index: &Index<T, K>) -> impl ExactSizeIterator<Item = (&K, usize)>
+    pub fn index_keys<K>(&self, index: &Index<T, K>) -> impl ExactSizeIterator<Item = (&K, usize)>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -156,7 +156,7 @@ impl<T> View<T> {
     }
 
     /// Up to which version of the API server's state this view is complete. `None` before the first list, and while
-    /// a kind that is not served counts as empty (`Builder::optional`).
+    /// a kind that is not installed counts as empty ([`Absent::Empty`](crate::Absent::Empty)).
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.resource_version.as_ref()
     }
@@ -169,13 +169,13 @@ impl<T> View<T> {
 
     /// Objects whose newest version could not be decoded, projected or indexed, with the reason. Where an
     /// earlier version was good, it is still found by [`get`](Self::get) and in the indexes.
-    pub fn bad(&self) -> impl ExactSizeIterator<Item = &DecodeError> {
-        self.bad.iter().map(Bad::error)
+    pub fn invalid(&self) -> impl ExactSizeIterator<Item = &DecodeError> {
+        self.invalid.iter().map(Invalid::error)
     }
 
-    /// How many objects are bad, those without a name included (which [`bad`](Self::bad) cannot list). O(1).
-    pub fn bad_len(&self) -> usize {
-        self.bad.len() + self.nameless
+    /// How many objects are invalid, those without a name included (which [`invalid`](Self::invalid) cannot list). O(1).
+    pub fn invalid_len(&self) -> usize {
+        self.invalid.len() + self.nameless
     }
 
     pub(crate) fn posting<K, Q>(
@@ -219,7 +219,7 @@ impl<T> fmt::Debug for View<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")
             .field("objects", &self.len())
-            .field("bad", &self.bad_len())
+            .field("invalid", &self.invalid_len())
             .field("revision", &self.revision)
             .field("resource_version", &self.resource_version)
             .finish()
@@ -258,9 +258,9 @@ impl<T> fmt::Debug for Snapshot<T> {
     }
 }
 
-// === impl Bad ===
+// === impl Invalid ===
 
-impl Bad {
+impl Invalid {
     pub(crate) fn new(hash: u64, error: DecodeError) -> Self {
         Self(triomphe::Arc::new((hash, error)))
     }
@@ -270,7 +270,7 @@ impl Bad {
     }
 }
 
-impl Element for Bad {
+impl Element for Invalid {
     fn hash(&self) -> u64 {
         self.0.0
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client, Config};
 use kube_informer::testing::ApiServer;
-use kube_informer::{Builder, Index, Informer, Phase, index};
+use kube_informer::{Index, Informer, Phase, builder::Builder, index};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt;
@@ -206,7 +206,7 @@ impl<T: Send + Sync + 'static> Subject<T> {
         by_generation: Index<T, String>,
         without: usize,
     ) -> Self {
-        builder.index_by(index::namespace());
+        builder.index(index::namespace());
         let informer = builder.start();
         informer.synced().await.unwrap();
         let subject = Self { informer, by_generation, without };
@@ -227,8 +227,10 @@ impl<T: Send + Sync + 'static> Subject<T> {
 
     async fn shows(&self, count: usize, generation: u32) {
         let generation = generation.to_string();
-        self.until(|| self.informer.read(|view| view.find(&self.by_generation, &generation).len() == count))
-            .await;
+        self.until(|| {
+            self.informer.read(|view| view.by_index(&self.by_generation, &generation).len() == count)
+        })
+        .await;
     }
 
     /// Waits for I/O, which the clock has no part in, unless the informer itself waits for the clock.
@@ -282,7 +284,7 @@ async fn check<T: Send + Sync + 'static>(subject: Subject<T>, undecoded: usize, 
     println!("{}: live {live}, {} each", link.what, live / OBJECTS);
     check_relists(&subject, live, undecoded, link).await;
     check_growth(&subject, live + undecoded, link).await;
-    for holder in [Holder::Snapshot, Holder::Reader, Holder::Subscription] {
+    for holder in [Holder::Snapshot, Holder::Subscription] {
         check_holder(&subject, live, holder, link).await;
     }
     let Subject { informer, without, .. } = subject;
@@ -299,12 +301,12 @@ async fn check_relists<T: Send + Sync + 'static>(
     link: &mut Link,
 ) {
     for _ in 0..3 {
-        let lists = subject.informer.status().lists;
+        let lists = subject.informer.stats().lists;
         ALLOCATOR.reset_peak_usage();
         let generation = link.change(10, Seen::ByAList);
         subject.shows(OBJECTS / 10, generation).await;
         let peak = subject.peak();
-        assert_eq!(subject.informer.status().lists, lists + 1, "not found by one list");
+        assert_eq!(subject.informer.stats().lists, lists + 1, "not found by one list");
         assert_at_most(link, "peak of a relist", peak, live + live / 5 + undecoded);
         subject.settle().await;
     }
@@ -312,9 +314,9 @@ async fn check_relists<T: Send + Sync + 'static>(
 
 async fn check_growth<T: Send + Sync + 'static>(subject: &Subject<T>, before: usize, link: &mut Link) {
     for _ in 0..RELISTS {
-        let lists = subject.informer.status().lists;
+        let lists = subject.informer.stats().lists;
         link.run("relist");
-        subject.until(|| subject.informer.status().lists > lists).await;
+        subject.until(|| subject.informer.stats().lists > lists).await;
         subject.settle().await;
     }
     // Three bytes for each object and relist are less than a pointer: whatever is kept, it is no list of objects.
@@ -325,7 +327,6 @@ async fn check_growth<T: Send + Sync + 'static>(subject: &Subject<T>, before: us
 #[derive(Clone, Copy, Debug)]
 enum Holder {
     Snapshot,
-    Reader,
     Subscription,
 }
 
@@ -339,7 +340,6 @@ async fn check_holder<T: Send + Sync + 'static>(
     let informer = &subject.informer;
     let held: Box<dyn Any> = match holder {
         Holder::Snapshot => Box::new(informer.snapshot()),
-        Holder::Reader => Box::new(informer.reader()),
         Holder::Subscription => {
             let mut subscription = informer.subscribe();
             subscription.next().await.unwrap();
@@ -382,8 +382,9 @@ fn p06_memory_is_bounded_in_bytes() {
         for (what, streaming) in [("whole, in pages", false), ("whole, streamed", true)] {
             link.what = what;
             let without = ALLOCATOR.current_usage();
-            let mut builder = Informer::builder(api()).streaming_lists(streaming).page_size(PAGE);
-            let by_generation = builder.index_by(index::label("generation"));
+            let mut builder = Informer::builder(api())
+                .config(kube_informer::Config::new().streaming_lists(streaming).page_size(PAGE));
+            let by_generation = builder.index(index::label("generation"));
             let subject = Subject::start(builder, by_generation, without).await;
             check(subject, if streaming { TRANSPORT } else { 0 }, &mut link).await;
         }
@@ -391,7 +392,9 @@ fn p06_memory_is_bounded_in_bytes() {
         // What is kept is an eighth of what is listed, so a page counts.
         link.what = "projected, in pages";
         let without = ALLOCATOR.current_usage();
-        let mut builder = Informer::builder(api()).streaming_lists(false).page_size(PAGE).project(Kept::from);
+        let mut builder = Informer::builder(api())
+            .config(kube_informer::Config::new().streaming_lists(false).page_size(PAGE))
+            .project(Kept::from);
         let by_generation = builder.index(|kept: &Kept| kept.generation.clone());
         builder.index(|kept: &Kept| kept.group.clone());
         let subject = Subject::start(builder, by_generation, without).await;

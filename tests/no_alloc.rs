@@ -39,10 +39,10 @@ fn lookups_allocate_nothing() {
     let runtime = Runtime::new().unwrap();
     let (maps, by_group, by_kind, by_namespace, by_pair) = runtime.block_on(async {
         let mut maps = Informer::builder(Api::<ConfigMap>::all(Client::new(server.service(), "default")));
-        let by_group = maps.index_by(index::label("group"));
-        let by_kind = maps.index_by(index::label("kind"));
-        let by_namespace = maps.index_by(index::namespace());
-        let by_pair = maps.index_by(index::annotation_suffix("/logical_switch"));
+        let by_group = maps.index(index::label("group"));
+        let by_kind = maps.index(index::label("kind"));
+        let by_namespace = maps.index(index::namespace());
+        let by_pair = maps.index(index::annotation_suffix("/logical_switch"));
         let maps = maps.start();
         maps.synced().await.unwrap();
         maps.shutdown().await;
@@ -51,14 +51,14 @@ fn lookups_allocate_nothing() {
     // No other thread is left that could allocate while we count.
     drop((runtime, server));
     let snapshot = maps.snapshot();
-    let mut reader = maps.reader();
     let owned = ObjectKey::new("default", "map-7");
     let name = String::from("map-8");
     // The first read of a thread registers it with arc-swap, once.
     maps.read(|view| assert_eq!(view.len(), OBJECTS));
 
     let odd: Selector = "kind in (odd,strange),!missing,group!=group-1".parse().unwrap();
-    let (all, group) = (|| snapshot.find(&by_namespace, "default"), || snapshot.find(&by_group, "group-1"));
+    let (all, group) =
+        (|| snapshot.by_index(&by_namespace, "default"), || snapshot.by_index(&by_group, "group-1"));
 
     let found = snapshot.get(("default", "map-7")).unwrap();
     assert!(allocations(|| drop(black_box(String::from(Obj::uid(found))))) > 0, "the counter counts");
@@ -74,20 +74,29 @@ fn lookups_allocate_nothing() {
             "key of an object",
             allocations(|| assert_eq!(Obj::key(found), Key { namespace: "default", name: "map-7" })),
         ),
-        ("find", allocations(|| assert_eq!(snapshot.find(&by_group, "group-1").map(Obj::name).count(), 64))),
-        ("find: no such key", allocations(|| assert_eq!(snapshot.find(&by_group, "group").len(), 0))),
-        ("find: a borrowed pair", allocations(|| assert_eq!(snapshot.find(&by_pair, &("a", "b")).len(), 0))),
+        (
+            "find",
+            allocations(|| assert_eq!(snapshot.by_index(&by_group, "group-1").map(Obj::name).count(), 64)),
+        ),
+        ("find: no such key", allocations(|| assert_eq!(snapshot.by_index(&by_group, "group").len(), 0))),
+        (
+            "find: a borrowed pair",
+            allocations(|| assert_eq!(snapshot.by_index(&by_pair, &("a", "b")).len(), 0)),
+        ),
         (
             "find all",
             allocations(|| {
-                assert_eq!(snapshot.find(&by_namespace, "default").map(Obj::name).count(), OBJECTS)
+                assert_eq!(snapshot.by_index(&by_namespace, "default").map(Obj::name).count(), OBJECTS)
             }),
         ),
         ("find in two indexes", allocations(|| assert_eq!(all().and(group()).map(Obj::name).count(), 64))),
         (
             "find in three indexes",
             allocations(|| {
-                assert_eq!(group().and(all()).and(snapshot.find(&by_kind, "odd")).map(Obj::name).count(), 32)
+                assert_eq!(
+                    group().and(all()).and(snapshot.by_index(&by_kind, "odd")).map(Obj::name).count(),
+                    32
+                )
             }),
         ),
         ("select", allocations(|| assert_eq!(snapshot.select(&odd).map(Obj::name).count(), 468))),
@@ -100,7 +109,7 @@ fn lookups_allocate_nothing() {
         (
             "keys of an index",
             allocations(|| {
-                assert_eq!(snapshot.keys(&by_group).map(|(_, hits)| hits).sum::<usize>(), OBJECTS)
+                assert_eq!(snapshot.index_keys(&by_group).map(|(_, hits)| hits).sum::<usize>(), OBJECTS)
             }),
         ),
         ("clone a snapshot", allocations(|| drop(black_box(snapshot.clone())))),
@@ -108,7 +117,7 @@ fn lookups_allocate_nothing() {
         ("read", allocations(|| maps.read(|view| assert!(view.get(("default", "map-9")).is_some())))),
         ("hand out an object", allocations(|| assert!(maps.get(("default", "map-9")).is_some()))),
         ("hand out none", allocations(|| assert!(maps.get(("default", "none")).is_none()))),
-        ("reader", allocations(|| assert!(reader.snapshot().get(("default", "map-9")).is_some()))),
+        ("snapshot", allocations(|| assert!(maps.snapshot().get(("default", "map-9")).is_some()))),
     ];
     for (what, allocations) in counted {
         assert_eq!(allocations, 0, "{what}");

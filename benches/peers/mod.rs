@@ -57,7 +57,6 @@ pub(crate) fn any<T: Value>() -> Vec<Candidate<T>> {
         Candidate { name: HELD, fill: |data| Box::new(ours::Held::new(data)) },
         Candidate { name: "kube-informer-read", fill: |data| Box::new(ours::Read::new(data)) },
         Candidate { name: "kube-informer-get", fill: |data| Box::new(ours::Get::new(data)) },
-        Candidate { name: "kube-informer-reader", fill: |data| Box::new(ours::ByReader::new(data)) },
         Candidate { name: "dashmap", fill: |data| Box::new(dash::ByHand::new(data)) },
     ]
 }

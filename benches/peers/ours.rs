@@ -1,6 +1,6 @@
-//! This crate, in the four ways it is asked.
+//! This crate, in the three ways it is asked.
 
-use kube_informer::{Index, Informer, Reader, Snapshot, View};
+use kube_informer::{Index, Informer, Snapshot, View};
 
 use super::Peer;
 use crate::data::{Data, Key, Value};
@@ -23,12 +23,6 @@ pub(super) struct Get<T> {
     by_provider: Index<T, String>,
 }
 
-/// A `Reader`, asked for the newest snapshot at every look-up.
-pub(super) struct ByReader<T> {
-    reader: Reader<T>,
-    by_provider: Index<T, String>,
-}
-
 #[inline]
 fn get<T: Value>(view: &View<T>, key: &Key) -> Option<usize> {
     view.get((&*key.namespace, &*key.name)).map(|nad| nad.touch())
@@ -36,7 +30,7 @@ fn get<T: Value>(view: &View<T>, key: &Key) -> Option<usize> {
 
 #[inline]
 fn index<T: Value>(view: &View<T>, by_provider: &Index<T, String>, provider: &str) -> usize {
-    view.find(by_provider, provider).map(|nad| nad.touch()).sum()
+    view.by_index(by_provider, provider).map(|nad| nad.touch()).sum()
 }
 
 impl<T: Value> Held<T> {
@@ -87,22 +81,5 @@ impl<T: Value> Peer for Get<T> {
 
     fn index(&mut self, provider: &str) -> usize {
         index(&self.informer.snapshot(), &self.by_provider, provider)
-    }
-}
-
-impl<T: Value> ByReader<T> {
-    pub(super) fn new(data: &Data<T>) -> Self {
-        Self { reader: data.informer.reader(), by_provider: data.by_provider }
-    }
-}
-
-impl<T: Value> Peer for ByReader<T> {
-    #[inline]
-    fn get(&mut self, key: &Key) -> Option<usize> {
-        get(self.reader.snapshot(), key)
-    }
-
-    fn index(&mut self, provider: &str) -> usize {
-        index(self.reader.snapshot(), &self.by_provider, provider)
     }
 }

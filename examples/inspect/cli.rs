@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// A table of objects that refreshes itself, with the figures of the informers behind it.
+/// A table of objects that refreshes itself, with the stats of the informers behind it.
 ///
 /// By default it shows an API server in this process, with some objects that come and go, a slow subscriber and a
 /// watch that breaks. With --cluster it shows the cluster of your kubeconfig, and only reads.
@@ -18,7 +18,7 @@ Examples:
   inspect --cluster subnets.kubeovn.io --interval 5s
   inspect --cluster pods -l app=web --once
 
-Each kind is an informer; its line of figures is below the tables. Ctrl-C ends it."
+Each kind is an informer; its line of stats is below the tables. Ctrl-C ends it."
 )]
 pub struct Cli {
     /// What to show, by its plural or kind, and its group where it is not enough: pods, deployments.apps,

@@ -1,4 +1,4 @@
-//! `kubectl get --watch` as a table that refreshes itself, with the figures of the informers behind it.
+//! `kubectl get --watch` as a table that refreshes itself, with the stats of the informers behind it.
 //!
 //! ```text
 //! cargo run --example inspect                                           an API server in this process, for a few seconds
@@ -62,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
         let kind = found.map_err(|_| anyhow!("the API server does not answer"))??;
         inspected.push(inspect(&client, kind, &cli));
     }
-    // Follows only every other second, as a controller that is slow: see the figures of the first kind.
+    // Follows only every other second, as a controller that is slow: see the stats of the first kind.
     let follower = demo.is_some().then(|| tokio::spawn(demo::follow_slowly(inspected[0].objects.clone())));
 
     if cli.once {
@@ -120,7 +120,7 @@ fn inspect(client: &Client, kind: Found, cli: &Cli) -> Inspected {
     let mut objects = Informer::builder_with(api, kind.resource.clone())
         .labels(cli.selector.clone())
         .project(|object: Metadata| Row { created: object.metadata.creation_timestamp.map(|time| time.0) });
-    let in_order = objects.index(|_| ());
+    let in_order = objects.index(|_: &Row| ());
     Inspected { kind, objects: objects.start(), in_order }
 }
 

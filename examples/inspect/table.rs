@@ -1,4 +1,4 @@
-//! What is drawn: for each kind its objects as `kubectl get` shows them, and below all of them the figures.
+//! What is drawn: for each kind its objects as `kubectl get` shows them, and below all of them the stats.
 
 use std::io::{self, Write as _};
 
@@ -43,7 +43,7 @@ fn text(inspected: &[Inspected], rows: usize) -> String {
     for one in inspected {
         text += &one.kind.name;
         text.push('\n');
-        // The figures are of about the same moment, but only a snapshot is of one moment.
+        // The stats are of about the same moment, but only a snapshot is of one moment.
         text += &one.objects.read(|view| objects(view, one, rows));
         text.push('\n');
     }
@@ -63,7 +63,7 @@ fn objects(view: &View<Row>, one: &Inspected, rows: usize) -> String {
     let namespace = one.kind.namespaced.then_some("NAMESPACE");
     table.set_header(namespace.into_iter().chain(["NAME", "AGE"]));
     let now = Timestamp::now();
-    let objects = view.find(&one.in_order, &());
+    let objects = view.by_index(&one.in_order, &());
     let more = objects.len().saturating_sub(rows);
     for object in objects.take(rows) {
         let key = Obj::key(object);

@@ -39,19 +39,18 @@ impl Caches {
     /// need too.
     fn declare(registry: Registry) -> Result<Self, Error> {
         let nads = registry.declare::<Nad>();
-        nads.optional()?; // without them there are still the subnets of the default network
         let pods = registry.declare::<PodNetworks>();
         let subnets = registry.declare::<Subnet>();
         // A subnet handled before NADs and pods are known would be found to have none, and be told so in its status.
         subnets.after(&nads)?;
         subnets.after(&pods)?;
         Ok(Self {
-            nads_by_provider: nads.index_many(|nad| nad.providers().to_vec())?,
-            nads_by_namespace: nads.index_by(index::namespace())?,
+            nads_by_provider: nads.index(|nad: &Nad| nad.providers().to_vec())?,
+            nads_by_namespace: nads.index(index::namespace())?,
             nads: nads.informer(),
-            pods_by_network: pods.index_many(|pod| pod.keys().to_vec())?,
+            pods_by_network: pods.index(|pod: &PodNetworks| pod.keys().to_vec())?,
             pods: pods.informer(),
-            subnets_by_provider: subnets.index(|subnet| subnet.provider().to_owned())?,
+            subnets_by_provider: subnets.index(|subnet: &Subnet| subnet.provider().to_owned())?,
             subnets: subnets.informer(),
             registry,
         })

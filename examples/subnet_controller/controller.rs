@@ -158,25 +158,25 @@ impl<O: Observe> Worker<O> {
         };
         let Some(subnet) = subnets.get(key) else {
             self.observe.reconciled(run.end(begin));
-            return Ok(Action::done());
+            return Ok(Action::await_change());
         };
 
         let get_nad = Instant::now();
         let nad = self.nad_source.nad(caches, &nads, subnet.provider()).await.map_err(ReconcileError::Nad)?;
         run.nad_took = Some(get_nad.elapsed());
 
-        let pods = pods.find(&caches.pods_by_network, &(subnet.provider(), key.name())).len();
+        let pods = pods.by_index(&caches.pods_by_network, &(subnet.provider(), key.name())).len();
         let status = desired_status(subnet, nad.as_deref(), pods);
         if subnet.status.as_ref() == Some(&status) {
             run.outcome = Outcome::Unchanged;
             self.observe.reconciled(run.end(begin));
-            return Ok(Action::done());
+            return Ok(Action::await_change());
         }
         if self.dry_run {
             let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
             run.outcome = Outcome::WouldWrite(&would);
             self.observe.reconciled(run.end(begin));
-            return Ok(Action::done());
+            return Ok(Action::await_change());
         }
 
         let patch = Patch::Merge(json!({"status": status}));
@@ -184,7 +184,7 @@ impl<O: Observe> Worker<O> {
             // Deleted in the meantime: its deletion is on its way to the queue.
             Err(error) if is_not_found(&error) => {
                 self.observe.reconciled(run.end(begin));
-                return Ok(Action::done());
+                return Ok(Action::await_change());
             }
             answer => answer.map_err(ReconcileError::Patch)?,
         };
@@ -199,7 +199,7 @@ impl<O: Observe> Worker<O> {
         run.outcome = Outcome::Written(&written);
         run.took = begin.elapsed();
         self.observe.reconciled(&run);
-        Ok(Action::done())
+        Ok(Action::await_change())
     }
 }
 

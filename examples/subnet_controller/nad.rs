@@ -6,7 +6,8 @@
 use std::fmt;
 
 use kube_core::ResourceExt as _;
-use kube_informer::{Projected, Stored};
+use kube_informer::registry::Projected;
+use kube_informer::{Absent, Stored};
 use serde::Deserialize;
 
 use crate::types::NetworkAttachmentDefinition;
@@ -52,6 +53,9 @@ struct CniPlugin {
 
 impl Stored for Nad {
     type Object = NetworkAttachmentDefinition;
+
+    /// Without NADs there are still the subnets of the default network.
+    const ABSENT: Absent = Absent::Empty;
 
     fn project(nad: NetworkAttachmentDefinition) -> Projected<Self> {
         Ok(Some(Self::from_crd(nad)))

@@ -32,7 +32,7 @@ impl NadSource {
     ) -> Result<Option<Cow<'a, Nad>>, kube_client::Error> {
         match self {
             Self::Cached => {
-                let nad = nads.find(&caches.nads_by_provider, provider).next();
+                let nad = nads.by_index(&caches.nads_by_provider, provider).next();
                 Ok(nad.map(|nad| Cow::Borrowed(&**nad)))
             }
             Self::Direct(client) => {

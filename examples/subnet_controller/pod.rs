@@ -1,7 +1,7 @@
 //! From a pod to what the controller wants to know of it: the networks it has an address in.
 
 use kube_informer::index::AnnotationKey;
-use kube_informer::{Projected, Stored};
+use kube_informer::{Stored, registry::Projected};
 
 use crate::types::{LOGICAL_SWITCH, Pod};
 

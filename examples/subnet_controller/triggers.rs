@@ -39,7 +39,7 @@ pub async fn nads(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Obs
         let subnets = caches.subnets.snapshot();
         for change in batch.changes() {
             for provider in affected_providers(&change) {
-                let its = subnets.find(&caches.subnets_by_provider, provider);
+                let its = subnets.by_index(&caches.subnets_by_provider, provider);
                 queue.add_all(its.map(|subnet| Obj::key(subnet).to_owned()));
             }
         }

@@ -5,14 +5,15 @@
 //!
 //! | declared by | keys of an object |
 //! |---|---|
-//! | `builder.index(\|o\| key)` | one |
-//! | `builder.index_many(\|o\| keys)` | any number |
-//! | `builder.index_by(..)` | what [`IndexBy`] says: the functions of this module, or your own |
+//! | `builder.index(\|o: &T\| key)` | what the closure returns, as an [`IntoKeys`]: one key, an `Option`, a `Vec`, an array |
+//! | `builder.index(index::namespace())` | what a function of this module says |
+//! | `builder.index(..)` of an [`IndexBy`] of your own | what it says; it is also given the object's own key |
 //!
 //! Keys are of any type that is `Hash + Eq + Send + Sync`; look-ups borrow them (`&str` for `String`, and
 //! whatever [`equivalent::Equivalent`] allows). A list of objects behind a key is ordered by object key.
 
 mod builtin;
+mod into_keys;
 mod keys;
 mod posting;
 mod set;
@@ -26,6 +27,7 @@ pub use self::builtin::{
     Annotation, AnnotationKey, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix,
     label, namespace, owner_uid,
 };
+pub use self::into_keys::IntoKeys;
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::set::IndexSet;
@@ -44,8 +46,8 @@ pub struct Index<T, K> {
 
 /// How an index finds the keys of an object.
 ///
-/// Implemented by what [`namespace`], [`label`] and the other functions of this module return; implement it
-/// yourself for an index that needs the object's own key.
+/// Implemented by closures that return [`IntoKeys`], and by what [`namespace`], [`label`] and the other functions of this
+/// module return; implement it yourself for an index that needs the object's own key.
 pub trait IndexBy<T>: Send + 'static {
     /// What the index is asked by.
     type Key: Hash + Eq + Send + Sync + 'static;
@@ -53,15 +55,9 @@ pub trait IndexBy<T>: Send + 'static {
     /// Calls `emit` with each key of the object; naming one twice counts once.
     ///
     /// Runs on the informer's task, once per version of the object that is stored, before readers see that
-    /// version. When it panics the object counts as bad and its last good version stays.
+    /// version. When it panics the object counts as invalid and its last good version stays.
     fn index(&self, key: Key<'_>, object: &T, emit: &mut dyn FnMut(Self::Key));
 }
-
-/// One key by a closure.
-pub(crate) struct One<F>(pub(crate) F);
-
-/// Any number of keys by a closure.
-pub(crate) struct Many<F>(pub(crate) F);
 
 /// The snapshot does not have the index asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,27 +94,14 @@ impl<T, K> fmt::Debug for Index<T, K> {
 
 // === impl IndexBy ===
 
-impl<T, K, F> IndexBy<T> for One<F>
+impl<T, F, R> IndexBy<T> for F
 where
-    F: Fn(&T) -> K + Send + 'static,
-    K: Hash + Eq + Send + Sync + 'static,
+    F: Fn(&T) -> R + Send + 'static,
+    R: IntoKeys,
 {
-    type Key = K;
+    type Key = R::Key;
 
-    fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(K)) {
-        emit((self.0)(object));
-    }
-}
-
-impl<T, I, F> IndexBy<T> for Many<F>
-where
-    F: Fn(&T) -> I + Send + 'static,
-    I: IntoIterator,
-    I::Item: Hash + Eq + Send + Sync + 'static,
-{
-    type Key = I::Item;
-
-    fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(I::Item)) {
-        (self.0)(object).into_iter().for_each(emit);
+    fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(R::Key)) {
+        self(object).for_each_key(emit);
     }
 }

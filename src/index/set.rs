@@ -1,13 +1,12 @@
 //! The indexes of one store, declared before it has objects.
 
 use std::fmt;
-use std::hash::Hash;
 
 use super::table::Indexer;
-use super::{Index, IndexBy, Many, One};
+use super::{Index, IndexBy};
 use crate::store::next_store;
 
-/// The indexes of an informer in the making: [`Builder::indexes`](crate::Builder::indexes).
+/// The indexes declared on a builder: [`Builder::indexes`](crate::builder::Builder::indexes).
 ///
 /// A function that declares what a part of an application looks up takes this rather than a builder, and serves
 /// its unit tests as well (`Snapshot::from_objects`, feature `testing`).
@@ -22,25 +21,8 @@ impl<T: Send + Sync + 'static> IndexSet<T> {
         Self { indexers: Vec::new(), store: next_store() }
     }
 
-    /// An index by one key of each object.
-    pub fn index<X>(&mut self, key: impl Fn(&T) -> X + Send + 'static) -> Index<T, X>
-    where
-        X: Hash + Eq + Send + Sync + 'static,
-    {
-        self.index_by(One(key))
-    }
-
-    /// An index by any number of keys of each object; naming a key twice counts once.
-    pub fn index_many<I>(&mut self, keys: impl Fn(&T) -> I + Send + 'static) -> Index<T, I::Item>
-    where
-        I: IntoIterator,
-        I::Item: Hash + Eq + Send + Sync + 'static,
-    {
-        self.index_by(Many(keys))
-    }
-
-    /// An index of the module [`index`](crate::index), or one of your own making.
-    pub fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+    /// Adds an index: see [`Builder::index`](crate::builder::Builder::index).
+    pub fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         // More than 2^32 indexes cannot be declared: each is at least a pointer here.
         let slot = self.indexers.len() as u32;
         self.indexers.push(Box::new(index));

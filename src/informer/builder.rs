@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::hash::Hash;
 use std::sync::{Arc, OnceLock, Weak};
 
 use kube_core::Resource;
@@ -18,10 +17,10 @@ use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
 use crate::registry::Stored;
-use crate::source::Limits;
+use crate::scope::Scope;
 use crate::store::Writer;
 
-/// An informer in the making: what to select, what to keep of each object, what to index. See
+/// Configures an informer: scope, projection, indexes. See
 /// [`Informer::builder`] and [`Informer::from_stream`].
 ///
 /// `K` is what the API serves, `T` what is stored, `S` where it comes from. Nothing is asked of the API server before
@@ -33,10 +32,10 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
     indexes: IndexSet<T>,
 }
 
-/// Orders that may wait to be taken; who has more to ask waits to ask.
+/// Capacity of the command channel; callers wait when it is full.
 const ORDERS: usize = 8;
 
-/// What is kept of an object; `None` keeps it out, an error makes it bad.
+/// What is kept of an object; `None` keeps it out, an error makes it invalid.
 pub(crate) type Project<K, T> =
     Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
@@ -48,7 +47,7 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// Stores what `project` makes of each object instead of the object itself.
     ///
     /// Like the other projections it runs on the informer's task, once per version of each object kept; when
-    /// it panics the object counts as bad, and its last good version stays. `T` needs no trait but
+    /// it panics the object counts as invalid, and its last good version stays. `T` needs no trait but
     /// `Send + Sync`.
     ///
     /// # Panics
@@ -72,9 +71,9 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| Ok(project(object))))
     }
 
-    /// Stores what `project` makes of each object; one it fails for counts as bad, and its last good version
+    /// Stores what `project` makes of each object; one it fails for counts as invalid, and its last good version
     /// stays. The error is found as [`source`](std::error::Error::source) of the reported
-    /// [`DecodeError`](crate::DecodeError), and is never part of a text of ours.
+    /// [`DecodeError`](crate::error::DecodeError), and is never part of a text of ours.
     #[track_caller]
     pub fn try_project<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,
@@ -102,71 +101,28 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
 }
 
 impl<K: Resource, T> Builder<K, T> {
-    /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server
-    /// selects: an object that no longer matches is deleted from the informer.
+    /// Which objects to cache. It begins as that of the [`Api`](kube_client::Api): its namespace, or all; `scope` replaces
+    /// it.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.from.scope = scope;
+        self
+    }
+
+    /// Only objects with these labels: [`Scope::labels`], for the scope that the builder has.
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
-        self.from.selection.labels = selector.into();
+        self.from.scope = self.from.scope.labels(selector);
         self
     }
 
-    /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Which fields can
-    /// be selected by depends on the kind.
+    /// Only objects with these fields: [`Scope::fields`], for the scope that the builder has.
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
-        self.from.selection.fields = selector.into();
+        self.from.scope = self.from.scope.fields(selector);
         self
     }
 
-    /// How the informer goes about its work, above all after trouble. See [`Config`].
+    /// How the informer lists, watches and recovers. Replaces what was set before; the default is [`Config::new`].
     pub fn config(mut self, config: Config) -> Self {
-        self.from.options.config = config;
-        self
-    }
-
-    /// How many objects are asked for at once when the API server has no streaming lists. 500 by default, as
-    /// in client-go; 0 asks for all at once.
-    pub fn page_size(mut self, objects: u32) -> Self {
-        self.from.options.page_size = objects;
-        self
-    }
-
-    /// Whether to list by a watch that begins with all objects (KEP-3157), which is easier on the API server
-    /// than pages. On by default; a server that cannot is noticed and asked for pages.
-    pub fn streaming_lists(mut self, wanted: bool) -> Self {
-        self.from.options.streaming = wanted;
-        self
-    }
-
-    /// How much is taken from the API server at most, in bytes, in pages and in time.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.from.limits = limits;
-        self
-    }
-
-    /// Counts as synced, and empty, while the API server does not serve the kind: for kinds that an application can
-    /// do without. When the kind comes, its objects arrive as changes.
-    ///
-    /// A 404 alone is not enough, since a broken proxy answers the same: discovery must say so too, which every
-    /// user may ask by default (`system:discovery`). Without this, [`Informer::synced`] waits for the kind.
-    pub fn optional(mut self) -> Self {
-        self.from.options.optional = true;
-        self
-    }
-
-    /// Gives up what is held when the kind is no longer served: its objects are then deleted, and subscribers told
-    /// so. By default they stay, and [`Status::stale_since`](crate::Status::stale_since) says since when.
-    ///
-    /// The kind counts as gone when discovery has said twice, some seconds apart, that no version of it is served;
-    /// a version of several that is no longer served, or a discovery that fails, changes nothing. (A
-    /// CustomResourceDefinition takes its objects with it.) Where an aggregated API is removed for a while, or a
-    /// proxy leads to another cluster, objects are deleted here that still exist: so it must be asked for.
-    pub fn empty_when_kind_vanishes(mut self) -> Self {
-        self.from.options.empty_when_gone = true;
-        self
-    }
-
-    /// Keeps `metadata.managedFields`, which is often the largest part of an object and is dropped by default.
-    pub fn keep_managed_fields(mut self) -> Self {
-        self.from.keep_managed_fields = true;
+        self.from.config = config;
         self
     }
 }
@@ -177,26 +133,25 @@ where
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
-    /// An index by one key of each object.
-    pub fn index<X>(&mut self, key: impl Fn(&T) -> X + Send + 'static) -> Index<T, X>
-    where
-        X: Hash + Eq + Send + Sync + 'static,
-    {
-        self.indexes.index(key)
-    }
-
-    /// An index by any number of keys of each object; naming a key twice counts once.
-    pub fn index_many<I>(&mut self, keys: impl Fn(&T) -> I + Send + 'static) -> Index<T, I::Item>
-    where
-        I: IntoIterator,
-        I::Item: Hash + Eq + Send + Sync + 'static,
-    {
-        self.indexes.index_many(keys)
-    }
-
-    /// An index of the module [`index`](crate::index), or one of your own making.
-    pub fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        self.indexes.index_by(index)
+    /// Adds an index: a closure that returns the keys of an object (one key, an `Option`, a `Vec`, an array), a built-in
+    /// of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
+    ///
+    /// Keys are computed on the informer's task, once per stored version of an object. The type of a closure's parameter
+    /// must be written out.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::Pod;
+    /// # use kube_client::{Api, Client};
+    /// # use kube_informer::{Informer, index};
+    /// # fn example(client: Client) {
+    /// let mut pods = Informer::builder(Api::<Pod>::all(client));
+    /// let by_node = pods.index(|pod: &Pod| pod.spec.as_ref()?.node_name.clone());
+    /// let by_app = pods.index(index::label("app"));
+    /// # let _ = (by_node, by_app);
+    /// # }
+    /// ```
+    pub fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+        self.indexes.index(index)
     }
 
     /// The indexes declared so far, to declare more: for functions that declare what a part of the application

@@ -12,22 +12,21 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::builder::Project;
-use crate::config::Config;
+use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Gate, Options, Order, Recorder, Status};
-use crate::source::{Decoder, HttpSource, Limits, Payload, Selection, resource_name};
+use crate::scope::Scope;
+use crate::source::{Decoder, HttpSource, Payload, resource_name};
 use crate::store::{Errand, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
     api: Api<K>,
     dyntype: K::DynamicType,
-    /// The only one, of an API that addresses all.
-    namespace: Option<String>,
-    pub(super) selection: Selection,
-    pub(super) keep_managed_fields: bool,
-    pub(super) limits: Limits,
-    pub(super) options: Options,
+    pub(super) scope: Scope,
+    pub(super) config: Config,
+    /// What the stored type says, where `config` says nothing.
+    absent: Absent,
     /// Shared with the other informers of its client, as far as they are known.
     gate: Arc<Gate>,
 }
@@ -67,28 +66,23 @@ pub struct Parts<K, T> {
 impl<K: Resource> FromApi<K> {
     pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
         Self {
+            scope: Scope { namespace: api.namespace().map(str::to_owned), ..Scope::all() },
             api,
             dyntype,
-            namespace: None,
-            selection: Selection::default(),
-            keep_managed_fields: false,
-            limits: Limits::default(),
-            options: Options::default(),
+            config: Config::new(),
+            absent: Absent::Wait,
             gate: Arc::default(),
         }
     }
 
     /// One of several informers of one client.
-    pub(crate) fn beside(mut self, gate: Arc<Gate>, config: Config) -> Self {
-        self.gate = gate;
-        self.options.config = config;
-        self
+    pub(crate) fn beside(self, gate: Arc<Gate>) -> Self {
+        Self { gate, ..self }
     }
 
-    /// Only one namespace, for kinds of which that is not known when this is compiled.
-    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
-        self.namespace = Some(namespace.to_owned());
-        self
+    /// What stands for a kind that is not served, unless the configuration says so.
+    pub(crate) fn absent(self, absent: Absent) -> Self {
+        Self { absent, ..self }
     }
 }
 
@@ -100,7 +94,7 @@ where
 
     fn name(&self) -> String {
         let resource = resource_name::<K>(&self.dyntype);
-        match self.namespace.as_deref().or(self.api.namespace()) {
+        match self.scope.namespace.as_deref() {
             Some(namespace) => format!("{resource} in {namespace}"),
             None => resource,
         }
@@ -108,14 +102,11 @@ where
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
         let Parts { mut project, writer, status, record, orders, stop } = parts;
-        let decoder = Decoder::new(&self.dyntype, self.keep_managed_fields);
-        let options =
-            Options { pages: self.limits.pages, watch_silence: self.limits.watch_silence, ..self.options };
-        let gate = self.gate;
-        let mut source = HttpSource::new(self.api, &self.dyntype, self.selection, self.limits);
-        if let Some(namespace) = &self.namespace {
-            source = source.in_namespace(&self.dyntype, namespace);
-        }
+        let Self { api, dyntype, scope, mut config, absent, gate } = self;
+        config.absent.get_or_insert(absent);
+        let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
+        let source = HttpSource::new(api, &dyntype, scope, config.limits.clone());
+        let options = Options::new(config);
         let intake = Intake::new(
             writer,
             Box::new(move |item| {
@@ -129,11 +120,7 @@ where
 
 impl<K: Resource> fmt::Debug for FromApi<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.api.resource_url())?;
-        if let Some(namespace) = &self.namespace {
-            write!(f, " in {namespace}")?;
-        }
-        write!(f, " of {:?}", self.selection)
+        write!(f, "{} {}", resource_name::<K>(&self.dyntype), self.scope)
     }
 }
 

@@ -2,12 +2,11 @@
 
 mod builder;
 mod driver;
-mod figures;
 mod from;
 mod last;
 mod order;
 mod prepared;
-mod reader;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -28,10 +27,10 @@ use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
 pub(crate) use self::driver::Abandon;
-pub use self::figures::{Figures, Relists};
 pub use self::from::{FromApi, FromStream};
 pub(crate) use self::prepared::Prepared;
-pub use self::reader::Reader;
+use self::stats::Health;
+pub use self::stats::{Relists, Stats};
 pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
@@ -49,7 +48,7 @@ use crate::subscribe::Subscription;
 /// ```
 ///
 /// Built by [`Informer::builder`]. A handle: cloning copies a pointer. The informer runs for as long as a handle,
-/// a [`Reader`] or a [`Subscription`] of it exists, or until [`shutdown`](Self::shutdown); snapshots and
+/// or a [`Subscription`] of it exists, or until [`shutdown`](Self::shutdown); snapshots and
 /// objects outlive it.
 ///
 /// Reads are synchronous and lock-free: they wait neither for the API server nor for each other, and while
@@ -64,7 +63,7 @@ struct Inner<T> {
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
-    /// Not used but for figures: what is left when the task has ended goes with the last handle.
+    /// Not used but for stats: what is left when the task has ended goes with the last handle.
     retired: Arc<Retired<T>>,
     orders: mpsc::Sender<Order<Errand<T>>>,
     /// It lists by itself, and knows the version of what it holds.
@@ -125,8 +124,8 @@ impl<K> Informer<K> {
 
 impl<T: Send + Sync + 'static> Informer<T> {
     /// Waits until the first list is complete: all of it is then in the snapshot and in every index (objects
-    /// that could not be decoded are counted in [`Status::bad_objects`]). Of an
-    /// [`optional`](Builder::optional) kind that is not served, nothing is all there is.
+    /// that could not be decoded are counted in [`Stats::invalid_objects`]). For a kind that is not installed, the empty
+    /// cache counts as synced with [`Absent::Empty`](crate::Absent::Empty).
     ///
     /// It waits through every trouble with the API server, denied permissions included;
     /// [`synced_or_blocked`](Self::synced_or_blocked) does not. Any number of tasks may wait. Cancel-safe.
@@ -192,12 +191,6 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.shared.load().get(key).cloned()
     }
 
-    /// A reader for one task's loop: it keeps the newest snapshot at hand and looks for a newer one by a
-    /// single atomic load.
-    pub fn reader(&self) -> Reader<T> {
-        Reader::new(self.clone())
-    }
-
     /// A stream of changes, beginning with all that exists.
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription::new(self.clone())
@@ -239,7 +232,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// then end, and so does every other wait. Any number of callers may wait. Cancel-safe: the informer stops even if
     /// nobody waits for it.
     ///
-    /// The driver of [`Builder::build`](crate::Builder::build) need not be polled for that: unless somebody is polling
+    /// The driver of [`Builder::build`](crate::builder::Builder::build) need not be polled for that: unless somebody is polling
     /// it at the moment, what it drives is dropped here.
     ///
     /// It waits for what the task does at that moment, which is one closure of the application at most, and up to
@@ -296,9 +289,15 @@ impl<T> Clone for Informer<T> {
     }
 }
 
-/// The kind and the [`Figures`], on one line, also by `{:#?}`.
+/// The kind, the phase and the [`Stats`], on one line, also by `{:#?}`.
 impl<T> fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Informer({}: {})", self.inner.name, self.figures())
+        write!(
+            f,
+            "Informer({}: {}, {})",
+            self.inner.name,
+            Health(self.inner.status.borrow().clone()),
+            self.stats()
+        )
     }
 }

@@ -6,6 +6,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::from::{Feed, FromApi, Parts};
+use crate::config::Config;
 use crate::index::{Index, IndexBy};
 
 /// What is left to do for an informer whose handles exist.
@@ -24,7 +25,7 @@ where
     S: Feed<K>,
 {
     /// One more index. It is in every snapshot taken from now on.
-    pub(crate) fn index_by<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+    pub(crate) fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         self.parts.writer.declare(index)
     }
 
@@ -56,8 +57,8 @@ where
 }
 
 impl<K: Resource, T> Prepared<K, T, FromApi<K>> {
-    /// As [`Builder::optional`](super::Builder::optional).
-    pub(crate) fn set_optional(&mut self) {
-        self.from.options.optional = true;
+    /// As [`Builder::config`](super::Builder::config).
+    pub(crate) fn set_config(&mut self, config: Config) {
+        self.from.config = config;
     }
 }

@@ -37,13 +37,13 @@ async fn objects_indexes_and_changes_follow_the_server() {
     }
     let mut maps = Informer::builder(Api::<ConfigMap>::all(client(&server))).project(|map| value(&map));
     let by_value = maps.index(|value: &String| value.clone());
-    let by_namespace = maps.index_by(index::namespace());
+    let by_namespace = maps.index(index::namespace());
     let maps = maps.start();
     let mut changes = maps.subscribe();
     maps.synced().await.unwrap();
     let snapshot = maps.snapshot();
-    assert_eq!(snapshot.find(&by_value, "old").len(), 3);
-    assert_eq!(snapshot.find(&by_namespace, "default").len(), 3);
+    assert_eq!(snapshot.by_index(&by_value, "old").len(), 3);
+    assert_eq!(snapshot.by_index(&by_namespace, "default").len(), 3);
     let first = changes.next().await.unwrap();
     assert!(first.is_initial());
     assert_eq!(first.changes().filter(|change| matches!(change, Change::Added(_))).count(), 3);
@@ -53,15 +53,15 @@ async fn objects_indexes_and_changes_follow_the_server() {
     let change = batch.changes().next().unwrap();
     let Change::Modified { old, new } = change else { panic!("{change:?}") };
     assert_eq!((old.as_str(), new.as_str()), ("old", "new"));
-    assert_eq!(batch.snapshot().find(&by_value, "new").len(), 1);
-    assert_eq!(snapshot.find(&by_value, "new").len(), 0, "a held snapshot never changes");
+    assert_eq!(batch.snapshot().by_index(&by_value, "new").len(), 1);
+    assert_eq!(snapshot.by_index(&by_value, "new").len(), 0, "a held snapshot never changes");
 
     server.delete("configmaps", "default", "b").unwrap();
     let batch = changes.next().await.unwrap();
     assert!(matches!(batch.changes().next(), Some(Change::Deleted(old)) if *old.as_str() == *"old"));
     assert_eq!(maps.get(("default", "a")).as_deref(), Some(&"new".to_owned()));
     assert!(maps.get(("default", "b")).is_none());
-    assert_eq!(maps.reader().snapshot().len(), 2);
+    assert_eq!(maps.snapshot().len(), 2);
 
     timeout(Duration::from_secs(5), maps.shutdown()).await.unwrap();
     assert!(changes.next().await.is_none());
@@ -179,7 +179,7 @@ async fn from_stream_keeps_lists_whole_and_changes_lossless() {
     assert!(!informer.is_synced() && informer.snapshot().is_empty(), "an unfinished list is not seen");
     events.send(Ok(Event::InitDone)).unwrap();
     informer.synced().await.unwrap();
-    assert_eq!(informer.snapshot().find(&by_value, "x").len(), 2);
+    assert_eq!(informer.snapshot().by_index(&by_value, "x").len(), 2);
     assert_eq!(informer.snapshot().resource_version(), None);
     assert_eq!(changes.next().await.unwrap().changes().count(), 2);
     let written = map("a", "x", 1);
@@ -188,7 +188,7 @@ async fn from_stream_keeps_lists_whole_and_changes_lossless() {
     for value in ["y", "z"] {
         events.send(Ok(Event::Apply(map("a", value, 0)))).unwrap();
         let batch = changes.next().await.unwrap();
-        assert_eq!(batch.snapshot().find(&by_value, value).len(), 1);
+        assert_eq!(batch.snapshot().by_index(&by_value, value).len(), 1);
     }
     // A relist that begins and never ends, an error, and the next list: what it does not name is deleted.
     for event in [Event::Init, Event::InitApply(map("a", "z", 5))] {

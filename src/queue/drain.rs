@@ -17,14 +17,14 @@ use super::{
 pub struct Unfinished {
     /// Keys that were queued, or to be queued again, and were thrown away.
     pub discarded: usize,
-    /// Keys whose lease had not ended.
+    /// Keys whose claim had not ended.
     pub in_flight: usize,
 }
 
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// Accepts no more keys. Those queued are still handed out, also those added again while leased; then every
+    /// Accepts no more keys. Those queued are still handed out, also those added again while claimed; then every
     /// [`get`](Self::get) returns `None`. Delayed keys, retries among them, are dropped: their time may be
     /// far away, and the next start lists everything anew.
     pub fn shut_down(&self) {
@@ -44,7 +44,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
         });
     }
 
-    /// [Shuts down](Self::shut_down) and waits until all that was accepted is done: the queued keys, the leased
+    /// [Shuts down](Self::shut_down) and waits until all that was accepted is done: the queued keys, the claimed
     /// ones, and those added again meanwhile. Somebody must still be getting them.
     ///
     /// # Errors

@@ -4,14 +4,14 @@ use std::{future, hash::Hash, ops::ControlFlow, pin::pin, sync::Arc};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{lease::Lease, shared::Shared, work_queue::WorkQueue};
+use super::{claim::Claim, shared::Shared, work_queue::WorkQueue};
 
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
     /// The next key, in the order in which they became ready; waits for one. `None` once the queue is shut
-    /// down and nothing is left to hand out: neither a queued key nor a leased one that was added again. (So a
-    /// task that shuts the queue down and holds such a lease must end it before it asks for more.)
+    /// down and nothing is left to hand out: neither a queued key nor a claimed one that was added again. (So a
+    /// task that shuts the queue down and holds such a claim must end it before it asks for more.)
     ///
     /// A call that finds a key takes O(1), and yields to the runtime now and then, so a worker with endless work
     /// starves no one.
@@ -22,14 +22,14 @@ impl<K: Hash + Eq> WorkQueue<K> {
     ///
     /// # Panics
     /// When keys are delayed and the runtime has no timer.
-    pub async fn get(&self) -> Option<Lease<K>> {
+    pub async fn get(&self) -> Option<Claim<K>> {
         tokio::task::consume_budget().await;
         let mut waiter = Waiter::new(&self.shared);
         let end = match waiter.look() {
             ControlFlow::Break(end) => end,
             ControlFlow::Continue(()) => waiter.wait().await,
         };
-        end.map(|key| Lease::new(self.clone(), key))
+        end.map(|key| Claim::new(self.clone(), key))
     }
 }
 

@@ -19,10 +19,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     delay::Delayed,
-    figures::Recorder,
     limiter::{Backoff, Bucket},
     options::Options,
     state::State,
+    stats::Recorder,
 };
 
 /// See the [module](self).

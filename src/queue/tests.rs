@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Lease, WorkQueue};
+use super::{Claim, WorkQueue};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,14 +23,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The next key, which must come within an hour.
-async fn get<K: std::hash::Hash + Eq>(queue: &WorkQueue<K>) -> Lease<K> {
+async fn get<K: std::hash::Hash + Eq>(queue: &WorkQueue<K>) -> Claim<K> {
     timeout(HOUR, queue.get()).await.expect("a key comes").expect("the queue is open")
 }
 
-/// Gets a key and ends its lease in a task of its own.
+/// Gets a key and ends its claim in a task of its own.
 fn spawn_get(queue: &WorkQueue<&'static str>) -> JoinHandle<Option<&'static str>> {
     let queue = queue.clone();
-    tokio::spawn(async move { queue.get().await.map(|lease| *lease) })
+    tokio::spawn(async move { queue.get().await.map(|claim| *claim) })
 }
 
 /// What a task returned, within an hour.

@@ -4,9 +4,9 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use super::{
     delay::after,
-    figures::Figures,
     options::Options,
     shared::{Phase, Shared},
+    stats::Stats,
 };
 
 /// A queue of distinct keys for any number of producers and workers; see the [module](super) for its semantics.
@@ -25,7 +25,7 @@ use super::{
 /// let producer = queue.clone();
 /// let task = tokio::spawn(async move { producer.add("default/net1".to_owned()) });
 ///
-/// let key = queue.get().await.unwrap(); // a lease: nobody else gets this key until it is dropped
+/// let key = queue.get().await.unwrap(); // a claim: nobody else gets this key until it is dropped
 /// assert_eq!(*key, "default/net1");
 /// # task.await.unwrap();
 /// # }
@@ -49,7 +49,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
         Self { shared: Arc::new(Shared::new(&options)) }
     }
 
-    /// Queues the key now, unless it already waits in the queue. If it is leased, it is queued when the lease
+    /// Queues the key now, unless it already waits in the queue. If it is claimed, it is queued when the claim
     /// ends. Does nothing once the queue is shut down.
     pub fn add(&self, key: K) {
         self.add_shared(Arc::new(key));
@@ -66,7 +66,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
     }
 
     /// Queues the key after the delay. If it is already delayed, the earlier deadline wins; a key that is
-    /// queued or leased meanwhile comes back at its deadline all the same. Nothing cancels a delayed add but
+    /// queued or claimed meanwhile comes back at its deadline all the same. Nothing cancels a delayed add but
     /// the end of the queue: [shut down](Self::shut_down), it drops those it holds and accepts no more.
     ///
     /// The timer is that of the runtime [`get`](Self::get) runs in, with its millisecond granularity.
@@ -91,7 +91,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
         self.shared.backoff.failures(key)
     }
 
-    /// How many keys could be handed out now: neither those leased nor those delayed.
+    /// How many keys could be handed out now: neither those claimed nor those delayed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.update(|inner, _| inner.state.ready())
@@ -110,9 +110,9 @@ impl<K: Hash + Eq> WorkQueue<K> {
     }
 
     /// The queue's counters and times at this moment: one consistent sample. Copies under a kilobyte and looks
-    /// at each leased key; cheap enough for a scrape, not meant for each reconcile.
+    /// at each claimed key; cheap enough for a scrape, not meant for each reconcile.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> Stats {
         self.shared.update(|inner, now| inner.recorder.sample(inner, now))
     }
 
@@ -126,9 +126,9 @@ impl<K: Hash + Eq + Clone> WorkQueue<K> {
     /// exponential delay and the next token of the bucket shared by all keys (see [`Options`]).
     ///
     /// Adding one key again and again neither inflates its delay nor drains the bucket, as it does in
-    /// client-go (controller-runtime issue 1594). A failure is counted once per lease, and without a lease only
+    /// client-go (controller-runtime issue 1594). A failure is counted once per claim, and without a claim only
     /// if the key was not waiting already. And a token is taken only if this add makes the key come earlier
-    /// than it would have: one that is queued, to be queued after its lease, or delayed for no longer, keeps
+    /// than it would have: one that is queued, to be queued after its claim, or delayed for no longer, keeps
     /// its place.
     pub fn add_rate_limited(&self, key: K) {
         let key = Arc::new(key);

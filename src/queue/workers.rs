@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
-use super::{drain::Unfinished, lease::Lease, work_queue::WorkQueue};
+use super::{claim::Claim, drain::Unfinished, work_queue::WorkQueue};
 
 /// What to do with a key whose reconcile succeeded. Its failures are forgotten either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ pub struct Workers<K> {
 
 /// A key being reconciled. Dropped before it settled - the task was aborted - it queues the key again.
 struct Attempt<K: Hash + Eq> {
-    lease: Lease<K>,
+    claim: Claim<K>,
     settled: bool,
 }
 
@@ -64,11 +64,11 @@ struct Attempt<K: Hash + Eq> {
 /// let queue = WorkQueue::new();
 /// let workers = workers(&queue, 4, async |key: String| {
 ///     println!("reconciling {key}");
-///     Ok::<_, Infallible>(Action::done())
+///     Ok::<_, Infallible>(Action::await_change())
 /// });
 /// queue.add("default/net1".to_owned());
 /// workers.shutdown(Duration::from_secs(30)).await.unwrap();
-/// # assert_eq!(queue.figures().work.count(), 1);
+/// # assert_eq!(queue.stats().work.count(), 1);
 /// # }
 /// ```
 pub fn workers<K, F, Fut, E>(queue: &WorkQueue<K>, n: usize, reconcile: F) -> Workers<K>
@@ -100,9 +100,9 @@ where
         let (queue, shared) = (queue.clone(), Arc::clone(&shared));
         tasks.spawn(async move {
             let (reconcile, hook) = &*shared;
-            while let Some(lease) = queue.get().await {
-                let attempt = Attempt { lease, settled: false };
-                let outcome = run(&*attempt.lease, reconcile, hook).await;
+            while let Some(claim) = queue.get().await {
+                let attempt = Attempt { claim, settled: false };
+                let outcome = run(&*attempt.claim, reconcile, hook).await;
                 attempt.settle(outcome);
             }
         });
@@ -141,12 +141,12 @@ where
 
 impl Action {
     /// Nothing to do until the key is added again.
-    pub fn done() -> Self {
+    pub fn await_change() -> Self {
         Self { requeue_after: None }
     }
 
     /// Look at the key again after this time, as by [`add_after`](WorkQueue::add_after).
-    pub fn requeue_after(delay: Duration) -> Self {
+    pub fn requeue(delay: Duration) -> Self {
         Self { requeue_after: Some(delay) }
     }
 }
@@ -184,7 +184,7 @@ impl<K> fmt::Debug for Workers<K> {
 impl<K: Hash + Eq + Clone> Attempt<K> {
     fn settle(mut self, outcome: Option<Action>) {
         self.settled = true;
-        let (key, queue) = (&self.lease, self.lease.queue());
+        let (key, queue) = (&self.claim, self.claim.queue());
         match outcome {
             Some(action) => {
                 queue.forget(key);
@@ -200,7 +200,7 @@ impl<K: Hash + Eq + Clone> Attempt<K> {
 impl<K: Hash + Eq> Drop for Attempt<K> {
     fn drop(&mut self) {
         if !self.settled {
-            self.lease.queue().add_shared(Arc::clone(self.lease.key()));
+            self.claim.queue().add_shared(Arc::clone(self.claim.key()));
         }
     }
 }

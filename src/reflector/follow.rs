@@ -117,10 +117,8 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
                 self.sink.commit_unversioned_list().await;
                 self.record.listed();
                 self.recovered();
-                self.status.send_modify(|status| {
-                    status.synced = true;
-                    status.lists += 1;
-                });
+                self.record.committed();
+                self.status.send_modify(|status| status.synced = true);
             }
             // Without its `Init` a list is no list; what it names is there all the same.
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
@@ -148,11 +146,6 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
         if !self.changes.is_empty() {
             self.sink.apply_unordered(&mut self.changes).await;
         }
-        let counts = self.sink.counts();
-        self.status.send_if_modified(|status| {
-            (status.objects, status.bad_objects) = (counts.objects, counts.bad_objects);
-            false
-        });
     }
 
     fn enter(&self, phase: Phase) {

@@ -23,7 +23,7 @@ pub(crate) use self::gate::Gate;
 pub(crate) use self::options::Options;
 pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Counts, Held, Regression, Sink};
+pub(crate) use self::sink::{Held, Regression, Sink};
 pub use self::status::{Phase, Status};
 pub(crate) use self::tally::{Cause, Recorder, Tally};
 pub(crate) use self::turn::Turn;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::source::Limits;
+use crate::config::{Absent, Config};
 
 /// Times and sizes of a reflector. The defaults are meant for production.
 #[derive(Clone, Debug)]
@@ -33,10 +32,8 @@ pub(crate) struct Options {
     pub(crate) watch_silence: Duration,
     /// A watch that ends sooner, and without an event, has failed.
     pub(crate) watch_settled: Duration,
-    /// Nothing at all may stand for a kind that is not served, so that an informer of it counts as synced.
-    pub(crate) optional: bool,
-    /// What is held of a kind that is no longer served is given up.
-    pub(crate) empty_when_gone: bool,
+    /// What stands for a kind that is not served.
+    pub(crate) absent: Absent,
     /// How often the kind is asked for while the server does not know it, at most.
     pub(crate) absent_poll: Duration,
     /// Events taken in at once, at most.
@@ -47,26 +44,32 @@ pub(crate) struct Options {
     pub(crate) config: Config,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Options {
+    pub(crate) fn new(config: Config) -> Self {
         Self {
-            page_size: 500,
-            pages: Limits::default().pages,
-            streaming: true,
+            page_size: config.page_size,
+            pages: config.limits.pages,
+            streaming: config.streaming_lists,
             streaming_retry: Duration::from_secs(60 * 60),
             streaming_silence: Duration::from_secs(10),
             streaming_patience: Duration::from_secs(45),
             streaming_total: Duration::from_secs(5 * 60),
             watch_timeout: Duration::from_secs(5 * 60),
             watch_grace: Duration::from_secs(10),
-            watch_silence: Limits::default().watch_silence,
+            watch_silence: config.limits.watch_silence,
             watch_settled: Duration::from_secs(1),
-            optional: false,
-            empty_when_gone: false,
+            absent: config.absent.unwrap_or_default(),
             absent_poll: Duration::from_secs(8),
             batch_events: 4096,
             batch_bytes: 8 << 20,
-            config: Config::default(),
+            config,
         }
+    }
+}
+
+#[cfg(test)]
+impl Default for Options {
+    fn default() -> Self {
+        Self::new(Config::new())
     }
 }

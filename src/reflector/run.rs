@@ -345,7 +345,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     biased;
                     opened = &mut opening => break opened,
                     Some(order) = self.orders.recv() => {
-                        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
+                        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
                     }
                 }
             }
@@ -372,7 +372,6 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 let full = open.is_full(&self.options);
                 let applied = self.apply(&mut open.batch).await;
                 open.batch.clear();
-                self.publish();
                 if let Err(Regression { held, received }) = applied {
                     tracing::debug!(%held, %received, "the watch went back in time");
                     self.failed(self.protocol("watch", "an event older than the one before"));
@@ -399,7 +398,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let read = tokio::select! {
                 biased;
                 Some(order) = self.orders.recv() => {
-                    obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
+                    obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
                     // The watch has its turn, however many there are.
                     let _ = open.read(&self.options).now_or_never();
                     continue;
@@ -539,7 +538,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     async fn obey(&mut self, order: Order<W::Errand>) {
-        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes, &self.status).await;
+        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
     }
 
     // --- outcomes ---
@@ -559,10 +558,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     fn listed(&mut self, ordered: bool, unversioned: bool) {
         self.recovery.listed();
+        self.record.committed();
         self.status.send_if_modified(|status| {
             status.ordered_versions = ordered;
             status.unversioned = unversioned;
-            status.lists += 1;
             false
         });
         if self.state.is_polling() {
@@ -573,7 +572,6 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     /// Readers see all there is, taken in anew where that was asked for.
     fn committed(&mut self) {
-        self.publish();
         self.status.send_modify(|status| status.synced = true);
         self.answer_refreshes();
     }
@@ -724,7 +722,6 @@ async fn obey<K, W: Sink<K>>(
     orders: &mut mpsc::Receiver<Order<W::Errand>>,
     sink: &mut W,
     refreshes: &mut Vec<oneshot::Sender<()>>,
-    status: &watch::Sender<Status>,
 ) {
     let mut next = Some(order);
     for _ in 0..ORDERS_PER_TURN {
@@ -732,7 +729,6 @@ async fn obey<K, W: Sink<K>>(
             None => return,
             Some(Order::Errand(errand)) => {
                 sink.run(errand).await;
-                report::publish(sink, status);
             }
             Some(Order::Refresh(answer)) => {
                 refreshes.retain(|waiting| !waiting.is_closed());

@@ -60,9 +60,6 @@ pub(crate) trait Sink<K>: Send + 'static {
 
     /// [`apply`](Self::apply) for events whose versions say nothing of their order: each is newer than the one before.
     fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) -> impl Future<Output = ()> + Send;
-
-    /// How much is held. O(1).
-    fn counts(&self) -> Counts;
 }
 
 /// What a list makes of the versions that are held already.
@@ -77,14 +74,6 @@ pub(crate) enum Held {
     /// The server was restored from a backup: versions up to the one held may name other content now, and a new
     /// epoch begins.
     Meaningless,
-}
-
-/// What a store holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) objects: usize,
-    /// Objects whose newest version could not be taken in.
-    pub(crate) bad_objects: usize,
 }
 
 /// A watch went back in time: it must be ended, and the state listed anew.

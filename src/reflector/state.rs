@@ -44,6 +44,7 @@ use tokio::time::Instant;
 
 use super::options::Options;
 use super::recovery::Pace;
+use crate::config::Absent;
 use crate::error::Error;
 
 /// Failed watches in a row after which a read of one object tells whether a list is needed.
@@ -370,8 +371,8 @@ impl State {
     fn not_found(mut self, error: &Error, options: &Options) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         let matters = match self.absence.shown {
-            Shown::Nothing => options.optional,
-            Shown::List => options.empty_when_gone,
+            Shown::Nothing => options.absent != Absent::Wait,
+            Shown::List => options.absent == Absent::Clear,
             Shown::Absence => false,
         };
         if matters {

@@ -3,7 +3,6 @@
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::version::ResourceVersion;
 
 /// What the informer is doing right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +25,9 @@ pub enum Phase {
     Stopped,
 }
 
-/// How an informer is doing, to act on: it wakes those who wait for it. [`Figures`](crate::Figures) have more numbers,
-/// and wake nobody.
+/// Health of an informer, from [`Informer::status`](crate::Informer::status); a change wakes
+/// [`Informer::status_changes`](crate::Informer::status_changes). Numbers are in [`Stats`](crate::Stats), which wake
+/// no task.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
@@ -41,20 +41,10 @@ pub struct Status {
     pub last_error: Option<Error>,
     /// Errors in a row; 0 once things work again.
     pub failures: u32,
-    /// The version of the state held.
-    pub resource_version: Option<ResourceVersion>,
     /// Whether versions can be put in order (KEP-5504); when not, only equality is used.
     pub ordered_versions: bool,
     /// The server gives this kind no versions (`PodMetrics`, `ComponentStatus`): lists are compared by content.
     pub unversioned: bool,
-    /// Objects held.
-    pub objects: usize,
-    /// Objects whose newest version could not be taken in.
-    pub bad_objects: usize,
-    /// Completed lists.
-    pub lists: u64,
-    /// Watches opened.
-    pub watches: u64,
 }
 
 // === impl Status ===
@@ -68,13 +58,8 @@ impl Status {
             stale_since: None,
             last_error: None,
             failures: 0,
-            resource_version: None,
             ordered_versions: true,
             unversioned: false,
-            objects: 0,
-            bad_objects: 0,
-            lists: 0,
-            watches: 0,
         }
     }
 }

@@ -19,8 +19,8 @@ pub(crate) enum Cause {
     TooLarge,
     WatchFailed,
     WatchRefused,
-    NotUnderstood,
-    WentBack,
+    InvalidResponse,
+    OutOfOrder,
     Behind,
     KindAbsent,
     Refresh,
@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     /// When the source last told something: nanoseconds since `begun`, and at least 1; 0 before the first time.
     heard: AtomicU64,
     errors: AtomicU64,
+    lists: AtomicU64,
+    watches: AtomicU64,
     watch_restarts: AtomicU64,
     relists: [AtomicU64; Cause::COUNT],
 }
@@ -62,7 +64,7 @@ impl Cause {
         } else if error.is_kind_absent() {
             Self::KindAbsent
         } else if error.is_protocol() {
-            Self::NotUnderstood
+            Self::InvalidResponse
         } else if is_refused(error) {
             Self::WatchRefused
         } else {
@@ -79,6 +81,8 @@ impl Tally {
             begun: Instant::now(),
             heard: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            lists: AtomicU64::new(0),
+            watches: AtomicU64::new(0),
             watch_restarts: AtomicU64::new(0),
             relists: [const { AtomicU64::new(0) }; Cause::COUNT],
         }
@@ -95,6 +99,16 @@ impl Tally {
     /// Errors met.
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
+    }
+
+    /// Completed lists.
+    pub(crate) fn lists(&self) -> u64 {
+        self.lists.load(Relaxed)
+    }
+
+    /// Watches opened.
+    pub(crate) fn watches(&self) -> u64 {
+        self.watches.load(Relaxed)
     }
 
     /// Watches opened without a list before them.
@@ -122,7 +136,7 @@ impl Recorder {
             Input::WatchFailed { error, .. } => self.cause = Cause::of(error),
             Input::WatchEnded { .. } | Input::Probed(Probe::Failed(_)) => self.cause = Cause::WatchFailed,
             Input::Refresh => self.cause = Cause::Refresh,
-            Input::WentBack => self.cause = Cause::WentBack,
+            Input::WentBack => self.cause = Cause::OutOfOrder,
             Input::Probed(Probe::Below) => self.cause = Cause::Behind,
             // Nothing that a list would follow, or the list that was begun goes on.
             Input::Go
@@ -156,8 +170,14 @@ impl Recorder {
         self.listing = false;
     }
 
+    /// A list is committed.
+    pub(super) fn committed(&self) {
+        self.tally.lists.fetch_add(1, Relaxed);
+    }
+
     /// A watch was opened: the one that begins with a list or follows it, or another after that.
     pub(super) fn watch_opened(&mut self) {
+        self.tally.watches.fetch_add(1, Relaxed);
         if std::mem::replace(&mut self.watched, true) {
             self.tally.watch_restarts.fetch_add(1, Relaxed);
         }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::missing::Missing;
+use super::not_synced::NotSynced;
 use crate::error::{Error, Kind};
 use crate::reflector::{Phase, Status};
 
@@ -108,11 +108,11 @@ impl Member {
         }
     }
 
-    pub(super) fn missing(&self) -> Option<Missing> {
+    pub(super) fn not_synced(&self) -> Option<NotSynced> {
         let status = self.status.borrow().clone();
         let after = lock(&self.after).clone();
         let waits_for = after.iter().filter(|earlier| !earlier.is_synced());
-        (!status.synced).then(|| Missing {
+        (!status.synced).then(|| NotSynced {
             name: self.name.clone(),
             phase: status.phase,
             started: self.is_started(),

@@ -6,10 +6,10 @@
 //!  part C --declare::<Subnet>(), after --'--> entry (Subnet, ..), waits for Nad
 //! ```
 
-mod declared;
+mod entry_key;
 mod member;
-mod missing;
-mod scope;
+mod not_synced;
+mod shared_informer;
 mod slot;
 mod stored;
 #[cfg(test)]
@@ -25,16 +25,16 @@ use futures_util::future::{join_all, try_join_all};
 use kube_client::Client;
 use kube_core::Resource;
 
-pub use self::declared::Declared;
+use self::entry_key::EntryKey;
 use self::member::{Member, Patience, lock};
-pub use self::missing::Missing;
-use self::scope::EntryKey;
-pub use self::scope::Scope;
+pub use self::not_synced::NotSynced;
+pub use self::shared_informer::SharedInformer;
 use self::slot::{AnySlot, Slot};
 pub use self::stored::{Projected, Stored};
 use crate::config::Config;
 use crate::error::Error;
 use crate::reflector::Gate;
+use crate::scope::Scope;
 
 /// The informers of one client, shared by all parts of an application.
 ///
@@ -58,7 +58,7 @@ use crate::reflector::Gate;
 ///         let nodes = registry.declare::<Node>();
 ///         let pods = registry.declare::<Pod>();
 ///         pods.after(&nodes)?;
-///         let by_node = pods.index_many(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone()))?;
+///         let by_node = pods.index(|pod: &Pod| pod.spec.as_ref()?.node_name.clone())?;
 ///         Ok(Self { nodes: nodes.informer(), pods: pods.informer(), by_node })
 ///     }
 /// }
@@ -76,11 +76,11 @@ use crate::reflector::Gate;
 /// let system = registry.declare_in::<Pod>(Scope::namespace("kube-system")).informer(); // another scope, another informer
 /// registry.start();
 /// if timeout(Duration::from_secs(30), registry.synced()).await.is_err() {
-///     for missing in registry.missing() {
+///     for missing in registry.not_synced() {
 ///         eprintln!("{missing}"); // pods: listing; list pods: the API server answered 403 Forbidden
 ///     }
 /// }
-/// assert_eq!(drainer.pods.read(|pods| pods.find(&drainer.by_node, "node-1").len()), 0);
+/// assert_eq!(drainer.pods.read(|pods| pods.by_index(&drainer.by_node, "node-1").len()), 0);
 /// # assert!(drainer.nodes.is_synced() && drainer.pods.is_synced() && system.is_synced());
 /// registry.shutdown().await;
 /// # Ok(())
@@ -93,13 +93,13 @@ use crate::reflector::Gate;
 /// somebody else has asked for shares it: the objects, the indexes and the watch.
 ///
 /// - **Declare.** Each part declares what it needs and takes its handles; until the start any of them may add indexes,
-///   make a kind optional, or have it wait for another.
+///   give the informer a configuration, or have it wait for another.
 /// - **Start.** [`start`](Self::start) starts what was declared, in the order of declaration. What is declared later
 ///   starts with the next call.
-/// - **Wait.** [`synced`](Self::synced) waits for all of it, and [`missing`](Self::missing) names what is not there.
+/// - **Wait.** [`synced`](Self::synced) waits for all of it, and [`not_synced`](Self::not_synced) names what is not there.
 ///
 /// The registry holds what is not started yet. Afterwards it only knows of it: an informer runs for as long as some
-/// [`Informer`](crate::Informer), [`Declared`], [`Reader`](crate::Reader) or [`Subscription`](crate::Subscription)
+/// [`Informer`](crate::Informer), [`SharedInformer`] or [`Subscription`](crate::Subscription)
 /// of it exists, and what is declared after that is a new one. So dropping the registry stops nothing that runs;
 /// what was never started ends with it.
 ///
@@ -113,7 +113,7 @@ pub struct Registry {
 
 struct Inner {
     client: Client,
-    config: Config,
+    config: Mutex<Config>,
     gate: Arc<Gate>,
     /// No guard of it is held over an await, nor while code of the application runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
@@ -128,15 +128,10 @@ impl Registry {
     /// While their server cannot be reached, one of them tries and the others wait for it, so that requests do not
     /// grow with the number of informers.
     pub fn new(client: Client) -> Self {
-        Self::with_config(client, Config::new())
-    }
-
-    /// [`new`](Self::new), for informers that go about their work like that.
-    pub fn with_config(client: Client, config: Config) -> Self {
         Self {
             inner: Arc::new(Inner {
                 client,
-                config,
+                config: Mutex::new(Config::new()),
                 gate: Arc::default(),
                 entries: DashMap::new(),
                 declared: AtomicU64::new(0),
@@ -145,8 +140,16 @@ impl Registry {
         }
     }
 
+    /// Gives a configuration to all informers that are declared from now on. One of them can have another
+    /// ([`SharedInformer::config`]).
+    #[must_use]
+    pub fn with_config(self, config: Config) -> Self {
+        *lock(&self.inner.config) = config;
+        self
+    }
+
     /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
-    pub fn declare<T: Stored>(&self) -> Declared<T>
+    pub fn declare<T: Stored>(&self) -> SharedInformer<T>
     where
         <T::Object as Resource>::DynamicType: Default,
     {
@@ -154,7 +157,7 @@ impl Registry {
     }
 
     /// Asks for some objects of a kind.
-    pub fn declare_in<T: Stored>(&self, scope: Scope) -> Declared<T>
+    pub fn declare_in<T: Stored>(&self, scope: Scope) -> SharedInformer<T>
     where
         <T::Object as Resource>::DynamicType: Default,
     {
@@ -166,7 +169,7 @@ impl Registry {
         &self,
         scope: Scope,
         dyntype: <T::Object as Resource>::DynamicType,
-    ) -> Declared<T> {
+    ) -> SharedInformer<T> {
         let entries = &self.inner.entries;
         let key = EntryKey::new::<T>(scope, &dyntype);
         let known = entries.get(&key).map(|slot| slot.value().clone());
@@ -175,7 +178,7 @@ impl Registry {
         }
         let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
         let client = self.inner.client.clone();
-        let beside = (self.inner.gate.clone(), self.inner.config.clone());
+        let beside = (self.inner.gate.clone(), lock(&self.inner.config).clone());
         let (slot, informer) = Slot::<T>::new(client, beside, &key.scope, dyntype, number, key.name());
         // What has ended would otherwise stay for good where scopes come and go.
         let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it
@@ -202,11 +205,11 @@ impl Registry {
             }
         }
         self.inner.remember(&slot.member);
-        Declared::new(slot, informer)
+        SharedInformer::new(slot, informer)
     }
 
     /// Starts everything declared since the last start, as tasks of the current tokio runtime and in the order of
-    /// declaration; what waits for others ([`Declared::after`]) begins to list when those have synced.
+    /// declaration; what waits for others ([`SharedInformer::after`]) begins to list when those have synced.
     ///
     /// From here on an informer is not held by the registry. What nobody holds is not started, and forgotten.
     ///
@@ -223,7 +226,7 @@ impl Registry {
     /// kinds that are not served count as synced.
     ///
     /// It waits through every trouble with the API server, denied permissions included. Put a timeout around it, and
-    /// ask [`missing`](Self::missing) when it is over; nothing is lost by waiting again. Cancel-safe.
+    /// ask [`not_synced`](Self::not_synced) when it is over; nothing is lost by waiting again. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -233,8 +236,7 @@ impl Registry {
     }
 
     /// [`synced`](Self::synced), but ends as soon as the API server refuses one of the lists in a way that repeating it
-    /// does not change, as in [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked); a kind that is not
-    /// served and is optional counts as synced. The informers keep trying all the same. Cancel-safe.
+    /// does not change, as in [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked); served counts as synced where its [`Absent`](crate::Absent) policy says so. The informers keep trying all the same. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -244,8 +246,8 @@ impl Registry {
     }
 
     /// Everything that has not synced, and why, in the order of declaration.
-    pub fn missing(&self) -> Vec<Missing> {
-        self.slots().iter().filter_map(|slot| slot.member().missing()).collect()
+    pub fn not_synced(&self) -> Vec<NotSynced> {
+        self.slots().iter().filter_map(|slot| slot.member().not_synced()).collect()
     }
 
     /// Stops every informer declared here, those that others hold included, and waits until their tasks have ended.
@@ -293,10 +295,10 @@ async fn synced(slot: Arc<dyn AnySlot>, patience: Patience) -> Result<(), Error>
 }
 
 /// A handle to an entry whose type is known by its key, if it is in use.
-fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<Declared<T>> {
+fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<SharedInformer<T>> {
     let slot = (slot.clone() as Arc<dyn Any + Send + Sync>).downcast::<Slot<T>>().ok()?;
     let informer = slot.informer().filter(|_| !slot.member.is_stopped())?;
-    Some(Declared::new(slot, informer))
+    Some(SharedInformer::new(slot, informer))
 }
 
 impl Inner {
@@ -327,7 +329,7 @@ impl fmt::Debug for Registry {
         let slots = self.slots();
         let mut list = f.debug_list();
         for member in slots.iter().map(|slot| slot.member()) {
-            match member.missing() {
+            match member.not_synced() {
                 Some(missing) => list.entry(&format_args!("{missing}")),
                 None => list.entry(&format_args!("{}: {:?}", member.name, member.phase())),
             };

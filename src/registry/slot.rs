@@ -9,12 +9,12 @@ use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
 
 use super::member::{Member, lock};
-use super::scope::Scope;
 use super::stored::Stored;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
+use crate::scope::Scope;
 
 /// See the [module](self).
 pub(super) struct Slot<T: Stored> {
@@ -28,6 +28,8 @@ pub(super) struct Slot<T: Stored> {
 /// What there is before the start.
 pub(super) struct Idle<T: Stored> {
     pub(super) prepared: Prepared<T::Object, T, FromApi<T::Object>>,
+    /// Its own, if a caller has given it one.
+    pub(super) config: Option<Config>,
     /// Each ends when a prerequisite has synced, and holds it until then.
     pub(super) prerequisites: Vec<BoxFuture<'static, Result<(), Error>>>,
     informer: Informer<T>,
@@ -59,16 +61,13 @@ impl<T: Stored> Slot<T> {
         name: String,
     ) -> (Arc<Self>, Informer<T>) {
         let (gate, config) = beside;
-        let mut from =
-            FromApi::new(Api::<T::Object>::all_with(client, &dyntype), dyntype).beside(gate, config);
-        if let Some(namespace) = &scope.namespace {
-            from = from.in_namespace(namespace);
-        }
-        let builder = Builder::new(from).labels(&*scope.labels).fields(&*scope.fields);
+        let api = Api::<T::Object>::all_with(client, &dyntype);
+        let from = FromApi::new(api, dyntype).beside(gate).absent(T::ABSENT);
+        let builder = Builder::new(from).scope(scope.clone()).config(config);
         let (informer, prepared) = builder.stored::<T>().prepare();
         let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
         let member = Member::new(number, name, informer.status_receiver(), stop, tasks);
-        let idle = Idle { prepared, prerequisites: Vec::new(), informer: informer.clone() };
+        let idle = Idle { prepared, config: None, prerequisites: Vec::new(), informer: informer.clone() };
         let slot = Arc::new(Self {
             member: Arc::new(member),
             informer: informer.downgrade(),
@@ -83,6 +82,11 @@ impl<T: Stored> Slot<T> {
     pub(super) fn informer(&self) -> Option<Informer<T>> {
         let held = lock(&self.idle).as_ref().map(|idle| idle.informer.clone());
         held.or_else(|| self.informer.upgrade())
+    }
+
+    /// Another caller has decided otherwise.
+    pub(super) fn conflict(&self) -> Error {
+        Kind::Conflict { resource: self.member.name.clone() }.into()
     }
 
     /// Changes what is to be started.
@@ -122,7 +126,7 @@ impl<T: Stored> AnySlot for Slot<T> {
             }
             idle.take()
         };
-        let Some(Idle { prepared, prerequisites, informer }) = idle else { return };
+        let Some(Idle { prepared, prerequisites, informer, .. }) = idle else { return };
         if self.informer.holders() > 1 {
             let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
             let drive = prepared.drive();

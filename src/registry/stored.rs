@@ -5,8 +5,10 @@ use std::error::Error;
 use kube_core::Resource;
 use serde::de::DeserializeOwned;
 
-/// What a projection answers: `Ok(Some(..))` is stored, `Ok(None)` keeps the object out, and an error makes it bad
-/// (see [`View::bad`](crate::View::bad)).
+use crate::config::Absent;
+
+/// What a projection answers: `Ok(Some(..))` is stored, `Ok(None)` keeps the object out, and an error makes it invalid
+/// (see [`View::invalid`](crate::View::invalid)).
 pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 
 /// A type of which a [`Registry`](crate::Registry) keeps informers, and what it is made from.
@@ -19,7 +21,7 @@ pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 ///
 /// ```
 /// use k8s_openapi::api::core::v1::ConfigMap;
-/// use kube_informer::{Projected, Stored};
+/// use kube_informer::{Stored, registry::Projected};
 ///
 /// /// How many entries a ConfigMap has. Immutable ones are kept out.
 /// struct Entries(usize);
@@ -41,11 +43,15 @@ pub trait Stored: Sized + Send + Sync + 'static {
     /// What the API serves.
     type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
 
+    /// What an informer shows while the kind is not installed, unless its [`Config`](crate::Config) says otherwise:
+    /// said once per type, so that no single caller decides for all.
+    const ABSENT: Absent = Absent::Wait;
+
     /// Makes what is stored of a version of an object.
     ///
     /// Runs on the informer's task, once per version of each object kept; those kept out may be asked about again at
-    /// a relist. When it fails or panics the object counts as bad, and its last good version stays. An error is
-    /// found as [`source`](Error::source) of the reported [`DecodeError`](crate::DecodeError), and is never part of
+    /// a relist. When it fails or panics the object counts as invalid, and its last good version stays. An error is
+    /// found as [`source`](Error::source) of the reported [`DecodeError`](crate::error::DecodeError), and is never part of
     /// a text of ours.
     fn project(object: Self::Object) -> Projected<Self>;
 }

@@ -28,7 +28,7 @@ impl<'a, T> Hits<'a, T> {
     /// use kube_informer::{Obj, Snapshot};
     ///
     /// let mut indexes = IndexSet::new();
-    /// let by_namespace = indexes.index_by(index::namespace());
+    /// let by_namespace = indexes.index(index::namespace());
     /// let by_app = indexes.index(|pod: &(&str, &str)| pod.0);
     /// let by_node = indexes.index(|pod: &(&str, &str)| pod.1);
     /// let pods = Snapshot::from_objects(indexes, [
@@ -37,9 +37,9 @@ impl<'a, T> Hits<'a, T> {
     ///     (("default", "c"), ("db", "node1")),
     ///     (("other", "a"), ("web", "node1")),
     /// ]);
-    /// let web = pods.find(&by_namespace, "default").and(pods.find(&by_app, &"web"));
+    /// let web = pods.by_index(&by_namespace, "default").and(pods.by_index(&by_app, &"web"));
     /// assert!(web.clone().map(Obj::name).eq(["a", "b"]));
-    /// let web_on_node1 = web.and(pods.find(&by_node, &"node1"));
+    /// let web_on_node1 = web.and(pods.by_index(&by_node, &"node1"));
     /// assert!(web_on_node1.map(Obj::name).eq(["a"]));
     /// ```
     ///
@@ -125,7 +125,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use crate::index::{Index, IndexSet};
-    use crate::{Hits, Obj, Snapshot};
+    use crate::iter::Hits;
+    use crate::{Obj, Snapshot};
 
     /// One in so many objects is under the key of that number.
     const ONE_IN: [u32; 6] = [1, 2, 7, 60, 1500, 1_000_000];
@@ -137,7 +138,7 @@ mod tests {
     fn random(seed: u64) -> (Snapshot<Keys>, Index<Keys, usize>) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut indexes = IndexSet::new();
-        let by = indexes.index_many(|keys: &Keys| keys.clone());
+        let by = indexes.index(|keys: &Keys| keys.clone());
         let objects = (0..OBJECTS).map(|at| {
             let at = at * 1237 % OBJECTS;
             let keys = (0..ONE_IN.len()).filter(|key| random.random_range(0..ONE_IN[*key]) == 0).collect();
@@ -155,7 +156,7 @@ mod tests {
     fn what_is_in_two_or_three_lists_is_what_is_in_all_sets() {
         for seed in 0..4 {
             let (snapshot, by) = random(seed);
-            let find = |key: usize| -> Hits<'_, Keys> { snapshot.find(&by, &key) };
+            let find = |key: usize| -> Hits<'_, Keys> { snapshot.by_index(&by, &key) };
             let all = names(find(0));
             assert!(all.len() == OBJECTS as usize && all.is_sorted());
             let with = |keys: &[usize]| {
@@ -188,7 +189,7 @@ mod tests {
     fn of_two_snapshots_it_is_the_objects_of_the_first() {
         let ((one, by_one), (other, by_other)) = (random(5), random(6));
         let mut found = 0;
-        for object in one.find(&by_one, &1).and(other.find(&by_other, &2)) {
+        for object in one.by_index(&by_one, &1).and(other.by_index(&by_other, &2)) {
             let there = other.get(Obj::key(object)).unwrap();
             assert!(object.contains(&1) && there.contains(&2) && !Obj::ptr_eq(object, there));
             assert!(Obj::ptr_eq(object, one.get(Obj::key(object)).unwrap()));

@@ -23,7 +23,7 @@ impl<T: Resource> View<T> {
     /// `labelSelector` would give.
     ///
     /// Looks at each object, O(n) in all, as it goes; no allocation. Where an index can find the candidates,
-    /// [`find`](Self::find) them and narrow these down with [`Hits::select`]. Needs the labels, so it is there
+    /// [`by_index`](Self::by_index) them and narrow these down with [`Hits::select`]. Needs the labels, so it is there
     /// for informers that keep whole objects, or their metadata; of a projection's own type, filter
     /// [`iter`](Self::iter) with [`Selector::matches`].
     ///
@@ -41,15 +41,15 @@ impl<T: Resource> View<T> {
     /// # };
     ///
     /// let mut indexes = IndexSet::new();
-    /// let by_namespace = indexes.index_by(index::namespace());
+    /// let by_namespace = indexes.index(index::namespace());
     /// let pods = [(("default", "a"), pod("a", "web")), (("default", "b"), pod("b", "db")), (("other", "a"), pod("a", "web"))];
     /// let pods = Snapshot::from_objects(indexes, pods);
     ///
     /// let selector: Selector = "app in (web,proxy)".parse()?;
     /// assert_eq!(pods.select(&selector).count(), 2);
     /// // By namespace and label at once.
-    /// assert_eq!(pods.find(&by_namespace, "default").select(&selector).count(), 1);
-    /// # Ok::<(), kube_informer::InvalidSelector>(())
+    /// assert_eq!(pods.by_index(&by_namespace, "default").select(&selector).count(), 1);
+    /// # Ok::<(), kube_informer::error::InvalidSelector>(())
     /// ```
     pub fn select<'s>(&'s self, selector: &'s Selector) -> Selected<'s, Objects<'s, T>> {
         Selected { objects: self.iter(), selector }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bounds on what an informer takes from an API server, so that no broken answer takes the process down or is waited
-/// for without end. Given to [`Builder::limits`](crate::Builder::limits).
+/// for without end. Given to [`Config::limits`](crate::Config::limits).
 ///
 /// The defaults are far above what a sound API server does. Whatever exceeds one is an error that says so in the
 /// informer's [`Status`](crate::Status) and, like any other, is followed by a growing wait and another attempt; the
@@ -73,7 +73,7 @@ impl Limits {
 
     /// The largest page of a list, in bytes of JSON: 512 MiB.
     ///
-    /// Pages of [`page_size`](crate::Builder::page_size) objects are far smaller; but a list that expired between
+    /// Pages of [`page_size`](crate::Config::page_size) objects are far smaller; but a list that expired between
     /// two pages is asked for in one piece, and servers may ignore the size. Beyond it the list fails.
     #[must_use]
     pub fn page_bytes(self, bytes: usize) -> Self {
@@ -83,9 +83,9 @@ impl Limits {
     /// The largest object, in bytes of JSON: 16 MiB. etcd takes requests of 1.5 MiB by default, and as JSON what is
     /// stored in protobuf can be a few times as large.
     ///
-    /// A larger one is bad, in a list and in a watch: counted, listed in [`View::bad`](crate::View::bad), neither
+    /// A larger one is invalid, in a list and in a watch: counted, listed in [`View::invalid`](crate::View::invalid), neither
     /// decoded nor projected, its last good version kept, and tried again at its next version. All others are taken
-    /// in. An object whose metadata is not readable is counted as bad; a DELETED event deletes an object of any size.
+    /// in. An object whose metadata is not readable is counted as invalid; a DELETED event deletes an object of any size.
     #[must_use]
     pub fn object_bytes(self, bytes: usize) -> Self {
         Self { object_bytes: size(bytes), ..self }

@@ -5,9 +5,9 @@
 
 mod decode;
 mod json;
-mod kube;
 mod limits;
 mod page;
+mod rest;
 #[cfg(test)]
 pub(crate) mod stub;
 #[cfg(test)]
@@ -24,9 +24,9 @@ use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
-pub(crate) use self::kube::{HttpSource, Selection, resource_name};
 pub use self::limits::Limits;
 pub(crate) use self::page::Items;
+pub(crate) use self::rest::{HttpSource, resource_name};
 
 /// Which page of which version to list.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::decode::parse_item;
 use super::json::{Cursor, Malformed, Scanner, member, text};
-use super::kube::Call;
+use super::rest::Call;
 use super::{Listed, Page};
 use crate::error::Error;
 use crate::reflector::Turn;

@@ -23,6 +23,7 @@ use kube_client::client::Body;
 use kube_client::{Api, Client};
 
 use super::*;
+use crate::scope::Scope;
 
 /// What a response body does.
 #[derive(Clone)]
@@ -100,7 +101,7 @@ fn data(text: &str) -> Vec<Chunk> {
 }
 
 fn source(client: Client) -> HttpSource<ConfigMap> {
-    HttpSource::new(Api::all(client), &(), Selection::default(), Limits::default())
+    HttpSource::new(Api::all(client), &(), Scope::all(), Limits::default())
 }
 
 /// A source whose every answer is a success with this body.
@@ -109,7 +110,7 @@ fn answering(body: Vec<Chunk>) -> HttpSource<ConfigMap> {
 }
 
 fn limited(body: Vec<Chunk>, limits: Limits) -> HttpSource<ConfigMap> {
-    HttpSource::new(Api::all(client(200, &[], Some(body)).0), &(), Selection::default(), limits)
+    HttpSource::new(Api::all(client(200, &[], Some(body)).0), &(), Scope::all(), limits)
 }
 
 fn watching() -> WatchRequest {
@@ -140,9 +141,9 @@ fn describe(event: &Result<WatchEvent<ConfigMap>, Error>) -> String {
             };
             format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)
         }
-        Ok(WatchEvent::Applied(Err(error))) => format!("bad: {error}"),
+        Ok(WatchEvent::Applied(Err(error))) => format!("invalid: {error}"),
         Ok(WatchEvent::Deleted(Ok(meta))) => format!("deleted {} {}", meta.key, meta.resource_version),
-        Ok(WatchEvent::Deleted(Err(error))) => format!("deleted, bad: {error}"),
+        Ok(WatchEvent::Deleted(Err(error))) => format!("deleted, invalid: {error}"),
         Ok(WatchEvent::Bookmark { resource_version, initial_events_end }) => {
             format!("bookmark {resource_version} {initial_events_end}")
         }

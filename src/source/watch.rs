@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 use self::documents::{Document, Documents, Unreadable};
 use super::decode::{broken, parse_item, parse_meta};
 use super::json::{Cursor, Malformed, lossy, member, text};
-use super::kube::{Call, next_chunk, status_error};
+use super::rest::{Call, next_chunk, status_error};
 use super::{Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::Writer;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Counts, Held, Regression, Sink, Turn};
+use crate::reflector::{Held, Regression, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
@@ -37,15 +37,15 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
         match catch_unwind(AssertUnwindSafe(|| (self.take)(item))) {
             Ok(Ok(Some(value))) => self.writer.insert(&meta, value),
             Ok(Ok(None)) => self.writer.remove(meta.key.as_key()),
-            Ok(Err(error)) => self.writer.mark_bad(error),
-            Err(_) => self.writer.mark_bad(DecodeError::of(&meta, "its projection panicked")),
+            Ok(Err(error)) => self.writer.mark_invalid(error),
+            Err(_) => self.writer.mark_invalid(DecodeError::of(&meta, "its projection panicked")),
         }
     }
 
     fn take_in(&mut self, item: Listed<K>) {
         match item {
             Ok(item) => self.insert(item),
-            Err(error) => self.writer.mark_bad(error),
+            Err(error) => self.writer.mark_invalid(error),
         }
     }
 
@@ -65,7 +65,7 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
             }
             Err(error) => match error.key() {
                 Some(key) => self.writer.remove_life(key.as_key(), error.uid(), error.resource_version()),
-                None => self.writer.mark_bad(error),
+                None => self.writer.mark_invalid(error),
             },
         }
     }
@@ -162,10 +162,6 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         }
         self.writer.hold(Held::Reused);
         self.writer.publish(None);
-    }
-
-    fn counts(&self) -> Counts {
-        Counts { objects: self.writer.objects(), bad_objects: self.writer.bad() }
     }
 }
 

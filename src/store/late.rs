@@ -27,7 +27,7 @@ struct LateKeys {
 }
 
 impl<T: Send + Sync + 'static> Writer<T> {
-    /// Adds an index, with all objects in it, and shows it to readers. An object that it panics for is marked as bad,
+    /// Adds an index, with all objects in it, and shows it to readers. An object that it panics for is marked as invalid,
     /// and not in it.
     ///
     /// Cancelled, nothing has happened.
@@ -55,7 +55,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let handle = self.enlist(index, table);
         self.working.late = late;
         for object in panicked {
-            self.mark_bad(DecodeError::stored(&object, "an index of it panicked"));
+            self.mark_invalid(DecodeError::stored(&object, "an index of it panicked"));
         }
         self.publish_anew();
         handle

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::object::Obj;
-use crate::snapshot::Bad;
+use crate::snapshot::Invalid;
 use crate::source::Meta;
 use crate::version::ResourceVersion;
 
@@ -25,8 +25,8 @@ impl<'a> Life<'a> {
         Self { uid: Obj::uid(object), version: Some(Obj::resource_version(object)) }
     }
 
-    pub(super) fn of_bad(bad: &'a Bad) -> Self {
-        let error = bad.error();
+    pub(super) fn of_invalid(invalid: &'a Invalid) -> Self {
+        let error = invalid.error();
         Self { uid: error.uid().unwrap_or_default().into(), version: error.resource_version().cloned() }
     }
 

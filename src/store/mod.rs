@@ -2,7 +2,7 @@
 //! publishes each batch at once.
 //!
 //! ```text
-//!  reflector --items--> Intake --values--> Writer { working: objects + indexes + bad } --publish--> View
+//!  reflector --items--> Intake --values--> Writer { working: objects + indexes + invalid } --publish--> View
 //!                      (decode, project)      |                                          (cell, wake-ups)
 //!                                             '--what is replaced--> Retired (freed off the readers' threads)
 //! ```
@@ -49,7 +49,7 @@ use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
 use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
 use crate::reflector::{Held, Turn};
-use crate::snapshot::{Bad, View};
+use crate::snapshot::{Invalid, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
@@ -77,8 +77,8 @@ pub(crate) struct Writer<T> {
     /// While a list is collected: where the held objects lie that it has named. `None` when none were held before,
     /// so that there is nothing to miss.
     listed: Option<HashSet<usize, RandomState>>,
-    /// While a list is collected: what was bad before; what still is moves back to the working version.
-    known_bad: Option<Trie<Bad>>,
+    /// While a list is collected: what was invalid before; what still is moves back to the working version.
+    known_invalid: Option<Trie<Invalid>>,
     /// What is being taken in makes this of the versions held.
     held: Held,
 }
@@ -93,7 +93,7 @@ struct Working<T> {
     tables: Vec<AnyTable>,
     /// Index keys of objects that were there before the index.
     late: Trie<Late>,
-    bad: Trie<Bad>,
+    invalid: Trie<Invalid>,
     nameless: usize,
     /// Content differs from what is published.
     changed: bool,
@@ -112,7 +112,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             hasher: hasher.clone(),
             objects: Trie::new(),
             tables: tables.clone().into(),
-            bad: Trie::new(),
+            invalid: Trie::new(),
             nameless: 0,
         };
         Self {
@@ -126,7 +126,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             hasher,
             replaced: Vec::new(),
             listed: None,
-            known_bad: None,
+            known_invalid: None,
             held: Held::Reused,
         }
     }
@@ -142,14 +142,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(crate) fn retired(&self) -> &Arc<Retired<T>> {
         &self.retired
-    }
-
-    pub(crate) fn objects(&self) -> usize {
-        self.working.objects.len()
-    }
-
-    pub(crate) fn bad(&self) -> usize {
-        self.working.bad.len() + self.working.nameless
     }
 
     pub(crate) fn resource_version(&self) -> Option<&ResourceVersion> {
@@ -168,14 +160,14 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if matches!(self.held, Held::Renewed | Held::Meaningless) || meta.resource_version.is_empty() {
             return false;
         }
-        let is_bad = |bad: &Bad| bad.error().key.as_ref() == Some(&meta.key);
-        let known = self.known_bad.as_ref().and_then(|known| known.get(hash, is_bad));
-        match known.or_else(|| self.working.bad.get(hash, is_bad)).cloned() {
-            Some(bad) => {
-                let (held, offered) = (Life::of_bad(&bad), Life::of(meta));
+        let is_invalid = |invalid: &Invalid| invalid.error().key.as_ref() == Some(&meta.key);
+        let known = self.known_invalid.as_ref().and_then(|known| known.get(hash, is_invalid));
+        match known.or_else(|| self.working.invalid.get(hash, is_invalid)).cloned() {
+            Some(invalid) => {
+                let (held, offered) = (Life::of_invalid(&invalid), Life::of(meta));
                 let holds = self.reaches(held.cmp_version(&offered), || held.is_same_as(&offered));
                 if holds {
-                    self.working.bad.insert(bad);
+                    self.working.invalid.insert(invalid);
                 }
                 holds
             }
@@ -205,15 +197,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
             Ok(keys) => keys,
             Err(mismatch) => {
                 free(value);
-                return self.mark_bad(DecodeError::of(meta, mismatch));
+                return self.mark_invalid(DecodeError::of(meta, mismatch));
             }
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         let Ok(new) = Obj::new(&identity, keys, value) else {
-            return self
-                .mark_bad(DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows"));
+            return self.mark_invalid(DecodeError::of(
+                meta,
+                "its metadata is longer than the Kubernetes API allows",
+            ));
         };
-        self.working.bad.remove(hash, |bad| bad.error().key.as_ref() == Some(&meta.key));
+        self.working.invalid.remove(hash, |invalid| invalid.error().key.as_ref() == Some(&meta.key));
         let old = self.working.objects.insert(new.clone());
         self.reindex(old.as_ref(), Some(&new));
         self.replaced.extend(old);
@@ -227,9 +221,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.finish_list();
     }
 
-    /// Takes out an object, and what is known to be bad about it.
+    /// Takes out an object, and what is known to be invalid about it.
     pub(crate) fn remove(&mut self, key: Key<'_>) {
-        self.remove_bad(key, |_| true);
+        self.remove_invalid(key, |_| true);
         self.remove_object(key, |_| true);
     }
 
@@ -241,14 +235,16 @@ impl<T: Send + Sync + 'static> Writer<T> {
             held.is_same_as(&deleted)
                 || matches!(held.cmp_version(&deleted), Some(Ordering::Less | Ordering::Equal))
         };
-        self.remove_bad(key, |bad| ends(Life::of_bad(bad)));
+        self.remove_invalid(key, |invalid| ends(Life::of_invalid(invalid)));
         self.remove_object(key, |object| ends(Life::of_object(object)));
     }
 
-    fn remove_bad(&mut self, key: Key<'_>, is_meant: impl Fn(&Bad) -> bool) {
-        let is_bad = |bad: &Bad| bad.error().key.as_ref().is_some_and(|bad| bad.as_key() == key);
+    fn remove_invalid(&mut self, key: Key<'_>, is_meant: impl Fn(&Invalid) -> bool) {
+        let is_invalid =
+            |invalid: &Invalid| invalid.error().key.as_ref().is_some_and(|invalid| invalid.as_key() == key);
         let hash = self.hasher.object(key);
-        self.working.changed |= self.working.bad.remove(hash, |bad| is_bad(bad) && is_meant(bad)).is_some();
+        self.working.changed |=
+            self.working.invalid.remove(hash, |invalid| is_invalid(invalid) && is_meant(invalid)).is_some();
     }
 
     fn remove_object(&mut self, key: Key<'_>, is_meant: impl Fn(&Obj<T>) -> bool) {
@@ -264,7 +260,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Notes that the newest version of an object could not be taken in. What is held of it stays, unless that is of
     /// an earlier life of its name, which is over.
-    pub(crate) fn mark_bad(&mut self, error: DecodeError) {
+    pub(crate) fn mark_invalid(&mut self, error: DecodeError) {
         let Some(key) = error.key.clone() else {
             self.working.nameless += 1;
             self.working.changed = true;
@@ -277,13 +273,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
             // It is still there.
             listed.insert(Obj::address(stored));
         }
-        let bad = Bad::new(hash, error);
-        let new = Life::of_bad(&bad);
+        let invalid = Invalid::new(hash, error);
+        let new = Life::of_invalid(&invalid);
         let is_older =
             |held: Life<'_>| self.held == Held::Reused && held.cmp_version(&new) == Some(Ordering::Greater);
-        let known = self.working.bad.get(hash, |known| known.same_key(&bad));
+        let known = self.working.invalid.get(hash, |known| known.same_key(&invalid));
         if stored.is_some_and(|stored| is_older(Life::of_object(stored)))
-            || known.is_some_and(|known| is_older(Life::of_bad(known)))
+            || known.is_some_and(|known| is_older(Life::of_invalid(known)))
         {
             return;
         }
@@ -291,7 +287,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if is_over {
             self.remove_object(key, |_| true);
         }
-        self.working.bad.insert(bad);
+        self.working.invalid.insert(invalid);
         self.working.changed = true;
     }
 
@@ -310,7 +306,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.abort_list();
         self.held = held;
         self.working.nameless = 0;
-        self.known_bad = Some(std::mem::take(&mut self.working.bad));
+        self.known_invalid = Some(std::mem::take(&mut self.working.invalid));
         let objects = self.working.objects.len();
         self.listed =
             (objects > 0).then(|| HashSet::with_capacity_and_hasher(objects, RandomState::default()));
@@ -322,15 +318,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let working = Working::of(&published, self.late.clone());
         self.discard(working);
         self.listed = None;
-        self.known_bad = None;
+        self.known_invalid = None;
         self.held = Held::Reused;
     }
 
     /// Puts another working version in the place of this one, which no reader has seen.
     fn discard(&mut self, working: Working<T>) {
-        let Working { objects, tables, late, bad, .. } = std::mem::replace(&mut self.working, working);
+        let Working { objects, tables, late, invalid, .. } = std::mem::replace(&mut self.working, working);
         let replaced = std::mem::take(&mut self.replaced);
-        self.retired.discard(World { tables, objects, replaced, late, bad });
+        self.retired.discard(World { tables, objects, replaced, late, invalid });
     }
 
     /// Takes out what the list did not name, before [`finish_list`](Self::finish_list). Cancelled, the list is good
@@ -350,8 +346,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// The list is complete.
     pub(crate) fn finish_list(&mut self) {
-        if let Some(known) = self.known_bad.take() {
-            self.working.changed |= Trie::diff(&known, &self.working.bad).next().is_some();
+        if let Some(known) = self.known_invalid.take() {
+            self.working.changed |= Trie::diff(&known, &self.working.invalid).next().is_some();
         }
         let held = std::mem::replace(&mut self.held, Held::Reused);
         self.working.epoch += u64::from(held == Held::Meaningless);
@@ -375,7 +371,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             self.retired.discard(World { late, ..World::default() });
         }
         self.working.revision += u64::from(changed);
-        let Working { revision, epoch, resource_version, synced, objects, tables, bad, nameless, .. } =
+        let Working { revision, epoch, resource_version, synced, objects, tables, invalid, nameless, .. } =
             &self.working;
         let view = View {
             store: self.store,
@@ -386,7 +382,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             hasher: self.hasher.clone(),
             objects: objects.clone(),
             tables: tables.as_slice().into(),
-            bad: bad.clone(),
+            invalid: invalid.clone(),
             nameless: *nameless,
         };
         let old = self.publisher.publish(view, changed);
@@ -440,7 +436,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     #[cfg(test)]
     pub(crate) fn validate(&self) {
         self.working.objects.validate();
-        self.working.bad.validate();
+        self.working.invalid.validate();
         for (slot, (indexer, table)) in (0u32..).zip(self.indexers.iter().zip(&self.working.tables)) {
             let keys = |object: &Obj<T>| {
                 [Obj::index_keys(object).as_slice(), late::late_keys(&self.working.late, object)].concat()
@@ -463,11 +459,11 @@ impl<T> Drop for Writer<T> {
             objects: std::mem::take(&mut self.working.objects),
             replaced: std::mem::take(&mut self.replaced),
             late: std::mem::take(&mut self.working.late),
-            bad: std::mem::take(&mut self.working.bad),
+            invalid: std::mem::take(&mut self.working.invalid),
         };
         self.retired.discard(world);
-        let (late, bad) = (std::mem::take(&mut self.late), self.known_bad.take().unwrap_or_default());
-        self.retired.discard(World { late, bad, ..World::default() });
+        let (late, invalid) = (std::mem::take(&mut self.late), self.known_invalid.take().unwrap_or_default());
+        self.retired.discard(World { late, invalid, ..World::default() });
     }
 }
 
@@ -481,7 +477,7 @@ impl<T> Working<T> {
             objects: view.objects.clone(),
             tables: view.tables.to_vec(),
             late,
-            bad: view.bad.clone(),
+            invalid: view.invalid.clone(),
             nameless: view.nameless,
             changed: false,
         }

@@ -1,15 +1,10 @@
-//! How a version of the store reaches its readers: one atomic cell, a counter, and two wake-ups.
+//! How a version of the store reaches its readers: one atomic cell and two wake-ups.
 //!
 //! Every ordering is argued here, and only here. `tests/interleavings` has a model checker run this very file in
 //! every order that threads may take: it brings its own [`sync`](super::sync), and its own kind of view `V`.
 //!
-//! - **Counter.** The writer makes it odd, puts the view into the cell, and makes it even again. Even, it is
-//!   twice the number of views published, and stored with release: whoever loads it with acquire finds a view at
-//!   least as new in the cell. So as long as it has not moved since it was even, a reader may keep the view that it
-//!   loaded then. While it is odd, the cell is looked at each time. That the counter is odd *before* the view is in
-//!   the cell makes readers agree with everybody else: whoever was shown a view by the cell, or was told of it by
-//!   one who was, finds the counter moved at least as far, and is not shown the view before by a
-//!   [`Reader`](crate::Reader).
+//! - **The cell** is the only place that a view is read from, so readers that tell each other what they have seen never
+//!   go back: the swap releases the view, and each load acquires it.
 //! - **Wake-ups** come after the view is in the cell. A waiter takes note of the wake-ups so far *before* it loads
 //!   the view, so a publication that it misses in the load wakes it again.
 //! - **The end** is told by the writer's half of the wake-ups being dropped, after its reason was stored. It is found
@@ -20,13 +15,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::sync::{ArcSwap, AtomicU64, End, Guard, OnceLock, Ordering, Positions, watch};
+use super::sync::{ArcSwap, End, Guard, OnceLock, Positions, watch};
 
 /// The readers' side of a store.
 pub(crate) struct Shared<V> {
     cell: ArcSwap<V>,
     empty: Arc<V>,
-    counter: AtomicU64,
     changes: watch::Receiver<()>,
     versions: watch::Receiver<()>,
     end: OnceLock<End>,
@@ -65,24 +59,6 @@ impl<V> Shared<V> {
     #[inline]
     pub(crate) fn load(&self) -> Guard<Arc<V>> {
         self.cell.load()
-    }
-
-    /// The newest view, and the counter to give to [`newer`](Self::newer).
-    pub(crate) fn newest_counted(&self) -> (u64, Arc<V>) {
-        // In this order: a view published in between is loaded and not counted, and found again by `newer`.
-        let seen = even(self.counter.load(Ordering::Acquire));
-        (seen, self.newest())
-    }
-
-    /// The newest view, if there may be a newer one than when the counter was `seen`. One atomic load where not.
-    #[inline]
-    pub(crate) fn newer(&self, seen: &mut u64) -> Option<Arc<V>> {
-        let counter = self.counter.load(Ordering::Acquire);
-        if counter == *seen {
-            return None;
-        }
-        *seen = even(counter);
-        Some(self.newest())
     }
 
     /// Waits until `reached` is true of the newest view, which is asked at once, and of each that is published
@@ -126,7 +102,6 @@ impl<V> Publisher<V> {
         let shared = Shared {
             cell: ArcSwap::new(empty.clone()),
             empty,
-            counter: AtomicU64::new(0),
             changes: changed,
             versions: version,
             end: OnceLock::new(),
@@ -141,13 +116,7 @@ impl<V> Publisher<V> {
 
     /// Shows a view to all readers and wakes who waits for it. Returns the one it replaces.
     pub(crate) fn publish(&mut self, view: V, content_changed: bool) -> Arc<V> {
-        let Shared { cell, counter, .. } = &*self.shared;
-        // Nobody else writes to it.
-        let published = counter.load(Ordering::Relaxed);
-        // Handed on by the cell's own release.
-        counter.store(published + 1, Ordering::Relaxed);
-        let old = cell.swap(Arc::new(view));
-        counter.store(published + 2, Ordering::Release);
+        let old = self.shared.cell.swap(Arc::new(view));
         self.versions.send_replace(());
         if content_changed {
             self.changes.send_replace(());
@@ -191,13 +160,6 @@ impl Wake {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
-}
-
-/// What a reader has seen of the counter. An odd one is not remembered: the view may come into the cell under it, after
-/// the reader has looked there.
-#[inline]
-fn even(counter: u64) -> u64 {
-    counter & !1
 }
 
 async fn wake(mut changes: watch::Receiver<()>) -> (bool, watch::Receiver<()>) {

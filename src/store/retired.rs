@@ -12,7 +12,7 @@ use crate::free::{Remains, free};
 use crate::index::AnyTable;
 use crate::object::Obj;
 use crate::reflector::Turn;
-use crate::snapshot::{Bad, View};
+use crate::snapshot::{Invalid, View};
 use crate::trie::Trie;
 
 /// How often the informer's task looks for old versions that nobody holds.
@@ -61,7 +61,7 @@ pub(super) struct World<T> {
     /// Objects it has replaced.
     pub(super) replaced: Vec<Obj<T>>,
     pub(super) late: Trie<Late>,
-    pub(super) bad: Trie<Bad>,
+    pub(super) invalid: Trie<Invalid>,
 }
 
 impl<T> Retired<T> {
@@ -218,12 +218,12 @@ impl<T> Kept<T> {
 impl<T: Send + Sync + 'static> World<T> {
     /// The last is freed first: objects after what refers to them, so that each is freed on its own.
     fn into_remains(self) -> Vec<Box<dyn Remains>> {
-        let Self { tables, objects, replaced, late, bad } = self;
+        let Self { tables, objects, replaced, late, invalid } = self;
         let mut remains: Vec<Box<dyn Remains>> = vec![
             Box::new(replaced),
             Box::new(objects.into_pieces()),
             Box::new(late.into_pieces()),
-            Box::new(bad.into_pieces()),
+            Box::new(invalid.into_pieces()),
         ];
         remains.extend(tables.into_iter().filter_map(|table| table.into_remains()));
         remains
@@ -237,15 +237,15 @@ impl<T> Default for World<T> {
             objects: Trie::new(),
             replaced: Vec::new(),
             late: Trie::new(),
-            bad: Trie::new(),
+            invalid: Trie::new(),
         }
     }
 }
 
 impl<T> From<View<T>> for World<T> {
     fn from(view: View<T>) -> Self {
-        let View { tables, objects, bad, .. } = view;
-        Self { tables: tables.into(), objects, bad, ..Self::default() }
+        let View { tables, objects, invalid, .. } = view;
+        Self { tables: tables.into(), objects, invalid, ..Self::default() }
     }
 }
 

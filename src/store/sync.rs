@@ -2,7 +2,6 @@
 //! another in its place, of the same names, to check every order in which threads may meet.
 
 pub(super) use std::sync::OnceLock;
-pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) use arc_swap::{ArcSwap, Guard};
 pub(super) use tokio::sync::watch;

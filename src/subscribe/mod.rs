@@ -43,14 +43,14 @@ use crate::store::Wake;
 /// - A `Deleted` carries the value that this subscription delivered last, also when a relist found the object gone.
 ///   Versions in between, which it did not deliver, are not seen.
 /// - Batches that would be empty (because of [`in_namespace`](Self::in_namespace),
-///   [`with_key`](Self::with_key) or [`filter`](Self::filter)) are skipped, the first one excepted.
+///   [`in_index`](Self::in_index) or [`filter`](Self::filter)) are skipped, the first one excepted.
 ///
 /// A slow, stuck or forgotten consumer delays nobody; it keeps in memory the old versions of what changed since
 /// its last batch. A subscription keeps the informer running.
 pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
-    /// What the figures know of the cursor.
+    /// What the stats know of the cursor.
     position: Position,
     begun: bool,
     scope: Scope<T>,
@@ -68,7 +68,7 @@ pub enum End {
     /// The informer was shut down.
     Stopped,
     /// The informer's task panicked: the application's stream did ([`Informer::from_stream`]), or the task that polled
-    /// the driver of [`Builder::build`](crate::Builder::build); anything else is a bug in this crate.
+    /// the driver of [`Builder::build`](crate::builder::Builder::build); anything else is a bug in this crate.
     Failed,
 }
 
@@ -111,15 +111,15 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// When the index is another informer's, or was added after the snapshot this subscription goes on from.
     #[must_use]
     #[track_caller]
-    pub fn with_key<K>(mut self, index: &Index<T, K>, key: K) -> Self
+    pub fn in_index<K>(mut self, index: &Index<T, K>, key: K) -> Self
     where
         K: Hash + Eq + Send + Sync + 'static,
     {
         // What an index that came later had in it before cannot be told.
         if self.begun {
-            self.cursor.find(index, &key)
+            self.cursor.by_index(index, &key)
         } else {
-            self.informer.snapshot().find(index, &key)
+            self.informer.snapshot().by_index(index, &key)
         };
         self.scope = Scope::Key(Arc::new(ByKey { index: *index, key }));
         self
@@ -151,7 +151,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     }
 
     /// The snapshot of the last batch delivered; empty before the first.
-    pub fn delivered(&self) -> &Snapshot<T> {
+    pub fn position(&self) -> &Snapshot<T> {
         &self.cursor
     }
 

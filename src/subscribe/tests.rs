@@ -37,7 +37,7 @@ fn value(map: &ConfigMap) -> u32 {
     map.data.as_ref().and_then(|data| data.get("value")?.parse().ok()).unwrap_or_default()
 }
 
-fn maps(server: &ApiServer) -> crate::Builder<ConfigMap, ConfigMap> {
+fn maps(server: &ApiServer) -> crate::builder::Builder<ConfigMap, ConfigMap> {
     Informer::builder(Api::all(Client::new(server.service(), "default")))
 }
 
@@ -128,7 +128,7 @@ async fn each_change_is_named_once_whatever_the_size_of_a_batch() {
         });
         let feed = tokio::spawn(feed);
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((queue.len(), queue.figures().adds), (objects, objects as u64));
+        assert_eq!((queue.len(), queue.stats().adds), (objects, objects as u64));
         feed.abort();
     }
 }
@@ -138,7 +138,7 @@ async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
     let server = ApiServer::new();
     (0..8).for_each(|at| put(&server, &format!("m{at}"), at));
     let mut builder = maps(&server);
-    let by_group = builder.index_by(index::label("group"));
+    let by_group = builder.index(index::label("group"));
     let informer = builder.start();
     informer.synced().await.unwrap();
     let queue = WorkQueue::<String>::new();
@@ -147,7 +147,7 @@ async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
         move |change, snapshot| {
             // Who shares its group now, itself included.
             let group = change.new().and_then(|map| map.metadata.labels.as_ref()?.get("group")).cloned();
-            let hits = snapshot.find(&by_group, group.as_deref().unwrap_or_default());
+            let hits = snapshot.by_index(&by_group, group.as_deref().unwrap_or_default());
             hits.map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
         },
     ));
@@ -179,5 +179,5 @@ async fn a_feed_ends_with_its_informer_or_with_its_queue() {
     assert_eq!(timeout(SOON, one).await.unwrap().unwrap(), None);
     informer.shutdown().await;
     assert_eq!(timeout(SOON, two).await.unwrap().unwrap(), Some(End::Stopped));
-    assert_eq!(queues[1].figures().adds, 2);
+    assert_eq!(queues[1].stats().adds, 2);
 }

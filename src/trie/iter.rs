@@ -15,7 +15,7 @@ pub(crate) struct Iter<'a, E> {
 }
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// All elements, in the order of their hashes. O(n); does not allocate unless hashes are so bad that the
+    /// All elements, in the order of their hashes. O(n); does not allocate unless hashes are so invalid that the
     /// trie is deeper than one of 2^30 elements.
     pub(crate) fn iter(&self) -> Iter<'_, E> {
         Iter { leaf: [].iter().flatten(), leaves: Leaves::new(slice::from_ref(&self.root)), left: self.len }

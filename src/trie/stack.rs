@@ -1,6 +1,6 @@
 //! The stack of a walk: on the walker's own stack unless the tree is unusually deep.
 
-/// Levels kept without allocating. In a trie, enough for 2^30 elements unless hashes are bad.
+/// Levels kept without allocating. In a trie, enough for 2^30 elements unless hashes are invalid.
 const INLINE: usize = 6;
 
 /// What a walk has left to visit of each level, the deepest one on top.

@@ -209,7 +209,10 @@ pub(super) async fn bookmarks_move_the_version_without_a_change(ctx: &Ctx) -> Re
         "the next watch begins before the bookmark: {from:?}"
     );
     let status = maps.status();
-    ensure!(status.lists == 1 && status.last_error.is_none() && status.stale_since.is_none(), "{status:?}");
+    ensure!(
+        maps.stats().lists == 1 && status.last_error.is_none() && status.stale_since.is_none(),
+        "{status:?}"
+    );
     create(&direct, "two", "2").await?;
     let told = seen(&next(&mut changes).await?, named)?;
     ensure!(told == [Seen::Added(pair("two", "2"))], "{told:?}");

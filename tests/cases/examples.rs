@@ -413,9 +413,9 @@ pub(super) async fn the_inspector_shows_a_cluster(ctx: &Ctx) -> Result<()> {
         && begins(&[namespace, "b"])
         // Which is in no namespace.
         && begins(&["shown"]);
-    let figures = [format!("Informer(pods in {namespace}: "), "Informer(subnets.kubeovn.io: ".to_owned()];
+    let stats = [format!("Informer(pods in {namespace}: "), "Informer(subnets.kubeovn.io: ".to_owned()];
     ensure!(
-        status.success() && shown && figures.iter().all(|figures| output.contains(figures)),
+        status.success() && shown && stats.iter().all(|stats| output.contains(stats)),
         "it ended with {status}, and said:\n{output}"
     );
 

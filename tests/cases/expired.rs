@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::Api;
-use kube_informer::{Informer, Obj, Phase};
+use kube_informer::{Config, Informer, Obj, Phase};
 
 use crate::support::{
     follow::{Seen, next, seen, synced, until_status},
@@ -30,7 +30,7 @@ async fn relists(ctx: &Ctx, streaming: bool) -> Result<()> {
         wire.refuse_streaming_lists();
     }
     let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
-    let maps = Informer::builder(api).page_size(16).start();
+    let maps = Informer::builder(api).config(Config::new().page_size(16)).start();
     let before = synced(&maps).await?;
     ensure!(before.len() == 43, "{} objects", before.len());
     let mut changes = maps.subscribe();
@@ -60,7 +60,7 @@ async fn relists(ctx: &Ctx, streaming: bool) -> Result<()> {
     .await?;
     ensure!(expired.last_error.as_ref().is_some_and(|error| error.http_code() == Some(410)), "{expired:?}");
     let well = until_status(&maps, "it is current again", |status| {
-        status.stale_since.is_none() && status.phase == Phase::Watching && status.lists == 2
+        status.stale_since.is_none() && status.phase == Phase::Watching && maps.stats().lists == 2
     })
     .await?;
     ensure!(well.failures == 0 && well.synced, "{well:?}");

@@ -7,7 +7,7 @@ use kube_client::{
     api::{Patch, PatchParams, PostParams},
 };
 use kube_core::{DynamicObject, ObjectMeta};
-use kube_informer::{Change, Informer, Obj, Phase};
+use kube_informer::{Absent, Change, Config, Informer, Obj, Phase};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -119,7 +119,9 @@ pub(super) async fn a_vanished_kind_is_given_up_where_that_was_asked_for(ctx: &C
         Api::<Widget>::namespaced_with(client, &ctx.namespace, &widgets.resource)
     };
     let keeping = Informer::builder_with(api(), widgets.resource.clone()).start();
-    let emptying = Informer::builder_with(api(), widgets.resource.clone()).empty_when_kind_vanishes().start();
+    let emptying = Informer::builder_with(api(), widgets.resource.clone())
+        .config(Config::new().absent(Absent::Clear))
+        .start();
     let mut changes = emptying.subscribe();
     synced(&keeping).await?;
     ensure!(next(&mut changes).await?.changes().count() == 2, "not two widgets");
@@ -139,7 +141,7 @@ pub(super) async fn a_vanished_kind_is_given_up_where_that_was_asked_for(ctx: &C
         status.phase == Phase::Absent && status.stale_since.is_none()
     })
     .await?;
-    ensure!(status.synced && status.resource_version.is_none(), "{status:?}");
+    ensure!(status.synced && emptying.stats().resource_version.is_none(), "{status:?}");
     let status = until_status(&keeping, "it is absent", |status| status.phase == Phase::Absent).await?;
     ensure!(keeping.snapshot().len() == 2 && status.stale_since.is_some(), "{status:?}");
 
@@ -147,7 +149,7 @@ pub(super) async fn a_vanished_kind_is_given_up_where_that_was_asked_for(ctx: &C
     write(ctx, &widgets, "two", json!(22)).await?;
     write(ctx, &widgets, "three", json!("of another schema")).await?;
     for informer in [&keeping, &emptying] {
-        until(informer, "it has come back", |view| view.len() == 1 && view.bad_len() == 1).await?;
+        until(informer, "it has come back", |view| view.len() == 1 && view.invalid_len() == 1).await?;
         until_status(informer, "it is current", |status| status.stale_since.is_none()).await?;
         ensure!(
             informer.get((&ctx.namespace, "two")).is_some_and(|two| two.spec.replicas == 22),
@@ -171,7 +173,9 @@ pub(super) async fn an_unserved_version_keeps_its_state_whatever_was_asked_for(c
     crds::install(ctx.client.clone(), &widgets).await?;
     write(ctx, &widgets, "one", json!(1)).await?;
     let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
-    let informer = Informer::builder_with(api, widgets.resource.clone()).empty_when_kind_vanishes().start();
+    let informer = Informer::builder_with(api, widgets.resource.clone())
+        .config(Config::new().absent(Absent::Clear))
+        .start();
     synced(&informer).await?;
     serve_first_version(ctx, &widgets, false).await?;
     until_status(&informer, "it is absent", |status| status.phase == Phase::Absent).await?;
@@ -225,7 +229,7 @@ pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &C
     let by_replicas = informer.index(|widget: &Widget| widget.spec.replicas);
     let informer = informer.start();
     let before = synced(&informer).await?;
-    ensure!(before.find(&by_replicas, &1).len() == 1, "not the first default");
+    ensure!(before.by_index(&by_replicas, &1).len() == 1, "not the first default");
 
     let definitions = Api::<CustomResourceDefinition>::all(ctx.client.clone());
     let name = widgets.definition.metadata.name.clone().unwrap_or_default();
@@ -244,7 +248,7 @@ pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &C
     next(&mut changes).await?;
     wait_until("the new default shows after a refresh", async || {
         let snapshot = timeout(SOON, informer.refresh()).await??;
-        Ok(snapshot.find(&sized, &Some("large".to_owned())).len() == 1)
+        Ok(snapshot.by_index(&sized, "large").len() == 1)
     })
     .await?;
     let (old, new) = (before.iter().next().context("it was there")?, informer.get((&ctx.namespace, "one")));
@@ -263,7 +267,9 @@ pub(super) async fn a_refresh_shows_what_changed_at_an_unchanged_version(ctx: &C
 pub(super) async fn an_optional_kind_is_done_without_until_it_comes(ctx: &Ctx) -> Result<()> {
     let widgets = crds::widgets(&format!("{}.test", ctx.namespace));
     let api = Api::<Widget>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
-    let informer = Informer::builder_with(api, widgets.resource.clone()).optional().start();
+    let informer = Informer::builder_with(api, widgets.resource.clone())
+        .config(Config::new().absent(Absent::Empty))
+        .start();
     let mut changes = informer.subscribe();
     timeout(SOON, informer.synced_or_blocked()).await.context("neither synced nor blocked")??;
     let first = next(&mut changes).await?;
@@ -275,7 +281,7 @@ pub(super) async fn an_optional_kind_is_done_without_until_it_comes(ctx: &Ctx) -
     write(ctx, &widgets, "one", json!(1)).await?;
     let told = seen(&next(&mut changes).await?, replicas)?;
     ensure!(told == [Seen::Added(pair("one", 1))], "{told:?}");
-    ensure!(informer.read(|view| view.find(&by_replicas, &1).len()) == 1, "not in the index");
+    ensure!(informer.read(|view| view.by_index(&by_replicas, &1).len()) == 1, "not in the index");
     informer.shutdown().await;
     delete(ctx, &widgets).await
 }
@@ -289,19 +295,21 @@ pub(super) async fn delete(ctx: &Ctx, crd: &Crd) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn a_bad_object_harms_only_itself_and_heals(ctx: &Ctx) -> Result<()> {
+pub(super) async fn an_invalid_object_harms_only_itself_and_heals(ctx: &Ctx) -> Result<()> {
     let widgets = crds::widgets(&format!("{}.test", ctx.namespace));
     crds::install(ctx.client.clone(), &widgets).await?;
     for streaming in [true, false] {
-        is_bad_and_heals(ctx, &widgets, streaming).await.with_context(|| format!("streaming {streaming}"))?;
+        is_invalid_and_heals(ctx, &widgets, streaming)
+            .await
+            .with_context(|| format!("streaming {streaming}"))?;
     }
     delete(ctx, &widgets).await
 }
 
-async fn is_bad_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Result<()> {
+async fn is_invalid_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Result<()> {
     const CONTENT: &str = "a-secret-value";
     write(ctx, widgets, "good", json!(1)).await?;
-    write(ctx, widgets, "bad", json!(CONTENT)).await?;
+    write(ctx, widgets, "invalid", json!(CONTENT)).await?;
     let wire = Wire::default();
     if !streaming {
         wire.refuse_streaming_lists();
@@ -316,46 +324,50 @@ async fn is_bad_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Result<(
     ensure!(first == [Seen::Added(pair("good", 1))], "{first:?}");
 
     let snapshot = informer.snapshot();
-    let bad: Vec<_> = snapshot.bad().collect();
-    let [bad] = bad[..] else { anyhow::bail!("bad: {bad:?}") };
-    ensure!(bad.key().is_some_and(|key| key.name() == "bad" && key.namespace() == ctx.namespace), "{bad}");
-    ensure!(bad.path() == "spec.replicas", "at {:?}: {bad}", bad.path());
-    let texts = format!("{bad} {bad:?} {:?} {:?}", informer.status(), informer.snapshot());
+    let invalid: Vec<_> = snapshot.invalid().collect();
+    let [invalid] = invalid[..] else { anyhow::bail!("invalid: {invalid:?}") };
+    ensure!(
+        invalid.key().is_some_and(|key| key.name() == "invalid" && key.namespace() == ctx.namespace),
+        "{invalid}"
+    );
+    ensure!(invalid.path() == "spec.replicas", "at {:?}: {invalid}", invalid.path());
+    let texts = format!("{invalid} {invalid:?} {:?} {:?}", informer.status(), informer.snapshot());
     ensure!(!texts.contains(CONTENT), "the content is in a text");
-    let status = until_status(&informer, "it is counted", |status| {
-        status.bad_objects == 1 && status.phase == Phase::Watching
-    })
-    .await?;
-    ensure!(status.objects == 1 && status.failures == 0 && status.stale_since.is_none(), "{status:?}");
-    ensure!(status.lists == 1, "{status:?}");
+    let status = until_status(&informer, "it is followed", |status| status.phase == Phase::Watching).await?;
+    ensure!(status.failures == 0 && status.stale_since.is_none(), "{status:?}");
+    let stats = informer.stats();
+    ensure!((stats.objects, stats.invalid_objects, stats.lists) == (1, 1, 1), "{stats:?}");
 
-    // A good one that turns bad stays as it was; others go on; both heal.
+    // A good one that turns invalid stays as it was; others go on; both heal.
     write(ctx, widgets, "good", json!({ "not": "a number" })).await?;
-    until(&informer, "the other is bad too", |view| view.bad_len() == 2).await?;
-    ensure!(informer.read(|view| view.find(&by_replicas, &1).len()) == 1, "the last good version is gone");
+    until(&informer, "the other is invalid too", |view| view.invalid_len() == 2).await?;
+    ensure!(
+        informer.read(|view| view.by_index(&by_replicas, &1).len()) == 1,
+        "the last good version is gone"
+    );
     write(ctx, widgets, "new", json!(7)).await?;
     let told = seen(&next(&mut changes).await?, replicas)?;
     ensure!(told == [Seen::Added(pair("new", 7))], "{told:?}");
-    write(ctx, widgets, "bad", json!(2)).await?;
+    write(ctx, widgets, "invalid", json!(2)).await?;
     write(ctx, widgets, "good", json!(3)).await?;
-    let healed = until(&informer, "both have healed", |view| view.bad_len() == 0).await?;
-    ensure!(healed.bad().len() == 0 && healed.find(&by_replicas, &1).len() == 0, "not quite");
+    let healed = until(&informer, "both have healed", |view| view.invalid_len() == 0).await?;
+    ensure!(healed.invalid().len() == 0 && healed.by_index(&by_replicas, &1).len() == 0, "not quite");
     let told = seen(&next(&mut changes).await?, replicas)?;
     ensure!(
-        told == [Seen::Added(pair("bad", 2)), Seen::Modified(pair("good", 1), pair("good", 3))],
+        told == [Seen::Added(pair("invalid", 2)), Seen::Modified(pair("good", 1), pair("good", 3))],
         "{told:?}"
     );
-    until_status(&informer, "none is counted", |status| status.bad_objects == 0).await?;
+    ensure!(informer.stats().invalid_objects == 0, "still counted");
 
     // One that cannot be read is deleted like any other.
     write(ctx, widgets, "new", json!(null)).await?;
-    until(&informer, "it is bad", |view| view.bad_len() == 1).await?;
+    until(&informer, "it is invalid", |view| view.invalid_len() == 1).await?;
     let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &ctx.namespace, &widgets.resource);
     api.delete("new", &Default::default()).await?;
     let told = seen(&next(&mut changes).await?, replicas)?;
     ensure!(told == [Seen::Deleted(pair("new", 7))], "{told:?}");
-    ensure!(informer.snapshot().bad_len() == 0, "it is still bad");
-    ensure!(informer.status().lists == 1, "it took another list");
+    ensure!(informer.snapshot().invalid_len() == 0, "it is still invalid");
+    ensure!(informer.stats().lists == 1, "it took another list");
     informer.shutdown().await;
     api.delete_collection(&Default::default(), &Default::default()).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::Api;
-use kube_informer::{Informer, Limits};
+use kube_informer::{Config, Informer, Limits};
 
 use crate::support::{
     follow::{synced, until, until_status},
@@ -27,17 +27,22 @@ pub(super) async fn an_object_beyond_the_limit_harms_only_itself(ctx: &Ctx) -> R
             wire.refuse_streaming_lists();
         }
         let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
-        let maps = Informer::builder(api).limits(Limits::new().object_bytes(LARGE / 2)).start();
+        let maps = Informer::builder(api)
+            .config(Config::new().limits(Limits::new().object_bytes(LARGE / 2)))
+            .start();
         let first = synced(&maps).await?;
-        ensure!(first.len() == 1 && first.bad_len() == 1, "{first:?}");
-        ensure!(first.bad().all(|bad| bad.key().is_some_and(|key| key.name() == "large")), "another is bad");
+        ensure!(first.len() == 1 && first.invalid_len() == 1, "{first:?}");
+        ensure!(
+            first.invalid().all(|invalid| invalid.key().is_some_and(|key| key.name() == "large")),
+            "another is invalid"
+        );
         set_value(&direct, "large", "shrunk").await?;
-        until(&maps, "it heals", |view| view.len() == 2 && view.bad_len() == 0).await?;
+        until(&maps, "it heals", |view| view.len() == 2 && view.invalid_len() == 0).await?;
         set_value(&direct, "small", &"y".repeat(LARGE)).await?;
-        let grown = until(&maps, "it is bad", |view| view.bad_len() == 1).await?;
+        let grown = until(&maps, "it is invalid", |view| view.invalid_len() == 1).await?;
         let small = grown.get((&*ctx.namespace, "small"));
         ensure!(small.is_some_and(|map| value(map) == "1"), "the last good version is gone");
-        ensure!(maps.status().lists == 1, "it cost another list");
+        ensure!(maps.stats().lists == 1, "it cost another list");
         maps.shutdown().await;
     }
     Ok(())
@@ -57,8 +62,7 @@ pub(super) async fn a_list_beyond_the_limits_is_an_error_that_says_so(ctx: &Ctx)
         wire.refuse_streaming_lists();
         let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
         let maps = Informer::builder(api)
-            .page_size(if says.starts_with("more") { 1 } else { 500 })
-            .limits(limits)
+            .config(Config::new().page_size(if says.starts_with("more") { 1 } else { 500 }).limits(limits))
             .start();
         let status = until_status(&maps, "it fails", |status| status.last_error.is_some()).await?;
         let error = status.last_error.map(|error| error.to_string()).unwrap_or_default();

@@ -6,7 +6,7 @@ use kube_client::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use kube_informer::{Hits, Informer, Obj, ObjectKey, View, index};
+use kube_informer::{Informer, Obj, ObjectKey, View, index, iter::Hits};
 use kube_runtime::reflector::ObjectRef;
 use serde_json::json;
 
@@ -49,8 +49,8 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
     }
 
     let mut everywhere = Informer::builder(Api::<ConfigMap>::all(ctx.client.clone()));
-    let by_namespace = everywhere.index_by(index::namespace());
-    let by_case = everywhere.index_by(index::label("case"));
+    let by_namespace = everywhere.index(index::namespace());
+    let by_case = everywhere.index(index::label("case"));
     let by_tier = everywhere.index(|map: &ConfigMap| {
         let labels = map.metadata.labels.as_ref();
         (
@@ -58,11 +58,11 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
             labels.and_then(|labels| labels.get("tier").cloned()),
         )
     });
-    let by_note = everywhere.index_by(index::annotation("note"));
-    let by_switch = everywhere.index_by(index::annotation_suffix(".kubernetes.io/logical_switch"));
-    let by_owner = everywhere.index_by(index::owner_uid());
-    let by_data = everywhere.index_many(|map: &ConfigMap| {
-        map.data.clone().into_iter().flatten().map(|(name, value)| format!("{name}={value}"))
+    let by_note = everywhere.index(index::annotation("note"));
+    let by_switch = everywhere.index(index::annotation_suffix(".kubernetes.io/logical_switch"));
+    let by_owner = everywhere.index(index::owner_uid());
+    let by_data = everywhere.index(|map: &ConfigMap| {
+        map.data.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
     });
     let everywhere = everywhere.start();
     let one = Informer::builder(in_here.clone()).start();
@@ -84,17 +84,17 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
 
     let both = [(here.as_str(), "a"), (there.as_str(), "a")];
     let in_ours = [(here.as_str(), "a"), (here.as_str(), "b"), (here.as_str(), "owner")];
-    is(snapshot.find(&by_namespace, here.as_str()), &in_ours)?;
-    is(snapshot.find(&by_namespace, there.as_str()), &both[1..])?;
-    is(snapshot.find(&by_case, case), &[in_ours[0], in_ours[1], both[1]])?;
-    is(snapshot.find(&by_tier, &(Some(case.to_owned()), Some("web".to_owned()))), &both)?;
-    is(snapshot.find(&by_tier, &(Some(case.to_owned()), Some("cache".to_owned()))), &[])?;
-    is(snapshot.find(&by_note, "x"), &both[..1])?;
-    is(snapshot.find(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
-    is(snapshot.find(&by_switch, &("net1.default.ovn", "subnet2")), &in_ours[1..2])?;
-    is(snapshot.find(&by_owner, uid.as_str()), &in_ours[1..2])?;
-    is(snapshot.find(&by_data, "value=b"), &in_ours[1..2])?;
-    let tiers = snapshot.keys(&by_tier).filter(|((of, _), _)| of.as_deref() == Some(case));
+    is(snapshot.by_index(&by_namespace, here.as_str()), &in_ours)?;
+    is(snapshot.by_index(&by_namespace, there.as_str()), &both[1..])?;
+    is(snapshot.by_index(&by_case, case), &[in_ours[0], in_ours[1], both[1]])?;
+    is(snapshot.by_index(&by_tier, &(Some(case.to_owned()), Some("web".to_owned()))), &both)?;
+    is(snapshot.by_index(&by_tier, &(Some(case.to_owned()), Some("cache".to_owned()))), &[])?;
+    is(snapshot.by_index(&by_note, "x"), &both[..1])?;
+    is(snapshot.by_index(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
+    is(snapshot.by_index(&by_switch, &("net1.default.ovn", "subnet2")), &in_ours[1..2])?;
+    is(snapshot.by_index(&by_owner, uid.as_str()), &in_ours[1..2])?;
+    is(snapshot.by_index(&by_data, "value=b"), &in_ours[1..2])?;
+    let tiers = snapshot.index_keys(&by_tier).filter(|((of, _), _)| of.as_deref() == Some(case));
     let mut tiers: Vec<_> = tiers.map(|((_, tier), count)| (tier.as_deref(), count)).collect();
     tiers.sort();
     ensure!(tiers == [(Some("db"), 1), (Some("web"), 2)], "{tiers:?}");
@@ -109,17 +109,17 @@ pub(super) async fn objects_are_found_by_key_and_by_index(ctx: &Ctx) -> Result<(
     merge(&in_here, "a", json!({ "metadata": { "labels": { "tier": "db" }, "annotations": { "note": null, switch: "subnet2" }}})).await?;
     in_there.delete("a", &Default::default()).await?;
     let later = until(&everywhere, "both changes are there", |view| {
-        view.get(both[1]).is_none() && view.find(&by_note, "x").len() == 0
+        view.get(both[1]).is_none() && view.by_index(&by_note, "x").len() == 0
     })
     .await?;
-    is(later.find(&by_switch, &("net1.default.ovn", "subnet1")), &[])?;
-    is(later.find(&by_switch, &("net1.default.ovn", "subnet2")), &in_ours[..2])?;
-    is(later.find(&by_tier, &(Some(case.to_owned()), Some("db".to_owned()))), &in_ours[..2])?;
-    is(later.find(&by_namespace, there.as_str()), &[])?;
-    is(later.find(&by_case, case), &in_ours[..2])?;
-    is(snapshot.find(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
+    is(later.by_index(&by_switch, &("net1.default.ovn", "subnet1")), &[])?;
+    is(later.by_index(&by_switch, &("net1.default.ovn", "subnet2")), &in_ours[..2])?;
+    is(later.by_index(&by_tier, &(Some(case.to_owned()), Some("db".to_owned()))), &in_ours[..2])?;
+    is(later.by_index(&by_namespace, there.as_str()), &[])?;
+    is(later.by_index(&by_case, case), &in_ours[..2])?;
+    is(snapshot.by_index(&by_switch, &("net1.default.ovn", "subnet1")), &both)?;
     ensure!(
-        one.read(|view| view.try_find(&by_note, "x").is_err()),
+        one.read(|view| view.try_by_index(&by_note, "x").is_err()),
         "found by the handle of another informer"
     );
     everywhere.shutdown().await;
@@ -144,9 +144,9 @@ pub(super) async fn an_index_comes_late_and_has_all_objects(ctx: &Ctx) -> Result
     let informer = Informer::builder(api.clone()).start();
     let before = synced(&informer).await?;
     let by_value = informer.add_index(|map: &ConfigMap| value(map).to_owned()).await?;
-    ensure!(before.try_find(&by_value, "red").is_err(), "an older snapshot has it");
+    ensure!(before.try_by_index(&by_value, "red").is_err(), "an older snapshot has it");
     let red = |view: &View<ConfigMap>| {
-        view.find(&by_value, "red").map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
+        view.by_index(&by_value, "red").map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
     };
     ensure!(informer.read(red) == ["a", "b"], "not all are in it");
     merge(&api, "b", json!({ "data": { "value": "blue" } })).await?;

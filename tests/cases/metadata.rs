@@ -7,7 +7,7 @@ use kube_client::{
     api::{PostParams, TypeMeta},
 };
 use kube_core::{ApiResource, DynamicObject, ObjectMeta, Resource, metadata::PartialObjectMeta};
-use kube_informer::{Builder, Informer, Obj, index};
+use kube_informer::{Informer, Obj, builder::Builder, index};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -95,19 +95,23 @@ where
         wire.refuse_streaming_lists();
     }
     let mut maps = builder(wire.client(ctx.client.clone()));
-    let by_app = maps.index_by(index::label("app"));
-    let by_owner = maps.index_by(index::owner_uid());
+    let by_app = maps.index(index::label("app"));
+    let by_owner = maps.index(index::owner_uid());
     let maps = maps.start();
     let snapshot = synced(&maps).await?;
-    ensure!(snapshot.len() == 3 && snapshot.bad_len() == 0, "{snapshot:?}");
+    ensure!(snapshot.len() == 3 && snapshot.invalid_len() == 0, "{snapshot:?}");
     create("watched").await?;
     merge(&direct, "changed", json!({ "metadata": { "labels": { "app": "db" } } })).await?;
-    let snapshot =
-        until(&maps, "both changes are there", |view| view.len() == 4 && view.find(&by_app, "db").len() == 1)
-            .await?;
-    ensure!(snapshot.find(&by_app, "web").map(Obj::name).eq(["listed", "watched"]), "by label");
-    ensure!(snapshot.find(&by_owner, owner).map(Obj::name).eq(["changed", "listed", "watched"]), "by owner");
-    let both = snapshot.find(&by_owner, owner).and(snapshot.find(&by_app, "web"));
+    let snapshot = until(&maps, "both changes are there", |view| {
+        view.len() == 4 && view.by_index(&by_app, "db").len() == 1
+    })
+    .await?;
+    ensure!(snapshot.by_index(&by_app, "web").map(Obj::name).eq(["listed", "watched"]), "by label");
+    ensure!(
+        snapshot.by_index(&by_owner, owner).map(Obj::name).eq(["changed", "listed", "watched"]),
+        "by owner"
+    );
+    let both = snapshot.by_index(&by_owner, owner).and(snapshot.by_index(&by_app, "web"));
     ensure!(both.select(&"app!=db".parse()?).count() == 2, "by both");
     for object in &snapshot {
         let of = types(object);

@@ -7,7 +7,6 @@ mod changes;
 mod conformance;
 mod examples;
 mod expired;
-mod figures;
 mod kinds;
 mod limits;
 mod lookups;
@@ -18,6 +17,7 @@ mod restored;
 mod rights;
 mod selectors;
 mod server;
+mod stats;
 mod streams;
 mod sync;
 mod waiting;
@@ -119,7 +119,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(limits::an_object_beyond_the_limit_harms_only_itself),
         case!(limits::a_list_beyond_the_limits_is_an_error_that_says_so),
         case!(expired::a_relist_after_410_loses_nothing_and_shares_what_is_unchanged),
-        case!(figures::figures_tell_of_a_sync_a_change_and_a_relist),
+        case!(stats::stats_tell_of_a_sync_a_change_and_a_relist),
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
@@ -129,7 +129,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(kinds::an_unserved_version_keeps_its_state_whatever_was_asked_for).real_only(),
         case!(kinds::an_optional_kind_is_done_without_until_it_comes),
         case!(kinds::a_refresh_shows_what_changed_at_an_unchanged_version).real_only(),
-        case!(kinds::a_bad_object_harms_only_itself_and_heals),
+        case!(kinds::an_invalid_object_harms_only_itself_and_heals),
         case!(registry::shared_informers_sync_without_an_optional_kind_that_comes_later),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()

@@ -77,7 +77,7 @@ async fn killed(ctx: &Ctx, client: Client) -> Result<()> {
             status.stale_since.is_none() && status.phase == Phase::Watching
         })
         .await?;
-        ensure!(well.failures == 0 && well.objects == 30, "{well:?}");
+        ensure!(well.failures == 0 && informer.stats().objects == 30, "{well:?}");
     }
     maps.shutdown().await;
     other.shutdown().await;

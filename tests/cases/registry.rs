@@ -7,7 +7,7 @@ use kube_client::{
     api::{DeleteParams, PostParams},
 };
 use kube_core::DynamicObject;
-use kube_informer::{Change, Obj, Phase, Projected, Registry, Scope, Stored};
+use kube_informer::{Absent, Change, Config, Obj, Phase, Registry, Scope, Stored, registry::Projected};
 use tokio::time::timeout;
 
 use super::kinds::delete;
@@ -45,17 +45,17 @@ pub(super) async fn shared_informers_sync_without_an_optional_kind_that_comes_la
     let other = registry.declare_in::<Text>(here());
     let by_length = other.index(|text: &Text| text.0.len())?;
     let optional = registry.declare_with::<DynamicObject>(here(), widgets.resource.clone());
-    optional.optional()?;
+    optional.config(Config::new().absent(Absent::Empty))?;
     other.after(&optional)?;
-    ensure!(registry.missing().len() == 2, "{registry:?}");
+    ensure!(registry.not_synced().len() == 2, "{registry:?}");
     registry.start();
     timeout(SOON, registry.synced_or_blocked())
         .await
         .with_context(|| format!("not synced: {registry:?}"))??;
-    ensure!(registry.missing().is_empty(), "{registry:?}");
+    ensure!(registry.not_synced().is_empty(), "{registry:?}");
     let snapshot = one.informer().snapshot();
-    ensure!(snapshot.find(&by_text, "one").len() == 1, "the first part's index lacks it");
-    ensure!(snapshot.find(&by_length, &3).len() >= 2, "the second part's index lacks them");
+    ensure!(snapshot.by_index(&by_text, "one").len() == 1, "the first part's index lacks it");
+    ensure!(snapshot.by_index(&by_length, &3).len() >= 2, "the second part's index lacks them");
     let lists = wire.count(|sent| sent.path.ends_with("/configmaps") && !sent.is_watch());
     ensure!(lists == 1, "{lists} lists for two parts: {:?}", wire.sent());
     let widget = optional.informer();
@@ -71,7 +71,7 @@ pub(super) async fn shared_informers_sync_without_an_optional_kind_that_comes_la
     let change = batch.changes().next().context("no change")?;
     ensure!(matches!(change, Change::Added(widget) if Obj::name(widget) == "w"), "{change:?}");
     create(&maps, "c", "three").await?;
-    until(&other.informer(), "both parts see it", |view| view.find(&by_text, "three").len() == 1).await?;
+    until(&other.informer(), "both parts see it", |view| view.by_index(&by_text, "three").len() == 1).await?;
 
     registry.shutdown().await;
     ensure!(one.informer().status().phase == Phase::Stopped, "it still runs");

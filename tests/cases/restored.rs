@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, api::ListParams};
-use kube_informer::{Error, Informer, Limits, Obj, Phase, Snapshot, View};
+use kube_informer::{Config, Error, Informer, Limits, Obj, Phase, Snapshot, View};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::support::{
@@ -34,7 +34,8 @@ pub(super) async fn a_restored_etcd_begins_a_new_epoch(ctx: &Ctx) -> Result<()> 
     let history = History::begin(ctx).await?;
     let silence = Limits::new().watch_silence(Duration::from_secs(3));
     let mut follower =
-        Follower::start(&history, |api| Informer::builder(api).limits(silence).start()).await?;
+        Follower::start(&history, |api| Informer::builder(api).config(Config::new().limits(silence)).start())
+            .await?;
     let backup = history.back_up().await?;
     history.go_on(&mut [&mut follower]).await?;
 
@@ -74,7 +75,9 @@ pub(super) async fn a_restored_etcd_begins_a_new_epoch(ctx: &Ctx) -> Result<()> 
 /// What an informer meets that lists from the version held, as it does when a watch is garbled.
 pub(super) async fn a_version_too_large_is_followed_by_a_consistent_read(ctx: &Ctx) -> Result<()> {
     let history = History::begin(ctx).await?;
-    let start = |streaming| move |api| Informer::builder(api).streaming_lists(streaming).start();
+    let start = |streaming| {
+        move |api| Informer::builder(api).config(Config::new().streaming_lists(streaming)).start()
+    };
     let mut streaming = Follower::start(&history, start(true)).await?;
     let mut paged = Follower::start(&history, start(false)).await?;
     let backup = history.back_up().await?;
@@ -250,8 +253,9 @@ impl Follower {
             status.stale_since.is_none() && status.phase == Phase::Watching
         })
         .await?;
-        let held = number_of(well.resource_version.as_ref().context("no version")?)?;
-        ensure!(held < self.held && well.failures == 0 && well.lists >= 2, "{well:?}");
+        let stats = self.maps.stats();
+        let held = number_of(stats.resource_version.as_ref().context("no version")?)?;
+        ensure!(held < self.held && well.failures == 0 && stats.lists >= 2, "{:?}", self.maps);
 
         let waited = timeout(SOON, waiter).await.context("a wait without end")??;
         ensure!(waited.as_ref().is_err_and(Error::is_new_epoch), "{waited:?}");

@@ -98,7 +98,7 @@ pub(super) async fn with_the_right_to_list_alone_it_is_synced_and_stale(ctx: &Ct
         status.stale_since.is_some() && status.phase == Phase::Polling
     })
     .await?;
-    ensure!(status.synced && status.lists == 1, "{status:?}");
+    ensure!(status.synced && maps.stats().lists == 1, "{status:?}");
     ensure!(status.last_error.is_some_and(|error| error.is_forbidden()), "for another reason");
     // A streaming list is a watch; the watch after the list is refused too, and not asked for in a hurry.
     let codes = |such: fn(&Sent) -> bool| {

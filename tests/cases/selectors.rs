@@ -103,8 +103,8 @@ pub(super) async fn a_snapshot_selects_what_the_server_lists(ctx: &Ctx) -> Resul
     Api::namespaced(ctx.client.clone(), &other).create(&PostParams::default(), &elsewhere).await?;
 
     let mut maps = Informer::builder(Api::<ConfigMap>::all(ctx.client.clone()));
-    let by_namespace = maps.index_by(index::namespace());
-    let by_app = maps.index_by(index::label("app"));
+    let by_namespace = maps.index(index::namespace());
+    let by_app = maps.index(index::label("app"));
     let maps = maps.start();
     let snapshot = synced(&maps).await?;
     let here = ctx.namespace.as_str();
@@ -114,7 +114,7 @@ pub(super) async fn a_snapshot_selects_what_the_server_lists(ctx: &Ctx) -> Resul
         let listed: Vec<_> = listed.items.into_iter().filter_map(|map| map.metadata.name).collect();
         matched += listed.len();
         let selector: Selector = text.parse()?;
-        let hits = snapshot.find(&by_namespace, here).select(&selector);
+        let hits = snapshot.by_index(&by_namespace, here).select(&selector);
         ensure!(hits.map(Obj::name).eq(&listed), "{text:?}: the server lists {listed:?}");
         let all = snapshot.select(&selector).filter(|map| Obj::namespace(map) == here);
         ensure!(
@@ -124,7 +124,8 @@ pub(super) async fn a_snapshot_selects_what_the_server_lists(ctx: &Ctx) -> Resul
         // What it prints is the same selector, to the server too.
         let printed = api.list(&ListParams::default().labels(&selector.to_string())).await?;
         ensure!(printed.items.len() == listed.len(), "{text:?} is not {selector}");
-        let by_both = snapshot.find(&by_namespace, here).and(snapshot.find(&by_app, "web")).select(&selector);
+        let by_both =
+            snapshot.by_index(&by_namespace, here).and(snapshot.by_index(&by_app, "web")).select(&selector);
         let web = listed.iter().filter(|name| ["map-3", "map-4", "map-5"].contains(&name.as_str()));
         ensure!(by_both.map(Obj::name).eq(web), "{text:?} of those under web");
     }
@@ -140,13 +141,13 @@ pub(super) async fn a_snapshot_selects_what_the_server_lists(ctx: &Ctx) -> Resul
     merge(&api, "map-3", json!({ "metadata": { "labels": { "app": "db" } } })).await?;
     create(&api, "unlabelled", "").await?;
     let later =
-        until(&maps, "both are there", |view| view.find(&by_namespace, here).select(&web).count() == 2)
+        until(&maps, "both are there", |view| view.by_index(&by_namespace, here).select(&web).count() == 2)
             .await?;
     ensure!(
-        later.find(&by_namespace, here).and(later.find(&by_app, "db")).count() == 3,
+        later.by_index(&by_namespace, here).and(later.by_index(&by_app, "db")).count() == 3,
         "not under its new label"
     );
-    ensure!(snapshot.find(&by_namespace, here).select(&web).count() == 3, "a held snapshot has changed");
+    ensure!(snapshot.by_index(&by_namespace, here).select(&web).count() == 3, "a held snapshot has changed");
     maps.shutdown().await;
     Ok(())
 }

@@ -31,10 +31,13 @@ async fn follows_a_watcher(ctx: &Ctx, direct: &Api<ConfigMap>, config: watcher::
     let wire = Wire::default();
     let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
     let mut maps = Informer::from_stream(watcher(api, config).default_backoff());
-    let by_namespace = maps.index_by(index::namespace());
+    let by_namespace = maps.index(index::namespace());
     let maps = maps.start();
     let mut changes = maps.subscribe();
-    ensure!(synced(&maps).await?.find(&by_namespace, ctx.namespace.as_str()).len() == MANY, "not all of it");
+    ensure!(
+        synced(&maps).await?.by_index(&by_namespace, ctx.namespace.as_str()).len() == MANY,
+        "not all of it"
+    );
     ensure!(next(&mut changes).await?.changes().count() == MANY, "the first batch");
 
     create(direct, "new", "1").await?;

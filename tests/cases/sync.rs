@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, api::ListParams};
 use kube_core::{ApiResource, DynamicObject};
-use kube_informer::{Informer, Obj, Phase, Snapshot};
+use kube_informer::{Config, Informer, Obj, Phase, Snapshot};
 use serde_json::json;
 
 use crate::support::{
@@ -28,7 +28,7 @@ pub(super) async fn a_streaming_list_syncs_in_one_request(ctx: &Ctx) -> Result<(
     create_many(&direct, MANY).await?;
     let wire = Wire::default();
     let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
-    let maps = Informer::builder(api).page_size(PAGE).start();
+    let maps = Informer::builder(api).config(Config::new().page_size(PAGE)).start();
     is_all(&synced(&maps).await?)?;
     follows(&maps, &direct).await?;
 
@@ -38,9 +38,9 @@ pub(super) async fn a_streaming_list_syncs_in_one_request(ctx: &Ctx) -> Result<(
         matches!(&sent[..], [only] if only.is_streaming_list() && only.is_ok() && only.path == path),
         "{sent:?}"
     );
-    let status = maps.status();
-    ensure!((status.lists, status.watches, status.failures) == (1, 1, 0), "{status:?}");
-    ensure!(status.objects == MANY + 1 && status.bad_objects == 0, "{status:?}");
+    let stats = maps.stats();
+    ensure!((stats.lists, stats.watches, maps.status().failures) == (1, 1, 0), "{maps:?}");
+    ensure!(stats.objects == MANY + 1 && stats.invalid_objects == 0, "{stats:?}");
     maps.shutdown().await;
     Ok(())
 }
@@ -67,7 +67,7 @@ pub(super) fn without_streaming_lists() -> Options {
 
 async fn syncs_in_pages(ctx: &Ctx, wire: &Wire, direct: &Api<ConfigMap>) -> Result<()> {
     let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
-    let maps = Informer::builder(api).page_size(PAGE).start();
+    let maps = Informer::builder(api).config(Config::new().page_size(PAGE)).start();
     is_all(&synced(&maps).await?)?;
 
     let sent = wire.sent();
@@ -167,7 +167,7 @@ pub(super) async fn managed_fields_are_dropped_unless_asked_for(ctx: &Ctx) -> Re
         }
         let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
         let without = Informer::builder(api.clone()).start();
-        let with = Informer::builder(api).keep_managed_fields().start();
+        let with = Informer::builder(api).config(Config::new().keep_managed_fields(true)).start();
         for change in ["listed", "watched"] {
             if change == "watched" {
                 set_value(&direct, "one", &streaming.to_string()).await?;

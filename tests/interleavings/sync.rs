@@ -13,8 +13,8 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
+use loom::sync::atomic::Ordering;
 use loom::sync::atomic::{AtomicBool, AtomicUsize};
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 
 use Ordering::{AcqRel, Acquire, Release};
 

@@ -88,7 +88,7 @@ impl Checker {
         ensure(view.revision() >= self.revision, || format!("after revision {}", self.revision))?;
         ensure(view.is_synced() || !self.synced, || "no longer synced".into())?;
         if !view.is_synced() {
-            return ensure(view.is_empty() && view.bad_len() == 0, || "not synced, and not empty".into());
+            return ensure(view.is_empty() && view.invalid_len() == 0, || "not synced, and not empty".into());
         }
         let anew = view.revision() > self.revision || !self.synced;
         self.synced = true;
@@ -195,7 +195,7 @@ pub(crate) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(why()) }
 }
 
-/// Whether a view shows a state as it must. `seen` is what was seen good before: it stays while it is bad.
+/// Whether a view shows a state as it must. `seen` is what was seen good before: it stays while it is invalid.
 fn agrees(
     view: &View<Kept>,
     selection: &Selection,
@@ -205,7 +205,7 @@ fn agrees(
     seen: &BTreeMap<(String, String), (String, u64)>,
 ) -> Verdict {
     let mut shown = 0;
-    let mut bad = BTreeSet::new();
+    let mut invalid = BTreeSet::new();
     for (key, object) in state.iter().filter(|(_, object)| selection.has(object)) {
         let name = || format!("{}/{}", key.0, key.1);
         let held = view.get((&key.0, &key.1));
@@ -216,9 +216,9 @@ fn agrees(
             })?,
             (Shown::Good, None) => return Err(format!("{} is missing", name())),
             (Shown::Hidden, held) => ensure(held.is_none(), || format!("{} is not kept out", name()))?,
-            (Shown::Bad, held) => {
-                bad.insert(key.clone());
-                bad_agrees(held, lineage, selection, object, at, seen.get(key))
+            (Shown::Invalid, held) => {
+                invalid.insert(key.clone());
+                invalid_agrees(held, lineage, selection, object, at, seen.get(key))
                     .map_err(|why| format!("{}: {why}", name()))?;
             }
         }
@@ -232,15 +232,15 @@ fn agrees(
         format!("{} objects instead of {shown}: {more:?}", view.len())
     })?;
     let marked: BTreeSet<_> = view
-        .bad()
+        .invalid()
         .filter_map(|error| error.key())
         .map(|key| (key.namespace().to_owned(), key.name().to_owned()))
         .collect();
-    ensure(marked == bad, || format!("bad are {bad:?}, not {marked:?}"))
+    ensure(marked == invalid, || format!("invalid are {invalid:?}, not {marked:?}"))
 }
 
-/// Of an object whose newest version is bad, an older good one of the same life is held, or none.
-fn bad_agrees(
+/// Of an object whose newest version is invalid, an older good one of the same life is held, or none.
+fn invalid_agrees(
     held: Option<&Obj<Kept>>,
     lineage: &Lineage,
     selection: &Selection,
@@ -250,15 +250,15 @@ fn bad_agrees(
 ) -> Verdict {
     let written = lineage.between(0, at).iter().rev().filter_map(|event| event.after.as_ref());
     let mut of_it = written.filter(|older| older.key == object.key && older.uid == object.uid);
-    // Going back from what is bad: what is good may be held, what is kept out or not selected takes it out.
-    let good = of_it.find(|older| older.shown() != Shown::Bad || !selection.has(older));
+    // Going back from what is invalid: what is good may be held, what is kept out or not selected takes it out.
+    let good = of_it.find(|older| older.shown() != Shown::Invalid || !selection.has(older));
     let good = good.filter(|older| older.shown() == Shown::Good && selection.has(older));
     match held {
         Some(held) => {
             // One of a history that was lost to a restore stays as well.
             let older = version(held) < object.version || lineage.forked_at() > 0;
             let known = good.is_some_and(|good| is(held, good)) || Obj::uid(held) == object.uid && older;
-            ensure(known, || format!("{held:?} of {} is held for the bad {object:?}", Obj::uid(held)))
+            ensure(known, || format!("{held:?} of {} is held for the invalid {object:?}", Obj::uid(held)))
         }
         None => {
             let was =
@@ -292,7 +292,7 @@ fn digest(view: &View<Kept>) -> u64 {
         (Obj::key(object), Obj::uid(object), version(object), object.number, &object.group).hash(&mut hasher);
         hasher.finish()
     };
-    view.iter().map(one).fold(view.bad().len() as u64, u64::wrapping_add)
+    view.iter().map(one).fold(view.invalid().len() as u64, u64::wrapping_add)
 }
 
 // === impl AnyIndex ===
@@ -317,15 +317,15 @@ where
         expected.entry(of(object)).or_default().push(object);
     }
     // Views from before the index do not have it.
-    if view.try_find(index, &K::default()).is_err() {
+    if view.try_by_index(index, &K::default()).is_err() {
         return Ok(());
     }
-    ensure(view.keys(index).len() == expected.len(), || {
-        format!("an index has {} keys instead of {}", view.keys(index).len(), expected.len())
+    ensure(view.index_keys(index).len() == expected.len(), || {
+        format!("an index has {} keys instead of {}", view.index_keys(index).len(), expected.len())
     })?;
     for (key, mut objects) in expected {
         objects.sort_by_key(|object| Obj::key(object));
-        let hits: Vec<_> = view.find(index, &key).collect();
+        let hits: Vec<_> = view.by_index(index, &key).collect();
         let same = hits.len() == objects.len()
             && hits.iter().zip(&objects).all(|(hit, object)| Obj::ptr_eq(hit, object));
         ensure(same, || format!("an index lists {hits:?} under {key:?}, not {objects:?}"))?;

@@ -35,7 +35,7 @@ impl Follower {
 
     /// Begun again, in another process for all the informer knows: only the snapshot was kept.
     pub(crate) fn resume(&mut self, informer: &Informer<Kept>) {
-        let held = self.changes.delivered().clone();
+        let held = self.changes.position().clone();
         self.changes = self.scope.of_all(informer.subscribe_from(&held), self.by_group);
     }
 
@@ -107,7 +107,7 @@ impl Scope {
         match self {
             Self::Everything => changes,
             Self::Namespace => changes.in_namespace("b"),
-            Self::Group => changes.with_key(&by_group, "g1".to_owned()),
+            Self::Group => changes.in_index(&by_group, "g1".to_owned()),
         }
     }
 

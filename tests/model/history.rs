@@ -58,7 +58,7 @@ pub(crate) struct Lineage {
 
 impl Object {
     pub(crate) fn shown(&self) -> Shown {
-        self.number.map_or(Shown::Bad, Shown::of)
+        self.number.map_or(Shown::Invalid, Shown::of)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use kube_core::{DynamicResourceScope, ObjectMeta, Resource};
-use kube_informer::{Projected, Stored};
+use kube_informer::{Stored, registry::Projected};
 use serde::Deserialize;
 
 pub(crate) const KINDS: usize = 2;
@@ -40,7 +40,7 @@ pub(crate) enum Shown {
     /// Kept out.
     Hidden,
     /// The projection fails.
-    Bad,
+    Invalid,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl Shown {
     pub(crate) fn of(number: u64) -> Self {
         match number % 10 {
             8 => Self::Hidden,
-            9 => Self::Bad,
+            9 => Self::Invalid,
             _ => Self::Good,
         }
     }
@@ -69,7 +69,7 @@ pub(crate) fn keep(thing: Thing) -> Result<Option<Kept>, Disliked> {
     match Shown::of(number) {
         Shown::Good => Ok(Some(Kept { number, group })),
         Shown::Hidden => Ok(None),
-        Shown::Bad => Err(Disliked),
+        Shown::Invalid => Err(Disliked),
     }
 }
 

@@ -192,7 +192,7 @@ impl Run {
         let key: Key = (namespace.to_owned(), format!("n{}", random.random_range(0..8)));
         let (number, group) = (random.random_range(0..30), format!("g{}", random.random_range(0..3)));
         let undecodable = kind == 0 && self.faults.has(Fault::Undecodable) && random.random_bool(0.1);
-        let disliked = Shown::of(number) == Shown::Bad && !self.faults.has(Fault::Disliked);
+        let disliked = Shown::of(number) == Shown::Invalid && !self.faults.has(Fault::Disliked);
         let number = if disliked { number - 1 } else { number };
         let odd = kind == 0 && self.faults.has(Fault::Bytes) && random.random_bool(0.1);
         let number = (!undecodable).then_some(number);

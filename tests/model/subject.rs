@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube_client::Api;
-use kube_informer::{Config, Index, Informer, Limits, Phase, Reader, Registry, Scope as Part, Status, index};
+use kube_informer::{Absent, Config, Index, Informer, Limits, Phase, Registry, Scope as Part, Status, index};
 use kube_runtime::{WatchStreamExt, utils::Backoff, watcher};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -40,7 +40,6 @@ pub(crate) struct Subject {
     checker: Arc<Mutex<Checker>>,
     by_group: Index<Kept, String>,
     followers: Vec<Follower>,
-    reader: Reader<Kept>,
     /// Observers and waits. None of them may be left when the informer has ended.
     waits: JoinSet<()>,
     ending: Arc<AtomicBool>,
@@ -78,30 +77,33 @@ impl Subject {
                     selection.namespace = Some("a".to_owned());
                     api = Api::namespaced_with(client, "a", &Which(kind));
                 }
-                let mut builder = Informer::builder_with(api, Which(kind))
-                    .config(Config::new().jitter_seed(random.random()));
+                let mut config = Config::new().jitter_seed(random.random());
+                let mut builder = Informer::builder_with(api, Which(kind));
                 if form == Form::Selected && random.random_bool(0.7) {
                     selection.group = Some("g1".to_owned());
                     builder = builder.labels("group=g1");
                 }
                 let size = random.random_range(0..9);
-                builder = builder.page_size(size).streaming_lists(random.random_bool(0.7));
+                config = config.page_size(size).streaming_lists(random.random_bool(0.7));
                 // Who asks for all at once has no pages to halve.
                 if size > 0 && world.lock().manner != Manner::NoLaterPages && random.random_bool(0.2) {
                     // Some five objects.
-                    builder = builder.limits(Limits::new().page_bytes(2000));
+                    config = config.limits(Limits::new().page_bytes(2000));
                 }
                 let (optional, emptying) = (random.random_bool(0.3), random.random_bool(0.3));
-                builder = if optional { builder.optional() } else { builder };
-                builder = if emptying { builder.empty_when_kind_vanishes() } else { builder };
-                let mut builder = builder.project_some(project);
+                config = match (optional, emptying) {
+                    (_, true) => config.absent(Absent::Clear),
+                    (true, false) => config.absent(Absent::Empty),
+                    (false, false) => config,
+                };
+                let mut builder = builder.config(config).project_some(project);
                 let indexes = declare(builder.indexes());
                 vec![Self::new(name, form, world, builder.start(), selection, indexes, random, |checker| {
                     checker.shows_absence = optional || emptying;
                 })]
             }
             Form::Shared => {
-                let registry = Registry::with_config(client, Config::new().jitter_seed(random.random()));
+                let registry = Registry::new(client).with_config(Config::new().jitter_seed(random.random()));
                 let parts = [
                     (Part::all(), Selection { kind: 0, ..Selection::default() }),
                     (Part::namespace("b"), Selection { kind: 1, namespace: Some("b".into()), group: None }),
@@ -114,8 +116,8 @@ impl Subject {
                 let mut before = None;
                 for (part, selection) in parts {
                     let declared = registry.declare_with::<Kept>(part, Which(selection.kind));
-                    let by_group = declared.index(|kept| kept.group.clone()).expect("not started");
-                    let by_namespace = declared.index_by(index::namespace()).expect("not started");
+                    let by_group = declared.index(|kept: &Kept| kept.group.clone()).expect("not started");
+                    let by_namespace = declared.index(index::namespace()).expect("not started");
                     if let Some(before) = before.filter(|_| random.random_bool(0.5)) {
                         declared.after(&before).expect("no circle");
                     }
@@ -162,7 +164,6 @@ impl Subject {
             checker: Arc::new(Mutex::new(checker)),
             by_group,
             followers: Vec::new(),
-            reader: informer.reader(),
             informer,
             waits: JoinSet::new(),
             ending: Arc::default(),
@@ -246,7 +247,7 @@ impl Subject {
     /// What must hold at any moment.
     pub(crate) fn look(&mut self) -> Result<(), String> {
         self.informer.read(|view| self.checker().see(view));
-        lock(&self.checker).see(self.reader.snapshot());
+        lock(&self.checker).see(&self.informer.snapshot());
         while let Some(ended) = self.waits.try_join_next() {
             ended.map_err(|error| format!("{}: a wait panicked: {error}", self.name))?;
         }
@@ -441,10 +442,7 @@ impl Subject {
 fn say(status: &Status) -> String {
     let stale = if status.stale_since.is_some() { "stale" } else { "not stale" };
     let error = status.last_error.as_ref().map(ToString::to_string);
-    format!(
-        "{:?}, {stale}, at {:?}, {} failures, last {error:?}",
-        status.phase, status.resource_version, status.failures
-    )
+    format!("{:?}, {stale}, {} failures, last {error:?}", status.phase, status.failures)
 }
 
 fn lock(checker: &Mutex<Checker>) -> MutexGuard<'_, Checker> {
@@ -458,7 +456,7 @@ fn now(world: &World) -> (usize, u64) {
 }
 
 fn declare(indexes: &mut kube_informer::index::IndexSet<Kept>) -> (Index<Kept, String>, Index<Kept, String>) {
-    (indexes.index(|kept: &Kept| kept.group.clone()), indexes.index_by(index::namespace()))
+    (indexes.index(|kept: &Kept| kept.group.clone()), indexes.index(index::namespace()))
 }
 
 /// The projection: keeps some out, and panics for those it does not like. (That of a registry's fails.)

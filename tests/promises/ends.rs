@@ -34,7 +34,7 @@ const WAITS: [(&str, Wait); 9] = [
         written.metadata.resource_version = Some("7".to_owned());
         async move { informer.at_least(&written).await.unwrap_err() }.boxed()
     }),
-    ("add_index", |informer| async move { informer.add_index(|_| 0).await.unwrap_err() }.boxed()),
+    ("add_index", |informer| async move { informer.add_index(|_: &Widget| 0).await.unwrap_err() }.boxed()),
     ("refresh", |informer| async move { informer.refresh().await.unwrap_err() }.boxed()),
     ("next", |informer| {
         async move {
@@ -88,7 +88,7 @@ fn shut_down(informer: &Informer<Widget>, keep: impl Send + 'static) -> BoxFutur
     .boxed()
 }
 
-fn declared() -> (Registry, kube_informer::Declared<Widget>) {
+fn declared() -> (Registry, kube_informer::SharedInformer<Widget>) {
     let server = server();
     server.inject(Fault::new(FaultAction::Hang).times(0));
     let registry = Registry::new(Client::new(server.service(), "default"));

@@ -78,7 +78,9 @@ async fn recovered(indexed: &Indexed, server: &ApiServer) -> Status {
 async fn outage(server: ApiServer, client: Client, trouble: Trouble) {
     let about = format!("{:?}", trouble.action);
     populate(&server, 20, 1);
-    let builder = Informer::builder(Api::<Widget>::all(client)).page_size(7).project(Kept::from);
+    let builder = Informer::builder(Api::<Widget>::all(client))
+        .config(kube_informer::Config::new().page_size(7))
+        .project(Kept::from);
     let indexed = start(builder);
     let before = agree(&indexed, &server).await;
     settle().await;
@@ -162,7 +164,7 @@ async fn p08_trouble_at_a_later_page_never_shows_half_a_list() {
     for trouble in troubles() {
         let server = paging_server();
         populate(&server, 20, 1);
-        let indexed = start(kept(&server).page_size(7));
+        let indexed = start(kept(&server).config(kube_informer::Config::new().page_size(7)));
         agree(&indexed, &server).await;
         settle().await;
         for at in 0..20 {
@@ -185,7 +187,7 @@ async fn p08_an_expired_page_is_followed_by_a_list_in_one_piece() {
     let server = paging_server();
     populate(&server, 20, 1);
     server.inject(Fault::new(respond(410)).verb("list").after(1));
-    let indexed = start(kept(&server).page_size(7));
+    let indexed = start(kept(&server).config(kube_informer::Config::new().page_size(7)));
     agree(&indexed, &server).await;
     let requests = server.requests();
     let lists: Vec<_> = requests.recent().filter(|request| request.verb == "list").collect();
@@ -409,7 +411,8 @@ async fn p08_a_vanished_kind_is_given_up_only_where_that_was_asked_for() {
     let server = server();
     populate(&server, 5, 1);
     let keeping = start(kept(&server));
-    let emptying = start(kept(&server).empty_when_kind_vanishes());
+    let emptying =
+        start(kept(&server).config(kube_informer::Config::new().absent(kube_informer::Absent::Clear)));
     let before = agree(&keeping, &server).await;
     agree(&emptying, &server).await;
     let mut changes = emptying.informer.subscribe();
@@ -441,7 +444,8 @@ async fn p08_a_vanished_kind_is_given_up_only_where_that_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn p08_an_optional_kind_counts_as_synced_and_empty_while_absent() {
     let server = ApiServer::builder().without_built_ins().build();
-    let indexed = start(kept(&server).optional());
+    let indexed =
+        start(kept(&server).config(kube_informer::Config::new().absent(kube_informer::Absent::Empty)));
     indexed.informer.synced_or_blocked().await.unwrap();
     let mut changes = indexed.informer.subscribe();
     let first = next(&mut changes).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::{FutureExt, StreamExt, stream};
 use kube_informer::testing::{Fault, FaultAction};
-use kube_informer::{Batch, Builder, Change, End, FromStream, Informer, Obj, Phase, index};
+use kube_informer::{Batch, Change, End, Informer, Obj, Phase, builder::Builder, builder::FromStream, index};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, Event, watcher};
 use rand::RngExt;
@@ -60,8 +60,8 @@ where
 {
     let mut builder: Builder<_, _, FromStream<E>> = Informer::from_stream(events).project(Kept::from);
     let by_number = builder.index(|kept: &Kept| kept.number);
-    let by_group = builder.index_many(|kept: &Kept| [kept.group.clone(), "all".to_owned()]);
-    let by_namespace = builder.index_by(index::namespace());
+    let by_group = builder.index(|kept: &Kept| [kept.group.clone(), "all".to_owned()]);
+    let by_namespace = builder.index(index::namespace());
     Indexed { informer: builder.start(), by_number, by_group, by_namespace }
 }
 
@@ -199,7 +199,7 @@ async fn p07_waits_on_a_stream_end_with_its_first_list_or_with_it() {
             .collect();
         script.send(Event::Init);
         script.send(Event::InitApply(at("one", 1, 1)));
-        let mut nameless = at("bad", 2, 2);
+        let mut nameless = at("invalid", 2, 2);
         nameless.metadata.name = None;
         script.send(Event::InitApply(nameless));
         script.fail();
@@ -260,7 +260,9 @@ async fn errors_of_a_stream_are_in_the_status_until_it_goes_on() {
     assert!(!blocked.synced && blocked.stale_since.is_some());
     script.list([at("one", 1, 1)]);
     let good = status("it has recovered", Phase::Watching, 0).await;
-    assert!(good.synced && good.stale_since.is_none() && (good.objects, good.lists) == (1, 1));
+    assert!(good.synced && good.stale_since.is_none());
+    let stats = indexed.informer.stats();
+    assert_eq!((stats.objects, stats.lists), (1, 1));
     for recovery in [Event::Apply(at("one", 2, 2)), Event::Delete(at("none", 3, 3))] {
         script.fail();
         script.fail();
@@ -298,7 +300,7 @@ async fn p10_closures_that_panic_on_an_object_of_a_stream_harm_only_it() {
     let informer = builder.start();
     script.list([at("one", 1, 1), at("two", 2, 10), at("three", 3, 11)]);
     informer.synced().await.unwrap();
-    assert_eq!((informer.snapshot().len(), informer.snapshot().bad_len()), (1, 2));
+    assert_eq!((informer.snapshot().len(), informer.snapshot().invalid_len()), (1, 2));
     for (version, number) in [(4, 10), (6, 11)] {
         script.send(Event::Apply(at("one", version, number)));
         script.send(Event::Apply(at("four", version + 1, number + 10)));
@@ -307,10 +309,10 @@ async fn p10_closures_that_panic_on_an_object_of_a_stream_harm_only_it() {
         })
         .await;
         assert_eq!(snapshot.get(("a", "one")).unwrap().number, 1, "its last good version stays");
-        assert_eq!((snapshot.bad_len(), snapshot.find(&by_number, &1).len()), (3, 1));
+        assert_eq!((snapshot.invalid_len(), snapshot.by_index(&by_number, &1).len()), (3, 1));
     }
     script.list([at("one", 8, 1), at("two", 9, 2), at("three", 10, 3)]);
-    until(&informer, "all are good", |view| view.bad_len() == 0 && view.len() == 3).await;
+    until(&informer, "all are good", |view| view.invalid_len() == 0 && view.len() == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,7 +401,7 @@ async fn p05_kubes_watcher_on_a_server_that_makes_trouble_loses_nothing() {
         }
         assert_eq!(rebuilt(&state), truth(&server));
     }
-    assert!(indexed.informer.status().lists > 5, "there were relists");
+    assert!(indexed.informer.stats().lists > 5, "there were relists");
     indexed.informer.shutdown().await;
 }
 
@@ -422,11 +424,11 @@ async fn p01_an_index_can_be_added_late_and_a_refresh_is_declined() {
     let by_rest = adding.await.unwrap().unwrap();
     let snapshot = informer.snapshot();
     assert_eq!(
-        (snapshot.len(), snapshot.find(&by_rest, &1).len(), snapshot.find(&by_rest, &0).len()),
+        (snapshot.len(), snapshot.by_index(&by_rest, &1).len(), snapshot.by_index(&by_rest, &0).len()),
         (1, 1, 0)
     );
     script.send(Event::Apply(at("b", 4, 4)));
     let grown = until(&informer, "it is followed", |view| view.len() == 2).await;
-    assert_eq!(grown.find(&by_rest, &0).len(), 1);
+    assert_eq!(grown.by_index(&by_rest, &0).len(), 1);
     assert!(informer.refresh().await.unwrap_err().is_unsupported());
 }

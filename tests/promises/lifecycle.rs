@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kube_client::{Api, Client};
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Rule};
-use kube_informer::{End, Informer, Phase, Registry};
+use kube_informer::{Config, End, Informer, Phase, Registry};
 use tokio::time::timeout;
 
 use crate::support::*;
@@ -23,7 +23,7 @@ async fn p07_synced_means_every_page_is_in_the_snapshot_and_its_indexes() {
     for (server, lists) in [(paging_server(), 10), (server(), 0)] {
         populate(&server, 95, 4);
         server.set_latency(Duration::from_millis(50));
-        let indexed = start(kept(&server).page_size(10));
+        let indexed = start(kept(&server).config(Config::new().page_size(10)));
         let mut looks = 0;
         let early = async {
             loop {
@@ -41,7 +41,7 @@ async fn p07_synced_means_every_page_is_in_the_snapshot_and_its_indexes() {
         let snapshot = indexed.informer.snapshot();
         assert_eq!(content(&snapshot), truth(&server));
         indexed.assert_consistent(&snapshot);
-        assert_eq!(snapshot.find(&indexed.by_number, &4).len(), 95);
+        assert_eq!(snapshot.by_index(&indexed.by_number, &4).len(), 95);
         assert!(looks >= 50, "{looks} looks before it was synced");
         assert_eq!(server.requests().count("list", WIDGETS), lists);
     }
@@ -143,7 +143,7 @@ async fn p07_synced_or_blocked_ends_on_every_refusal_that_repeating_does_not_cha
         for streaming in [true, false] {
             let server = server();
             server.inject(always(FaultAction::Respond { code, retry_after: None }));
-            let informer = kept(&server).streaming_lists(streaming).start();
+            let informer = kept(&server).config(Config::new().streaming_lists(streaming)).start();
             let blocked = timeout(soon, informer.synced_or_blocked()).await;
             let error = blocked.unwrap_or_else(|_| panic!("it waits on {code}")).unwrap_err();
             assert_eq!(error.http_code(), Some(code));
@@ -189,20 +189,20 @@ async fn dropping_the_last_handle_ends_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_and_subscriptions_keep_it_running_and_snapshots_do_not() {
+async fn handles_and_subscriptions_keep_it_running_and_snapshots_do_not() {
     let server = server();
     let informer = kept(&server).start();
     let mut changes = informer.subscribe();
-    let mut reader = informer.reader();
+    let other = informer.clone();
     drop(informer);
     next(&mut changes).await;
     server.create(widget("a", "x", 1)).unwrap();
     assert_eq!(next(&mut changes).await.changes().count(), 1);
     drop(changes);
     server.create(widget("a", "y", 1)).unwrap();
-    eventually("a reader keeps it running", || (reader.snapshot().len() == 2).then_some(())).await;
-    let snapshot = reader.snapshot().clone();
-    drop(reader);
+    eventually("a handle keeps it running", || (other.snapshot().len() == 2).then_some(())).await;
+    let snapshot = other.snapshot();
+    drop(other);
     eventually("its tasks are gone", || (tasks() == 0).then_some(())).await;
     assert_eq!(snapshot.len(), 2);
 }

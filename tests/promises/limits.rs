@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use kube_client::client::Body;
 use kube_client::{Api, Client};
 use kube_informer::testing::{ApiServer, Fault, FaultAction};
-use kube_informer::{Informer, Limits, Obj};
+use kube_informer::{Config, Informer, Limits, Obj};
 use serde_json::json;
 use tokio::time::Instant;
 use tower::{Service, service_fn};
@@ -56,7 +56,11 @@ impl Detour {
     }
 
     fn start(&self, limits: Limits) -> Indexed {
-        start(Informer::builder(self.api.clone()).limits(limits).streaming_lists(false).project(Kept::from))
+        start(
+            Informer::builder(self.api.clone())
+                .config(Config::new().limits(limits).streaming_lists(false))
+                .project(Kept::from),
+        )
     }
 
     fn mend(&self) {
@@ -101,14 +105,14 @@ async fn all_but(indexed: &Indexed, server: &ApiServer, large: &str) {
         let (mut mine, mut theirs) = (content(view), truth(server));
         mine.remove(large);
         theirs.remove(large);
-        view.is_synced() && mine == theirs && view.bad_len() == 1
+        view.is_synced() && mine == theirs && view.invalid_len() == 1
     })
     .await;
     indexed.assert_consistent(&snapshot);
-    let bad = snapshot.bad().next().unwrap();
-    assert_eq!(bad.key().unwrap().to_string(), large);
-    assert_eq!(bad.mismatch(), "larger than the limit");
-    assert_eq!(indexed.informer.status().bad_objects, 1);
+    let invalid = snapshot.invalid().next().unwrap();
+    assert_eq!(invalid.key().unwrap().to_string(), large);
+    assert_eq!(invalid.mismatch(), "larger than the limit");
+    assert_eq!(indexed.informer.stats().invalid_objects, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,36 +120,36 @@ async fn p09_an_object_larger_than_allowed_harms_only_itself_and_heals_when_it_s
     for server in [server(), paging_server()] {
         populate(&server, 5, 1);
         grow(&server, "w001", 5_000);
-        let indexed = start(kept(&server).limits(Limits::new().object_bytes(4_000)));
+        let indexed = start(kept(&server).config(Config::new().limits(Limits::new().object_bytes(4_000))));
         // In a list.
         all_but(&indexed, &server, "a/w001").await;
         assert!(indexed.informer.get(("a", "w001")).is_none());
         shrink(&server, "w001");
         let snapshot = agree(&indexed, &server).await;
-        assert_eq!((snapshot.len(), snapshot.bad_len()), (5, 0));
+        assert_eq!((snapshot.len(), snapshot.invalid_len()), (5, 0));
 
         // In a watch: the last good version stays, also when it is listed again.
         settle().await;
-        let lists = indexed.informer.status().lists;
+        let lists = indexed.informer.stats().lists;
         let good = indexed.informer.get(("a", "w002")).unwrap();
         grow(&server, "w002", 5_000);
         set(&server, "a", "w003", 7);
         all_but(&indexed, &server, "a/w002").await;
-        assert_eq!(indexed.informer.status().lists, lists, "the watch goes on");
+        assert_eq!(indexed.informer.stats().lists, lists, "the watch goes on");
         set(&server, "a", "w004", 8);
         force_relist(&server);
         all_but(&indexed, &server, "a/w002").await;
-        assert_eq!(indexed.informer.status().lists, lists + 1);
+        assert_eq!(indexed.informer.stats().lists, lists + 1);
         assert!(Obj::ptr_eq(&indexed.informer.get(("a", "w002")).unwrap(), &good));
         shrink(&server, "w002");
-        assert_eq!(agree(&indexed, &server).await.bad_len(), 0);
+        assert_eq!(agree(&indexed, &server).await.invalid_len(), 0);
 
         // Gone while too large.
         grow(&server, "w003", 5_000);
         all_but(&indexed, &server, "a/w003").await;
         server.delete(WIDGETS, "a", "w003").unwrap();
         let snapshot = agree(&indexed, &server).await;
-        assert_eq!((snapshot.len(), snapshot.bad_len()), (4, 0));
+        assert_eq!((snapshot.len(), snapshot.invalid_len()), (4, 0));
     }
 }
 
@@ -156,7 +160,7 @@ async fn p08_a_page_larger_than_allowed_fails_its_list_and_keeps_the_state() {
     let refuse = FaultAction::Respond { code: 400, retry_after: None };
     server.inject(Fault::new(refuse).streaming().times(0));
     populate(&server, 5, 1);
-    let indexed = start(kept(&server).limits(Limits::new().page_bytes(5_000)));
+    let indexed = start(kept(&server).config(Config::new().limits(Limits::new().page_bytes(5_000))));
     let before = agree(&indexed, &server).await;
     settle().await;
     server.disconnect_watches();
@@ -202,7 +206,7 @@ async fn p08_a_line_without_end_is_given_up_and_listed_instead() {
     agree(&indexed, &server).await;
     let read = read.load(Ordering::Relaxed);
     assert!((150_000..=160_000).contains(&read), "{read} bytes were read");
-    assert!(indexed.informer.status().lists >= 4);
+    assert!(indexed.informer.stats().lists >= 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kube_informer::testing::{ApiServer, Fault, FaultAction};
-use kube_informer::{Builder, Informer};
+use kube_informer::{Config, Informer, builder::Builder};
 
 use crate::support::*;
 
@@ -41,7 +41,7 @@ impl Census {
         let census = self.clone();
         let mut builder =
             Informer::builder(api(server)).project(move |widget| census.value(widget.spec.number));
-        builder.index(|counted| counted.number);
+        builder.index(|counted: &Counted| counted.number);
         builder
     }
 }
@@ -69,7 +69,7 @@ async fn swept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p06_idle_subscribers_readers_and_snapshots_pin_one_old_world_each() {
+async fn p06_idle_subscribers_and_snapshots_pin_one_old_world_each() {
     let (server, census) = (server(), Census::default());
     populate(&server, 100, 0);
     let informer = census.builder(&server).start();
@@ -86,12 +86,12 @@ async fn p06_idle_subscribers_readers_and_snapshots_pin_one_old_world_each() {
             assert_eq!(census.live(), 100 + 5, "round {round}: the subscription pins what it delivered");
         }
     }
-    let reader = informer.reader();
+    let early = informer.snapshot();
     for round in 201..=300 {
         rewrite(&server, &informer, 10, round).await;
     }
     swept().await;
-    // Ten keys have changed since the subscription's world, and since the reader's; of five of these both have
+    // Ten keys have changed since the subscription's world, and since the first snapshot's; of five of these both have
     // the same version.
     assert_eq!(census.live(), 100 + 10 + 5);
     let snapshot = informer.snapshot();
@@ -105,7 +105,7 @@ async fn p06_idle_subscribers_readers_and_snapshots_pin_one_old_world_each() {
     drop(snapshot);
     swept().await;
     assert_eq!(census.live(), 100 + 20 + 5);
-    drop(reader);
+    drop(early);
     swept().await;
     assert_eq!(census.live(), 100 + 20);
     drop(next(&mut subscription).await);
@@ -147,12 +147,12 @@ async fn p06_a_relist_makes_only_what_changed() {
     for server in [server(), paging_server()] {
         let census = Census::default();
         populate(&server, 1000, 0);
-        let informer = census.builder(&server).page_size(100).start();
+        let informer = census.builder(&server).config(Config::new().page_size(100)).start();
         informer.synced().await.unwrap();
         assert_eq!(census.peak_and_made(), (1000, 1000));
         for round in 1..=3 {
             settle().await;
-            let before = informer.status().lists;
+            let before = informer.stats().lists;
             for at in 0..100 {
                 set(&server, "a", &name(at * 10), round);
             }
@@ -161,7 +161,7 @@ async fn p06_a_relist_makes_only_what_changed() {
                 (0..100).all(|at| view.get(("a", &*name(at * 10))).unwrap().number == round)
             })
             .await;
-            assert_eq!(informer.status().lists, before + 1);
+            assert_eq!(informer.stats().lists, before + 1);
             assert_eq!(census.peak_and_made(), (1100, 100), "live and changed");
         }
         swept().await;
@@ -173,7 +173,7 @@ async fn p06_a_relist_makes_only_what_changed() {
 async fn p06_lists_that_break_off_leave_nothing_behind() {
     let (server, census) = (paging_server(), Census::default());
     populate(&server, 200, 0);
-    let informer = census.builder(&server).page_size(50).start();
+    let informer = census.builder(&server).config(Config::new().page_size(50)).start();
     informer.synced().await.unwrap();
     settle().await;
     for at in 0..200 {

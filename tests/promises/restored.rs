@@ -30,7 +30,7 @@ async fn p04_an_event_below_its_streams_version_is_neither_applied_nor_dropped_s
         agree(&indexed, &server).await;
         let mut changes = indexed.informer.subscribe();
         next(&mut changes).await;
-        let lists = indexed.informer.status().lists;
+        let lists = indexed.informer.stats().lists;
         server.inject(Fault::new(line(kind, &old)).verb("watch"));
         set(&server, "a", "w002", round);
         let batch = next(&mut changes).await;
@@ -38,7 +38,7 @@ async fn p04_an_event_below_its_streams_version_is_neither_applied_nor_dropped_s
         assert_eq!(changed, ["w002"], "{kind}: the old version of w001 is nowhere");
         agree(&indexed, &server).await;
         let status = indexed.informer.status();
-        assert_eq!(status.lists, lists + 1, "{kind}: a broken stream, so all is listed");
+        assert_eq!(indexed.informer.stats().lists, lists + 1, "{kind}: a broken stream, so all is listed");
         assert!(status.last_error.unwrap().to_string().contains("older"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube_informer::index::{self, MissingIndex};
 use kube_informer::testing::ApiServer;
-use kube_informer::{Change, Informer, Obj};
+use kube_informer::{Absent, Change, Config, Informer, Obj};
 use tokio::time::timeout;
 
 use crate::support::*;
@@ -23,12 +23,11 @@ async fn p01_an_index_added_late_has_all_objects_and_follows_them() {
         let before = agree(&indexed, &server).await;
         let informer = &indexed.informer;
         let by_rest = informer.add_index(|kept: &Kept| kept.number % 3).await.unwrap();
-        let by_two =
-            informer.add_index_many(|kept: &Kept| [kept.number % 2, kept.number + 10]).await.unwrap();
-        let by_namespace = informer.add_index_by(index::namespace()).await.unwrap();
+        let by_two = informer.add_index(|kept: &Kept| [kept.number % 2, kept.number + 10]).await.unwrap();
+        let by_namespace = informer.add_index(index::namespace()).await.unwrap();
         let now = informer.snapshot();
         assert_eq!(now.revision(), before.revision(), "no object has changed");
-        assert_eq!(before.try_find(&by_rest, &0).unwrap_err(), MissingIndex::Later);
+        assert_eq!(before.try_by_index(&by_rest, &0).unwrap_err(), MissingIndex::Later);
         let check = |view: &kube_informer::View<Kept>| {
             assert_index(view, &by_rest, |object| vec![object.number % 3]);
             assert_index(view, &by_two, |object| vec![object.number % 2, object.number + 10]);
@@ -52,11 +51,11 @@ async fn p01_an_index_added_late_has_all_objects_and_follows_them() {
         let relisted = agree(&indexed, &server).await;
         check(&relisted);
         check(&now);
-        assert!(informer.status().lists >= 2);
+        assert!(informer.stats().lists >= 2);
 
         // Its handle serves all that others do.
-        let mut changes = informer.subscribe().with_key(&by_rest, 1);
-        assert_eq!(next(&mut changes).await.changes().count(), relisted.find(&by_rest, &1).len());
+        let mut changes = informer.subscribe().in_index(&by_rest, 1);
+        assert_eq!(next(&mut changes).await.changes().count(), relisted.by_index(&by_rest, &1).len());
         set(&server, "b", "new", 6);
         let batch = next(&mut changes).await;
         assert!(matches!(batch.changes().next(), Some(Change::Deleted(gone)) if Obj::name(gone) == "new"));
@@ -71,11 +70,11 @@ async fn p01_an_index_can_be_added_before_the_first_list_and_while_nothing_answe
     let by_rest = timeout(Duration::from_secs(1), indexed.informer.add_index(|kept: &Kept| kept.number % 3));
     let by_rest = by_rest.await.expect("it waits for no server").unwrap();
     assert!(!indexed.informer.is_synced());
-    let mut changes = indexed.informer.subscribe().with_key(&by_rest, 1);
+    let mut changes = indexed.informer.subscribe().in_index(&by_rest, 1);
     server.install(widgets()).unwrap();
     populate(&server, 10, 4);
     let snapshot = agree(&indexed, &server).await;
-    assert_eq!(snapshot.find(&by_rest, &1).len(), 10);
+    assert_eq!(snapshot.by_index(&by_rest, &1).len(), 10);
     assert!(next(&mut changes).await.is_initial());
 }
 
@@ -97,12 +96,12 @@ async fn p10_an_index_added_late_that_panics_harms_only_the_object() {
     let snapshot = indexed.informer.snapshot();
     assert_eq!(snapshot.len(), 10, "it stays in everything else");
     indexed.assert_consistent(&snapshot);
-    let bad: Vec<_> = snapshot.bad().map(|error| error.key().unwrap().to_string()).collect();
-    assert_eq!(bad, ["a/w003"]);
-    assert_eq!((snapshot.find(&index, &13).len(), snapshot.find(&index, &1).len()), (0, 9));
+    let invalid: Vec<_> = snapshot.invalid().map(|error| error.key().unwrap().to_string()).collect();
+    assert_eq!(invalid, ["a/w003"]);
+    assert_eq!((snapshot.by_index(&index, &13).len(), snapshot.by_index(&index, &1).len()), (0, 9));
     set(&server, "a", "w003", 1);
-    let healed = until(&indexed.informer, "it heals", |view| view.bad_len() == 0).await;
-    assert_eq!(healed.find(&index, &1).len(), 10);
+    let healed = until(&indexed.informer, "it heals", |view| view.invalid_len() == 0).await;
+    assert_eq!(healed.by_index(&index, &1).len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,11 +131,12 @@ async fn p11_a_refresh_decodes_and_projects_everything_anew() {
         populate(&server, 20, 1);
         let (factor, projected) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicUsize::new(0)));
         let (times, counted) = (factor.clone(), projected.clone());
-        let mut builder = Informer::builder(api(&server)).page_size(6).project(move |widget| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let kept = Kept::from(widget);
-            Kept { number: kept.number * times.load(Ordering::Relaxed), ..kept }
-        });
+        let mut builder =
+            Informer::builder(api(&server)).config(Config::new().page_size(6)).project(move |widget| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let kept = Kept::from(widget);
+                Kept { number: kept.number * times.load(Ordering::Relaxed), ..kept }
+            });
         let by_number = builder.index(|kept: &Kept| kept.number);
         let informer = builder.start();
         let mut changes = informer.subscribe();
@@ -145,8 +145,8 @@ async fn p11_a_refresh_decodes_and_projects_everything_anew() {
         factor.store(10, Ordering::Relaxed);
         let after = informer.refresh().await.unwrap();
         assert_eq!(projected.load(Ordering::Relaxed), 40, "each once more");
-        assert_eq!((before.find(&by_number, &1).len(), after.find(&by_number, &10).len()), (20, 20));
-        assert_eq!(after.keys(&by_number).len(), 1);
+        assert_eq!((before.by_index(&by_number, &1).len(), after.by_index(&by_number, &10).len()), (20, 20));
+        assert_eq!(after.index_keys(&by_number).len(), 1);
         for (old, new) in before.iter().map(|old| (old, after.get(Obj::key(old)).unwrap())) {
             assert_eq!(Obj::resource_version(old), Obj::resource_version(new));
             assert!(Obj::same_uid(old, new) && !Obj::ptr_eq(old, new));
@@ -157,7 +157,7 @@ async fn p11_a_refresh_decodes_and_projects_everything_anew() {
         settle().await;
         set(&server, "a", "w001", 2);
         force_relist(&server);
-        until(&informer, "it is followed", |view| view.find(&by_number, &20).len() == 1).await;
+        until(&informer, "it is followed", |view| view.by_index(&by_number, &20).len() == 1).await;
         assert_eq!(projected.load(Ordering::Relaxed), 41);
     }
 }
@@ -168,7 +168,7 @@ async fn p11_a_refresh_that_is_cancelled_or_shared_costs_one_list() {
     populate(&server, 5, 1);
     let indexed = start(kept(&server));
     agree(&indexed, &server).await;
-    let lists = || indexed.informer.status().lists;
+    let lists = || indexed.informer.stats().lists;
     let all = futures_util::future::join_all((0..5).map(|_| indexed.informer.refresh())).await;
     assert!(all.into_iter().all(|refreshed| refreshed.is_ok()));
     assert!((2..=3).contains(&lists()), "{} lists", lists());
@@ -182,7 +182,7 @@ async fn p11_a_refresh_that_is_cancelled_or_shared_costs_one_list() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_of_an_optional_kind_that_is_absent_asks_and_answers() {
     let server = ApiServer::builder().without_built_ins().build();
-    let informer = kept(&server).optional().start();
+    let informer = kept(&server).config(Config::new().absent(Absent::Empty)).start();
     let soon = Duration::from_secs(1);
     // Before anything is known, and again and again afterwards.
     for _ in 0..4 {

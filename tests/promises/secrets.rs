@@ -76,7 +76,7 @@ fn secret_widget(name: &str, spec: Value) -> Value {
 /// All texts that can be had of an informer.
 fn texts<T: Send + Sync + Debug + 'static>(informer: &Informer<T>, snapshot: &Snapshot<T>) -> String {
     let status = informer.status();
-    let mut texts = format!("{informer:?} {snapshot:?} {status:?} {status:#?} {:?}", informer.reader());
+    let mut texts = format!("{informer:?} {snapshot:?} {status:?} {status:#?}");
     if let Some(error) = &status.last_error {
         texts += &format!("{error} {error:?} {error:#?}");
         let mut source = error.source();
@@ -85,8 +85,8 @@ fn texts<T: Send + Sync + Debug + 'static>(informer: &Informer<T>, snapshot: &Sn
             source = error.source();
         }
     }
-    for bad in snapshot.bad() {
-        texts += &format!("{bad} {bad:?} {bad:#?} {}", bad.mismatch());
+    for invalid in snapshot.invalid() {
+        texts += &format!("{invalid} {invalid:?} {invalid:#?} {}", invalid.mismatch());
     }
     for object in snapshot.iter() {
         texts += &format!("{object:?} {object:#?}");
@@ -126,9 +126,9 @@ async fn p09_no_value_reaches_a_log_or_an_error() {
     let informer = builder.start();
     let mut changes = informer.subscribe();
     let batch = next(&mut changes).await;
-    assert_eq!((batch.snapshot().len(), batch.snapshot().bad_len()), (1, 6), "each is what it should be");
+    assert_eq!((batch.snapshot().len(), batch.snapshot().invalid_len()), (1, 6), "each is what it should be");
     said += &format!("{changes:?} {batch:?} {:?}", batch.changes().collect::<Vec<_>>());
-    said += &format!("{:?}", batch.snapshot().find(&by_group, SECRET));
+    said += &format!("{:?}", batch.snapshot().by_index(&by_group, SECRET));
     said += &texts(&informer, batch.snapshot());
 
     // Trouble of every kind, each with a body that tells.
@@ -155,7 +155,7 @@ async fn p09_no_value_reaches_a_log_or_an_error() {
         let newest = server.count(WIDGETS);
         settle().await;
         said += &texts(&informer, &informer.snapshot());
-        until(&informer, "it recovers", |view| view.len() + view.bad().len() >= newest).await;
+        until(&informer, "it recovers", |view| view.len() + view.invalid().len() >= newest).await;
     }
     informer.shutdown().await;
     let log = log.text();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kube_informer::testing::{ApiServer, Fault, FaultAction};
-use kube_informer::{Informer, Obj, Snapshot};
+use kube_informer::{Config, Informer, Obj, Snapshot};
 
 use crate::support::*;
 
@@ -40,10 +40,11 @@ async fn p11_each_version_is_projected_and_indexed_once() {
         populate(&server, 30, 0);
         let (projected, indexed) = (Projected::default(), Arc::new(AtomicUsize::new(0)));
         let (projecting, indexing) = (projected.clone(), indexed.clone());
-        let mut builder = Informer::builder(api(&server)).page_size(10).project(move |widget| {
-            note(&projecting, &widget);
-            Kept::from(widget)
-        });
+        let mut builder =
+            Informer::builder(api(&server)).config(Config::new().page_size(10)).project(move |widget| {
+                note(&projecting, &widget);
+                Kept::from(widget)
+            });
         builder.index(move |kept: &Kept| {
             indexing.fetch_add(1, Ordering::Relaxed);
             kept.number
@@ -54,7 +55,7 @@ async fn p11_each_version_is_projected_and_indexed_once() {
             until(&informer, "it follows", |view| content(view) == truth(&server)).await;
         })
         .await;
-        assert!(informer.status().lists >= 4, "there were relists");
+        assert!(informer.stats().lists >= 4, "there were relists");
         let versions = projected.lock().unwrap().len();
         assert_eq!(versions, 30 + 2 * 8, "every version was seen");
         assert!(projected.lock().unwrap().values().all(|times| *times == 1), "some were projected again");
@@ -83,7 +84,7 @@ async fn p11_what_is_kept_out_costs_a_projection_and_nothing_else() {
         })
         .start();
     informer.synced().await.unwrap();
-    assert_eq!((informer.snapshot().len(), informer.status().objects), (0, 0));
+    assert_eq!((informer.snapshot().len(), informer.stats().objects), (0, 0));
     assert_eq!(projected.lock().unwrap().len(), 30, "all were looked at");
     turmoil(&server, async || {
         let newest = server.get(WIDGETS, "a", "w002").unwrap()["spec"]["number"].as_u64();
@@ -94,7 +95,7 @@ async fn p11_what_is_kept_out_costs_a_projection_and_nothing_else() {
     })
     .await;
     assert_eq!(informer.snapshot().len(), 1);
-    assert_eq!((informer.status().bad_objects, informer.snapshot().bad_len()), (0, 0), "not bad");
+    assert_eq!((informer.stats().invalid_objects, informer.snapshot().invalid_len()), (0, 0), "not invalid");
     let projected = projected.lock().unwrap();
     let once = projected.iter().filter(|((name, _), _)| name == "w002").all(|(_, times)| *times == 1);
     assert!(once, "a kept version was projected again");
@@ -115,14 +116,14 @@ fn copied(before: &Snapshot<Kept>, after: &Snapshot<Kept>) -> Vec<String> {
 async fn p12_unchanged_objects_keep_their_allocation_through_relists() {
     for server in [server(), paging_server()] {
         populate(&server, 200, 0);
-        let indexed = start(kept(&server).page_size(50));
+        let indexed = start(kept(&server).config(Config::new().page_size(50)));
         let first = agree(&indexed, &server).await;
         settle().await;
         // A relist with nothing new is no change at all.
         server.create(widget("a", "brief", 1)).unwrap();
         server.delete(WIDGETS, "a", "brief").unwrap();
         force_relist(&server);
-        eventually("it is relisted", || (indexed.informer.status().lists == 2).then_some(())).await;
+        eventually("it is relisted", || (indexed.informer.stats().lists == 2).then_some(())).await;
         let second = indexed.informer.snapshot();
         assert_eq!(second.revision(), first.revision());
         assert_ne!(second.resource_version(), first.resource_version());
@@ -134,7 +135,7 @@ async fn p12_unchanged_objects_keep_their_allocation_through_relists() {
         server.delete(WIDGETS, "a", "w100").unwrap();
         force_relist(&server);
         let third = agree(&indexed, &server).await;
-        assert_eq!(indexed.informer.status().lists, 3);
+        assert_eq!(indexed.informer.stats().lists, 3);
         assert_eq!(copied(&second, &third), ["new", "w007"]);
     }
 }

@@ -38,7 +38,7 @@ async fn p05_the_first_batch_is_all_that_exists_also_when_that_is_nothing() {
 
     let mut scoped = [
         indexed.informer.subscribe().in_namespace("b"),
-        indexed.informer.subscribe().with_key(&indexed.by_number, 9),
+        indexed.informer.subscribe().in_index(&indexed.by_number, 9),
         indexed.informer.subscribe().filter(|_, _| false),
     ];
     populate(&server, 3, 7);
@@ -71,7 +71,7 @@ async fn p05_a_delete_found_by_a_relist_carries_the_last_stored_value() {
         assert_eq!(told(&batch), ["a/w001 deleted 7", "a/w002 7 -> 8"]);
         let deleted = batch.changes().find_map(|change| change.old().filter(|_| change.new().is_none()));
         assert!(Obj::ptr_eq(deleted.unwrap(), &stored), "the very object that was stored");
-        assert_eq!(indexed.informer.status().lists, 2, "it was a relist");
+        assert_eq!(indexed.informer.stats().lists, 2, "it was a relist");
     }
 }
 
@@ -149,7 +149,7 @@ async fn p05_what_is_no_longer_selected_or_kept_is_deleted() {
     set(&server, "a", "y", 11);
     force_relist(&server);
     assert_eq!(told(&next(&mut changes).await), ["a/y deleted 9"]);
-    assert_eq!(informer.status().objects, 0);
+    assert_eq!(informer.stats().objects, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +158,7 @@ async fn p05_entering_a_scope_is_added_and_leaving_it_deleted() {
     server.create(widget("a", "x", 3)).unwrap();
     server.create(widget("b", "x", 3)).unwrap();
     let indexed = start(kept(&server));
-    let mut by_key = indexed.informer.subscribe().with_key(&indexed.by_group, "g0".to_owned());
+    let mut by_key = indexed.informer.subscribe().in_index(&indexed.by_group, "g0".to_owned());
     let mut by_namespace = indexed.informer.subscribe().in_namespace("b");
     assert_eq!(told(&next(&mut by_key).await), ["a/x added 3", "b/x added 3"]);
     assert_eq!(told(&next(&mut by_namespace).await), ["b/x added 3"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use kube_informer::testing::{ApiServer, Fault, FaultAction};
-use kube_informer::{Batch, Change, Obj, Subscription, View};
+use kube_informer::{Batch, Change, Config, Obj, Subscription, View};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
@@ -33,7 +33,7 @@ impl Scope {
         match self {
             Self::Everything => changes,
             Self::Namespace => changes.in_namespace("b"),
-            Self::Group => changes.with_key(&indexed.by_group, "g1".to_owned()),
+            Self::Group => changes.in_index(&indexed.by_group, "g1".to_owned()),
         }
     }
 
@@ -58,7 +58,7 @@ impl Consumer {
 
     /// Begun again, in another process for all the informer knows: only the snapshot was kept.
     fn resume(&mut self, indexed: &Indexed) {
-        let held = self.changes.delivered().clone();
+        let held = self.changes.position().clone();
         self.changes = self.scope.of_all(indexed.informer.subscribe_from(&held), indexed);
     }
 
@@ -156,7 +156,7 @@ async fn p05_random_consumers_rebuild_every_snapshot_from_changes_alone() {
         for _ in 0..20 {
             write(&server, &mut random);
         }
-        let indexed = start(kept(&server).page_size(7));
+        let indexed = start(kept(&server).config(Config::new().page_size(7)));
         let scopes = [Scope::Everything, Scope::Namespace, Scope::Group];
         let mut consumers: Vec<_> = scopes.into_iter().map(|scope| Consumer::new(scope, &indexed)).collect();
         for _ in 0..150 {
@@ -191,7 +191,7 @@ async fn p05_random_consumers_rebuild_every_snapshot_from_changes_alone() {
             let expected: Vec<_> = consumer.scope.of(&last).into_keys().collect();
             assert_eq!(known, expected, "SEED={seed}: {:?}", consumer.scope);
         }
-        relists += indexed.informer.status().lists - 1;
+        relists += indexed.informer.stats().lists - 1;
         indexed.informer.shutdown().await;
     }
     assert!(relists > 10, "SEED={seed}: {relists} relists");

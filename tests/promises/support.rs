@@ -9,7 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube_client::{Api, Client};
 use kube_core::{ObjectMeta, Resource};
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Kind};
-use kube_informer::{Batch, Builder, Index, Informer, Obj, Snapshot, Subscription, View, index};
+use kube_informer::{Batch, Index, Informer, Obj, Snapshot, Subscription, View, builder::Builder, index};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -175,8 +175,8 @@ pub(crate) fn kept(server: &ApiServer) -> Builder<Widget, Kept> {
 /// Adds the indexes and starts. Must run within a runtime.
 pub(crate) fn start(mut builder: Builder<Widget, Kept>) -> Indexed {
     let by_number = builder.index(|kept: &Kept| kept.number);
-    let by_group = builder.index_many(|kept: &Kept| [kept.group.clone(), "all".to_owned()]);
-    let by_namespace = builder.index_by(index::namespace());
+    let by_group = builder.index(|kept: &Kept| [kept.group.clone(), "all".to_owned()]);
+    let by_namespace = builder.index(index::namespace());
     Indexed { informer: builder.start(), by_number, by_group, by_namespace }
 }
 
@@ -251,9 +251,9 @@ where
             expected.entry(key).or_default().insert(Obj::key(object).to_string(), object);
         }
     }
-    assert_eq!(view.keys(index).count(), expected.len(), "other keys than those of the objects");
+    assert_eq!(view.index_keys(index).count(), expected.len(), "other keys than those of the objects");
     for (key, objects) in expected {
-        let hits = view.find(index, &key);
+        let hits = view.by_index(index, &key);
         assert_eq!(hits.len(), objects.len(), "the list of {key:?} has another length");
         // Names of one length in namespaces of one length: ordered by text is ordered by key.
         for (hit, (name, object)) in hits.zip(objects) {

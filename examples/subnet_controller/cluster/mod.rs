@@ -105,14 +105,14 @@ fn standing(caches: &Caches) -> String {
         "{} subnets, {} NADs in {} namespaces, {} pods",
         subnets.len(),
         nads.len(),
-        nads.keys(&caches.nads_by_namespace).len(),
+        nads.index_keys(&caches.nads_by_namespace).len(),
         pods.len()
     );
     let broken = nads.iter().filter(|nad| nad.cni_type.is_err()).count();
     if broken > 0 {
         text += &format!("; {broken} NADs with a config of no use");
     }
-    let undecoded = nads.bad_len() + subnets.bad_len() + pods.bad_len();
+    let undecoded = nads.invalid_len() + subnets.invalid_len() + pods.invalid_len();
     if undecoded > 0 {
         text += &format!("; {undecoded} objects that cannot be decoded");
     }

@@ -9,7 +9,7 @@ use super::churn::Applied;
 use super::tracker::Totals;
 use crate::cli::Mode;
 
-/// The figures of one mode. Counts are of the time of the churn, without start and drain.
+/// The stats of one mode. Counts are of the time of the churn, without start and drain.
 pub struct Measured {
     pub mode: Mode,
     /// How long the churn lasted.

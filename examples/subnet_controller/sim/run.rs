@@ -42,7 +42,7 @@ pub struct Conditions {
     pub length: Duration,
 }
 
-/// Runs one mode. When `stop` is cancelled the figures so far come back, unchecked.
+/// Runs one mode. When `stop` is cancelled the stats so far come back, unchecked.
 ///
 /// # Errors
 ///
@@ -148,8 +148,8 @@ async fn settle(controller: &Controller, tracker: &Tracker, stop: &CancellationT
     let begin = Instant::now();
     let mut quiet_since = None;
     while begin.elapsed() < SETTLE && !stop.is_cancelled() {
-        let figures = controller.queue.figures();
-        let at_work = figures.depth + figures.processing + figures.delayed > 0;
+        let stats = controller.queue.stats();
+        let at_work = stats.depth + stats.processing + stats.delayed > 0;
         let since = *quiet_since.get_or_insert_with(Instant::now);
         if at_work || !caught_up(&controller.caches, tracker) {
             quiet_since = None;
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_interrupted_run_has_figures_and_no_verdict() {
+    async fn an_interrupted_run_has_stats_and_no_verdict() {
         let conditions = Conditions {
             size: Size { nads: 2, subnets: 3, pods: 4 },
             seed: 1,

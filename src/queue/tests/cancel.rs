@@ -92,7 +92,7 @@ async fn a_key_that_comes_due_wakes_one_get_not_all() {
                 get.as_mut().poll(cx)
             })
             .await
-            .map(|lease| *lease)
+            .map(|claim| *claim)
         });
     }
     settle().await;

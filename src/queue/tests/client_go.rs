@@ -38,9 +38,9 @@ async fn many_producers_and_workers_never_work_on_one_key_at_once() {
     join_all(producers).await;
     queue.drain(HOUR).await.unwrap();
     join_all(workers).await;
-    let figures = queue.figures();
-    assert_eq!((figures.depth, figures.processing, figures.work.count()), (0, 0, figures.adds));
-    assert!(figures.adds >= 50);
+    let stats = queue.stats();
+    assert_eq!((stats.depth, stats.processing, stats.work.count()), (0, 0, stats.adds));
+    assert!(stats.adds >= 50);
 }
 
 /// `TestAddWhileProcessing`, `TestReinsert`
@@ -50,14 +50,14 @@ async fn a_key_added_while_leased_comes_again_after_the_lease_and_only_then() {
     queue.add("foo");
     let first = get(&queue).await;
     queue.add("foo");
-    assert_eq!(queue.len(), 0, "not while it is leased");
+    assert_eq!(queue.len(), 0, "not while it is claimed");
     let second = spawn_get(&queue);
     settle().await;
     assert!(!second.is_finished());
     first.done();
     assert_eq!(join(second).await, Some("foo"));
     assert!(queue.is_empty(), "and once only");
-    assert_eq!(queue.figures().processing, 0);
+    assert_eq!(queue.stats().processing, 0);
 }
 
 /// `TestCollapse`
@@ -68,7 +68,7 @@ async fn adds_of_a_queued_key_collapse() {
     queue.add("bar");
     queue.add_all(["bar", "bar"]);
     get(&queue).await.done();
-    assert_eq!((queue.len(), queue.figures().adds), (0, 1));
+    assert_eq!((queue.len(), queue.stats().adds), (0, 1));
 }
 
 /// `TestCollapseWhileProcessing`
@@ -76,13 +76,13 @@ async fn adds_of_a_queued_key_collapse() {
 async fn adds_of_a_leased_key_collapse() {
     let queue = WorkQueue::new();
     queue.add("bar");
-    let lease = get(&queue).await;
+    let claim = get(&queue).await;
     queue.add("bar");
     queue.add("bar");
-    drop(lease);
+    drop(claim);
     assert_eq!(queue.len(), 1);
     get(&queue).await.done();
-    assert_eq!((queue.len(), queue.figures().adds), (0, 2));
+    assert_eq!((queue.len(), queue.stats().adds), (0, 2));
 }
 
 /// `TestLen`
@@ -93,8 +93,8 @@ async fn len_counts_distinct_waiting_keys() {
         queue.add(key);
         assert_eq!(queue.len(), len);
     }
-    let lease = get(&queue).await;
-    assert_eq!((*lease, queue.len()), ("foo", 1), "first in, first out; a leased key does not wait");
+    let claim = get(&queue).await;
+    assert_eq!((*claim, queue.len()), ("foo", 1), "first in, first out; a claimed key does not wait");
 }
 
 /// `TestGarbageCollection`
@@ -119,11 +119,11 @@ async fn a_delayed_key_comes_at_its_deadline() {
     let waiting = spawn_get(&queue);
     tokio::time::sleep(49 * MS).await;
     assert!(!waiting.is_finished());
-    assert_eq!((queue.len(), queue.figures().delayed), (0, 1));
+    assert_eq!((queue.len(), queue.stats().delayed), (0, 1));
     assert_eq!(join(waiting).await, Some("foo"));
     assert_eq!(start.elapsed(), 50 * MS);
     tokio::time::sleep(HOUR).await;
-    assert_eq!((queue.len(), queue.figures().delayed), (0, 0));
+    assert_eq!((queue.len(), queue.stats().delayed), (0, 0));
 }
 
 /// `TestDeduping`
@@ -166,7 +166,7 @@ async fn keys_come_due_in_the_order_of_their_deadlines_even_if_nobody_looked() {
     for key in ["third", "second", "first", "now"] {
         assert_eq!(*get(&queue).await, key);
     }
-    assert_eq!(queue.figures().wait.max(), 1750 * MS, "the wait counts from the deadline");
+    assert_eq!(queue.stats().wait.max(), 1750 * MS, "the wait counts from the deadline");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,5 +177,5 @@ async fn no_delay_is_an_add_and_endless_delays_are_no_panic() {
     settle().await;
     queue.add_after("now", std::time::Duration::ZERO);
     assert_eq!(join(waiting).await, Some("now"));
-    assert_eq!(queue.figures().delayed, 1);
+    assert_eq!(queue.stats().delayed, 1);
 }

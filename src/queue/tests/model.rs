@@ -21,7 +21,7 @@ enum Op {
     AddAfter(u8, u32),
     Advance(u32),
     Take,
-    /// Ends one of the leases.
+    /// Ends one of the claims.
     Done(prop::sample::Index),
     Discard,
 }
@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn the_state_is_what_the_description_says(ops in ops()) {
         let (mut state, mut oracle, now) = (State::new(), Oracle::default(), Instant::now());
-        let mut leases: Vec<Arc<u8>> = Vec::new();
+        let mut claims: Vec<Arc<u8>> = Vec::new();
         for op in ops {
             match op {
                 Op::Add(key) | Op::AddAfter(key, _) => {
@@ -119,10 +119,10 @@ proptest! {
                 Op::Take => {
                     let taken = state.take(now).map(|taken| taken.key);
                     prop_assert_eq!(taken.as_deref().copied(), oracle.take());
-                    leases.extend(taken);
+                    claims.extend(taken);
                 }
-                Op::Done(index) if !leases.is_empty() => {
-                    let key = leases.swap_remove(index.index(leases.len()));
+                Op::Done(index) if !claims.is_empty() => {
+                    let key = claims.swap_remove(index.index(claims.len()));
                     prop_assert!(state.done(&key, now).is_some());
                     prop_assert!(state.done(&key, now).is_none(), "a run ends once");
                     oracle.done(*key);
@@ -131,7 +131,7 @@ proptest! {
                 Op::Done(_) | Op::Advance(_) => {}
             }
             state.validate();
-            prop_assert_eq!((state.ready(), state.running()), (oracle.ready(), leases.len()));
+            prop_assert_eq!((state.ready(), state.running()), (oracle.ready(), claims.len()));
         }
     }
 
@@ -139,7 +139,7 @@ proptest! {
     fn the_queue_is_what_the_description_says_at_any_time(ops in ops()) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().start_paused(true).build().unwrap().block_on(async {
-            let (queue, mut oracle, mut leases) = (WorkQueue::new(), Oracle::default(), Vec::new());
+            let (queue, mut oracle, mut claims) = (WorkQueue::new(), Oracle::default(), Vec::new());
             for op in ops {
                 match op {
                     Op::Add(key) => {
@@ -156,21 +156,21 @@ proptest! {
                     }
                     Op::Take => {
                         // Out of the budget of this task, which never yields.
-                        let lease = tokio::task::unconstrained(queue.get()).now_or_never().flatten();
-                        prop_assert_eq!(lease.as_deref().copied(), oracle.take());
-                        leases.extend(lease);
+                        let claim = tokio::task::unconstrained(queue.get()).now_or_never().flatten();
+                        prop_assert_eq!(claim.as_deref().copied(), oracle.take());
+                        claims.extend(claim);
                     }
-                    Op::Done(index) if !leases.is_empty() => {
-                        let lease = leases.swap_remove(index.index(leases.len()));
-                        oracle.done(*lease);
-                        lease.done();
+                    Op::Done(index) if !claims.is_empty() => {
+                        let claim = claims.swap_remove(index.index(claims.len()));
+                        oracle.done(*claim);
+                        claim.done();
                     }
                     Op::Done(_) | Op::Discard => {}
                 }
-                let figures = queue.figures();
+                let stats = queue.stats();
                 prop_assert_eq!(
-                    (figures.depth, figures.delayed, figures.processing),
-                    (oracle.ready(), oracle.delayed.len(), leases.len())
+                    (stats.depth, stats.delayed, stats.processing),
+                    (oracle.ready(), oracle.delayed.len(), claims.len())
                 );
             }
             Ok(())
@@ -224,5 +224,5 @@ async fn a_thousand_keys_on_eight_workers_never_run_concurrently_and_see_every_a
         assert_eq!(slot.seen.load(Ordering::SeqCst), slot.added.load(Ordering::SeqCst), "{key}");
         assert!(slot.added.load(Ordering::SeqCst) > 0);
     }
-    assert_eq!(queue.figures().work.count(), queue.figures().adds);
+    assert_eq!(queue.stats().work.count(), queue.stats().adds);
 }

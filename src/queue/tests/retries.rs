@@ -15,10 +15,10 @@ async fn each_failure_doubles_the_delay_until_forgotten() {
     let queue = WorkQueue::new();
     queue.add("a");
     for (failures, delay) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80)] {
-        let lease = get(&queue).await;
+        let claim = get(&queue).await;
         queue.add_rate_limited("a");
         assert_eq!(queue.retries(&"a"), failures);
-        lease.done();
+        claim.done();
         let start = Instant::now();
         let again = get(&queue).await;
         assert_eq!(start.elapsed(), delay * MS);
@@ -31,7 +31,7 @@ async fn each_failure_doubles_the_delay_until_forgotten() {
     let start = Instant::now();
     queue.add_rate_limited("a");
     get(&queue).await.done();
-    assert_eq!((start.elapsed(), queue.figures().retries), (5 * MS, 6));
+    assert_eq!((start.elapsed(), queue.stats().retries), (5 * MS, 6));
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +55,7 @@ async fn adding_one_key_again_and_again_delays_neither_it_nor_others() {
     for _ in 0..10_000 {
         queue.add_rate_limited("hot");
     }
-    assert_eq!((queue.retries(&"hot"), queue.figures().delayed), (1, 1));
+    assert_eq!((queue.retries(&"hot"), queue.stats().delayed), (1, 1));
     queue.add_rate_limited("other");
     assert_eq!(*get(&queue).await, "hot");
     assert_eq!(*get(&queue).await, "other");
@@ -84,17 +84,17 @@ async fn the_tokens_one_key_can_take_are_bounded_whatever_was_scheduled_before()
 async fn a_failure_is_counted_once_per_lease() {
     let queue = WorkQueue::new();
     queue.add("a");
-    let lease = get(&queue).await;
+    let claim = get(&queue).await;
     for _ in 0..5 {
         queue.add_rate_limited("a");
     }
-    assert_eq!((queue.retries(&"a"), queue.figures().retries), (1, 1));
-    lease.done();
-    let lease = get(&queue).await;
+    assert_eq!((queue.retries(&"a"), queue.stats().retries), (1, 1));
+    claim.done();
+    let claim = get(&queue).await;
     queue.add("a"); // comes back at once, but the failure of this run still counts
     queue.add_rate_limited("a");
-    assert_eq!((queue.retries(&"a"), queue.figures().delayed), (2, 0));
-    lease.done();
+    assert_eq!((queue.retries(&"a"), queue.stats().delayed), (2, 0));
+    claim.done();
     assert_eq!(queue.len(), 1);
 }
 
@@ -108,7 +108,7 @@ async fn a_retry_comes_before_a_later_delayed_add_and_after_an_earlier_one() {
         get(&queue).await.done();
         assert_eq!(start.elapsed(), expected * MS);
         assert!(queue.is_empty());
-        assert_eq!(queue.figures().delayed, 0);
+        assert_eq!(queue.stats().delayed, 0);
         queue.forget(&"a");
     }
 }

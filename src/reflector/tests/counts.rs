@@ -7,8 +7,8 @@ const CAUSES: [Cause; 10] = [
     Cause::TooLarge,
     Cause::WatchFailed,
     Cause::WatchRefused,
-    Cause::NotUnderstood,
-    Cause::WentBack,
+    Cause::InvalidResponse,
+    Cause::OutOfOrder,
     Cause::Behind,
     Cause::KindAbsent,
     Cause::Refresh,
@@ -55,8 +55,8 @@ async fn a_relist_is_counted_under_what_made_it_necessary() {
             4,
         ),
         (Cause::WatchRefused, vec![Answer::Error(api(403, "Forbidden"))], 1),
-        (Cause::NotUnderstood, watch(vec![Step::Error(garbage())]), 1),
-        (Cause::WentBack, watch(vec![put("b", 12), put("b", 11)]), 1),
+        (Cause::InvalidResponse, watch(vec![Step::Error(garbage())]), 1),
+        (Cause::OutOfOrder, watch(vec![put("b", 12), put("b", 11)]), 1),
         (Cause::Behind, vec![silent(), page(9, &[], Some("more"))], 1),
         (Cause::KindAbsent, vec![Answer::Error(api(404, "NotFound"))], 1),
     ];
@@ -159,7 +159,7 @@ async fn events_bookmarks_and_pages_are_heard_and_silence_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
-    let options = Options { streaming: false, optional: true, ..Options::default() };
+    let options = Options { streaming: false, absent: crate::config::Absent::Empty, ..Options::default() };
     let script = vec![
         Answer::Error(api(404, "NotFound")),
         Answer::Served(false), // shown: synced, and nothing there

@@ -414,17 +414,17 @@ async fn a_version_too_large_is_followed_by_a_consistent_read() {
 
 #[tokio::test(start_paused = true)]
 async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
-    let mut bad = page(10, &[("a", 1), ("b", 2)], None);
-    if let Answer::Page(page) = &mut bad {
+    let mut invalid = page(10, &[("a", 1), ("b", 2)], None);
+    if let Answer::Page(page) = &mut invalid {
         let mut items: Vec<_> = page.items.by_ref().collect();
         items.insert(1, Err(broken(None, None)));
         items.insert(1, Err(broken(Some("c"), Some(3))));
         page.items = items.into_iter().collect();
     }
-    let reflector = Harness::paged(vec![bad, Answer::Watch(vec![Step::Never])]);
+    let reflector = Harness::paged(vec![invalid, Answer::Watch(vec![Step::Never])]);
     reflector.work(1.0).await;
     reflector.played(&["list limit=500", "watch from=10"], &[("a", 1), ("b", 2)], 10);
-    assert_eq!(reflector.status().bad_objects, 2);
+    assert_eq!(reflector.model.lock().unwrap().invalid, 2);
     assert!(reflector.status().synced);
 }
 

@@ -23,7 +23,7 @@ async fn phases_follow_the_work() {
     });
     reflector.work(20.0).await;
     let status = reflector.status();
-    assert_eq!((status.lists, status.watches, status.failures), (1, 1, 0));
+    assert_eq!((reflector.tally.lists(), reflector.tally.watches(), status.failures), (1, 1, 0));
     assert!(status.synced && status.ordered_versions && status.stale_since.is_none());
     assert_eq!(status.last_error.unwrap().http_code(), Some(500), "kept after recovery");
     reflector.stop.cancel();

@@ -40,7 +40,7 @@ async fn n8_stopping_takes_no_time_wherever_the_loop_is() {
 async fn a_source_that_always_has_something_ready_can_be_stopped() {
     let events = (0..1_000_000).map(|n| put("a", 11 + n)).collect();
     let reflector = Harness::paged(vec![page(10, &[], None), Answer::Watch(events)]);
-    while reflector.status.borrow().resource_version.is_none() {
+    while reflector.model.lock().unwrap().held.is_none() {
         tokio::task::yield_now().await;
     }
     reflector.stop.cancel();

@@ -87,7 +87,7 @@ async fn a_clean_renewal_takes_100_ms_at_most_and_does_not_list() {
     assert!(stale <= 0.22, "stale for {stale} s");
     reflector.played(&["list limit=500", "watch from=10", "watch from=15", "watch from=20"], &[("a", 1)], 20);
     assert!(reflector.gaps().iter().all(|gap| *gap <= 300.101));
-    assert_eq!(reflector.status().watches, 3);
+    assert_eq!(reflector.tally.watches(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,14 +355,14 @@ async fn what_is_ready_is_taken_in_at_once_up_to_a_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn n9_an_object_that_does_not_decode_does_not_end_the_watch() {
-    let bad = |name, version| Step::Event(WatchEvent::Applied(Err(broken(name, version))));
+    let invalid = |name, version| Step::Event(WatchEvent::Applied(Err(broken(name, version))));
     let reflector = Harness::paged(vec![
         listed(),
-        Answer::Watch(vec![bad(Some("b"), Some(11)), bad(None, None), put("c", 12), Step::Never]),
+        Answer::Watch(vec![invalid(Some("b"), Some(11)), invalid(None, None), put("c", 12), Step::Never]),
     ]);
     reflector.work(2.0).await;
     reflector.played(&["list limit=500", "watch from=10"], &[("a", 1), ("c", 12)], 12);
-    assert_eq!(reflector.status().bad_objects, 2);
+    assert_eq!(reflector.model.lock().unwrap().invalid, 2);
 }
 
 #[tokio::test(start_paused = true)]

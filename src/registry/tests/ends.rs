@@ -45,15 +45,15 @@ async fn what_has_ended_is_not_remembered() {
 
 /// A value of an application that uses its own handle when it is dropped.
 struct Meddler {
-    declared: Declared<ConfigMap>,
+    declared: SharedInformer<ConfigMap>,
     dropped: Arc<AtomicUsize>,
 }
 
 impl Drop for Meddler {
     fn drop(&mut self) {
-        let error = self.declared.index(|_| 0).unwrap_err();
+        let error = self.declared.index(|_: &ConfigMap| 0).unwrap_err();
         assert!(error.is_stopped() && error.to_string().contains("configmaps"), "{error}");
-        assert!(self.declared.optional().is_err());
+        assert!(self.declared.config(Config::new()).is_err());
         let _ = self.declared.informer().shutdown().now_or_never();
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ async fn closures_are_dropped_without_a_lock() {
         let dropped = Arc::new(AtomicUsize::new(0));
         let declared = registry.declare::<ConfigMap>();
         let captured = Meddler { declared: declared.clone(), dropped: dropped.clone() };
-        let index = declared.index(move |_| captured.dropped.load(Ordering::Relaxed));
+        let index = declared.index(move |_: &ConfigMap| captured.dropped.load(Ordering::Relaxed));
         assert!(index.is_ok());
         end(registry, declared.informer());
         assert_eq!(dropped.load(Ordering::Relaxed), 1);

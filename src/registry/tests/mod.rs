@@ -91,6 +91,6 @@ fn allow(server: &ApiServer, resource: &str) {
     server.allow(Rule::all().resource(resource));
 }
 
-fn missing(registry: &Registry) -> Vec<String> {
-    registry.missing().iter().map(Missing::to_string).collect()
+fn not_synced(registry: &Registry) -> Vec<String> {
+    registry.not_synced().iter().map(NotSynced::to_string).collect()
 }

@@ -37,14 +37,14 @@ async fn one_told_to_wait_lists_once_the_others_have_synced() {
     pods.after(&registry.declare::<ConfigMap>()).unwrap();
     pods.after(&registry.declare::<Namespace>()).unwrap();
     registry.declare::<ConfigMap>().after(&registry.declare::<Secret>()).unwrap();
-    assert_eq!(missing(&registry)[0], "pods: not started");
+    assert_eq!(not_synced(&registry)[0], "pods: not started");
     registry.start();
     let mut informer = Box::pin({
         let informer = pods.informer();
         async move { informer.synced().await }
     });
     assert!(timeout(LONG, &mut informer).await.is_err(), "it did not wait");
-    let wait = missing(&registry);
+    let wait = not_synced(&registry);
     assert_eq!(wait[0], "pods: waits for configmaps");
     assert_eq!(wait[1], "configmaps: waits for secrets");
     assert!(wait[2].starts_with("secrets: ") && wait[2].contains("403"), "{wait:?}");
@@ -95,6 +95,6 @@ async fn one_that_stops_before_it_has_synced_is_waited_for_in_vain_and_named() {
     assert!(error.is_stopped() && error.to_string().starts_with("secrets: "), "{error}");
     tokio::time::sleep(LONG).await;
     assert_eq!(server.requests().count("watch", "configmaps"), 0);
-    assert!(missing(&registry)[0].starts_with("configmaps: waits for secrets"), "{registry:?}");
+    assert!(not_synced(&registry)[0].starts_with("configmaps: waits for secrets"), "{registry:?}");
     timeout(LONG, maps.informer().shutdown()).await.expect("it cannot be ended while it waits");
 }

@@ -40,10 +40,10 @@ async fn askers_on_many_threads_share_one_informer() {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(declare)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
-        let index = declared[0].index_by(index::namespace()).unwrap();
+        let index = declared[0].index(index::namespace()).unwrap();
         for declared in &declared {
             let snapshot = declared.informer().snapshot();
-            assert!(snapshot.try_find(&index, "default").is_ok(), "another informer");
+            assert!(snapshot.try_by_index(&index, "default").is_ok(), "another informer");
         }
     }
 }
@@ -137,11 +137,14 @@ async fn a_projection_keeps_out_fails_and_stores() {
     registry.start();
     synced(&registry).await;
     let snapshot = texts.snapshot();
-    assert_eq!((snapshot.len(), snapshot.bad_len()), (3, 1));
-    let bad = snapshot.bad().next().unwrap();
-    assert_eq!(bad.key().unwrap().name(), "no");
-    assert_eq!(std::error::Error::source(bad).unwrap().to_string(), "it says no");
-    assert!(!format!("{bad} {bad:?}").contains("it says"), "an error of the application is part of our text");
+    assert_eq!((snapshot.len(), snapshot.invalid_len()), (3, 1));
+    let invalid = snapshot.invalid().next().unwrap();
+    assert_eq!(invalid.key().unwrap().name(), "no");
+    assert_eq!(std::error::Error::source(invalid).unwrap().to_string(), "it says no");
+    assert!(
+        !format!("{invalid} {invalid:?}").contains("it says"),
+        "an error of the application is part of our text"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,36 +152,36 @@ async fn every_part_may_add_indexes_until_the_start() {
     let (_server, registry) = world();
     let one = registry.declare::<Text>();
     // Whoever reads early sees the indexes that are declared later, once they are.
-    let mut reader = one.informer().reader();
+    let reader = one.informer();
     let mut changes = one.informer().subscribe();
     assert!(reader.snapshot().is_empty());
     let by_text = one.index(|text: &Text| text.0.clone()).unwrap();
     let before = one.informer().snapshot();
     let other = registry.declare::<Text>();
-    let by_letter = other.index_many(|text: &Text| text.0.chars().collect::<Vec<_>>()).unwrap();
-    let by_namespace = other.index_by(index::namespace()).unwrap();
-    assert_eq!(one.informer().read(|view| view.find(&by_letter, &'e').len()), 0);
-    assert_eq!(reader.snapshot().find(&by_namespace, "default").len(), 0);
-    assert!(before.try_find(&by_letter, &'e').is_err(), "it was not there yet");
+    let by_letter = other.index(|text: &Text| text.0.chars().collect::<Vec<_>>()).unwrap();
+    let by_namespace = other.index(index::namespace()).unwrap();
+    assert_eq!(one.informer().read(|view| view.by_index(&by_letter, &'e').len()), 0);
+    assert_eq!(reader.snapshot().by_index(&by_namespace, "default").len(), 0);
+    assert!(before.try_by_index(&by_letter, &'e').is_err(), "it was not there yet");
 
     registry.start();
     synced(&registry).await;
     let snapshot = reader.snapshot();
-    let counts = (snapshot.find(&by_text, "one").len(), snapshot.find(&by_letter, &'e').len());
-    assert_eq!((counts, snapshot.find(&by_namespace, "default").len()), ((2, 3), 2));
+    let counts = (snapshot.by_index(&by_text, "one").len(), snapshot.by_index(&by_letter, &'e').len());
+    assert_eq!((counts, snapshot.by_index(&by_namespace, "default").len()), ((2, 3), 2));
     assert_eq!(changes.next().await.unwrap().changes().count(), 3);
-    let mut ones = one.informer().subscribe().with_key(&by_text, "one".to_owned());
+    let mut ones = one.informer().subscribe().in_index(&by_text, "one".to_owned());
     assert_eq!(ones.next().await.unwrap().changes().count(), 2);
 
     for error in [
         one.index(|text: &Text| text.0.len()).unwrap_err(),
-        registry.declare::<Text>().index_by(index::namespace()).unwrap_err(),
+        registry.declare::<Text>().index(index::namespace()).unwrap_err(),
         other.after(&registry.declare::<Secret>()).unwrap_err(),
     ] {
         assert!(error.is_started() && error.to_string().starts_with("configmaps: "), "{error}");
     }
     let late = other.informer().add_index(|text: &Text| text.0.len()).await.unwrap();
-    assert_eq!(one.informer().snapshot().find(&late, &3).len(), 2);
+    assert_eq!(one.informer().snapshot().by_index(&late, &3).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +189,10 @@ async fn held_until_started_then_for_as_long_as_somebody_wants_it() {
     let (server, registry) = world();
     let by_text = registry.declare::<Text>().index(|text: &Text| text.0.clone()).unwrap();
     let texts = registry.declare::<Text>().informer();
-    assert!(texts.snapshot().try_find(&by_text, "one").is_ok(), "the one that was declared first is gone");
+    assert!(
+        texts.snapshot().try_by_index(&by_text, "one").is_ok(),
+        "the one that was declared first is gone"
+    );
     registry.start();
     synced(&registry).await;
     let snapshot = texts.snapshot();
@@ -196,20 +202,20 @@ async fn held_until_started_then_for_as_long_as_somebody_wants_it() {
     tokio::time::sleep(LONG).await;
     assert!(status.has_changed().is_ok(), "a subscription holds it");
     let again = registry.declare::<Text>().informer();
-    assert!(again.snapshot().try_find(&by_text, "one").is_ok(), "another one, though this one runs");
+    assert!(again.snapshot().try_by_index(&by_text, "one").is_ok(), "another one, though this one runs");
     drop(subscription);
     ended(again).await;
-    assert!(registry.missing().is_empty() && format!("{registry:?}") == "[]", "{registry:?}");
+    assert!(registry.not_synced().is_empty() && format!("{registry:?}") == "[]", "{registry:?}");
     assert_eq!(snapshot.len(), 3);
 
     let new = registry.declare::<Text>();
-    assert!(new.informer().snapshot().try_find(&by_text, "one").is_err(), "the old one");
+    assert!(new.informer().snapshot().try_by_index(&by_text, "one").is_err(), "the old one");
     let by_length = new.index(|text: &Text| text.0.len()).unwrap();
     assert_eq!(registry.inner.entries.len(), 1);
     server.reset_requests();
     registry.start();
     synced(&registry).await;
-    assert_eq!(new.informer().snapshot().find(&by_length, &3).len(), 2);
+    assert_eq!(new.informer().snapshot().by_index(&by_length, &3).len(), 2);
     assert_eq!(server.requests().reads(), 1);
 }
 
@@ -217,7 +223,7 @@ async fn held_until_started_then_for_as_long_as_somebody_wants_it() {
 async fn what_nobody_wants_is_neither_started_nor_kept() {
     let (server, registry) = world();
     for number in 0..100 {
-        registry.declare_in::<Text>(Scope::namespace(format!("n{number}"))).optional().unwrap();
+        registry.declare_in::<Text>(Scope::namespace(format!("n{number}"))).config(Config::new()).unwrap();
     }
     registry.start();
     synced(&registry).await;

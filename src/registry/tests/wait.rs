@@ -3,8 +3,8 @@
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::*;
-use crate::Change;
 use crate::testing::Kind;
+use crate::{Absent, Change};
 
 fn widgets() -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("example.com", "v1", "Widget"), "widgets")
@@ -20,12 +20,12 @@ async fn what_is_missing_is_named_with_the_reason() {
         registry.declare::<ConfigMap>(),
     );
     assert_eq!(
-        missing(&registry),
+        not_synced(&registry),
         ["secrets: not started", "widgets.example.com in default: not started", "configmaps: not started"]
     );
     registry.start();
     assert!(timeout(LONG, registry.synced()).await.is_err());
-    let now = missing(&registry);
+    let now = not_synced(&registry);
     assert!(
         now[0].starts_with("secrets: waiting before the next attempt; ") && now[0].contains("403"),
         "{now:?}"
@@ -34,7 +34,7 @@ async fn what_is_missing_is_named_with_the_reason() {
     assert_eq!(now.len(), 2);
     let debug = format!("{registry:?}");
     assert!(debug.contains(&now[0]) && debug.contains("configmaps: Watching"), "{debug}");
-    let [secrets, widgets] = &registry.missing()[..] else { panic!("{debug}") };
+    let [secrets, widgets] = &registry.not_synced()[..] else { panic!("{debug}") };
     assert!(secrets.last_error.as_ref().unwrap().is_forbidden() && secrets.started);
     assert_eq!(widgets.phase, crate::Phase::Absent);
 
@@ -42,7 +42,7 @@ async fn what_is_missing_is_named_with_the_reason() {
     allow(&server, "secrets");
     server.install(Kind::namespaced("example.com", "v1", "Widget", "widgets")).unwrap();
     synced(&registry).await;
-    assert!(registry.missing().is_empty());
+    assert!(registry.not_synced().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,20 +88,20 @@ async fn one_that_nobody_wants_any_more_is_not_waited_for() {
     assert!(!waiting.is_finished());
     drop(secrets);
     timeout(LONG, waiting).await.unwrap().unwrap().unwrap();
-    assert!(registry.missing().is_empty());
+    assert!(registry.not_synced().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_optional_kind_that_is_not_served_counts_as_synced_and_comes_later() {
     let (server, registry) = world();
     let kind = registry.declare_with::<DynamicObject>(Scope::all(), widgets());
-    kind.optional().unwrap();
+    kind.config(Config::new().absent(Absent::Empty)).unwrap();
     let by_name = kind.index(|widget: &DynamicObject| widget.metadata.name.clone()).unwrap();
     let maps = registry.declare::<ConfigMap>();
     maps.after(&kind).unwrap();
     registry.start();
     timeout(LONG, registry.synced_or_blocked()).await.unwrap().unwrap();
-    assert!(registry.missing().is_empty());
+    assert!(registry.not_synced().is_empty());
     let informer = kind.informer();
     assert!(informer.is_synced() && informer.snapshot().is_empty());
     let mut changes = informer.subscribe();
@@ -114,5 +114,5 @@ async fn an_optional_kind_that_is_not_served_counts_as_synced_and_comes_later() 
     server.create(widget).unwrap();
     let batch = timeout(LONG, changes.next()).await.expect("it is not asked for any more").unwrap();
     assert!(matches!(batch.changes().next(), Some(Change::Added(_))));
-    assert_eq!(batch.snapshot().find(&by_name, &Some("w".to_owned())).len(), 1);
+    assert_eq!(batch.snapshot().by_index(&by_name, "w").len(), 1);
 }

@@ -18,10 +18,11 @@ const EMPTY: &str =
 #[tokio::test]
 async fn a_list_asks_for_what_is_wanted_percent_encoded() {
     let (client, seen) = client(200, &[], Some(data(EMPTY)));
-    let selection = Selection { labels: "a in (b, c),d!=ü&".into(), fields: "metadata.name=x".into() };
+    let selection = Scope::all().labels("a in (b, c),d!=ü&").fields("metadata.name=x");
     let source = |namespace| {
         let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
-        HttpSource::new(api, &(), selection.clone(), Limits::default())
+        let scope = Scope { namespace: Some(namespace.to_owned()), ..selection.clone() };
+        HttpSource::new(api, &(), scope, Limits::default())
     };
     let request = ListRequest {
         limit: Some(500),
@@ -83,7 +84,7 @@ async fn a_watch_and_a_streaming_list_ask_for_bookmarks() {
 async fn only_metadata_is_asked_for_when_only_that_is_kept() {
     let (client, seen) = client(200, &[], Some(data(EMPTY)));
     let api = Api::<kube_core::metadata::PartialObjectMeta<ConfigMap>>::all(client);
-    let mut source = HttpSource::new(api, &(), Selection::default(), Limits::default());
+    let mut source = HttpSource::new(api, &(), Scope::all(), Limits::default());
     source.list(&ListRequest::default()).await.unwrap();
     source.watch(&watching()).await.unwrap();
     let accept: Vec<_> = seen.lock().unwrap().iter().map(|parts| parts.headers["accept"].clone()).collect();
@@ -99,11 +100,11 @@ async fn a_page_of_a_built_in_kind_has_items_without_a_type() {
     let page = list(answering(data(body))).await.unwrap();
     assert_eq!(page.resource_version, ResourceVersion::from_number(9));
     assert_eq!(page.continue_token.as_deref(), Some("next"));
-    let [Ok(good), Err(bad)] = &page.items.collect::<Vec<_>>()[..] else {
-        panic!("one good and one bad item")
+    let [Ok(good), Err(invalid)] = &page.items.collect::<Vec<_>>()[..] else {
+        panic!("one good and one invalid item")
     };
     assert!(matches!(good.payload, Payload::JsonWithoutType(_)));
-    assert_eq!(bad.path(), "metadata.name");
+    assert_eq!(invalid.path(), "metadata.name");
 }
 
 #[tokio::test]
@@ -260,11 +261,10 @@ async fn a_body_that_stands_still_is_given_up() {
 async fn errors_name_the_kind_as_kubectl_does() {
     let (client, _) = client(403, &[], Some(vec![]));
     let api = Api::<k8s_openapi::api::apps::v1::Deployment>::all(client.clone());
-    let mut deployments = HttpSource::new(api, &(), Selection::default(), Limits::default());
+    let mut deployments = HttpSource::new(api, &(), Scope::all(), Limits::default());
     let error = deployments.list(&ListRequest::default()).await.err().unwrap();
     assert!(error.to_string().starts_with("list deployments.apps: "), "{error}");
-    let mut namespaces =
-        HttpSource::<Namespace>::new(Api::all(client), &(), Selection::default(), Limits::default());
+    let mut namespaces = HttpSource::<Namespace>::new(Api::all(client), &(), Scope::all(), Limits::default());
     let error = namespaces.watch(&watching()).await.err().unwrap();
     assert!(error.to_string().starts_with("watch namespaces: "), "{error}");
 }
@@ -279,7 +279,7 @@ async fn a_broken_body_is_a_transport_error() {
 async fn a_page_of_any_size_lets_others_run() {
     let objects = vec![r#"{"metadata":{"name":"a","resourceVersion":"1"},"x":[[[{"y":"z"}]]]}"#; 200_000];
     let body = format!(r#"{{"items":[{}],"metadata":{{"resourceVersion":"9"}}}}"#, objects.join(","));
-    let call = kube::Call { verb: "list", resource: "configmaps".into() };
+    let call = rest::Call { verb: "list", resource: "configmaps".into() };
     let mut page = std::pin::pin!(page::parse_page::<ConfigMap>(&call, body.into(), usize::MAX));
     let mut turns = 1;
     let page = std::future::poll_fn(|cx| {

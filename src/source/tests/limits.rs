@@ -48,7 +48,10 @@ async fn a_large_object_without_readable_metadata_is_counted_and_a_large_delete_
         format!("{{\"type\":\"DELETED\",\"object\":{}}}\n", config_map("b", 500)),
     ];
     let seen = events(limited(data(&body.concat()), Limits::new().object_bytes(200))).await;
-    assert_eq!(seen, ["bad: an object without a name at version 3: larger than the limit", "deleted b 3"]);
+    assert_eq!(
+        seen,
+        ["invalid: an object without a name at version 3: larger than the limit", "deleted b 3"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +77,7 @@ async fn a_body_that_dribbles_is_given_up() {
 async fn the_time_for_an_answer_to_begin_can_be_set() {
     let limits = Limits::new().head_time(Duration::from_secs(3));
     let mut source: HttpSource<ConfigMap> =
-        HttpSource::new(Api::all(client(200, &[], None).0), &(), Selection::default(), limits);
+        HttpSource::new(Api::all(client(200, &[], None).0), &(), Scope::all(), limits);
     let begun = Instant::now();
     assert!(source.list(&ListRequest::default()).await.err().unwrap().is_timeout());
     assert!(source.watch(&watching()).await.err().unwrap().is_timeout());
@@ -96,7 +99,7 @@ async fn zero_is_no_limit() {
     let still = [data("{"), vec![Chunk::Never]].concat();
     assert!(timeout(month, list(limited(still, none.clone()))).await.is_err());
     let (silent, _) = client(200, &[], None);
-    let mut silent = HttpSource::<ConfigMap>::new(Api::all(silent), &(), Selection::default(), none.clone());
+    let mut silent = HttpSource::<ConfigMap>::new(Api::all(silent), &(), Scope::all(), none.clone());
     assert!(timeout(month, silent.watch(&watching())).await.is_err());
 
     let object = config_map("a", 40 << 20);

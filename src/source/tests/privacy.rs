@@ -5,7 +5,6 @@ use std::io;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
-use crate::error::Kind;
 
 const MARKER: &str = "Th3-S3cr3t-M4rk3r";
 
@@ -65,7 +64,7 @@ async fn everything_said(body: &str) -> String {
     {
         let (client, _) = client(code, headers, Some(data(body)));
         let mut source: HttpSource<Secret> =
-            HttpSource::new(Api::all(client), &(), Selection::default(), Limits::default());
+            HttpSource::new(Api::all(client), &(), Scope::all(), Limits::default());
         let decoder = Decoder::<Secret>::new(&(), false);
         let mut listed = Vec::new();
         match source.list(&ListRequest::default()).await {
@@ -88,7 +87,6 @@ async fn everything_said(body: &str) -> String {
         for item in listed {
             if let Err(error) = item.and_then(|item| decoder.decode(item)) {
                 said += &texts(&error);
-                said += &texts(&Error::from(Kind::from(error)));
             }
         }
     }

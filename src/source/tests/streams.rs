@@ -94,7 +94,7 @@ async fn what_is_broken_costs_its_line() {
                 let goes_on = whole[..cut].ends_with([',', ':', '[']);
                 assert!(goes_on || good(seen.last().unwrap()), "{body}: {seen:?}");
                 assert!(
-                    seen[0].starts_with("bad: object n/b") || seen.len() == 1 && goes_on,
+                    seen[0].starts_with("invalid: object n/b") || seen.len() == 1 && goes_on,
                     "{body}: {seen:?}"
                 );
             }
@@ -103,7 +103,7 @@ async fn what_is_broken_costs_its_line() {
     let deleted = line("DELETED", &object("b", 2, r#","x":"y"#));
     let seen = events(answering(data(&(deleted + &next)))).await;
     assert!(
-        seen[0].starts_with("deleted, bad: object n/b at version 2: not JSON") && good(&seen[1]),
+        seen[0].starts_with("deleted, invalid: object n/b at version 2: not JSON") && good(&seen[1]),
         "{seen:?}"
     );
 }
@@ -168,9 +168,9 @@ async fn an_object_that_does_not_read_is_an_event_and_a_line_that_does_not_is_th
         line("ADDED", &object("a", 2, "")),
     ];
     let seen = events(answering(data(&body.concat()))).await;
-    assert!(seen[0].starts_with("bad: object b, at metadata.resourceVersion"), "{seen:?}");
-    assert!(seen[1].starts_with("bad: an object without a name"), "{seen:?}");
-    assert!(seen[2].starts_with("deleted, bad: object c"), "{seen:?}");
+    assert!(seen[0].starts_with("invalid: object b, at metadata.resourceVersion"), "{seen:?}");
+    assert!(seen[1].starts_with("invalid: an object without a name"), "{seen:?}");
+    assert!(seen[2].starts_with("deleted, invalid: object c"), "{seen:?}");
     assert!(seen[3].starts_with("applied n/a 1"));
     assert!(seen[4].ends_with("a line that is not an event"), "{seen:?}");
     assert_eq!(seen.len(), 5);

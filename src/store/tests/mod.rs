@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::index::{Index, IndexBy, Many, One, namespace};
+use crate::index::{Index, IndexBy, namespace};
 use crate::key::ObjectKey;
 use crate::source::{Item, Payload, WatchEvent};
 
@@ -49,15 +49,11 @@ const POISON: &str = "poison";
 fn harness() -> Harness {
     let store = next_store();
     let mut indexers: Vec<Box<dyn Indexer<Value>>> = Vec::new();
-    let by_group = declare(
-        &mut indexers,
-        store,
-        One(|value: &Value| {
-            assert!(value.group != POISON, "asked for by a test");
-            value.group.clone()
-        }),
-    );
-    let by_tag = declare(&mut indexers, store, Many(|value: &Value| value.tags.clone()));
+    let by_group = declare(&mut indexers, store, |value: &Value| {
+        assert!(value.group != POISON, "asked for by a test");
+        value.group.clone()
+    });
+    let by_tag = declare(&mut indexers, store, |value: &Value| value.tags.clone());
     let by_namespace = declare(&mut indexers, store, namespace());
     let take = |item: Item<Served>| {
         let Payload::Object(mut served) = item.payload else { panic!("decoded already") };

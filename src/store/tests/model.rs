@@ -23,7 +23,7 @@ struct Object {
 #[derive(Clone, Default)]
 struct Model {
     good: BTreeMap<ObjectKey, (u64, u64, Value)>,
-    bad: BTreeMap<ObjectKey, u64>,
+    invalid: BTreeMap<ObjectKey, u64>,
     /// There is an index now that panics for these.
     picky: bool,
 }
@@ -38,26 +38,26 @@ impl Model {
         let Object { uid, version, served } = object;
         match served.manner {
             Manner::Good if !(self.picky && is_odd_one(served.value.number)) => {
-                self.bad.remove(key);
+                self.invalid.remove(key);
                 self.good.insert(key.clone(), (*uid, *version, served.value.clone()));
             }
             Manner::LeftOut => {
                 self.good.remove(key);
-                self.bad.remove(key);
+                self.invalid.remove(key);
             }
             _ => {
                 // What is held of it stays, unless it was another object.
                 if self.good.get(key).is_some_and(|(held, ..)| held != uid) {
                     self.good.remove(key);
                 }
-                self.bad.insert(key.clone(), *version);
+                self.invalid.insert(key.clone(), *version);
             }
         }
     }
 
     fn remove(&mut self, key: &ObjectKey) {
         self.good.remove(key);
-        self.bad.remove(key);
+        self.invalid.remove(key);
     }
 }
 
@@ -82,20 +82,20 @@ fn run(seed: u64, keys: u64) {
     now(harness.intake.commit_list(ResourceVersion::from_number(version)));
     for step in 0..250 {
         if step == 60 {
-            let by_rest = One(|value: &Value| value.number % 7);
+            let by_rest = |value: &Value| value.number % 7;
             harness.late.push(now(harness.intake.writer.add_index(by_rest)));
         }
         if step == 120 {
-            let by_rest = One(|value: &Value| {
+            let by_rest = |value: &Value| {
                 assert!(!is_odd_one(value.number), "asked for by a test");
                 value.number % 7
-            });
+            };
             harness.late.push(now(harness.intake.writer.add_index(by_rest)));
             model.picky = true;
             for (key, (_, version, value)) in &model.good {
                 if is_odd_one(value.number) {
-                    // One that is bad in a newer version stays that.
-                    model.bad.entry(key.clone()).or_insert(*version);
+                    // One that is invalid in a newer version stays that.
+                    model.invalid.entry(key.clone()).or_insert(*version);
                 }
             }
         }
@@ -148,13 +148,13 @@ fn run(seed: u64, keys: u64) {
                         let is_held = view.get(key).is_some_and(|held| {
                             Obj::resource_version(held) == ResourceVersion::from_number(object.version)
                         });
-                        let is_bad = view.bad().any(|bad| bad.key() == Some(key));
+                        let is_invalid = view.invalid().any(|invalid| invalid.key() == Some(key));
                         match object.served.manner {
                             Manner::LeftOut => {}
                             Manner::Good if !(model.picky && is_odd_one(object.served.value.number)) => {
-                                assert!(is_held && !is_bad, "a later life was harmed");
+                                assert!(is_held && !is_invalid, "a later life was harmed");
                             }
-                            _ => assert!(is_bad, "good only because it was"),
+                            _ => assert!(is_invalid, "good only because it was"),
                         }
                     }
                 }
@@ -175,7 +175,7 @@ fn run(seed: u64, keys: u64) {
         let now = shared.snapshot();
         check(&now, &model, &harness);
         assert!(
-            harness.late.iter().all(|index| now.try_find(index, &0).is_ok()),
+            harness.late.iter().all(|index| now.try_by_index(index, &0).is_ok()),
             "a view of now lacks an index"
         );
         for (old, old_model) in &held {
@@ -219,7 +219,7 @@ fn relist_at(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, versio
 fn listed(before: &Model, server: &BTreeMap<ObjectKey, Object>) -> Model {
     let mut after = before.clone();
     after.good.retain(|key, _| server.contains_key(key));
-    after.bad.retain(|key, _| server.contains_key(key));
+    after.invalid.retain(|key, _| server.contains_key(key));
     for (key, object) in server {
         after.take_in(key, object);
     }
@@ -246,9 +246,9 @@ fn check(view: &View<Value>, model: &Model, harness: &Harness) {
         view.iter().map(ObjectKey::from).collect::<BTreeSet<_>>(),
         model.good.keys().cloned().collect()
     );
-    check_index(view, &harness.by_group, &groups, |group| view.find(&harness.by_group, *group));
-    check_index(view, &harness.by_tag, &tags, |tag| view.find(&harness.by_tag, tag));
-    check_index(view, &harness.by_namespace, &namespaces, |name| view.find(&harness.by_namespace, *name));
+    check_index(view, &harness.by_group, &groups, |group| view.by_index(&harness.by_group, *group));
+    check_index(view, &harness.by_tag, &tags, |tag| view.by_index(&harness.by_tag, tag));
+    check_index(view, &harness.by_namespace, &namespaces, |name| view.by_index(&harness.by_namespace, *name));
     for (at, index) in harness.late.iter().enumerate() {
         let mut rests: BTreeMap<u64, BTreeSet<&ObjectKey>> = BTreeMap::new();
         for (key, (_, _, value)) in &model.good {
@@ -256,22 +256,22 @@ fn check(view: &View<Value>, model: &Model, harness: &Harness) {
                 rests.entry(value.number % 7).or_default().insert(key);
             }
         }
-        match view.try_find(index, &0) {
-            Ok(_) => check_index(view, index, &rests, |rest| view.find(index, rest)),
+        match view.try_by_index(index, &0) {
+            Ok(_) => check_index(view, index, &rests, |rest| view.by_index(index, rest)),
             Err(missing) => assert_eq!(missing, MissingIndex::Later),
         }
     }
-    let bad: BTreeMap<_, _> = view
-        .bad()
+    let invalid: BTreeMap<_, _> = view
+        .invalid()
         .map(|error| (error.key().expect("named").clone(), error.resource_version().expect("read").clone()))
         .collect();
     let expected: BTreeMap<_, _> = model
-        .bad
+        .invalid
         .iter()
         .map(|(key, version)| (key.clone(), ResourceVersion::from_number(*version)))
         .collect();
-    assert_eq!(bad, expected);
-    assert_eq!(view.bad_len(), expected.len());
+    assert_eq!(invalid, expected);
+    assert_eq!(view.invalid_len(), expected.len());
 }
 
 fn check_index<'a, Q, K>(
@@ -288,7 +288,7 @@ fn check_index<'a, Q, K>(
         // In the order of the keys, which the set is in.
         assert!(hits.map(ObjectKey::from).eq(objects.iter().map(|key| (*key).clone())));
     }
-    let keys: Vec<usize> = view.keys(index).map(|(_, count)| count).collect();
+    let keys: Vec<usize> = view.index_keys(index).map(|(_, count)| count).collect();
     assert_eq!(keys.len(), expected.len());
     assert_eq!(keys.iter().sum::<usize>(), expected.values().map(BTreeSet::len).sum::<usize>());
 }

@@ -26,14 +26,14 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
     now(harness.intake.begin_list(Held::Reused));
-    // It would be bad if it were looked at.
+    // It would be invalid if it were looked at.
     harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let after = harness.intake.writer.shared().snapshot();
     assert!(Obj::ptr_eq(before.get(&key).unwrap(), after.get(&key).unwrap()));
     assert_eq!(after.revision(), before.revision(), "nothing changed");
     assert_eq!(after.resource_version(), Some(&"200".into()));
-    assert_eq!(after.bad_len(), 0);
+    assert_eq!(after.invalid_len(), 0);
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn an_undecodable_delete_still_deletes_by_key() {
     now(harness.intake.apply(&mut vec![WatchEvent::Deleted(Err(DecodeError::of(&meta, "broken")))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert!(view.is_empty());
-    assert_eq!(view.bad_len(), 0);
+    assert_eq!(view.invalid_len(), 0);
 }
 
 #[test]
-fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
+fn an_invalid_version_leaves_the_last_good_one_marked_and_found() {
     quiet_panics();
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
         let key = ObjectKey::new("ns", "a");
@@ -69,33 +69,33 @@ fn a_bad_version_leaves_the_last_good_one_marked_and_found() {
             .unwrap();
         let view = harness.intake.writer.shared().snapshot();
         assert_eq!(view.get(&key).unwrap().number, 7, "{manner:?}");
-        assert_eq!(view.find(&harness.by_group, "g1").len(), 1);
-        let bad: Vec<_> = view.bad().collect();
+        assert_eq!(view.by_index(&harness.by_group, "g1").len(), 1);
+        let invalid: Vec<_> = view.invalid().collect();
         assert_eq!(
-            (bad.len(), bad[0].key(), bad[0].resource_version()),
+            (invalid.len(), invalid[0].key(), invalid[0].resource_version()),
             (1, Some(&key), Some(&"101".into()))
         );
         // The next good version heals it.
         now(harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))])).unwrap();
         let view = harness.intake.writer.shared().snapshot();
-        assert_eq!((view.get(&key).unwrap().number, view.bad_len()), (9, 0));
+        assert_eq!((view.get(&key).unwrap().number, view.invalid_len()), (9, 0));
     }
 }
 
 #[test]
-fn a_bad_object_is_looked_at_once_per_version() {
+fn an_invalid_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
-    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 1);
+    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 1);
     now(harness.intake.begin_list(Held::Reused));
-    // Good by now, but said to be the version that was bad: not looked at.
+    // Good by now, but said to be the version that was invalid: not looked at.
     harness.intake.list(Ok(item(&key, 1, 50, good(7))));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let view = harness.intake.writer.shared().snapshot();
-    assert_eq!((view.len(), view.bad_len()), (0, 1));
+    assert_eq!((view.len(), view.invalid_len()), (0, 1));
     now(harness.intake.begin_list(Held::Reused));
     now(harness.intake.commit_list(ResourceVersion::from_number(300)));
-    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0, "gone from the server");
+    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0, "gone from the server");
 }
 
 #[test]
@@ -107,10 +107,10 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     };
     now(harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
-    assert_eq!((view.bad_len(), view.bad().len()), (1, 0));
+    assert_eq!((view.invalid_len(), view.invalid().len()), (1, 0));
     now(harness.intake.begin_list(Held::Reused));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
-    assert_eq!(harness.intake.writer.shared().snapshot().bad_len(), 0);
+    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,16 +152,16 @@ fn an_index_closure_may_name_a_key_twice() {
     served.value.tags = vec![3, 1, 3, 3, 1];
     let harness = synced(&[(&key, 1, 50, served)]);
     let view = harness.intake.writer.shared().snapshot();
-    assert_eq!(view.find(&harness.by_tag, &3).len(), 1);
-    assert_eq!(view.keys(&harness.by_tag).count(), 2);
+    assert_eq!(view.by_index(&harness.by_tag, &3).len(), 1);
+    assert_eq!(view.index_keys(&harness.by_tag).count(), 2);
 }
 
 #[test]
 fn a_handle_of_another_informer_is_refused() {
     let (one, other) = (synced(&[]), synced(&[]));
     let view = one.intake.writer.shared().snapshot();
-    assert!(view.try_find(&other.by_group, "g1").is_err());
-    let found = std::panic::catch_unwind(AssertUnwindSafe(|| view.find(&other.by_group, "g1").len()));
+    assert!(view.try_by_index(&other.by_group, "g1").is_err());
+    let found = std::panic::catch_unwind(AssertUnwindSafe(|| view.by_index(&other.by_group, "g1").len()));
     assert!(found.is_err());
 }
 
@@ -219,14 +219,14 @@ fn an_object_whose_metadata_does_not_read_is_still_there() {
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let after = harness.intake.writer.shared().snapshot();
     assert!(after.get(&key).is_some_and(|object| Obj::ptr_eq(object, before.get(&key).unwrap())));
-    assert_eq!(after.bad_len(), 1);
+    assert_eq!(after.invalid_len(), 1);
 }
 
-/// The only bad object's uid, and that of the object held, if there are such.
+/// The only invalid object's uid, and that of the object held, if there are such.
 fn lives(harness: &Harness, key: &ObjectKey) -> (Option<String>, Option<String>) {
     let view = harness.intake.writer.shared().snapshot();
-    let bad = view.bad().next().map(|bad| bad.uid().unwrap_or_default().to_owned());
-    (view.get(key).map(|object| Obj::uid(object).into_owned()), bad)
+    let invalid = view.invalid().next().map(|invalid| invalid.uid().unwrap_or_default().to_owned());
+    (view.get(key).map(|object| Obj::uid(object).into_owned()), invalid)
 }
 
 /// An object named like the one held, which is of uid 2 at version 20.
@@ -239,7 +239,7 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     let unknown = |version| DecodeError { uid: None, ..error(0, version) };
     let meta = |uid, version| item(&key, uid, version, good(1)).meta;
     let (held, gone) = (Some("uid-2".to_owned()), None);
-    let bad = |uid: &str| Some(uid.to_owned());
+    let invalid = |uid: &str| Some(uid.to_owned());
     // The list was of version 10, and has shown what came later.
     let table: Vec<(WatchEvent<Served>, _)> = vec![
         (WatchEvent::Deleted(Ok(meta(1, 15))), (held.clone(), None)),
@@ -252,12 +252,12 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
         (WatchEvent::Deleted(Ok(meta(2, 15))), (gone.clone(), None)),
         // What is of a later one has ended it.
         (WatchEvent::Deleted(Ok(meta(3, 25))), (gone.clone(), None)),
-        (WatchEvent::Applied(Err(error(3, 25))), (gone.clone(), bad("uid-3"))),
-        (applied(item(&key, 3, 25, undecodable)), (gone.clone(), bad("uid-3"))),
+        (WatchEvent::Applied(Err(error(3, 25))), (gone.clone(), invalid("uid-3"))),
+        (applied(item(&key, 3, 25, undecodable)), (gone.clone(), invalid("uid-3"))),
         // As ever where there is no uid, and for the same life.
         (WatchEvent::Deleted(Err(unknown(15))), (gone, None)),
-        (WatchEvent::Applied(Err(unknown(25))), (held.clone(), bad(""))),
-        (WatchEvent::Applied(Err(error(2, 25))), (held, bad("uid-2"))),
+        (WatchEvent::Applied(Err(unknown(25))), (held.clone(), invalid(""))),
+        (WatchEvent::Applied(Err(error(2, 25))), (held, invalid("uid-2"))),
     ];
     for streamed in [false, true] {
         for (at, (event, expected)) in table.iter().enumerate() {
@@ -294,7 +294,7 @@ fn clone_of(event: &WatchEvent<Served>) -> WatchEvent<Served> {
 }
 
 #[test]
-fn a_bad_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
+fn an_invalid_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
     quiet_panics();
     let key = ObjectKey::new("ns", "a");
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
@@ -393,10 +393,7 @@ fn an_index_key_that_panics_when_it_is_dropped_harms_no_index() {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
         if late {
             let spite = armed.clone();
-            now(harness
-                .intake
-                .writer
-                .add_index(One(move |value: &Value| Spite(value.number, spite.clone()))));
+            now(harness.intake.writer.add_index(move |value: &Value| [Spite(value.number, spite.clone())]));
             now(harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "b"), 2, 101, good(7)))]))
                 .unwrap();
         }
@@ -429,7 +426,7 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     }
     const OBJECTS: u64 = 400;
     let take: Take<(), Slow> = Box::new(move |_| Ok(Some(Slow)));
-    let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(One(|_: &Slow| 7))];
+    let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(|_: &Slow| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let (shared, retired) = (intake.writer.shared().clone(), intake.writer.retired().clone());
     intake.begin_list(Held::Reused).await;
@@ -464,7 +461,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     let armed = Arc::new(AtomicBool::new(false));
     let grudge = armed.clone();
     let take: Take<(), Grudge> = Box::new(move |_| Ok(Some(Grudge(grudge.clone()))));
-    let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(One(|_: &Grudge| 7))];
+    let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(|_: &Grudge| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {
         now(intake.begin_list(Held::Reused));

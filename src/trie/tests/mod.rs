@@ -1,4 +1,4 @@
-//! The trie against a plain map: random histories, versions held across them, and bad hashes.
+//! The trie against a plain map: random histories, versions held across them, and invalid hashes.
 
 mod diff;
 mod item;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube_client::Api;
-use kube_informer::{Informer, Registry, index};
+use kube_informer::{Config, Informer, Registry, index};
 
 use super::{
     consumer::{Consumer, Lists, Maker, World},
@@ -28,7 +28,8 @@ pub(crate) async fn streaming(world: &World) -> Result<Consumer> {
 
 pub(crate) async fn paged(world: &World) -> Result<Consumer> {
     let (mut consumer, client) = Consumer::new("informer, paged", Maker::Ours, Lists::Paged, world).await?;
-    let maps = Informer::builder(Api::<ConfigMap>::all(client)).streaming_lists(false).page_size(PAGE);
+    let maps = Informer::builder(Api::<ConfigMap>::all(client))
+        .config(Config::new().streaming_lists(false).page_size(PAGE));
     consumer.add_informer(Kind::ConfigMap, maps.start());
     Ok(consumer)
 }
@@ -39,19 +40,19 @@ pub(crate) async fn projected(world: &World) -> Result<Consumer> {
         Consumer::new("projected, two indexes", Maker::Ours, Lists::Streaming, world).await?;
     let mut maps = Informer::builder(Api::<ConfigMap>::all(client))
         .project(|map: ConfigMap| Small { group: map.metadata.labels.and_then(|mut all| all.remove(GROUP)) });
-    let by_namespace = maps.index_by(index::namespace());
-    let by_group = maps.index_many(|map: &Small| map.group.clone());
+    let by_namespace = maps.index(index::namespace());
+    let by_group = maps.index(|map: &Small| map.group.clone());
     let maps = maps.start();
     consumer.add_informer(Kind::ConfigMap, maps.clone());
     consumer.check(move |truth| {
         let snapshot = maps.snapshot();
         let objects = |such: &dyn Fn(&Listed) -> bool| truth.objects(Kind::ConfigMap, such);
         let namespaces = NAMESPACES.iter().map(|name| {
-            let held = snapshot.find(&by_namespace, *name).map(view::entry).collect();
+            let held = snapshot.by_index(&by_namespace, *name).map(view::entry).collect();
             Difference::between(&held, &objects(&|listed| listed.key.namespace() == *name))
         });
         let groups = GROUPS.iter().map(|group| {
-            let held = snapshot.find(&by_group, *group).map(view::entry).collect();
+            let held = snapshot.by_index(&by_group, *group).map(view::entry).collect();
             Difference::between(&held, &objects(&|listed| listed.group.as_deref() == Some(group)))
         });
         namespaces.chain(groups).sum()
@@ -64,7 +65,7 @@ pub(crate) async fn scoped(world: &World) -> Result<Consumer> {
     let (mut consumer, client) =
         Consumer::new("scoped subscribers", Maker::Ours, Lists::Streaming, world).await?;
     let mut maps = Informer::builder(Api::<ConfigMap>::all(client));
-    let by_group = maps.index_by(index::label(GROUP));
+    let by_group = maps.index(index::label(GROUP));
     let maps = maps.start();
     for name in NAMESPACES {
         let view = consumer.follow(Kind::ConfigMap, Some(name), maps.subscribe().in_namespace(name));
@@ -74,7 +75,7 @@ pub(crate) async fn scoped(world: &World) -> Result<Consumer> {
         });
     }
     for group in GROUPS {
-        let changes = maps.subscribe().with_key(&by_group, group.to_owned());
+        let changes = maps.subscribe().in_index(&by_group, group.to_owned());
         let view = consumer.follow(Kind::ConfigMap, None, changes);
         consumer.check(move |truth| {
             view.difference(&truth.objects(Kind::ConfigMap, |listed| listed.group.as_deref() == Some(group)))

@@ -1,11 +1,13 @@
-//! Promises 9 and 10: a bad object, or a closure that panics on one, harms only that object.
+//! Promises 9 and 10: an invalid object, or a closure that panics on one, harms only that object.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kube_informer::error::DecodeError;
+use kube_informer::index::IndexBy;
 use kube_informer::testing::{ApiServer, Fault, FaultAction};
-use kube_informer::{DecodeError, Informer, Obj, View};
+use kube_informer::{Informer, Key, Obj, View};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -44,37 +46,37 @@ fn replace(server: &ApiServer, name: &str, spec: Value) {
     server.update(object).unwrap();
 }
 
-fn one_bad<T>(view: &View<T>) -> &DecodeError {
-    let mut bad = view.bad();
-    assert_eq!((bad.len(), view.bad_len()), (1, 1));
-    bad.next().unwrap()
+fn one_invalid<T>(view: &View<T>) -> &DecodeError {
+    let mut invalid = view.invalid();
+    assert_eq!((invalid.len(), view.invalid_len()), (1, 1));
+    invalid.next().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn p09_a_bad_object_in_a_list_harms_only_itself() {
+async fn p09_an_invalid_object_in_a_list_harms_only_itself() {
     for (spec, path, what) in misfits() {
         for server in [server(), paging_server()] {
             populate(&server, 5, 1);
-            server.create(with_spec("bad", spec.clone())).unwrap();
+            server.create(with_spec("invalid", spec.clone())).unwrap();
             let indexed = start(kept(&server));
             indexed.informer.synced().await.unwrap();
             let snapshot = indexed.informer.snapshot();
             assert_eq!(snapshot.len(), 5);
             indexed.assert_consistent(&snapshot);
-            let bad = one_bad(&snapshot);
-            assert_eq!(bad.key().unwrap().to_string(), "a/bad");
-            assert_eq!(bad.path(), path, "{spec}: {bad}");
-            assert!(bad.mismatch().contains(what) && !bad.mismatch().is_empty(), "{spec}: {bad}");
-            assert!(!format!("{bad} {bad:?}").contains(MARKER), "{bad}");
-            let newest = server.get(WIDGETS, "a", "bad").unwrap();
+            let invalid = one_invalid(&snapshot);
+            assert_eq!(invalid.key().unwrap().to_string(), "a/invalid");
+            assert_eq!(invalid.path(), path, "{spec}: {invalid}");
+            assert!(invalid.mismatch().contains(what) && !invalid.mismatch().is_empty(), "{spec}: {invalid}");
+            assert!(!format!("{invalid} {invalid:?}").contains(MARKER), "{invalid}");
+            let newest = server.get(WIDGETS, "a", "invalid").unwrap();
             let version = newest["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-            assert_eq!(bad.resource_version().unwrap().to_string(), version);
-            assert_eq!(indexed.informer.status().bad_objects, 1);
+            assert_eq!(invalid.resource_version().unwrap().to_string(), version);
+            assert_eq!(indexed.informer.stats().invalid_objects, 1);
             // Its next version is tried again.
-            replace(&server, "bad", json!({ "number": 3, "group": "g0" }));
+            replace(&server, "invalid", json!({ "number": 3, "group": "g0" }));
             let snapshot = agree(&indexed, &server).await;
-            assert_eq!((snapshot.bad_len(), snapshot.len()), (0, 6));
-            eventually("its status knows", || (indexed.informer.status().bad_objects == 0).then_some(()))
+            assert_eq!((snapshot.invalid_len(), snapshot.len()), (0, 6));
+            eventually("its status knows", || (indexed.informer.stats().invalid_objects == 0).then_some(()))
                 .await;
         }
     }
@@ -92,11 +94,11 @@ async fn p09_the_last_good_version_stays_marked_and_is_no_delete() {
         let good = indexed.informer.get(("a", "w001")).unwrap();
         replace(&server, "w001", spec);
         set(&server, "a", "w002", 2);
-        let snapshot = until(&indexed.informer, "it is marked", |view| view.bad_len() == 1).await;
+        let snapshot = until(&indexed.informer, "it is marked", |view| view.invalid_len() == 1).await;
         assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &good), "the last good version stays");
-        assert_eq!(snapshot.find(&indexed.by_number, &1).len(), 4, "in its indexes too");
+        assert_eq!(snapshot.by_index(&indexed.by_number, &1).len(), 4, "in its indexes too");
         indexed.assert_consistent(&snapshot);
-        assert_eq!(one_bad(&snapshot).key().unwrap().to_string(), "a/w001");
+        assert_eq!(one_invalid(&snapshot).key().unwrap().to_string(), "a/w001");
         let names: Vec<_> = std::iter::from_fn(|| {
             use futures_util::FutureExt;
             let batch = changes.next().now_or_never()??;
@@ -104,18 +106,18 @@ async fn p09_the_last_good_version_stays_marked_and_is_no_delete() {
         })
         .flatten()
         .collect();
-        assert_eq!(names, ["w002"], "no change of the bad one is told");
+        assert_eq!(names, ["w002"], "no change of the invalid one is told");
         // A relist at the same version changes nothing.
         settle().await;
         set(&server, "a", "w003", 3);
         force_relist(&server);
         until(&indexed.informer, "relisted", |view| view.get(("a", "w003")).unwrap().number == 3).await;
         let snapshot = indexed.informer.snapshot();
-        assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &good) && snapshot.bad_len() == 1);
+        assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &good) && snapshot.invalid_len() == 1);
         // Deleted, it is gone, and so is the mark.
         server.delete(WIDGETS, "a", "w001").unwrap();
         let snapshot = agree(&indexed, &server).await;
-        assert_eq!(snapshot.bad_len(), 0);
+        assert_eq!(snapshot.invalid_len(), 0);
     }
 }
 
@@ -139,13 +141,13 @@ async fn p09_an_undecodable_deleted_event_still_deletes_by_key() {
         insert(&server, "DELETED", &object);
         set(&server, "a", "w002", 2);
         let snapshot = until(&indexed.informer, "it is gone", |view| view.get(("a", "w001")).is_none()).await;
-        assert_eq!((snapshot.len(), snapshot.bad_len()), (4, 0), "{field}");
+        assert_eq!((snapshot.len(), snapshot.invalid_len()), (4, 0), "{field}");
         indexed.assert_consistent(&snapshot);
         let batch = next(&mut changes).await;
         let deleted: Vec<_> =
             batch.changes().filter(|change| change.new().is_none()).map(|change| change.key().name).collect();
         assert_eq!(deleted, ["w001"], "{field}");
-        assert_eq!(indexed.informer.status().lists, 1, "{field}: the stream goes on");
+        assert_eq!(indexed.informer.stats().lists, 1, "{field}: the stream goes on");
     }
 }
 
@@ -168,8 +170,12 @@ async fn p09_objects_that_cannot_be_named_are_counted() {
         let informer = kept(&server).start();
         informer.synced().await.unwrap();
         let snapshot = informer.snapshot();
-        assert_eq!((snapshot.len(), snapshot.bad_len(), snapshot.bad().len()), (0, 1, 0), "{metadata}");
-        assert_eq!(informer.status().bad_objects, 1);
+        assert_eq!(
+            (snapshot.len(), snapshot.invalid_len(), snapshot.invalid().len()),
+            (0, 1, 0),
+            "{metadata}"
+        );
+        assert_eq!(informer.stats().invalid_objects, 1);
     }
     // In a watch: the rest goes on.
     let server = server();
@@ -179,8 +185,8 @@ async fn p09_objects_that_cannot_be_named_are_counted() {
     insert(&server, "ADDED", &nameless(json!({ "namespace": "a" })));
     set(&server, "a", "w001", 2);
     let snapshot = agree(&indexed, &server).await;
-    assert_eq!((snapshot.len(), snapshot.bad_len()), (5, 1));
-    assert_eq!(indexed.informer.status().lists, 1);
+    assert_eq!((snapshot.len(), snapshot.invalid_len()), (5, 1));
+    assert_eq!(indexed.informer.stats().lists, 1);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +194,7 @@ async fn p09_objects_that_cannot_be_named_are_counted() {
 struct Odd;
 
 #[tokio::test(start_paused = true)]
-async fn p09_a_projection_that_errs_makes_the_object_bad() {
+async fn p09_a_projection_that_errs_makes_the_object_invalid() {
     let server = server();
     populate(&server, 5, 2);
     server.create(widget("a", "odd", 3)).unwrap();
@@ -206,11 +212,11 @@ async fn p09_a_projection_that_errs_makes_the_object_bad() {
     informer.synced().await.unwrap();
     let snapshot = informer.snapshot();
     assert_eq!(snapshot.len(), 5);
-    let bad = one_bad(&snapshot);
-    assert_eq!(bad.key().unwrap().to_string(), "a/odd");
-    let source = std::error::Error::source(bad).unwrap();
+    let invalid = one_invalid(&snapshot);
+    assert_eq!(invalid.key().unwrap().to_string(), "a/odd");
+    let source = std::error::Error::source(invalid).unwrap();
     assert!(source.is::<Odd>(), "the application's own error is its source");
-    assert!(!bad.to_string().contains("no odd numbers"), "and in no text of ours: {bad}");
+    assert!(!invalid.to_string().contains("no odd numbers"), "and in no text of ours: {invalid}");
     // Not tried again for the same version, tried again for the next.
     settle().await;
     set(&server, "a", "w001", 4);
@@ -220,7 +226,7 @@ async fn p09_a_projection_that_errs_makes_the_object_bad() {
     set(&server, "a", "odd", 5);
     eventually("it is tried", || (tries.load(Ordering::Relaxed) == 2).then_some(())).await;
     set(&server, "a", "odd", 6);
-    until(&informer, "it is good", |view| view.len() == 6 && view.bad_len() == 0).await;
+    until(&informer, "it is good", |view| view.len() == 6 && view.invalid_len() == 0).await;
 }
 
 /// A key that panics where keys are hashed (13) or compared (14).
@@ -245,6 +251,22 @@ impl PartialEq for Touchy {
 
 impl Eq for Touchy {}
 
+/// Three keys of each object; of one it panics after two.
+struct Three;
+
+impl IndexBy<Kept> for Three {
+    type Key = u64;
+
+    fn index(&self, _: Key<'_>, kept: &Kept, emit: &mut dyn FnMut(u64)) {
+        for at in 0..3 {
+            if kept.number == 12 && at == 2 {
+                std::panic::panic_any(EXPECTED);
+            }
+            emit(kept.number + at);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn p10_closures_and_keys_that_panic_harm_only_the_object() {
     quiet_panics();
@@ -256,22 +278,14 @@ async fn p10_closures_and_keys_that_panic_harm_only_the_object() {
         }
         Kept::from(widget)
     });
-    let by_number = builder.index(|kept| {
+    let by_number = builder.index(|kept: &Kept| {
         if kept.number == 11 {
             std::panic::panic_any(EXPECTED);
         }
         kept.number
     });
-    let by_many = builder.index_many(|kept| {
-        let number = kept.number;
-        (0..3).map(move |at| {
-            if number == 12 && at == 2 {
-                std::panic::panic_any(EXPECTED);
-            }
-            number + at
-        })
-    });
-    let by_touchy = builder.index(|kept| Touchy(kept.number));
+    let by_many = builder.index(Three);
+    let by_touchy = builder.index(|kept: &Kept| [Touchy(kept.number)]);
     let informer = builder.start();
     informer.synced().await.unwrap();
     let touched = informer.get(("a", "w001")).unwrap();
@@ -280,26 +294,26 @@ async fn p10_closures_and_keys_that_panic_harm_only_the_object() {
         server.create(widget("a", &format!("new{number}"), number)).unwrap();
         set(&server, "a", "w002", number + 100);
         let snapshot = until(&informer, "it goes on", |view| {
-            view.get(("a", "w002")).unwrap().number == number + 100 && view.bad_len() > 0
+            view.get(("a", "w002")).unwrap().number == number + 100 && view.invalid_len() > 0
         })
         .await;
         assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &touched), "{number}");
         assert_eq!(snapshot.len(), 5, "{number}: the new one is kept out");
-        assert_eq!(snapshot.bad_len(), 2 + (number as usize - 10), "{number}: both are marked, and told");
+        assert_eq!(snapshot.invalid_len(), 2 + (number as usize - 10), "{number}: both are marked, and told");
         // No index holds a part of what was given up.
-        assert_eq!(snapshot.find(&by_number, &1).len(), 4, "{number}");
-        assert_eq!(snapshot.keys(&by_number).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
-        assert_eq!(snapshot.keys(&by_many).map(|(_, count)| count).sum::<usize>(), 15, "{number}");
-        assert_eq!(snapshot.keys(&by_touchy).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
+        assert_eq!(snapshot.by_index(&by_number, &1).len(), 4, "{number}");
+        assert_eq!(snapshot.index_keys(&by_number).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
+        assert_eq!(snapshot.index_keys(&by_many).map(|(_, count)| count).sum::<usize>(), 15, "{number}");
+        assert_eq!(snapshot.index_keys(&by_touchy).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
     }
     // The next good versions heal all of them.
     set(&server, "a", "w001", 50);
     for number in 10..=14 {
         set(&server, "a", &format!("new{number}"), 60 + number);
     }
-    let snapshot = until(&informer, "all are good", |view| view.bad_len() == 0 && view.len() == 10).await;
+    let snapshot = until(&informer, "all are good", |view| view.invalid_len() == 0 && view.len() == 10).await;
     assert_eq!(content(&snapshot), truth(&server));
-    assert_eq!(informer.status().lists, 1, "no relist was needed");
+    assert_eq!(informer.stats().lists, 1, "no relist was needed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,20 +9,20 @@ use super::work_queue::WorkQueue;
 /// It ends when dropped, also by a panic or because the task was aborted; a key added meanwhile is then queued
 /// again. Ending it says nothing of success: for a retry call
 /// [`add_rate_limited`](WorkQueue::add_rate_limited) first, else [`forget`](WorkQueue::forget).
-#[must_use = "dropping the lease ends it"]
-pub struct Lease<K: Hash + Eq> {
+#[must_use = "dropping the claim ends it"]
+pub struct Claim<K: Hash + Eq> {
     queue: WorkQueue<K>,
     key: Arc<K>,
 }
 
-// === impl Lease ===
+// === impl Claim ===
 
-impl<K: Hash + Eq> Lease<K> {
+impl<K: Hash + Eq> Claim<K> {
     pub(super) fn new(queue: WorkQueue<K>, key: Arc<K>) -> Self {
         Self { queue, key }
     }
 
-    /// Ends the lease; the same as dropping it.
+    /// Ends the claim; the same as dropping it.
     pub fn done(self) {}
 
     pub(super) fn queue(&self) -> &WorkQueue<K> {
@@ -34,7 +34,7 @@ impl<K: Hash + Eq> Lease<K> {
     }
 }
 
-impl<K: Hash + Eq> Deref for Lease<K> {
+impl<K: Hash + Eq> Deref for Claim<K> {
     type Target = K;
 
     fn deref(&self) -> &K {
@@ -42,7 +42,7 @@ impl<K: Hash + Eq> Deref for Lease<K> {
     }
 }
 
-impl<K: Hash + Eq> Drop for Lease<K> {
+impl<K: Hash + Eq> Drop for Claim<K> {
     fn drop(&mut self) {
         self.queue.shared.update(|inner, now| {
             if let Some(took) = inner.state.done(&self.key, now) {
@@ -52,8 +52,8 @@ impl<K: Hash + Eq> Drop for Lease<K> {
     }
 }
 
-impl<K: Hash + Eq> fmt::Debug for Lease<K> {
+impl<K: Hash + Eq> fmt::Debug for Claim<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
+        f.debug_struct("Claim").finish_non_exhaustive()
     }
 }

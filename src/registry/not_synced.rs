@@ -5,12 +5,12 @@ use std::fmt;
 use crate::error::Error;
 use crate::reflector::Phase;
 
-/// A kind that has not synced yet. See [`Registry::missing`](crate::Registry::missing).
+/// A kind that has not synced yet. See [`Registry::not_synced`](crate::Registry::not_synced).
 ///
 /// Its `Display` is one line for people: `subnets.kubeovn.io: waits for pods`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Missing {
+pub struct NotSynced {
     /// The kind, such as `subnets.kubeovn.io`, with its scope unless that is all objects.
     pub name: String,
     /// What its informer is doing. [`Phase::Idle`] while it was not started, or waits for others.
@@ -23,7 +23,7 @@ pub struct Missing {
     pub last_error: Option<Error>,
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for NotSynced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.name)?;
         match self.phase {

@@ -1,6 +1,6 @@
 //! What a queue has done and is doing, readable without a metrics library.
 //!
-//! The figures are those of client-go's `workqueue_*` metrics. They are counted under the queue's lock, which
+//! The stats are those of client-go's `workqueue_*` metrics. They are counted under the queue's lock, which
 //! each operation holds anyway: a few integer additions, no atomics, and every sample is consistent.
 
 use std::{hash::Hash, time::Duration};
@@ -9,27 +9,27 @@ use tokio::time::Instant;
 
 use super::shared::Inner;
 
-/// A sample of a queue, from [`WorkQueue::figures`](super::WorkQueue::figures).
+/// A sample of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Figures {
+pub struct Stats {
     /// Keys that could be handed out now.
     pub depth: usize,
     /// Keys waiting for a deadline, retries among them.
     pub delayed: usize,
-    /// Keys leased.
+    /// Keys claimed.
     pub processing: usize,
     /// Keys queued so far, also by a deadline; an add of a key that was queued already is not counted.
     pub adds: u64,
     /// Failures counted so far by [`add_rate_limited`](super::WorkQueue::add_rate_limited).
     pub retries: u64,
-    /// The ages of all present leases together: grows by a second a second for each worker that is stuck.
+    /// The ages of all present claims together: grows by a second a second for each worker that is stuck.
     pub unfinished: Duration,
-    /// The age of the oldest present lease.
+    /// The age of the oldest present claim.
     pub longest_running: Duration,
-    /// From an add (or a deadline) to the lease. A key added while leased waits from then on.
+    /// From an add (or a deadline) to the claim. A key added while claimed waits from then on.
     pub wait: Timings,
-    /// The length of each lease that ended.
+    /// The length of each claim that ended.
     pub work: Timings,
 }
 
@@ -46,7 +46,7 @@ pub struct Figures {
 /// tokio::time::sleep(Duration::from_millis(3)).await; // no worker comes
 /// queue.get().await.unwrap().done();
 ///
-/// let wait = queue.figures().wait;
+/// let wait = queue.stats().wait;
 /// assert_eq!(wait.count(), 1);
 /// assert_eq!(wait.max(), wait.mean());
 /// assert_eq!(wait.quantile(0.99), wait.max()); // never above what was seen
@@ -157,8 +157,8 @@ impl Recorder {
         self.work.record(took);
     }
 
-    pub(super) fn sample<K: Hash + Eq>(&self, inner: &Inner<K>, now: Instant) -> Figures {
-        Figures {
+    pub(super) fn sample<K: Hash + Eq>(&self, inner: &Inner<K>, now: Instant) -> Stats {
+        Stats {
             depth: inner.state.ready(),
             delayed: inner.delayed.len(),
             processing: inner.state.running(),

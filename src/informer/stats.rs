@@ -6,37 +6,37 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Informer;
-use crate::reflector::{Cause, Phase, Tally};
+use crate::reflector::{Cause, Phase, Status, Tally};
 use crate::version::ResourceVersion;
 
-/// A sample of an informer in numbers, from [`Informer::figures`].
+/// A sample of an informer in numbers, from [`Informer::stats`].
 ///
-/// Counts go up from zero at the start of the informer and never down; what is not called a count is as of now.
-/// [`Status`](crate::Status) is what to act on: it wakes those who wait for it, and has the last error and since when.
-/// Figures are to be looked at, or handed to a metrics library: nothing wakes when they change.
+/// Counts go up from zero at the start of the informer and never down; what is not called a count is as of now. For a
+/// metrics library or a human: no task wakes when they change. What to act on, such as staleness and the last error, is in
+/// [`Status`](crate::Status).
 ///
 /// Printed (`{}`) they are one line, with nothing in it that came from an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Figures {
-    /// What the informer is doing.
-    pub phase: Phase,
-    /// For how long the state may have been behind the API server; `None` while it is followed.
-    pub stale_for: Option<Duration>,
+pub struct Stats {
     /// Objects held.
     pub objects: usize,
     /// Objects whose newest version could not be taken in; an earlier one may be held.
-    pub bad_objects: usize,
+    pub invalid_objects: usize,
     /// The version up to which the state is complete. `None` before the first list, and always for
     /// [`Informer::from_stream`].
     pub resource_version: Option<ResourceVersion>,
     /// Count of published changes of content. Bookmarks do not count.
     pub revision: u64,
-    /// How long ago the API server last told something: an event, a bookmark, or a page of a list. API servers send
+    /// Time since the API server last sent something: an event, a bookmark, or a page of a list. API servers send
     /// bookmarks about once a minute, so minutes are a sign of trouble. `None` before the first time.
     pub last_event: Option<Duration>,
+    /// Count of completed lists.
+    pub lists: u64,
     /// Lists after the first, by what made them necessary.
     pub relists: Relists,
+    /// Count of watches opened.
+    pub watches: u64,
     /// Count of watches opened without a list: API servers end each after minutes, connections break. The watch that
     /// is part of a list or follows it is not counted. 0 for [`Informer::from_stream`], which is not told.
     pub watch_restarts: u64,
@@ -70,10 +70,10 @@ pub struct Relists {
     pub watch_failed: u64,
     /// The API server refuses to watch (a 4xx such as 403): it is listed from time to time.
     pub watch_refused: u64,
-    /// A watch answered with what is not of the Kubernetes API.
-    pub not_understood: u64,
-    /// A watch told an event older than the one before.
-    pub went_back: u64,
+    /// A watch returned an invalid response.
+    pub invalid_response: u64,
+    /// A watch sent an event older than the previous one.
+    pub out_of_order: u64,
     /// After a long silence, a consistent read was below the version held.
     pub behind: u64,
     /// The kind was not found (404), and is asked for again.
@@ -87,8 +87,8 @@ pub struct Relists {
 impl<T> Informer<T> {
     /// The informer in numbers.
     ///
-    /// O(subscriptions). Waits for no reader, and neither writer nor readers of snapshots wait for it; the phase is
-    /// copied under the short lock of [`status`](Self::status).
+    /// O(subscriptions), under the short lock of the list of subscriptions. Waits for no reader of snapshots, and neither
+    /// writer nor readers wait for it.
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
@@ -99,31 +99,27 @@ impl<T> Informer<T> {
     /// # let client = Client::new(ApiServer::new().service(), "default");
     /// let maps = Informer::builder(Api::<ConfigMap>::all(client)).start();
     /// maps.synced().await?;
-    /// let figures = maps.figures();
-    /// assert_eq!((figures.objects, figures.relists.total(), figures.subscribers), (0, 0, 0));
-    /// println!("{figures}"); // and {maps:?}, with the name of the kind before it
+    /// let stats = maps.stats();
+    /// assert_eq!((stats.objects, stats.relists.total(), stats.subscribers), (0, 0, 0));
+    /// println!("{stats}"); // and {maps:?}, with the name of the kind before it
     /// # Ok(())
     /// # }
     /// ```
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> Stats {
         let inner = &*self.inner;
         // The slowest first: a subscription may go on meanwhile, and is not to be ahead of what is newest.
         let (subscribers, slowest) = inner.shared.positions().look();
-        let (phase, stale_since) = {
-            let status = inner.status.borrow();
-            (status.phase, status.stale_since)
-        };
         let view = inner.shared.load();
         let now = Instant::now();
-        Figures {
-            phase,
-            stale_for: stale_since.map(|since| now.duration_since(since)),
+        Stats {
             objects: view.len(),
-            bad_objects: view.bad_len(),
+            invalid_objects: view.invalid_len(),
             resource_version: view.resource_version().cloned(),
             revision: view.revision(),
             last_event: inner.tally.heard(now),
+            lists: inner.tally.lists(),
             relists: Relists::of(&inner.tally),
+            watches: inner.tally.watches(),
             watch_restarts: inner.tally.watch_restarts(),
             errors: inner.tally.errors(),
             new_epochs: view.epoch,
@@ -134,17 +130,13 @@ impl<T> Informer<T> {
     }
 }
 
-// === impl Figures ===
+// === impl Stats ===
 
-impl fmt::Display for Figures {
+impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(phase(self.phase))?;
-        if let Some(stale) = self.stale_for {
-            write!(f, ", stale for {}", Age(stale))?;
-        }
-        write!(f, ", {}", Many(self.objects as u64, "object"))?;
-        if self.bad_objects > 0 {
-            write!(f, " ({} bad)", self.bad_objects)?;
+        write!(f, "{}", Many(self.objects as u64, "object"))?;
+        if self.invalid_objects > 0 {
+            write!(f, " ({} invalid)", self.invalid_objects)?;
         }
         if let Some(version) = &self.resource_version {
             write!(f, " at version {version}")?;
@@ -177,8 +169,8 @@ impl Relists {
             too_large: tally.relists(Cause::TooLarge),
             watch_failed: tally.relists(Cause::WatchFailed),
             watch_refused: tally.relists(Cause::WatchRefused),
-            not_understood: tally.relists(Cause::NotUnderstood),
-            went_back: tally.relists(Cause::WentBack),
+            invalid_response: tally.relists(Cause::InvalidResponse),
+            out_of_order: tally.relists(Cause::OutOfOrder),
             behind: tally.relists(Cause::Behind),
             kind_absent: tally.relists(Cause::KindAbsent),
             refresh: tally.relists(Cause::Refresh),
@@ -198,8 +190,8 @@ impl Relists {
             too_large,
             watch_failed,
             watch_refused,
-            not_understood,
-            went_back,
+            invalid_response,
+            out_of_order,
             behind,
             kind_absent,
             refresh,
@@ -210,8 +202,8 @@ impl Relists {
             ("too_large", too_large),
             ("watch_failed", watch_failed),
             ("watch_refused", watch_refused),
-            ("not_understood", not_understood),
-            ("went_back", went_back),
+            ("invalid_response", invalid_response),
+            ("out_of_order", out_of_order),
             ("behind", behind),
             ("kind_absent", kind_absent),
             ("refresh", refresh),
@@ -235,6 +227,19 @@ impl fmt::Display for Relists {
 
 // --- how it is printed ---
 
+/// The phase, and how old the state is where that matters.
+pub(super) struct Health(pub(super) Status);
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(phase(self.0.phase))?;
+        match self.0.stale_since {
+            Some(since) => write!(f, ", stale for {}", Age(since.elapsed())),
+            None => Ok(()),
+        }
+    }
+}
+
 fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Idle => "idle",
@@ -256,7 +261,7 @@ impl fmt::Display for Many {
     }
 }
 
-/// `0.4s`, `12s`, `5m`, `3h`, `2d`: two figures are enough.
+/// `0.4s`, `12s`, `5m`, `3h`, `2d`: two digits are enough.
 struct Age(Duration);
 
 impl fmt::Display for Age {

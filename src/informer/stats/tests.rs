@@ -49,20 +49,20 @@ async fn they_begin_with_nothing_and_show_the_first_list() {
     server.create(map("a")).unwrap();
     server.set_latency(Duration::from_secs(3));
     let informer = start(&server);
-    let figures = informer.figures();
-    assert_eq!((figures.phase, figures.objects, figures.revision), (Phase::Idle, 0, 0));
-    assert_eq!((figures.resource_version, figures.last_event, figures.stale_for), (None, None, None));
+    let stats = informer.stats();
+    assert_eq!((stats.objects, stats.revision, stats.lists, stats.watches), (0, 0, 0, 0));
+    assert_eq!((stats.resource_version, stats.last_event), (None, None));
     informer.synced().await.unwrap();
     server
         .create(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"},
         "metadata": {"name": "b", "namespace": "default"}}))
         .unwrap();
     informer.wait_until(|view| view.len() == 2).await.unwrap();
-    let figures = informer.figures();
-    assert_eq!((figures.phase, figures.objects, figures.revision), (Phase::Watching, 2, 2));
-    assert_eq!(figures.resource_version.as_ref(), informer.snapshot().resource_version());
-    assert_eq!((figures.relists.total(), figures.watch_restarts, figures.errors), (0, 0, 0));
-    assert_eq!((figures.bad_objects, figures.new_epochs), (0, 0));
+    let stats = informer.stats();
+    assert_eq!((stats.objects, stats.revision, stats.lists, stats.watches), (2, 2, 1, 1));
+    assert_eq!(stats.resource_version.as_ref(), informer.snapshot().resource_version());
+    assert_eq!((stats.relists.total(), stats.watch_restarts, stats.errors), (0, 0, 0));
+    assert_eq!((stats.invalid_objects, stats.new_epochs), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,20 +71,20 @@ async fn the_age_of_the_last_event_grows_until_an_event_or_a_bookmark() {
     let informer = start(&server);
     informer.synced().await.unwrap();
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(secs(informer.figures().last_event), Some(20));
+    assert_eq!(secs(informer.stats().last_event), Some(20));
     server.create(map("a")).unwrap();
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(secs(informer.figures().last_event), Some(10));
-    let revision = informer.figures().revision;
+    assert_eq!(secs(informer.stats().last_event), Some(10));
+    let revision = informer.stats().revision;
     // Bookmarks come each minute; the next event never does.
     let mut ages = Vec::new();
     for _ in 0..12 {
         sleep(Duration::from_secs(10)).await;
-        ages.push(secs(informer.figures().last_event).unwrap());
+        ages.push(secs(informer.stats().last_event).unwrap());
     }
     assert!(ages.windows(2).any(|pair| pair[1] < pair[0]), "no bookmark was heard: {ages:?}");
     assert!(ages.iter().all(|age| *age <= 60), "{ages:?}");
-    assert_eq!(informer.figures().revision, revision);
+    assert_eq!(informer.stats().revision, revision);
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,28 +98,28 @@ async fn relists_restarts_and_errors_are_told_apart() {
     server.inject(Fault::new(FaultAction::CutStream).verb("watch").resource("configmaps"));
     change(&server, "a", 1);
     settle().await;
-    let figures = informer.figures();
-    assert_eq!((figures.watch_restarts, figures.errors, figures.relists.total()), (1, 1, 0), "{figures}");
+    let stats = informer.stats();
+    assert_eq!((stats.watch_restarts, stats.errors, stats.relists.total()), (1, 1, 0), "{stats}");
     server.inject(Fault::new(FaultAction::EndStream).verb("watch").resource("configmaps"));
     change(&server, "a", 2);
     settle().await;
-    let figures = informer.figures();
-    assert_eq!((figures.watch_restarts, figures.errors, figures.relists.total()), (2, 1, 0), "{figures}");
+    let stats = informer.stats();
+    assert_eq!((stats.watch_restarts, stats.errors, stats.relists.total()), (2, 1, 0), "{stats}");
     // One whose version is forgotten: listed.
     server.inject(Fault::new(FaultAction::ErrorEvent(410)).verb("watch").resource("configmaps"));
     change(&server, "a", 3);
     settle().await;
-    let figures = informer.figures();
-    assert_eq!((figures.watch_restarts, figures.errors), (2, 2), "{figures}");
-    assert_eq!(figures.relists, Relists { expired: 1, ..Relists::default() });
-    assert_eq!(figures.relists.total(), 1);
-    let named: Vec<_> = figures.relists.causes().filter(|(_, count)| *count > 0).collect();
+    let stats = informer.stats();
+    assert_eq!((stats.watch_restarts, stats.errors), (2, 2), "{stats}");
+    assert_eq!(stats.relists, Relists { expired: 1, ..Relists::default() });
+    assert_eq!(stats.relists.total(), 1);
+    let named: Vec<_> = stats.relists.causes().filter(|(_, count)| *count > 0).collect();
     assert_eq!(named, [("expired", 1)]);
     assert_eq!(informer.get(("default", "a")).unwrap().data.as_ref().unwrap()["value"], "3");
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_and_phase_are_those_of_the_status() {
+async fn phase_and_age_of_the_status_are_printed() {
     let server = ApiServer::new();
     let informer = start(&server);
     informer.synced().await.unwrap();
@@ -127,15 +127,16 @@ async fn stale_and_phase_are_those_of_the_status() {
     server.inject(Fault::new(FaultAction::Reset).times(0));
     server.disconnect_watches();
     sleep(Duration::from_secs(30)).await;
-    let figures = informer.figures();
     let since = informer.status().stale_since.expect("it cannot follow").elapsed();
-    assert_eq!((figures.phase, figures.stale_for), (Phase::BackingOff, Some(since)));
-    assert!(figures.errors > 2 && since > Duration::from_secs(25));
+    assert!(informer.stats().errors > 2 && since > Duration::from_secs(25));
+    let line = format!("{informer:?}");
+    assert!(line.contains(&format!(": backing off, stale for {}, 0 objects", Age(since))), "{line}");
     server.clear_faults();
     sleep(Duration::from_secs(60)).await;
-    assert_eq!((informer.figures().phase, informer.figures().stale_for), (Phase::Watching, None));
+    let line = format!("{informer:?}");
+    assert!(line.contains(": watching, 0 objects"), "{line}");
     informer.shutdown().await;
-    assert_eq!(informer.figures().phase, Phase::Stopped);
+    assert!(format!("{informer:?}").contains(": stopped, "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,31 +146,31 @@ async fn an_old_version_is_pinned_for_as_long_as_somebody_holds_it() {
     let informer = start(&server);
     informer.synced().await.unwrap();
     settle().await;
-    assert_eq!(informer.figures().pinned_versions, 0);
+    assert_eq!(informer.stats().pinned_versions, 0);
     let first = informer.snapshot();
     // A write elsewhere moves the version that bookmarks tell, and publishes the same content with it: nothing more is
     // kept in memory for the one that is held.
     server.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}})).unwrap();
     settle().await;
     assert!(first.resource_version() < informer.snapshot().resource_version());
-    assert_eq!(informer.figures().pinned_versions, 0);
+    assert_eq!(informer.stats().pinned_versions, 0);
     change(&server, "a", 1);
     settle().await;
-    assert_eq!(informer.figures().pinned_versions, 1);
+    assert_eq!(informer.stats().pinned_versions, 1);
     let (second, again) = (informer.snapshot(), first.clone());
     change(&server, "a", 2);
     change(&server, "a", 3);
     settle().await;
-    assert_eq!(informer.figures().pinned_versions, 2, "whoever holds them, these are two");
+    assert_eq!(informer.stats().pinned_versions, 2, "whoever holds them, these are two");
     drop(first);
     settle().await;
-    assert_eq!(informer.figures().pinned_versions, 2);
+    assert_eq!(informer.stats().pinned_versions, 2);
     drop(again);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(informer.figures().pinned_versions, 1);
+    assert_eq!(informer.stats().pinned_versions, 1);
     drop(second);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(informer.figures().pinned_versions, 0);
+    assert_eq!(informer.stats().pinned_versions, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,11 +179,11 @@ async fn the_slowest_subscription_is_told_of_and_forgotten() {
     server.create(map("a")).unwrap();
     let informer = start(&server);
     let mut early = informer.subscribe();
-    assert_eq!((informer.figures().subscribers, informer.figures().slowest_lag), (1, 0));
+    assert_eq!((informer.stats().subscribers, informer.stats().slowest_lag), (1, 0));
     informer.synced().await.unwrap();
-    assert_eq!(informer.figures().slowest_lag, 1, "its first batch waits");
+    assert_eq!(informer.stats().slowest_lag, 1, "its first batch waits");
     assert_eq!(next(&mut early).await, 1);
-    assert_eq!(informer.figures().slowest_lag, 0);
+    assert_eq!(informer.stats().slowest_lag, 0);
     let mut follower = informer.subscribe();
     let mut elsewhere = informer.subscribe().in_namespace("other");
     assert_eq!((next(&mut follower).await, next(&mut elsewhere).await), (1, 0));
@@ -192,23 +193,23 @@ async fn the_slowest_subscription_is_told_of_and_forgotten() {
     for value in 0..10 {
         change(&server, "a", value);
         assert_eq!(next(&mut follower).await, 1);
-        let figures = informer.figures();
-        assert_eq!((figures.subscribers, figures.slowest_lag), (3, u64::from(value) + 1));
+        let stats = informer.stats();
+        assert_eq!((stats.subscribers, stats.slowest_lag), (3, u64::from(value) + 1));
     }
     // From now on, and from a held snapshot on.
     let late = informer.subscribe();
-    assert_eq!(informer.figures().slowest_lag, 10);
+    assert_eq!(informer.stats().slowest_lag, 10);
     assert_eq!(next(&mut early).await, 1, "all ten in one");
-    assert_eq!(informer.figures().slowest_lag, 1, "the first batch of the late one");
+    assert_eq!(informer.stats().slowest_lag, 1, "the first batch of the late one");
     let resumed = informer.subscribe_from(&held);
-    assert_eq!((informer.figures().subscribers, informer.figures().slowest_lag), (5, 10));
+    assert_eq!((informer.stats().subscribers, informer.stats().slowest_lag), (5, 10));
     drop((late, resumed));
     settle().await;
-    assert_eq!((informer.figures().subscribers, informer.figures().slowest_lag), (3, 0));
+    assert_eq!((informer.stats().subscribers, informer.stats().slowest_lag), (3, 0));
     drop((early, follower));
     informer.shutdown().await;
     assert!(skips.await.unwrap());
-    assert_eq!(informer.figures().subscribers, 0);
+    assert_eq!(informer.stats().subscribers, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,12 +218,11 @@ async fn looking_wakes_nobody_and_changes_nothing() {
     let informer = start(&server);
     informer.synced().await.unwrap();
     settle().await;
-    let (mut status, (mut published, _)) =
-        (informer.inner.status.clone(), informer.shared().newest_counted());
+    let (mut status, published) = (informer.inner.status.clone(), informer.snapshot());
     status.mark_unchanged();
-    let first = informer.figures();
-    assert_eq!(informer.figures(), first);
-    assert!(!status.has_changed().unwrap() && informer.shared().newer(&mut published).is_none());
+    let first = informer.stats();
+    assert_eq!(informer.stats(), first);
+    assert!(!status.has_changed().unwrap() && std::sync::Arc::ptr_eq(&published.0, &informer.snapshot().0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,18 +238,18 @@ async fn a_stream_is_counted_as_far_as_it_tells() {
     };
     send(vec![Err(WatcherError::NoResourceVersion)]);
     settle().await;
-    assert_eq!((informer.figures().last_event, informer.figures().errors), (None, 1), "an error is no event");
+    assert_eq!((informer.stats().last_event, informer.stats().errors), (None, 1), "an error is no event");
     send(vec![Ok(Event::Init), Ok(Event::InitApply(object("a"))), Ok(Event::InitDone)]);
     settle().await;
-    let figures = informer.figures();
-    assert_eq!((figures.objects, secs(figures.last_event)), (1, Some(5)));
-    assert_eq!((figures.relists.total(), figures.resource_version), (0, None));
+    let stats = informer.stats();
+    assert_eq!((stats.objects, secs(stats.last_event)), (1, Some(5)));
+    assert_eq!((stats.relists.total(), stats.resource_version), (0, None));
     // A second list, at its second attempt.
     send(vec![Ok(Event::Init), Err(WatcherError::NoResourceVersion), Ok(Event::Init), Ok(Event::InitDone)]);
     settle().await;
-    let figures = informer.figures();
-    assert_eq!((figures.objects, figures.errors, figures.watch_restarts), (0, 2, 0));
-    assert_eq!(figures.relists, Relists { by_stream: 1, ..Relists::default() });
+    let stats = informer.stats();
+    assert_eq!((stats.objects, stats.errors, stats.watch_restarts), (0, 2, 0));
+    assert_eq!(stats.relists, Relists { by_stream: 1, ..Relists::default() });
     assert!(format!("{informer:?}").starts_with("Informer(a stream: watching, 0 objects, "), "{informer:?}");
 }
 
@@ -277,7 +277,7 @@ async fn an_informer_is_printed_on_one_line_with_nothing_of_an_object() {
     settle().await;
     let version = server.resource_version();
     let expected = format!(
-        "Informer(configmaps in default: watching, 2 objects (1 bad) at version {version}, last event 5.0s ago, \
+        "Informer(configmaps in default: watching, 2 objects (1 invalid) at version {version}, last event 5.0s ago, \
          1 relist (1 expired), 0 watch restarts, 1 error, 0 old versions pinned, 1 subscriber (2 behind))"
     );
     assert_eq!(format!("{informer:?}"), expected);
@@ -286,7 +286,7 @@ async fn an_informer_is_printed_on_one_line_with_nothing_of_an_object() {
 }
 
 #[test]
-fn ages_have_two_figures() {
+fn ages_have_two_digits() {
     let ages =
         [(0, "0.0s"), (400, "0.4s"), (9_999, "10.0s"), (12_000, "12s"), (119_999, "119s"), (120_000, "2m")];
     let longer = [(7_199_999, "119m"), (7_200_000, "2h"), (172_800_000, "2d"), (8_640_000_000, "100d")];

@@ -23,17 +23,11 @@ use super::page::parse_page;
 use super::watch::HttpWatch;
 use super::{Limits, ListRequest, Page, Source, WatchRequest};
 use crate::error::Error;
+use crate::scope::Scope;
 
 const JSON: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-
-/// Which objects of a kind are wanted, in the API's own selector syntax. Empty: all.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Selection {
-    pub(crate) labels: String,
-    pub(crate) fields: String,
-}
 
 /// One kind in one namespace or all, as an API server serves it.
 pub(crate) struct HttpSource<K> {
@@ -45,12 +39,12 @@ pub(crate) struct HttpSource<K> {
     resource: String,
     group: String,
     plural: String,
-    selection: Selection,
+    scope: Scope,
     limits: Limits,
     kind: PhantomData<fn() -> K>,
 }
 
-/// What errors and figures call a kind: `subnets.kubeovn.io`, as `kubectl` does.
+/// What errors and logs call a kind: `subnets.kubeovn.io`, as `kubectl` does.
 pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
     let (plural, group) = (K::plural(dyntype), K::group(dyntype));
     if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") }
@@ -59,35 +53,33 @@ pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
 // === impl HttpSource ===
 
 impl<K: Resource> HttpSource<K> {
-    /// Lists and watches what `api` addresses. `dyntype` is the one `api` was made with.
+    /// Lists and watches the objects of `scope`, with the client of `api`. `dyntype` is the one `api` was made with.
     pub(crate) fn new(
         api: kube_client::Api<K>,
         dyntype: &K::DynamicType,
-        selection: Selection,
+        scope: Scope,
         limits: Limits,
-    ) -> Self {
+    ) -> Self
+    where
+        K::Scope: 'static,
+    {
+        let (mut url, mut url_of_cluster) = (api.resource_url().to_owned(), None);
+        if scope.namespace.as_deref() != api.namespace() {
+            url = K::url_path(dyntype, scope.namespace.as_deref());
+            let at_run_time = TypeId::of::<K::Scope>() == TypeId::of::<DynamicResourceScope>();
+            url_of_cluster = (scope.namespace.is_some() && at_run_time).then(|| K::url_path(dyntype, None));
+        }
         Self {
-            url: api.resource_url().to_owned(),
-            url_of_cluster: None,
+            url,
+            url_of_cluster,
             client: api.into_client(),
             resource: resource_name::<K>(dyntype),
             group: K::group(dyntype).into_owned(),
             plural: K::plural(dyntype).into_owned(),
-            selection,
+            scope,
             limits,
             kind: PhantomData,
         }
-    }
-
-    /// One namespace of the same kind; all of it, if a kind known at run time turns out to have none.
-    pub(crate) fn in_namespace(mut self, dyntype: &K::DynamicType, namespace: &str) -> Self
-    where
-        K::Scope: 'static,
-    {
-        self.url = K::url_path(dyntype, Some(namespace));
-        let at_run_time = TypeId::of::<K::Scope>() == TypeId::of::<DynamicResourceScope>();
-        self.url_of_cluster = at_run_time.then(|| K::url_path(dyntype, None));
-        self
     }
 
     fn call(&self, verb: &'static str) -> Call {
@@ -170,8 +162,7 @@ impl<K: Resource> HttpSource<K> {
 
     fn selected(&self) -> form_urlencoded::Serializer<'static, String> {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, selector) in
-            [("labelSelector", &self.selection.labels), ("fieldSelector", &self.selection.fields)]
+        for (name, selector) in [("labelSelector", &self.scope.labels), ("fieldSelector", &self.scope.fields)]
         {
             if !selector.is_empty() {
                 query.append_pair(name, selector);

@@ -1,0 +1,44 @@
+//! What makes two declarations share an informer.
+
+use std::any::TypeId;
+
+use kube_core::{ClusterResourceScope, Resource};
+
+use super::stored::Stored;
+use crate::scope::Scope;
+
+/// Equal keys share an informer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct EntryKey {
+    stored: TypeId,
+    group: String,
+    version: String,
+    plural: String,
+    pub(super) scope: Scope,
+}
+
+impl EntryKey {
+    pub(super) fn new<T: Stored>(mut scope: Scope, dyntype: &<T::Object as Resource>::DynamicType) -> Self {
+        if TypeId::of::<<T::Object as Resource>::Scope>() == TypeId::of::<ClusterResourceScope>() {
+            scope.namespace = None;
+        }
+        Self {
+            stored: TypeId::of::<T>(),
+            group: T::Object::group(dyntype).into_owned(),
+            version: T::Object::version(dyntype).into_owned(),
+            plural: T::Object::plural(dyntype).into_owned(),
+            scope,
+        }
+    }
+
+    /// What messages call it: `subnets.kubeovn.io`, as errors and `kubectl` do, and the scope unless it is all.
+    pub(super) fn name(&self) -> String {
+        let mut name = self.plural.clone();
+        for part in [".", &self.group] {
+            if !self.group.is_empty() {
+                name += part;
+            }
+        }
+        if self.scope == Scope::all() { name } else { format!("{name} {}", self.scope) }
+    }
+}

@@ -1,0 +1,66 @@
+//! Which objects of a kind an informer caches.
+
+use std::fmt;
+
+/// Which objects of a kind an informer caches: their namespace, and the selectors that the API server applies.
+///
+/// Taken by [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in). A
+/// registry compares scopes as they are written: `a=1,b=2` and `b=2,a=1` make two informers.
+///
+/// ```
+/// use kube_informer::Scope;
+///
+/// let scope = Scope::namespace("shop").labels("app=web,tier!=db");
+/// assert_eq!(scope.to_string(), "in shop with labels app=web,tier!=db");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    pub(crate) namespace: Option<String>,
+    pub(crate) labels: String,
+    pub(crate) fields: String,
+}
+
+impl Scope {
+    /// All objects, of all namespaces.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The objects of one namespace; for a cluster-scoped kind, all objects. (Where the kind is known only at run time,
+    /// the informer asks discovery when the server answers 404 for the namespace.)
+    pub fn namespace(namespace: impl Into<String>) -> Self {
+        Self { namespace: Some(namespace.into()), ..Self::default() }
+    }
+
+    /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server selects: an
+    /// object that no longer matches is deleted from the informer.
+    #[must_use]
+    pub fn labels(mut self, selector: impl Into<String>) -> Self {
+        self.labels = selector.into();
+        self
+    }
+
+    /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Which fields a kind can be
+    /// selected by, its API decides; for custom resources, the `selectableFields` of their definition.
+    #[must_use]
+    pub fn fields(mut self, selector: impl Into<String>) -> Self {
+        self.fields = selector.into();
+        self
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "in {namespace}")?,
+            None => f.write_str("in all namespaces")?,
+        }
+        if !self.labels.is_empty() {
+            write!(f, " with labels {}", self.labels)?;
+        }
+        if !self.fields.is_empty() {
+            write!(f, " with fields {}", self.fields)?;
+        }
+        Ok(())
+    }
+}
