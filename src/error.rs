@@ -249,7 +249,7 @@ impl Error {
         }
     }
 
-    /// The answer is not what the Kubernetes API promises.
+    /// The response is not valid in the Kubernetes API.
     pub(crate) fn is_protocol(&self) -> bool {
         matches!(*self.0, Kind::Protocol { .. })
     }

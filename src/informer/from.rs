@@ -46,6 +46,10 @@ pub trait Feed<K>: Sized {
     #[doc(hidden)]
     fn name(&self) -> String;
 
+    /// What the informer logs is inside this span.
+    #[doc(hidden)]
+    fn span(&self) -> tracing::Span;
+
     /// Runs until `stop` is cancelled, or there is nothing more to come.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
@@ -100,6 +104,11 @@ where
         }
     }
 
+    fn span(&self) -> tracing::Span {
+        // At this level, so that warnings say which informer they are of where nothing else is logged.
+        tracing::error_span!("informer", kind = resource_name::<K>(&self.dyntype), scope = %self.scope)
+    }
+
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
         let Parts { mut project, writer, status, record, orders, stop } = parts;
         let Self { api, dyntype, scope, mut config, absent, gate } = self;
@@ -141,6 +150,10 @@ where
 
     fn name(&self) -> String {
         "a stream".to_owned()
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::error_span!("informer", scope = "a stream")
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {

@@ -4,6 +4,7 @@ use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::Instrument as _;
 
 use super::from::{Feed, FromApi, Parts};
 use crate::config::Config;
@@ -41,6 +42,7 @@ where
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
         let Self { from, parts, tasks, token } = self;
         let (retired, shared) = (parts.writer.retired().clone(), parts.writer.shared().clone());
+        let span = from.span();
         let feed = from.feed(parts);
         // Old versions are freed for as long as the informer runs, however busy the reflector is.
         let driven = tasks.track_future(async move {
@@ -51,6 +53,7 @@ where
             }
             retired.finish(shared).await;
         });
+        let driven = driven.instrument(span);
         drop(token);
         driven
     }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::log::Log;
 use super::order::Order;
 use super::sink::{Held, Sink};
 use super::status::{Phase, Status};
@@ -39,7 +40,8 @@ pub(crate) async fn follow<K, W>(
     K: Resource + Send + 'static,
     W: Sink<K>,
 {
-    let mut follower = Follower { sink, status, record, orders, listing: false, changes: Vec::new() };
+    let mut follower =
+        Follower { sink, status, record, orders, listing: false, changes: Vec::new(), log: Log::default() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
@@ -53,6 +55,7 @@ struct Follower<K, W: Sink<K>> {
     listing: bool,
     /// Changes not yet published.
     changes: Vec<WatchEvent<K>>,
+    log: Log,
 }
 
 impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
@@ -118,6 +121,9 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
                 self.record.listed();
                 self.recovered();
                 self.record.committed();
+                if !self.status.borrow().synced {
+                    self.log.synced();
+                }
                 self.status.send_modify(|status| status.synced = true);
             }
             // Without its `Init` a list is no list; what it names is there all the same.
@@ -153,6 +159,8 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
     }
 
     fn recovered(&mut self) {
+        let stale = self.status.borrow().stale_since;
+        self.log.well(stale.map(|since| since.elapsed()));
         self.enter(Phase::Watching);
         self.status.send_if_modified(|status| {
             status.failures = 0;
@@ -162,6 +170,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
 
     fn failed(&mut self, error: Error) {
         self.record.failed();
+        self.log.waits(Phase::BackingOff, Some(&error));
         self.status.send_modify(|status| {
             status.phase = Phase::BackingOff;
             status.failures += 1;

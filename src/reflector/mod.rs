@@ -5,6 +5,7 @@
 
 mod follow;
 mod gate;
+mod log;
 mod options;
 mod order;
 mod recovery;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
+use super::log::Log;
 use super::options::Options;
 use super::order::Order;
 use super::recovery::{Pace, Recovery};
@@ -75,6 +76,7 @@ where
         open: None,
         listing: false,
         bookmarks: Bookmarks::default(),
+        log: Log::default(),
     };
     stop.run_until_cancelled(reflector.drive()).await;
     reflector.abort_list().await;
@@ -98,6 +100,7 @@ struct Reflector<K, S: Source<K>, W: Sink<K>> {
     /// The sink has begun a list.
     listing: bool,
     bookmarks: Bookmarks,
+    log: Log,
 }
 
 /// How often the server sends bookmarks, as far as it was seen.
@@ -373,7 +376,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 let applied = self.apply(&mut open.batch).await;
                 open.batch.clear();
                 if let Err(Regression { held, received }) = applied {
-                    tracing::debug!(%held, %received, "the watch went back in time");
+                    tracing::debug!(%held, %received, "the watch sent an event older than the previous one");
                     self.failed(self.protocol("watch", "an event older than the one before"));
                     return Input::WentBack;
                 }
@@ -473,7 +476,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     async fn show_absence(&mut self) -> Input {
-        tracing::debug!(resource = self.source.resource(), "the kind is not served: there is nothing of it");
+        self.log.absent();
         self.sink.commit_absence().await;
         self.committed();
         self.well();
@@ -492,7 +495,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         // While the gate is closed, it says when.
         let pace_of_gate = pace == Pace::Unreachable && self.gate.is_closed();
         let delay = if pace_of_gate { Duration::ZERO } else { self.recovery.delay(pace, retry_after, now) };
-        tracing::debug!(resource = self.source.resource(), ?pace, ?delay, "waiting before the next attempt");
+        tracing::debug!(?pace, ?delay, "waiting before the next attempt");
         let (gate, together) = (self.gate.clone(), self.recovery.up_to(TOGETHER));
         let waited = async move {
             sleep(delay).await;
@@ -526,7 +529,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             return;
         }
         self.enter_wait(Pace::Refused, now);
-        tracing::debug!(resource = self.source.resource(), ?delay, "waiting before the next list");
+        tracing::debug!(?delay, "waiting for the budget of lists");
         let mut slept = pin!(sleep(delay));
         while !self.wants_refresh() {
             tokio::select! {
@@ -572,7 +575,11 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     /// Readers see all there is, taken in anew where that was asked for.
     fn committed(&mut self) {
+        let was_synced = self.status.borrow().synced;
         self.status.send_modify(|status| status.synced = true);
+        if !was_synced {
+            self.log.synced();
+        }
         self.answer_refreshes();
     }
 
@@ -594,7 +601,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
             self.abort_list().await;
-            tracing::debug!(%error, "no streaming lists here");
+            tracing::debug!(%error, "the server has no streaming lists; listing in pages");
             // No failure: other lists will do.
             return Input::StreamingRefused;
         }

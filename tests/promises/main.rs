@@ -3,6 +3,7 @@
 //! All of it goes through the public API and the in-process API server. Unless a test says otherwise it runs on
 //! tokio's paused clock, where waiting costs nothing, with readers that matter on threads of their own.
 
+mod captured;
 mod ends;
 mod faults;
 mod from_stream;
@@ -10,6 +11,7 @@ mod from_stream_model;
 mod invalid_objects;
 mod lifecycle;
 mod limits;
+mod logs;
 mod memory;
 mod read;
 mod restored;

@@ -2,8 +2,6 @@
 
 use std::error::Error as _;
 use std::fmt::Debug;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
 use kube_client::client::Body;
@@ -12,50 +10,12 @@ use kube_informer::testing::{Fault, FaultAction};
 use kube_informer::{Informer, Snapshot};
 use serde_json::{Value, json};
 use tower::service_fn;
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::captured::Captured;
 use crate::support::*;
 
 /// Put wherever a value can be.
 const SECRET: &str = "s3cr3t-marker";
-
-/// Everything that was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Logs all of this thread, at the finest level, every crate's.
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 /// What an application's projection may fail with.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +57,8 @@ fn texts<T: Send + Sync + Debug + 'static>(informer: &Informer<T>, snapshot: &Sn
 #[tokio::test(start_paused = true)]
 async fn p09_no_value_reaches_a_log_or_an_error() {
     quiet_panics();
-    let log = Log::default();
-    let _capturing = log.capture();
+    let log = Captured::default();
+    let _capturing = log.all();
     let server = server();
     for (name, spec) in [
         ("good", json!({ "number": 1, "group": SECRET })),
@@ -173,8 +133,8 @@ async fn p09_no_value_reaches_a_log_or_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn p09_no_body_of_a_failed_request_reaches_a_log_or_an_error() {
-    let log = Log::default();
-    let _capturing = log.capture();
+    let log = Captured::default();
+    let _capturing = log.all();
     let mut said = String::new();
     for code in [400, 401, 403, 404, 409, 410, 422, 429, 500, 503, 504] {
         for body in [

@@ -24,7 +24,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             self.gate.open();
         }
         self.record.failed();
-        tracing::debug!(%error, "the reflector met an error");
+        tracing::debug!(%error, "failed");
         self.status.send_if_modified(|status| {
             // Still absent is no news.
             let news = status.phase != Phase::Absent || !error.is_kind_absent();
@@ -54,14 +54,19 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             }
             news
         });
-        match pace {
+        let phase = match pace {
             // Too short to be called a phase.
-            Pace::AtOnce => {}
-            Pace::Absent => self.enter(Phase::Absent),
-            Pace::Poll => self.enter(Phase::Polling),
-            Pace::Refused | Pace::Unreachable if self.state.is_polling() => self.enter(Phase::Polling),
-            Pace::Refused | Pace::Unreachable => self.enter(Phase::BackingOff),
+            Pace::AtOnce => return,
+            Pace::Absent => Phase::Absent,
+            Pace::Poll => Phase::Polling,
+            Pace::Refused | Pace::Unreachable if self.state.is_polling() => Phase::Polling,
+            Pace::Refused | Pace::Unreachable => Phase::BackingOff,
+        };
+        if !known {
+            let status = self.status.borrow();
+            self.log.waits(phase, status.last_error.as_ref().filter(|_| status.failures > 0));
         }
+        self.enter(phase);
     }
 
     /// Something failed since things last went well, or a watch says nothing where there may be something to say.
@@ -71,6 +76,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
 
     /// The server is followed.
     pub(super) fn well(&mut self) {
+        let stale = self.status.borrow().stale_since;
+        self.log.well(stale.map(|since| since.elapsed()));
         self.status.send_if_modified(|status| {
             let news = status.stale_since.is_some() || status.failures > 0;
             status.stale_since = None;
