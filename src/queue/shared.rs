@@ -13,6 +13,7 @@
 use std::{
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -22,7 +23,7 @@ use super::{
     limiter::{Backoff, Bucket},
     options::Options,
     state::State,
-    stats::Recorder,
+    stats::{Recorder, Stats},
 };
 
 /// See the [module](self).
@@ -127,6 +128,20 @@ impl<K: Hash + Eq> Shared<K> {
 // === impl Inner ===
 
 impl<K: Hash + Eq> Inner<K> {
+    pub(super) fn sample(&self, now: Instant) -> Stats {
+        Stats {
+            depth: self.state.ready(),
+            delayed: self.delayed.len(),
+            processing: self.state.running(),
+            adds: self.recorder.adds,
+            retries: self.recorder.retries,
+            unfinished: self.state.ages(now).fold(Duration::ZERO, Duration::saturating_add),
+            longest_running: self.state.ages(now).max().unwrap_or_default(),
+            wait: self.recorder.wait.clone(),
+            work: self.recorder.work.clone(),
+        }
+    }
+
     pub(super) fn add(&mut self, key: Arc<K>, now: Instant) {
         if self.phase == Phase::Open && self.state.add(key, now) {
             self.recorder.added();

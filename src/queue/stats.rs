@@ -3,11 +3,7 @@
 //! The stats are those of client-go's `workqueue_*` metrics. They are counted under the queue's lock, which
 //! each operation holds anyway: a few integer additions, no atomics, and every sample is consistent.
 
-use std::{hash::Hash, time::Duration};
-
-use tokio::time::Instant;
-
-use super::shared::Inner;
+use std::time::Duration;
 
 /// A sample of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +63,10 @@ const BUCKETS: usize = 41;
 /// The counters a queue keeps.
 #[derive(Default)]
 pub(super) struct Recorder {
-    adds: u64,
-    retries: u64,
-    wait: Timings,
-    work: Timings,
+    pub(super) adds: u64,
+    pub(super) retries: u64,
+    pub(super) wait: Timings,
+    pub(super) work: Timings,
 }
 
 // === impl Timings ===
@@ -155,20 +151,6 @@ impl Recorder {
 
     pub(super) fn worked(&mut self, took: Duration) {
         self.work.record(took);
-    }
-
-    pub(super) fn sample<K: Hash + Eq>(&self, inner: &Inner<K>, now: Instant) -> Stats {
-        Stats {
-            depth: inner.state.ready(),
-            delayed: inner.delayed.len(),
-            processing: inner.state.running(),
-            adds: self.adds,
-            retries: self.retries,
-            unfinished: inner.state.ages(now).fold(Duration::ZERO, Duration::saturating_add),
-            longest_running: inner.state.ages(now).max().unwrap_or_default(),
-            wait: self.wait.clone(),
-            work: self.work.clone(),
-        }
     }
 }
 

@@ -113,7 +113,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
     /// at each claimed key; cheap enough for a scrape, not meant for each reconcile.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.update(|inner, now| inner.recorder.sample(inner, now))
+        self.shared.update(|inner, now| inner.sample(now))
     }
 
     pub(super) fn add_shared(&self, key: Arc<K>) {

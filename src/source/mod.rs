@@ -3,6 +3,9 @@
 //! The only place that knows HTTP. What a source yields is decoded in two stages: first the metadata that the
 //! store needs to tell a known version from a new one, and only for a new one the object itself.
 
+mod answer;
+mod body;
+mod call;
 mod decode;
 mod json;
 mod limits;

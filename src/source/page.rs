@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::call::Call;
 use super::decode::parse_item;
 use super::json::{Cursor, Malformed, Scanner, member, text};
-use super::rest::Call;
 use super::{Listed, Page};
 use crate::error::Error;
 use crate::reflector::Turn;

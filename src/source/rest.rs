@@ -1,8 +1,6 @@
 //! List and watch over HTTP, through `kube_client::Client::send` and nothing else: kube's other helpers log
 //! response bodies.
 
-mod answer;
-mod body;
 mod discovery;
 
 use std::any::TypeId;
@@ -15,10 +13,9 @@ use kube_client::client::Body;
 use kube_core::{DynamicResourceScope, Resource};
 use tokio::time::timeout;
 
-use self::answer::api_error;
-pub(super) use self::answer::{Call, status_error};
-pub(super) use self::body::next_chunk;
-use self::body::read_page;
+use super::answer::api_error;
+use super::body::read_page;
+use super::call::Call;
 use super::page::parse_page;
 use super::watch::HttpWatch;
 use super::{Limits, ListRequest, Page, Source, WatchRequest};

@@ -13,9 +13,11 @@ use kube_client::client::Body;
 use serde::de::IgnoredAny;
 
 use self::documents::{Document, Documents, Unreadable};
+use super::answer::status_error;
+use super::body::next_chunk;
+use super::call::Call;
 use super::decode::{broken, parse_item, parse_meta};
 use super::json::{Cursor, Malformed, lossy, member, text};
-use super::rest::{Call, next_chunk, status_error};
 use super::{Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;

@@ -15,7 +15,7 @@
 //! change is copied once per batch. A list collects in the working version, unseen by readers, until it is
 //! complete; one that breaks off is forgotten by going back to the published version.
 
-mod declare;
+mod add_index;
 mod intake;
 mod late;
 mod life;

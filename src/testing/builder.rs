@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::access::{Access, Rule};
+use super::install::install;
 use super::kind::{self, Kind};
-use super::server::{ApiServer, Settings, install};
+use super::server::ApiServer;
+use super::shared::{Settings, Shared};
 use super::state::State;
 
 /// Settings of a server to be; from [`ApiServer::builder`].
@@ -113,6 +115,26 @@ impl Builder {
             panic!("the server cannot be built: {status}");
         }
         let settings = Settings { bookmark_interval: self.bookmark_interval };
-        ApiServer::from_parts(state, self.access, settings, self.latency)
+        ApiServer::of(Shared::new(state, self.access, settings, self.latency))
+    }
+}
+
+impl ApiServer {
+    /// A server of the usual built-in kinds, open to everybody.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Begins a server of other kinds, or with tokens, latency and the like.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Default for ApiServer {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::answer::{Answer, json};
 use super::kind::Kind;
-use super::service::{Answer, json};
 use super::state::State;
 use super::status::Status;
 

@@ -18,6 +18,7 @@
 
 mod accept;
 mod access;
+mod answer;
 mod body;
 mod builder;
 mod collection;
@@ -25,6 +26,7 @@ mod definition;
 mod delete;
 mod discovery;
 mod faults;
+mod install;
 mod kind;
 mod list;
 mod object;
@@ -36,6 +38,7 @@ mod selector;
 mod serve;
 mod server;
 mod service;
+mod shared;
 mod state;
 mod status;
 mod token;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::accept::Shape;
+use super::answer::{Answer, json};
 use super::delete::{DeleteOptions, Deleted};
 use super::faults::Scope;
 use super::kind::Kind;
 use super::object::{Form, Version};
 use super::query::{Query, parse_version};
 use super::request::{RequestInfo, Verb};
-use super::server::Shared;
-use super::service::{Answer, json};
+use super::shared::Shared;
 use super::state::{State, key};
 use super::status::Status;
 use super::validate::{decode, type_name};

@@ -1,22 +1,22 @@
 //! [`ApiServer`]: the handle that tests hold, and direct access to what the server stores.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
 
-use super::access::{Access, Rule};
-use super::builder::Builder;
+use super::access::Rule;
 use super::definition;
 use super::delete::DeleteOptions;
-use super::faults::{Fault, Faults};
+use super::faults::Fault;
+use super::install::install;
 use super::kind::Kind;
 use super::list::Query;
 use super::requests::Requests;
 use super::serve::Serving;
 use super::service::ApiService;
-use super::state::{State, key};
+use super::shared::{Shared, lock};
+use super::state::key;
 use super::status::Status;
 use super::write::{Edit, Target};
 
@@ -53,48 +53,9 @@ pub struct ApiServer {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) settings: Settings,
-    pub(super) faults: Faults,
-    /// Watches end when its value changes.
-    pub(super) hang_up: watch::Sender<u64>,
-    latency: Mutex<Duration>,
-    access: Mutex<Access>,
-    requests: Mutex<Requests>,
-    state: Mutex<State>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) bookmark_interval: Duration,
-}
-
 impl ApiServer {
-    /// A server of the usual built-in kinds, open to everybody.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Begins a server of other kinds, or with tokens, latency and the like.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
-    pub(super) fn from_parts(state: State, access: Access, settings: Settings, latency: Duration) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                settings,
-                faults: Faults::default(),
-                hang_up: watch::Sender::new(0),
-                latency: Mutex::new(latency),
-                access: Mutex::new(access),
-                requests: Mutex::default(),
-                state: Mutex::new(state),
-            }),
-        }
+    pub(super) fn of(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
     /// The server as a tower service, for clients that take one instead of a network. Cheap.
@@ -288,12 +249,12 @@ impl ApiServer {
     /// What was asked over HTTP or the service so far. Clones the log.
     #[must_use]
     pub fn requests(&self) -> Requests {
-        lock(&self.shared.requests).clone()
+        self.shared.log().clone()
     }
 
     /// Starts the request log anew.
     pub fn reset_requests(&self) {
-        *lock(&self.shared.requests) = Requests::default();
+        *self.shared.log() = Requests::default();
     }
 
     /// Makes every request from now on wait this long before it is answered.
@@ -303,22 +264,22 @@ impl ApiServer {
 
     /// Lets `token` in as `user`. With the first token, requests without a known one are answered 401.
     pub fn add_token(&self, token: &str, user: &str) {
-        lock(&self.shared.access).add_token(token, user);
+        self.shared.access().add_token(token, user);
     }
 
     /// Makes `token` unknown again.
     pub fn remove_token(&self, token: &str) {
-        lock(&self.shared.access).remove_token(token);
+        self.shared.access().remove_token(token);
     }
 
     /// Allows what the rule describes, against older rules.
     pub fn allow(&self, rule: Rule) {
-        lock(&self.shared.access).add_rule(rule, true);
+        self.shared.access().add_rule(rule, true);
     }
 
     /// Answers 403 to what the rule describes, against older rules. Open watches stay open, as on a real server.
     pub fn deny(&self, rule: Rule) {
-        lock(&self.shared.access).add_rule(rule, false);
+        self.shared.access().add_rule(rule, false);
     }
 
     /// Ends every open watch stream, cleanly.
@@ -335,43 +296,4 @@ impl ApiServer {
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
-}
-
-impl Default for ApiServer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub(super) fn access(&self) -> MutexGuard<'_, Access> {
-        lock(&self.access)
-    }
-
-    pub(super) fn log(&self) -> MutexGuard<'_, Requests> {
-        lock(&self.requests)
-    }
-
-    pub(super) fn latency(&self) -> Duration {
-        *lock(&self.latency)
-    }
-}
-
-pub(super) fn install(state: &mut State, kind: Kind) -> Result<(), Status> {
-    if kind.is_custom() && state.find(definition::DEFINITIONS).is_some() && state.find(&kind.name()).is_none()
-    {
-        state.create(definition::DEFINITIONS, None, definition::of(&kind), false)?;
-    }
-    // Also when there is a definition: the kind may know more than a definition can say.
-    state.serve(kind);
-    Ok(())
-}
-
-/// A panic elsewhere under a lock leaves whole values behind: every write is one assignment or one call.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

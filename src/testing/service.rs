@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::Value;
 use tower_service::Service;
 
 use super::accept::{Shape, shape};
+use super::answer::Answer;
 use super::body::{ApiBody, Clip};
 use super::discovery;
 use super::faults::{FaultAction, Scope};
@@ -24,9 +24,8 @@ use super::object::to_bytes;
 use super::request::RequestInfo;
 use super::requests::RequestRecord;
 use super::route;
-use super::server::Shared;
+use super::shared::Shared;
 use super::status::Status;
-use super::watch::Watch;
 
 /// As kube-apiserver's limit of a request body.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -39,13 +38,6 @@ const MAX_BODY: usize = 3 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct ApiService {
     shared: Arc<Shared>,
-}
-
-/// What a route answers.
-pub(super) enum Answer {
-    Json(u16, Bytes),
-    Text(u16, Bytes),
-    Watch(Box<Watch>),
 }
 
 impl ApiService {
@@ -194,10 +186,6 @@ fn into_response(answer: Result<Answer, Status>, method: &http::Method) -> Respo
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-pub(super) fn json(code: u16, value: &Value) -> Answer {
-    Answer::Json(code, to_bytes(value))
 }
 
 impl Shape {

@@ -19,7 +19,7 @@ use super::collection::Change;
 use super::faults::{EventAction, EventFault, Scope};
 use super::object::{Form, Version, to_bytes};
 use super::query::{Query, parse_version};
-use super::server::Shared;
+use super::shared::Shared;
 use super::state::State;
 use super::status::Status;
 

@@ -7,9 +7,10 @@ use kube_core::Resource;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::body::read_page;
-use super::{Call, HttpSource, JSON};
+use super::{HttpSource, JSON};
 use crate::error::Error;
+use crate::source::body::read_page;
+use crate::source::call::Call;
 
 /// `GET /apis`.
 #[derive(Deserialize)]

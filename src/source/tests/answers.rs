@@ -279,7 +279,7 @@ async fn a_broken_body_is_a_transport_error() {
 async fn a_page_of_any_size_lets_others_run() {
     let objects = vec![r#"{"metadata":{"name":"a","resourceVersion":"1"},"x":[[[{"y":"z"}]]]}"#; 200_000];
     let body = format!(r#"{{"items":[{}],"metadata":{{"resourceVersion":"9"}}}}"#, objects.join(","));
-    let call = rest::Call { verb: "list", resource: "configmaps".into() };
+    let call = call::Call { verb: "list", resource: "configmaps".into() };
     let mut page = std::pin::pin!(page::parse_page::<ConfigMap>(&call, body.into(), usize::MAX));
     let mut turns = 1;
     let page = std::future::poll_fn(|cx| {

@@ -10,7 +10,7 @@ use http_body::Body as _;
 use kube_client::client::Body;
 use tokio::time::timeout;
 
-use super::Call;
+use super::call::Call;
 use crate::error::Error;
 use crate::source::Limits;
 
@@ -18,7 +18,7 @@ use crate::source::Limits;
 const RESERVE: u64 = 8 << 20;
 
 /// The next piece of a body; trailers are skipped.
-pub(in crate::source) fn next_chunk(
+pub(super) fn next_chunk(
     body: &mut Body,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Bytes, kube_client::Error>>> {

@@ -1,0 +1,101 @@
+//! Which request an error is about, and what can go wrong with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use kube_core::response::reason;
+
+use crate::error::{Error, Kind};
+
+/// Who asked for what: the opening words of every error.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) verb: &'static str,
+    pub(super) resource: Arc<str>,
+}
+
+/// How much of a message is kept.
+const MESSAGE_BYTES: usize = 4096;
+
+/// What is said of a version that is too large where the cause is not: servers before 1.16 and aggregated ones.
+const TOO_LARGE: &str = "Too large resource version";
+
+// === impl Call ===
+
+impl Call {
+    /// The answer broke off.
+    pub(super) fn transport(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let (verb, resource) = (self.verb, self.resource());
+        Kind::Transport { verb, resource, answered: true, source: source.into() }.into()
+    }
+
+    /// No answer began.
+    pub(super) fn unanswered(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let (verb, resource) = (self.verb, self.resource());
+        Kind::Transport { verb, resource, answered: false, source: source.into() }.into()
+    }
+
+    pub(super) fn page_too_large(&self, limit: usize) -> Error {
+        Kind::PageTooLarge { verb: self.verb, resource: self.resource(), limit }.into()
+    }
+
+    pub(super) fn timeout(&self, after: Duration) -> Error {
+        Kind::Timeout { verb: self.verb, resource: self.resource(), after }.into()
+    }
+
+    pub(super) fn protocol(&self, what: &'static str) -> Error {
+        Kind::Protocol { verb: self.verb, resource: self.resource(), what }.into()
+    }
+
+    /// What `Client::send` failed with.
+    pub(super) fn failed(&self, error: kube_client::Error) -> Error {
+        match error {
+            // No layer of kube's own answers so, but one of the application's may.
+            kube_client::Error::Api(status) => {
+                self.api(status.code, &status.reason, &status.message, None, false)
+            }
+            error => self.unanswered(error),
+        }
+    }
+
+    pub(super) fn api(
+        &self,
+        code: u16,
+        why: &str,
+        message: &str,
+        retry_after: Option<Duration>,
+        too_large: bool,
+    ) -> Error {
+        let reason = if reason::is_known(why) { why.to_owned() } else { reason_of(code) };
+        Kind::Api {
+            verb: self.verb,
+            resource: self.resource(),
+            code,
+            reason,
+            retry_after,
+            version_too_large: too_large || (code == 504 && message.contains(TOO_LARGE)),
+            message: beginning(message).into(),
+        }
+        .into()
+    }
+
+    fn resource(&self) -> String {
+        self.resource.as_ref().to_owned()
+    }
+}
+
+/// The standard words for a code, written as the API writes reasons.
+fn reason_of(code: u16) -> String {
+    let words = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("Unknown");
+    words.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// As much of a message as is kept.
+fn beginning(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}

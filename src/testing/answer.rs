@@ -1,0 +1,18 @@
+//! What a route answers, before it is a response.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::object::to_bytes;
+use super::watch::Watch;
+
+/// What a route answers.
+pub(super) enum Answer {
+    Json(u16, Bytes),
+    Text(u16, Bytes),
+    Watch(Box<Watch>),
+}
+
+pub(super) fn json(code: u16, value: &Value) -> Answer {
+    Answer::Json(code, to_bytes(value))
+}

@@ -1,0 +1,16 @@
+//! Kinds that are installed while a server runs.
+
+use super::definition;
+use super::kind::Kind;
+use super::state::State;
+use super::status::Status;
+
+pub(super) fn install(state: &mut State, kind: Kind) -> Result<(), Status> {
+    if kind.is_custom() && state.find(definition::DEFINITIONS).is_some() && state.find(&kind.name()).is_none()
+    {
+        state.create(definition::DEFINITIONS, None, definition::of(&kind), false)?;
+    }
+    // Also when there is a definition: the kind may know more than a definition can say.
+    state.serve(kind);
+    Ok(())
+}

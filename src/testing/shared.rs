@@ -1,0 +1,63 @@
+//! What all handles and connections of a server share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::access::Access;
+use super::faults::Faults;
+use super::requests::Requests;
+use super::state::State;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) faults: Faults,
+    /// Watches end when its value changes.
+    pub(super) hang_up: watch::Sender<u64>,
+    pub(super) latency: Mutex<Duration>,
+    access: Mutex<Access>,
+    requests: Mutex<Requests>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) bookmark_interval: Duration,
+}
+
+impl Shared {
+    pub(super) fn new(state: State, access: Access, settings: Settings, latency: Duration) -> Self {
+        Self {
+            settings,
+            faults: Faults::default(),
+            hang_up: watch::Sender::new(0),
+            latency: Mutex::new(latency),
+            access: Mutex::new(access),
+            requests: Mutex::default(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn access(&self) -> MutexGuard<'_, Access> {
+        lock(&self.access)
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Requests> {
+        lock(&self.requests)
+    }
+
+    pub(super) fn latency(&self) -> Duration {
+        *lock(&self.latency)
+    }
+}
+
+/// A panic elsewhere under a lock leaves whole values behind: every write is one assignment or one call.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
