@@ -2,7 +2,7 @@
 
 use crate::index::IndexSet;
 use crate::key::AsKey;
-use crate::reflector::Held;
+use crate::reflector::Reuse;
 use crate::snapshot::Snapshot;
 use crate::source::Meta;
 use crate::store::Writer;
@@ -38,7 +38,7 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
         let (store, indexers) = indexes.into_parts();
         let mut writer = Writer::new(store, indexers);
         let mut version = 0;
-        writer.begin_list(Held::Reused);
+        writer.begin_list(Reuse::Unchanged);
         for (key, object) in objects {
             version += 1;
             let meta = Meta {

@@ -57,6 +57,7 @@ mod selector;
 mod snapshot;
 mod source;
 mod store;
+mod stored;
 mod subscribe;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,11 +71,12 @@ pub use self::informer::{Informer, Stats};
 pub use self::key::{Key, ObjectKey};
 pub use self::object::Obj;
 pub use self::reflector::{Phase, Status};
-pub use self::registry::{Registry, SharedInformer, Stored};
+pub use self::registry::{Registry, SharedInformer};
 pub use self::scope::Scope;
 pub use self::selector::Selector;
 pub use self::snapshot::{Snapshot, View};
 pub use self::source::Limits;
+pub use self::stored::Stored;
 pub use self::subscribe::{Batch, Change, End, Subscription};
 pub use self::version::ResourceVersion;
 

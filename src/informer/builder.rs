@@ -16,9 +16,9 @@ use super::{Informer, Inner, Prepared};
 use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
-use crate::registry::Stored;
 use crate::scope::Scope;
 use crate::store::Writer;
+use crate::stored::Stored;
 
 /// Configures an informer: scope, projection, indexes. See
 /// [`Informer::builder`] and [`Informer::from_stream`].
@@ -33,7 +33,7 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
 }
 
 /// Capacity of the command channel; callers wait when it is full.
-const ORDERS: usize = 8;
+const COMMANDS: usize = 8;
 
 /// What is kept of an object; `None` keeps it out, an error makes it invalid.
 pub(crate) type Project<K, T> =
@@ -193,7 +193,7 @@ where
         writer.at_the_end(LastWord(status.clone()));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let (orders, taken) = mpsc::channel(ORDERS);
+        let (commands, taken) = mpsc::channel(COMMANDS);
         let (tally, retired) = (Arc::new(Tally::new()), writer.retired().clone());
         let record = Recorder::new(tally.clone());
         let inner = Inner {
@@ -202,13 +202,13 @@ where
             status: status_receiver,
             tally,
             retired,
-            orders,
+            commands,
             lists: S::LISTS,
             stop: stop.clone(),
             tasks: tasks.clone(),
             idle: OnceLock::new(),
         };
-        let parts = Parts { project, writer, status, record, orders: taken, stop };
+        let parts = Parts { project, writer, status, record, commands: taken, stop };
         let prepared = Prepared { from, parts, token: tasks.token(), tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::builder::Project;
 use crate::config::{Absent, Config};
 use crate::error::DecodeError;
-use crate::reflector::{self, Gate, Options, Order, Recorder, Status};
+use crate::reflector::{self, Command, Gate, Options, Recorder, Status};
 use crate::scope::Scope;
 use crate::source::{Decoder, HttpSource, Payload, resource_name};
-use crate::store::{Errand, Intake, Writer};
+use crate::store::{AddIndex, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
@@ -61,7 +61,7 @@ pub struct Parts<K, T> {
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
     pub(super) record: Recorder,
-    pub(super) orders: mpsc::Receiver<Order<Errand<T>>>,
+    pub(super) commands: mpsc::Receiver<Command<AddIndex<T>>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -110,7 +110,7 @@ where
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, commands, stop } = parts;
         let Self { api, dyntype, scope, mut config, absent, gate } = self;
         config.absent.get_or_insert(absent);
         let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
@@ -123,7 +123,7 @@ where
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        async move { drop(reflector::run(source, intake, status, record, orders, stop, options, gate).await) }
+        async move { drop(reflector::run(source, intake, status, record, commands, stop, options, gate).await) }
     }
 }
 
@@ -157,7 +157,7 @@ where
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, orders, stop } = parts;
+        let Parts { mut project, writer, status, record, commands, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item| match item.payload {
@@ -168,7 +168,7 @@ where
                 _ => Ok(None),
             }),
         );
-        reflector::follow(self.events, intake, status, record, orders, stop)
+        reflector::follow(self.events, intake, status, record, commands, stop)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The informer: source, reflector, store and readers, wired together.
 
 mod builder;
+mod command;
 mod driver;
 mod from;
 mod last;
-mod order;
 mod prepared;
 mod stats;
 #[cfg(test)]
@@ -35,9 +35,9 @@ pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, Kind};
 use crate::key::AsKey;
 use crate::object::Obj;
-use crate::reflector::{Order, Phase, Status, Tally};
+use crate::reflector::{Command, Phase, Status, Tally};
 use crate::snapshot::{Snapshot, View};
-use crate::store::{Errand, Retired, Shared};
+use crate::store::{AddIndex, Retired, Shared};
 use crate::subscribe::Subscription;
 
 /// A typed copy of one kind of the API server's objects, kept up to date in the background.
@@ -65,7 +65,7 @@ struct Inner<T> {
     tally: Arc<Tally>,
     /// Not used but for stats: what is left when the task has ended goes with the last handle.
     retired: Arc<Retired<T>>,
-    orders: mpsc::Sender<Order<Errand<T>>>,
+    commands: mpsc::Sender<Command<AddIndex<T>>>,
     /// It lists by itself, and knows the version of what it holds.
     lists: bool,
     stop: CancellationToken,

@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::command::Command;
 use super::log::Log;
-use super::order::Order;
-use super::sink::{Held, Sink};
+use super::sink::{Reuse, Sink};
 use super::status::{Phase, Status};
 use super::tally::{Cause, Recorder};
 use super::turn::Turn;
@@ -34,14 +34,14 @@ pub(crate) async fn follow<K, W>(
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
-    orders: mpsc::Receiver<Order<W::Errand>>,
+    commands: mpsc::Receiver<Command<W::AddIndex>>,
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
     W: Sink<K>,
 {
     let mut follower =
-        Follower { sink, status, record, orders, listing: false, changes: Vec::new(), log: Log::default() };
+        Follower { sink, status, record, commands, listing: false, changes: Vec::new(), log: Log::default() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
@@ -50,7 +50,7 @@ struct Follower<K, W: Sink<K>> {
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
-    orders: mpsc::Receiver<Order<W::Errand>>,
+    commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Between `Init` and `InitDone`.
     listing: bool,
     /// Changes not yet published.
@@ -65,10 +65,10 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
         loop {
             let event = tokio::select! {
                 // In no fixed order: neither may keep the other waiting. No order is taken while a list is collected.
-                Some(order) = self.orders.recv(), if !self.listing => {
+                Some(order) = self.commands.recv(), if !self.listing => {
                     // A refresh is not asked of a stream.
-                    if let Order::Errand(errand) = order {
-                        self.sink.run(errand).await;
+                    if let Command::AddIndex(index) = order {
+                        self.sink.add_index(index).await;
                         self.publish().await;
                     }
                     continue;
@@ -112,7 +112,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
                 self.enter(Phase::Listing);
                 self.listing = true;
                 self.record.relists(Cause::Stream);
-                self.sink.begin_list(Held::Same).await;
+                self.sink.begin_list(Reuse::Same).await;
             }
             Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
             Ok(watcher::Event::InitDone) if self.listing => {

@@ -3,11 +3,11 @@
 //! [`state`] says what to do next and [`run`](run()) does it: a source is asked, what it yields goes to a sink, and
 //! a status tells how that goes.
 
+mod command;
 mod follow;
 mod gate;
 mod log;
 mod options;
-mod order;
 mod recovery;
 mod run;
 mod sink;
@@ -19,12 +19,12 @@ mod tally;
 mod tests;
 mod turn;
 
+pub(crate) use self::command::Command;
 pub(crate) use self::follow::follow;
 pub(crate) use self::gate::Gate;
 pub(crate) use self::options::Options;
-pub(crate) use self::order::Order;
 pub(crate) use self::run::run;
-pub(crate) use self::sink::{Held, Regression, Sink};
+pub(crate) use self::sink::{Regression, Reuse, Sink};
 pub use self::status::{Phase, Status};
 pub(crate) use self::tally::{Cause, Recorder, Tally};
 pub(crate) use self::turn::Turn;

@@ -14,12 +14,12 @@ use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::command::Command;
 use super::gate::Gate;
 use super::log::Log;
 use super::options::Options;
-use super::order::Order;
 use super::recovery::{Pace, Recovery};
-use super::sink::{Held, Regression, Sink};
+use super::sink::{Regression, Reuse, Sink};
 use super::state::{Effect, Form, Input, Origin, PageAt, Probe, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
@@ -33,7 +33,7 @@ use crate::version::ResourceVersion;
 const TOGETHER: Duration = Duration::from_millis(250);
 
 /// Orders carried out before the watch is looked at again.
-const ORDERS_PER_TURN: usize = 8;
+const COMMANDS_PER_TURN: usize = 8;
 
 /// Where bookmarks were seen to come regularly, a watch without a word for longer than they take is doubted; but not
 /// before this time.
@@ -52,7 +52,7 @@ pub(crate) async fn run<K, S, W>(
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
-    orders: mpsc::Receiver<Order<W::Errand>>,
+    commands: mpsc::Receiver<Command<W::AddIndex>>,
     stop: CancellationToken,
     options: Options,
     gate: Arc<Gate>,
@@ -67,7 +67,7 @@ where
         sink,
         status,
         record,
-        orders,
+        commands,
         refreshes: Vec::new(),
         recovery: Recovery::new(&options),
         gate,
@@ -89,7 +89,7 @@ struct Reflector<K, S: Source<K>, W: Sink<K>> {
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
-    orders: mpsc::Receiver<Order<W::Errand>>,
+    commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Who waits for a list in which nothing held is reused.
     refreshes: Vec<oneshot::Sender<()>>,
     options: Options,
@@ -172,7 +172,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         self.enter(Phase::Listing);
         self.listing = true;
         // Of which epoch it is shows at its end.
-        let held = if new_epoch { Held::Renewed } else { self.reuse() };
+        let held = if new_epoch { Reuse::Nothing } else { self.reuse() };
         self.sink.begin_list(held).await;
         let (mut window, mut objects) = (open.opened, 0);
         let mut turn = Turn::new();
@@ -269,7 +269,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                         return Err(self.list_below(from).await);
                     }
                     self.listing = true;
-                    let held = if below { Held::Meaningless } else { self.reuse() };
+                    let held = if below { Reuse::NewEpoch } else { self.reuse() };
                     self.sink.begin_list(held).await;
                 }
                 // What was listed before may be missing here. (From an older first page, a watch makes up for it.)
@@ -347,8 +347,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                 tokio::select! {
                     biased;
                     opened = &mut opening => break opened,
-                    Some(order) = self.orders.recv() => {
-                        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
+                    Some(order) = self.commands.recv() => {
+                        obey(order, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
                     }
                 }
             }
@@ -400,8 +400,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             let deadline = if open.settled { silent.min(open.expires) } else { settles };
             let read = tokio::select! {
                 biased;
-                Some(order) = self.orders.recv() => {
-                    obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
+                Some(order) = self.commands.recv() => {
+                    obey(order, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
                     // The watch has its turn, however many there are.
                     let _ = open.read(&self.options).now_or_never();
                     continue;
@@ -511,7 +511,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
                     self.recovery.attempts(Instant::now());
                     return Input::Go;
                 }
-                Some(order) = self.orders.recv() => {
+                Some(order) = self.commands.recv() => {
                     self.obey(order).await;
                     if absence_shown && !self.refreshes.is_empty() {
                         return Input::Go;
@@ -535,13 +535,13 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
             tokio::select! {
                 biased;
                 () = &mut slept => return,
-                Some(order) = self.orders.recv() => self.obey(order).await,
+                Some(order) = self.commands.recv() => self.obey(order).await,
             }
         }
     }
 
-    async fn obey(&mut self, order: Order<W::Errand>) {
-        obey(order, &mut self.orders, &mut self.sink, &mut self.refreshes).await;
+    async fn obey(&mut self, order: Command<W::AddIndex>) {
+        obey(order, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
     }
 
     // --- outcomes ---
@@ -665,8 +665,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     // --- small parts ---
 
     /// Orders are not taken while a list is collected, so a refresh that waits has asked for this one.
-    fn reuse(&mut self) -> Held {
-        if self.wants_refresh() { Held::Renewed } else { Held::Reused }
+    fn reuse(&mut self) -> Reuse {
+        if self.wants_refresh() { Reuse::Nothing } else { Reuse::Unchanged }
     }
 
     /// Whether somebody still waits for a list in which nothing held is reused.
@@ -688,8 +688,8 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     /// What is asked for must not be older than the asking, so a list for a refresh is a consistent read.
     fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
         match from {
-            Origin::Held if !self.wants_refresh() => self.sink.held().cloned(),
-            Origin::Held | Origin::Newest => None,
+            Origin::Reuse if !self.wants_refresh() => self.sink.held().cloned(),
+            Origin::Reuse | Origin::Newest => None,
         }
     }
 
@@ -725,23 +725,23 @@ impl Bookmarks {
 
 /// Carries out an order, and some that came with it: one list serves all that ask for one.
 async fn obey<K, W: Sink<K>>(
-    order: Order<W::Errand>,
-    orders: &mut mpsc::Receiver<Order<W::Errand>>,
+    order: Command<W::AddIndex>,
+    commands: &mut mpsc::Receiver<Command<W::AddIndex>>,
     sink: &mut W,
     refreshes: &mut Vec<oneshot::Sender<()>>,
 ) {
     let mut next = Some(order);
-    for _ in 0..ORDERS_PER_TURN {
+    for _ in 0..COMMANDS_PER_TURN {
         match next {
             None => return,
-            Some(Order::Errand(errand)) => {
-                sink.run(errand).await;
+            Some(Command::AddIndex(index)) => {
+                sink.add_index(index).await;
             }
-            Some(Order::Refresh(answer)) => {
+            Some(Command::Refresh(answer)) => {
                 refreshes.retain(|waiting| !waiting.is_closed());
                 refreshes.push(answer);
             }
         }
-        next = orders.try_recv().ok();
+        next = commands.try_recv().ok();
     }
 }

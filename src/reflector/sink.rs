@@ -13,25 +13,25 @@ use crate::version::ResourceVersion;
 /// A list is collected in a working version of its own and shown to readers at once, by
 /// [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
 pub(crate) trait Sink<K>: Send + 'static {
-    /// What the application may ask of the store itself.
-    type Errand: Send + 'static;
+    /// An index to add, and who waits for it.
+    type AddIndex: Send + 'static;
 
     /// The version of the committed state, from which a watch goes on. `None` before the first list.
     fn held(&self) -> Option<&ResourceVersion>;
 
     /// Starts a list. An unfinished earlier one is forgotten.
-    fn begin_list(&mut self, held: Held) -> impl Future<Output = ()> + Send;
+    fn begin_list(&mut self, reuse: Reuse) -> impl Future<Output = ()> + Send;
 
     /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds
-    /// already is neither decoded nor projected again, if what is held is [`Held::Reused`].
+    /// already is neither decoded nor projected again, if what is held is [`Reuse::Unchanged`].
     fn list(&mut self, item: Listed<K>);
 
     /// An object listed before is gone again: a streaming list may hear of changes before its end. An error has a
     /// key, and deletes by it.
     fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>);
 
-    /// The list that is collected, with [`Held::Renewed`], has shown itself to be of a new epoch: as if it had begun with
-    /// [`Held::Meaningless`].
+    /// The list that is collected, with [`Reuse::Nothing`], has shown itself to be of a new epoch: as if it had begun with
+    /// [`Reuse::NewEpoch`].
     fn begin_epoch(&mut self);
 
     /// The list is complete: what was not listed is gone. Publishes once. Backwards is for the caller to decide:
@@ -47,8 +47,8 @@ pub(crate) trait Sink<K>: Send + 'static {
     /// The kind is not served: shows that there is nothing, of no version.
     fn commit_absence(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Does what the application asks. Not called while a list is collected. Cancelled, it has done nothing.
-    fn run(&mut self, errand: Self::Errand) -> impl Future<Output = ()> + Send;
+    /// Adds an index. Not called while a list is collected. Cancelled, it has added nothing.
+    fn add_index(&mut self, index: Self::AddIndex) -> impl Future<Output = ()> + Send;
 
     /// Takes in what a watch yielded, in order, and publishes once. An event below the version its own stream
     /// has reached changes nothing from there on and is answered by [`Regression`]: the stream is broken.
@@ -62,18 +62,18 @@ pub(crate) trait Sink<K>: Send + 'static {
     fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) -> impl Future<Output = ()> + Send;
 }
 
-/// What a list makes of the versions that are held already.
+/// Which cached objects a list, or an event, reuses instead of decoding what it brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// A known version is a known object.
-    Reused,
-    /// Everything is taken in anew: the same version may be shown with another content.
-    Renewed,
-    /// Only the very same version is a known object: what the list says is so, be it older than what is held.
+pub(crate) enum Reuse {
+    /// Those of the same version, or of a newer one.
+    Unchanged,
+    /// Those of the very same version only: what is listed is so, be it older than what is cached.
     Same,
-    /// The server was restored from a backup: versions up to the one held may name other content now, and a new
-    /// epoch begins.
-    Meaningless,
+    /// None: the same version may have another content now.
+    Nothing,
+    /// None, and a new epoch begins: the server was restored from a backup, so that cached versions may name other content
+    /// now.
+    NewEpoch,
 }
 
 /// A watch went back in time: it must be ended, and the state listed anew.

@@ -136,7 +136,7 @@ pub(super) enum Origin {
     #[default]
     Newest,
     /// Not older than what is held.
-    Held,
+    Reuse,
 }
 
 /// In which form a list is made.
@@ -245,8 +245,9 @@ impl Listing {
     /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
     fn ways(&self, now: Instant, options: &Options, held: bool) -> Vec<(Form, Origin)> {
         use Form::{Pages, Stream, Whole};
-        use Origin::{Held, Newest};
-        let plain = if self.from == Held && !self.whole_too_large { (Whole, Held) } else { (Pages, Newest) };
+        use Origin::{Newest, Reuse};
+        let plain =
+            if self.from == Reuse && !self.whole_too_large { (Whole, Reuse) } else { (Pages, Newest) };
         let streams = self.no_streaming_until.is_none_or(|until| now >= until);
         let mut ways = Vec::with_capacity(9);
         // A version below what is held shows at the first page, and only at the end of a stream.
@@ -256,10 +257,15 @@ impl Listing {
             ways.push(plain);
         }
         ways.push(plain);
-        for way in
-            [(Pages, Newest), (Stream, Newest), (Whole, Newest), (Stream, Held), (Pages, Held), (Whole, Held)]
-        {
-            let possible = (options.streaming || way.0 != Stream) && (held || way.1 != Held);
+        for way in [
+            (Pages, Newest),
+            (Stream, Newest),
+            (Whole, Newest),
+            (Stream, Reuse),
+            (Pages, Reuse),
+            (Whole, Reuse),
+        ] {
+            let possible = (options.streaming || way.0 != Stream) && (held || way.1 != Reuse);
             if possible && !ways.contains(&way) {
                 ways.push(way);
             }
@@ -269,7 +275,7 @@ impl Listing {
 
     /// A list came through: the next one goes as it should.
     fn listed(&mut self, versioned: bool) {
-        self.from = if versioned { Origin::Held } else { Origin::Newest };
+        self.from = if versioned { Origin::Reuse } else { Origin::Newest };
         self.failures = 0;
         self.whole_once = false;
         self.below = None;

@@ -4,8 +4,8 @@ use std::any::TypeId;
 
 use kube_core::{ClusterResourceScope, Resource};
 
-use super::stored::Stored;
 use crate::scope::Scope;
+use crate::stored::Stored;
 
 /// Equal keys share an informer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

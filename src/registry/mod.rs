@@ -11,7 +11,6 @@ mod member;
 mod not_synced;
 mod shared_informer;
 mod slot;
-mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +29,11 @@ use self::member::{Member, Patience, lock};
 pub use self::not_synced::NotSynced;
 pub use self::shared_informer::SharedInformer;
 use self::slot::{AnySlot, Slot};
-pub use self::stored::{Projected, Stored};
 use crate::config::Config;
 use crate::error::Error;
 use crate::reflector::Gate;
 use crate::scope::Scope;
+pub use crate::stored::{Projected, Stored};
 
 /// The informers of one client, shared by all parts of an application.
 ///

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::slot::Slot;
-use super::stored::Stored;
 use crate::config::Config;
 use crate::error::Error;
 use crate::index::{Index, IndexBy};
 use crate::informer::Informer;
+use crate::stored::Stored;
 
 /// A caller's handle to an informer of a [`Registry`](crate::Registry).
 ///

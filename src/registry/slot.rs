@@ -9,12 +9,12 @@ use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
 
 use super::member::{Member, lock};
-use super::stored::Stored;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
 use crate::scope::Scope;
+use crate::stored::Stored;
 
 /// See the [module](self).
 pub(super) struct Slot<T: Stored> {

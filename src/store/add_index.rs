@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Writer;
 use super::late::{Late, late_keys};
 use super::retired::{Retired, World};
@@ -11,6 +13,12 @@ use crate::index::{AnyTable, Index, IndexBy, Indexer};
 use crate::object::Obj;
 use crate::reflector::Turn;
 use crate::trie::Trie;
+
+/// An index to add to a running store, and who waits for its slot.
+pub(crate) struct AddIndex<T> {
+    pub(crate) index: Box<dyn Indexer<T>>,
+    pub(crate) answer: oneshot::Sender<u32>,
+}
 
 /// An index that is not complete. When the caller cancels, it is freed in parts.
 struct Half<T> {
@@ -32,17 +40,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// Unlike [`add_index`](Self::add_index) it runs none of the application's code, so a lock may be held.
     pub(crate) fn declare<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         debug_assert!(!self.working.synced && self.working.objects.is_empty(), "the store is in use");
-        let table = index.empty();
-        let handle = self.enlist(index, table);
+        let (slot, table) = (self.next_slot(), index.empty());
+        self.enlist(Box::new(index), table);
         self.publish_anew();
-        handle
+        Index::new(slot, self.store)
     }
 
     /// Adds an index, with all objects in it, and shows it to readers. An object that it panics for is marked as invalid,
     /// and not in it.
     ///
     /// Cancelled, nothing has happened.
-    pub(crate) async fn add_index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+    pub(crate) async fn add_index(&mut self, index: Box<dyn Indexer<T>>) -> u32 {
         let slot = self.next_slot();
         let mut half =
             Half { retired: self.retired.clone(), table: index.empty(), late: self.working.late.clone() };
@@ -63,13 +71,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
             turn.pass().await;
         }
         let (table, late) = (half.table.clone(), std::mem::take(&mut half.late));
-        let handle = self.enlist(index, table);
+        self.enlist(index, table);
         self.working.late = late;
         for object in panicked {
             self.mark_invalid(DecodeError::stored(&object, "an index of it panicked"));
         }
         self.publish_anew();
-        handle
+        slot
     }
 
     /// The slot of the next index.
@@ -79,10 +87,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     /// Keeps an index from now on, of which this is the table so far. Nobody sees it before the next publication.
-    pub(super) fn enlist<X: IndexBy<T>>(&mut self, index: X, table: AnyTable) -> Index<T, X::Key> {
-        let handle = Index::new(self.next_slot(), self.store);
-        self.indexers.push(Box::new(index));
+    fn enlist(&mut self, index: Box<dyn Indexer<T>>, table: AnyTable) {
+        self.indexers.push(index);
         self.working.tables.push(table);
-        handle
     }
 }

@@ -2,20 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures_util::future::BoxFuture;
-
 use super::Writer;
+use super::add_index::AddIndex;
 use crate::error::DecodeError;
 use crate::key::AsKey;
-use crate::reflector::{Held, Regression, Sink, Turn};
+use crate::reflector::{Regression, Reuse, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// Decodes and projects an object: its value, `None` when the projection keeps it out, or what is wrong.
 pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeError> + Send>;
-
-/// What the application asks of the store: done by its writer, between two versions.
-pub(crate) type Errand<T> = Box<dyn for<'a> FnOnce(&'a mut Writer<T>) -> BoxFuture<'a, ()> + Send>;
 
 /// A [`Sink`] over a [`Writer`].
 pub(crate) struct Intake<K, T> {
@@ -90,13 +86,13 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
 }
 
 impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
-    type Errand = Errand<T>;
+    type AddIndex = AddIndex<T>;
 
     fn held(&self) -> Option<&ResourceVersion> {
         self.writer.resource_version()
     }
 
-    async fn begin_list(&mut self, held: Held) {
+    async fn begin_list(&mut self, held: Reuse) {
         self.writer.begin_list(held);
     }
 
@@ -133,8 +129,13 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         self.writer.publish(None);
     }
 
-    async fn run(&mut self, errand: Errand<T>) {
-        errand(&mut self.writer).await;
+    async fn add_index(&mut self, index: AddIndex<T>) {
+        let AddIndex { index, answer } = index;
+        if !answer.is_closed() {
+            let slot = self.writer.add_index(index).await;
+            // The caller may be gone.
+            let _ = answer.send(slot);
+        }
     }
 
     async fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
@@ -154,13 +155,13 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 
     async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
-        self.writer.hold(Held::Same);
+        self.writer.hold(Reuse::Same);
         let mut turn = Turn::new();
         for event in events.drain(..) {
             self.change(event);
             turn.pass().await;
         }
-        self.writer.hold(Held::Reused);
+        self.writer.hold(Reuse::Unchanged);
         self.writer.publish(None);
     }
 }

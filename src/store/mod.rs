@@ -34,7 +34,8 @@ use std::sync::atomic::{self, AtomicU64};
 
 use foldhash::fast::RandomState;
 
-pub(crate) use self::intake::{Errand, Intake};
+pub(crate) use self::add_index::AddIndex;
+pub(crate) use self::intake::Intake;
 use self::late::Late;
 use self::life::Life;
 use self::publish::Publisher;
@@ -48,7 +49,7 @@ use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
 use crate::key::{AsKey, Key};
 use crate::object::{Identity, Obj};
-use crate::reflector::{Held, Turn};
+use crate::reflector::{Reuse, Turn};
 use crate::snapshot::{Invalid, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
@@ -80,7 +81,7 @@ pub(crate) struct Writer<T> {
     /// While a list is collected: what was invalid before; what still is moves back to the working version.
     known_invalid: Option<Trie<Invalid>>,
     /// What is being taken in makes this of the versions held.
-    held: Held,
+    held: Reuse,
 }
 
 /// The version being made.
@@ -127,7 +128,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             replaced: Vec::new(),
             listed: None,
             known_invalid: None,
-            held: Held::Reused,
+            held: Reuse::Unchanged,
         }
     }
 
@@ -157,7 +158,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let (Some(stored), Some(listed)) = (stored, &mut self.listed) {
             listed.insert(Obj::address(stored));
         }
-        if matches!(self.held, Held::Renewed | Held::Meaningless) || meta.resource_version.is_empty() {
+        if matches!(self.held, Reuse::Nothing | Reuse::NewEpoch) || meta.resource_version.is_empty() {
             return false;
         }
         let is_invalid = |invalid: &Invalid| invalid.error().key.as_ref() == Some(&meta.key);
@@ -184,7 +185,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         match order {
             Some(Ordering::Equal) => is_same(),
             // Of another life too: that one is over.
-            Some(Ordering::Greater) => self.held == Held::Reused,
+            Some(Ordering::Greater) => self.held == Reuse::Unchanged,
             _ => false,
         }
     }
@@ -216,7 +217,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Takes out everything, and forgets the version it was of: the kind is not served.
     pub(crate) async fn clear(&mut self) {
-        self.begin_list(Held::Reused);
+        self.begin_list(Reuse::Unchanged);
         self.remove_unlisted().await;
         self.finish_list();
     }
@@ -275,8 +276,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
         let invalid = Invalid::new(hash, error);
         let new = Life::of_invalid(&invalid);
-        let is_older =
-            |held: Life<'_>| self.held == Held::Reused && held.cmp_version(&new) == Some(Ordering::Greater);
+        let is_older = |held: Life<'_>| {
+            self.held == Reuse::Unchanged && held.cmp_version(&new) == Some(Ordering::Greater)
+        };
         let known = self.working.invalid.get(hash, |known| known.same_key(&invalid));
         if stored.is_some_and(|stored| is_older(Life::of_object(stored)))
             || known.is_some_and(|known| is_older(Life::of_invalid(known)))
@@ -292,17 +294,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     /// What is taken in from now on makes this of the versions held: said by those whose events tell no order.
-    pub(crate) fn hold(&mut self, held: Held) {
+    pub(crate) fn hold(&mut self, held: Reuse) {
         self.held = held;
     }
 
     /// The list that is collected is of a new epoch.
     pub(crate) fn begin_epoch(&mut self) {
-        self.held = Held::Meaningless;
+        self.held = Reuse::NewEpoch;
     }
 
     /// Starts to collect a list.
-    pub(crate) fn begin_list(&mut self, held: Held) {
+    pub(crate) fn begin_list(&mut self, held: Reuse) {
         self.abort_list();
         self.held = held;
         self.working.nameless = 0;
@@ -319,7 +321,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.discard(working);
         self.listed = None;
         self.known_invalid = None;
-        self.held = Held::Reused;
+        self.held = Reuse::Unchanged;
     }
 
     /// Puts another working version in the place of this one, which no reader has seen.
@@ -349,8 +351,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if let Some(known) = self.known_invalid.take() {
             self.working.changed |= Trie::diff(&known, &self.working.invalid).next().is_some();
         }
-        let held = std::mem::replace(&mut self.held, Held::Reused);
-        self.working.epoch += u64::from(held == Held::Meaningless);
+        let held = std::mem::replace(&mut self.held, Reuse::Unchanged);
+        self.working.epoch += u64::from(held == Reuse::NewEpoch);
         self.working.changed |= !self.working.synced;
         self.working.synced = true;
     }

@@ -59,7 +59,7 @@ fn stream(from: Origin) -> Effect {
 
 /// How a list is made without streaming.
 fn plain(from: Origin) -> Effect {
-    list(if from == Origin::Held { Form::Whole } else { Form::Pages }, from)
+    list(if from == Origin::Reuse { Form::Whole } else { Form::Pages }, from)
 }
 
 fn listed() -> Input {
@@ -106,7 +106,7 @@ fn after_watch(input: Input) -> (Effect, Option<Effect>) {
 #[test]
 fn each_end_of_a_watch_has_its_answer() {
     use Effect::Watch;
-    use Origin::{Held, Newest};
+    use Origin::{Newest, Reuse};
     use Pace::{Absent, AtOnce, Poll, Refused, Unreachable};
     let ended = |worked| Input::WatchEnded { worked };
     let broke = |error| Input::WatchFailed { error, worked: true };
@@ -129,10 +129,10 @@ fn each_end_of_a_watch_has_its_answer() {
         (watch_failed(api_error(504, Some(1), true)), wait_for(Refused, 1), Some(plain(Newest))),
         (watch_failed(api(504)), wait(Refused), Some(Watch)),
         (watch_failed(api(404)), wait(Absent), Some(plain(Newest))),
-        (watch_failed(api(403)), wait(Poll), Some(plain(Held))),
-        (watch_failed(api(405)), wait(Poll), Some(plain(Held))),
-        (watch_failed(api(422)), wait(Poll), Some(plain(Held))),
-        (watch_failed(protocol()), wait(Refused), Some(plain(Held))),
+        (watch_failed(api(403)), wait(Poll), Some(plain(Reuse))),
+        (watch_failed(api(405)), wait(Poll), Some(plain(Reuse))),
+        (watch_failed(api(422)), wait(Poll), Some(plain(Reuse))),
+        (watch_failed(protocol()), wait(Refused), Some(plain(Reuse))),
         (Input::WentBack, plain(Newest), None),
         (Input::Silent, Effect::Probe, None),
         (Input::Probed(Probe::Same), Watch, None),
@@ -211,7 +211,7 @@ fn a_relist_begins_from_what_is_held_until_that_has_expired() {
             vec![
                 (listed(), Effect::Watch),
                 (watch_failed(protocol()), wait(Pace::Refused)),
-                (Input::Go, list(Origin::Held)),
+                (Input::Go, list(Origin::Reuse)),
             ]
         };
         let mut expired = begun();
@@ -272,7 +272,7 @@ fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
             (listed(), Effect::Watch),
             (watch_failed(protocol()), wait(Pace::Refused)),
             // A relist in one piece is larger still: pages come first from then on.
-            (Input::Go, list(Form::Whole, Origin::Held)),
+            (Input::Go, list(Form::Whole, Origin::Reuse)),
             (failed(Form::Whole, page_too_large()), pages(125)),
             (listed(), Effect::Watch),
             (watch_failed(protocol()), wait(Pace::Refused)),
@@ -307,14 +307,14 @@ fn only_consistent_reads_say_that_a_new_epoch_has_begun() {
         || Effect::List { form: Form::Pages, from: Origin::Newest, page_size: None, new_epoch: true };
     let below = |from| Input::ListBelow { from };
     for streaming in [false, true] {
-        let held = if streaming { stream(Origin::Held) } else { plain(Origin::Held) };
+        let held = if streaming { stream(Origin::Reuse) } else { plain(Origin::Reuse) };
         follow(
             streaming,
             vec![
                 (listed(), Effect::Watch),
                 (watch_failed(protocol()), wait(Pace::Refused)),
                 (Input::Go, held.clone()),
-                (below(Origin::Held), wait(Pace::Refused)),
+                (below(Origin::Reuse), wait(Pace::Refused)),
                 (Input::Go, plain(Origin::Newest)),
                 (below(Origin::Newest), wait(Pace::Refused)),
                 (Input::Go, new_epoch()),
@@ -343,7 +343,7 @@ fn a_probe_that_is_not_below_clears_an_earlier_one() {
             ),
             (listed(), Effect::Watch),
             (Input::Probed(Probe::Same), Effect::Watch),
-            (Input::ListBelow { from: Origin::Held }, wait(Pace::Refused)),
+            (Input::ListBelow { from: Origin::Reuse }, wait(Pace::Refused)),
             (Input::Go, plain(Origin::Newest)),
         ],
     );
@@ -375,13 +375,13 @@ fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_h
         steps.extend([(Input::Probed(Probe::Newer), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
         // A server that is busy or away is not asked for more at once.
         if later {
-            steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Held))]);
+            steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Reuse))]);
         } else {
-            steps.push((input(), plain(Origin::Held)));
+            steps.push((input(), plain(Origin::Reuse)));
         }
         steps.push((listed(), Effect::Watch));
         for _ in 0..2 {
-            steps.extend([(input(), wait(Pace::Refused)), (Input::Go, plain(Origin::Held))]);
+            steps.extend([(input(), wait(Pace::Refused)), (Input::Go, plain(Origin::Reuse))]);
             steps.push((listed(), Effect::Watch));
         }
         steps.extend([
@@ -412,7 +412,7 @@ fn an_open_watch_that_says_nothing_though_there_is_something_is_replaced_and_the
     steps.extend([
         (Input::Settled { heard: false }, Effect::Watch),
         (Input::Silent, Effect::Probe),
-        (Input::Probed(Probe::Newer), plain(Origin::Held)),
+        (Input::Probed(Probe::Newer), plain(Origin::Reuse)),
     ]);
     follow(false, steps);
 }
@@ -506,7 +506,7 @@ fn reachable(options: &Options) -> Vec<State> {
         || watch_failed(api(403)),
         || Input::WentBack,
         || Input::StreamingRefused,
-        || Input::ListBelow { from: Origin::Held },
+        || Input::ListBelow { from: Origin::Reuse },
         || Input::ListBelow { from: Origin::Newest },
         || failed(Form::Stream, protocol()),
         || failed(Form::Whole, page_too_large()),
@@ -545,12 +545,12 @@ fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
     let states = reachable(&options);
     assert!(states.len() > 50, "{}", states.len());
     for form in [Form::Stream, Form::Pages, Form::Whole] {
-        for from in [Origin::Newest, Origin::Held] {
+        for from in [Origin::Newest, Origin::Reuse] {
             for fails in FAILURES {
                 let server = Picky { form, from, fails };
                 for state in &states {
                     let held = state.absence.shown == Shown::List;
-                    if from == Origin::Held && !held {
+                    if from == Origin::Reuse && !held {
                         continue;
                     }
                     syncs(state.clone(), server, held, &options);

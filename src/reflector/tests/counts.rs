@@ -176,7 +176,7 @@ async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
     reflector.holds(&[("a", 1)], 10);
     assert_eq!(reflector.relists(), []);
     let (answer, answered) = tokio::sync::oneshot::channel();
-    assert!(reflector.orders.send(Order::Refresh(answer)).await.is_ok());
+    assert!(reflector.commands.send(Command::Refresh(answer)).await.is_ok());
     tokio::time::timeout(Duration::from_secs(60), answered).await.unwrap().unwrap();
     reflector.work(5.0).await;
     assert_eq!(reflector.source.unplayed(), 0);

@@ -1,9 +1,9 @@
 //! The run loop on a scripted source, a model of a store, and paused time.
 
 mod absence;
+mod command;
 mod counts;
 mod list;
-mod order;
 mod outage;
 mod status;
 mod stop;
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Gate, Held, Options, Order, Recorder, Regression, Sink, Status, Tally, run};
+use super::{Cause, Command, Gate, Options, Recorder, Regression, Reuse, Sink, Status, Tally, run};
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -47,7 +47,7 @@ struct Harness {
     model: Arc<Mutex<Model>>,
     status: latest::Receiver<Status>,
     tally: Arc<Tally>,
-    orders: mpsc::Sender<Order<&'static str>>,
+    commands: mpsc::Sender<Command<&'static str>>,
     stop: CancellationToken,
     task: JoinHandle<ModelSink>,
 }
@@ -81,18 +81,18 @@ impl ModelSink {
 }
 
 impl Sink<()> for ModelSink {
-    type Errand = &'static str;
+    type AddIndex = &'static str;
 
     fn held(&self) -> Option<&ResourceVersion> {
         self.held.as_ref()
     }
 
-    async fn begin_list(&mut self, held: Held) {
+    async fn begin_list(&mut self, held: Reuse) {
         self.begin(match held {
-            Held::Reused => "begin",
-            Held::Same => "begin as told",
-            Held::Renewed => "begin anew",
-            Held::Meaningless => "new epoch",
+            Reuse::Unchanged => "begin",
+            Reuse::Same => "begin as told",
+            Reuse::Nothing => "begin anew",
+            Reuse::NewEpoch => "new epoch",
         });
     }
 
@@ -140,10 +140,10 @@ impl Sink<()> for ModelSink {
         self.held = None;
     }
 
-    async fn run(&mut self, errand: &'static str) {
+    async fn add_index(&mut self, index: &'static str) {
         let mut model = self.model.lock().unwrap();
-        assert!(model.listed.is_none(), "an errand during a list");
-        model.calls.push(errand.to_owned());
+        assert!(model.listed.is_none(), "an index during a list");
+        model.calls.push(index.to_owned());
     }
 
     async fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
@@ -203,11 +203,11 @@ impl Harness {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
-        let (orders, taken) = mpsc::channel(8);
+        let (commands, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
         let record = Recorder::new(tally.clone());
         let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options, gate));
-        Self { source: probe, model, status, tally, orders, stop, task }
+        Self { source: probe, model, status, tally, commands, stop, task }
     }
 
     /// Lists by streaming.

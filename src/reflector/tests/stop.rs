@@ -55,9 +55,9 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let (sender, _status) = latest::channel(Status::new());
     let stop = CancellationToken::new();
     let record = Recorder::new(Arc::new(Tally::new()));
-    let orders = mpsc::channel(1).1;
+    let commands = mpsc::channel(1).1;
     let (options, gate) = (Options::default(), Arc::default());
-    let future = run(source, sink, sender, record, orders, stop.clone(), options, gate);
+    let future = run(source, sink, sender, record, commands, stop.clone(), options, gate);
     stop.cancel();
     future.await;
     assert_eq!(probe.requests(), Vec::<String>::new());

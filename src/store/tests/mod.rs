@@ -44,6 +44,14 @@ struct Harness {
     late: Vec<Index<Value, u64>>,
 }
 
+impl Harness {
+    /// Adds an index to a store that has objects.
+    fn add_late(&mut self, by: impl Fn(&Value) -> u64 + Send + 'static) {
+        let slot = now(self.intake.writer.add_index(Box::new(by)));
+        self.late.push(Index::new(slot, self.intake.writer.shared().snapshot().store));
+    }
+}
+
 const POISON: &str = "poison";
 
 fn harness() -> Harness {

@@ -78,19 +78,19 @@ fn run(seed: u64, keys: u64) {
     let mut model = Model::default();
     let mut version = 10;
     let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     now(harness.intake.commit_list(ResourceVersion::from_number(version)));
     for step in 0..250 {
         if step == 60 {
             let by_rest = |value: &Value| value.number % 7;
-            harness.late.push(now(harness.intake.writer.add_index(by_rest)));
+            harness.add_late(by_rest);
         }
         if step == 120 {
             let by_rest = |value: &Value| {
                 assert!(!is_odd_one(value.number), "asked for by a test");
                 value.number % 7
             };
-            harness.late.push(now(harness.intake.writer.add_index(by_rest)));
+            harness.add_late(by_rest);
             model.picky = true;
             for (key, (_, version, value)) in &model.good {
                 if is_odd_one(value.number) {
@@ -196,7 +196,7 @@ fn key(number: u64) -> ObjectKey {
 }
 
 fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64, at_most: usize) {
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     for (key, object) in server.iter().take(at_most) {
         harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
     }
@@ -208,7 +208,7 @@ fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: 
 }
 
 fn relist_at(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64) {
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     for (key, object) in server {
         harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
     }

@@ -12,7 +12,7 @@ use crate::store::intake::Take;
 
 fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
     let mut harness = harness();
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     for (key, uid, version, served) in objects {
         harness.intake.list(Ok(item(key, *uid, *version, served.clone())));
     }
@@ -25,7 +25,7 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     // It would be invalid if it were looked at.
     harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
@@ -87,13 +87,13 @@ fn an_invalid_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 1);
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     // Good by now, but said to be the version that was invalid: not looked at.
     harness.intake.list(Ok(item(&key, 1, 50, good(7))));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.len(), view.invalid_len()), (0, 1));
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     now(harness.intake.commit_list(ResourceVersion::from_number(300)));
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0, "gone from the server");
 }
@@ -108,7 +108,7 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     now(harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.invalid_len(), view.invalid().len()), (1, 0));
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0);
 }
@@ -186,7 +186,7 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
         let meta = item(&key, 1, version, good(1)).meta;
         WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(Box::new(())) }))
     };
-    now(intake.begin_list(Held::Reused));
+    now(intake.begin_list(Reuse::Unchanged));
     now(intake.commit_list(ResourceVersion::from_number(1)));
     now(intake.apply(&mut vec![event(2)])).unwrap();
     // Readers take all that one can hold, and are the last to let go of it.
@@ -214,7 +214,7 @@ fn an_object_whose_metadata_does_not_read_is_still_there() {
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
     let meta = item(&key, 1, 60, good(7)).meta;
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     harness.intake.list(Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
     now(harness.intake.commit_list(ResourceVersion::from_number(200)));
     let after = harness.intake.writer.shared().snapshot();
@@ -262,7 +262,7 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     for streamed in [false, true] {
         for (at, (event, expected)) in table.iter().enumerate() {
             let mut harness = harness();
-            now(harness.intake.begin_list(Held::Reused));
+            now(harness.intake.begin_list(Reuse::Unchanged));
             harness.intake.list(Ok(item(&key, 2, 20, good(7))));
             let event = clone_of(event);
             if streamed {
@@ -300,7 +300,7 @@ fn an_invalid_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
         let before = harness.intake.writer.shared().snapshot();
-        now(harness.intake.begin_list(Held::Reused));
+        now(harness.intake.begin_list(Reuse::Unchanged));
         harness.intake.list(Ok(item(&key, 2, 150, Served { manner, ..good(8) })));
         now(harness.intake.commit_list(ResourceVersion::from_number(200)));
         assert_eq!(lives(&harness, &key), (None, Some("uid-2".to_owned())), "{manner:?}");
@@ -315,7 +315,7 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
     let mut harness = synced(&[(&a, 1, 10, good(7)), (&b, 2, 10, good(8))]);
     let before = harness.intake.writer.shared().snapshot();
-    now(harness.intake.begin_list(Held::Same));
+    now(harness.intake.begin_list(Reuse::Same));
     harness.intake.list(Ok(item(&a, 1, 5, good(9))));
     harness.intake.list(Ok(item(&b, 2, 10, good(1))));
     now(harness.intake.commit_unversioned_list());
@@ -329,7 +329,7 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     now(harness.intake.apply_unordered(&mut vec![applied(item(&b, 2, 4, good(2)))]));
     assert_eq!(harness.intake.writer.shared().snapshot().get(&b).unwrap().number, 2);
     // From the API server an older version is no news.
-    now(harness.intake.begin_list(Held::Reused));
+    now(harness.intake.begin_list(Reuse::Unchanged));
     harness.intake.list(Ok(item(&a, 1, 3, good(3))));
     now(harness.intake.commit_list(ResourceVersion::from_number(20)));
     assert_eq!(harness.intake.writer.shared().snapshot().get(&a).unwrap().number, 9);
@@ -346,7 +346,7 @@ fn versions_made_of_content_tell_the_same_from_the_changed() {
     };
     let mut harness = harness();
     let mut list = |objects: Vec<_>| {
-        now(harness.intake.begin_list(Held::Reused));
+        now(harness.intake.begin_list(Reuse::Unchanged));
         objects.into_iter().for_each(|object| harness.intake.list(object));
         now(harness.intake.commit_unversioned_list());
         harness.intake.writer.validate();
@@ -393,7 +393,10 @@ fn an_index_key_that_panics_when_it_is_dropped_harms_no_index() {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
         if late {
             let spite = armed.clone();
-            now(harness.intake.writer.add_index(move |value: &Value| [Spite(value.number, spite.clone())]));
+            now(harness
+                .intake
+                .writer
+                .add_index(Box::new(move |value: &Value| [Spite(value.number, spite.clone())])));
             now(harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "b"), 2, 101, good(7)))]))
                 .unwrap();
         }
@@ -429,7 +432,7 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(|_: &Slow| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let (shared, retired) = (intake.writer.shared().clone(), intake.writer.retired().clone());
-    intake.begin_list(Held::Reused).await;
+    intake.begin_list(Reuse::Unchanged).await;
     for number in 0..OBJECTS {
         let meta = item(&ObjectKey::cluster(&number.to_string()), 1, 1, good(1)).meta;
         intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));
@@ -464,7 +467,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(|_: &Grudge| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {
-        now(intake.begin_list(Held::Reused));
+        now(intake.begin_list(Reuse::Unchanged));
         for name in ["a", "b", "c", "c", "d"] {
             let meta = item(&ObjectKey::cluster(name), 1, version, good(1)).meta;
             intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));

@@ -6,30 +6,30 @@ use tokio::sync::oneshot;
 use super::*;
 
 impl Harness {
-    async fn order(&self, order: Order<&'static str>) {
-        self.orders.send(order).await.unwrap_or_else(|_| panic!("the reflector takes no orders"));
+    async fn command(&self, command: Command<&'static str>) {
+        self.commands.send(command).await.unwrap_or_else(|_| panic!("the reflector takes no commands"));
     }
 
     async fn refresh(&self) -> oneshot::Receiver<()> {
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Refresh(answer)).await;
+        self.command(Command::Refresh(answer)).await;
         answered
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_errand_is_done_while_watching_and_while_waiting_and_between_batches() {
+async fn an_index_is_added_while_watching_and_while_waiting_and_between_batches() {
     let reflector = Harness::paged(vec![
         Answer::Error(asks_for(429, "TooManyRequests", Some(300))),
         page(10, &[("a", 1)], None),
         Answer::Watch(vec![Step::Never]),
     ]);
     reflector.work(1.0).await;
-    reflector.order(Order::Errand("while it waits")).await;
+    reflector.command(Command::AddIndex("while it waits")).await;
     reflector.work(1.0).await;
     assert_eq!(reflector.calls(), ["while it waits"]);
     reflector.work(300.0).await;
-    reflector.order(Order::Errand("while it watches")).await;
+    reflector.command(Command::AddIndex("while it watches")).await;
     reflector.work(0.1).await;
     assert_eq!(reflector.calls(), ["while it waits", "begin", "commit 10", "while it watches"]);
     assert_eq!(reflector.source.open(), 1, "the watch goes on");
@@ -37,16 +37,16 @@ async fn an_errand_is_done_while_watching_and_while_waiting_and_between_batches(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_errand_waits_for_the_end_of_a_list() {
+async fn an_index_waits_for_the_end_of_a_list() {
     let slow = Answer::After(Duration::from_secs(20), Box::new(page(10, &[("b", 2)], None)));
     let reflector =
         Harness::paged(vec![page(10, &[("a", 1)], Some("next")), slow, Answer::Watch(vec![Step::Never])]);
     reflector.work(1.0).await;
-    reflector.order(Order::Errand("errand")).await;
+    reflector.command(Command::AddIndex("index")).await;
     reflector.work(18.0).await;
     assert_eq!(reflector.calls(), ["begin"]);
     reflector.work(2.0).await;
-    assert_eq!(reflector.calls(), ["begin", "commit 10", "errand"]);
+    assert_eq!(reflector.calls(), ["begin", "commit 10", "index"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,13 @@
-//! What can be asked of an informer that runs: another index, and to take in everything anew.
+//! What can be asked of a running informer: another index, and a list that reads every object again.
 
-use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::Informer;
 use crate::error::{Error, Kind};
 use crate::index::{Index, IndexBy};
-use crate::reflector::Order;
+use crate::reflector::Command;
 use crate::snapshot::Snapshot;
-use crate::store::Errand;
+use crate::store::AddIndex;
 
 impl<T: Send + Sync + 'static> Informer<T> {
     /// Adds an index to an informer that runs. It is built once, on the informer's task, in time proportional to
@@ -38,17 +37,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// [`Error::is_stopped`] when the informer stops first.
     pub async fn add_index<X: IndexBy<T>>(&self, index: X) -> Result<Index<T, X::Key>, Error> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Order::Errand(Box::new(move |writer| {
-            async move {
-                if !answer.is_closed() {
-                    let added = writer.add_index(index).await;
-                    let _ = answer.send(added);
-                }
-            }
-            .boxed()
-        })))
-        .await?;
-        answered.await.map_err(|_| Kind::Stopped.into())
+        self.ask(Command::AddIndex(AddIndex { index: Box::new(index), answer })).await?;
+        let slot = answered.await.map_err(|_| Error::from(Kind::Stopped))?;
+        Ok(Index::new(slot, self.snapshot().store))
     }
 
     /// Lists everything anew, decodes, projects and indexes every object again, and answers with a snapshot of that.
@@ -69,12 +60,12 @@ impl<T: Send + Sync + 'static> Informer<T> {
             return Err(Kind::Unsupported.into());
         }
         let (answer, answered) = oneshot::channel();
-        self.ask(Order::Refresh(answer)).await?;
+        self.ask(Command::Refresh(answer)).await?;
         answered.await.map_err(|_| Error::from(Kind::Stopped))?;
         Ok(self.snapshot())
     }
 
-    async fn ask(&self, order: Order<Errand<T>>) -> Result<(), Error> {
-        self.inner.orders.send(order).await.map_err(|_| Kind::Stopped.into())
+    async fn ask(&self, command: Command<AddIndex<T>>) -> Result<(), Error> {
+        self.inner.commands.send(command).await.map_err(|_| Kind::Stopped.into())
     }
 }
