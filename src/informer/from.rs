@@ -16,7 +16,7 @@ use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Command, Gate, Options, Recorder, Status};
 use crate::scope::Scope;
-use crate::source::{Decoder, HttpSource, Payload, resource_name};
+use crate::source::{Decoder, HttpSource, Item, resource_name};
 use crate::store::{AddIndex, Intake, Writer};
 
 /// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
@@ -160,12 +160,8 @@ where
         let Parts { mut project, writer, status, record, commands, stop } = parts;
         let intake = Intake::new(
             writer,
-            Box::new(move |item| match item.payload {
-                Payload::Object(object) => {
-                    project(*object).map_err(|source| DecodeError::projection(&item.meta, source))
-                }
-                // What follows a stream yields objects only.
-                _ => Ok(None),
+            Box::new(move |item: Item<Box<K>>| {
+                project(*item.payload).map_err(|source| DecodeError::projection(&item.meta, source))
             }),
         );
         reflector::follow(self.events, intake, status, record, commands, stop)

@@ -19,7 +19,7 @@ use super::tally::{Cause, Recorder};
 use super::turn::Turn;
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
-use crate::source::{Item, Listed, Meta, Payload, WatchEvent};
+use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// Events taken in at once, at most.
@@ -38,7 +38,7 @@ pub(crate) async fn follow<K, W>(
     stop: CancellationToken,
 ) where
     K: Resource + Send + 'static,
-    W: Sink<K>,
+    W: Sink<Box<K>>,
 {
     let mut follower =
         Follower { sink, status, record, commands, listing: false, changes: Vec::new(), log: Log::default() };
@@ -46,7 +46,7 @@ pub(crate) async fn follow<K, W>(
     stop.run_until_cancelled(follower.drive(events)).await;
 }
 
-struct Follower<K, W: Sink<K>> {
+struct Follower<K, W: Sink<Box<K>>> {
     sink: W,
     status: watch::Sender<Status>,
     record: Recorder,
@@ -54,11 +54,11 @@ struct Follower<K, W: Sink<K>> {
     /// Between `Init` and `InitDone`.
     listing: bool,
     /// Changes not yet published.
-    changes: Vec<WatchEvent<K>>,
+    changes: Vec<WatchEvent<Box<K>>>,
     log: Log,
 }
 
-impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
+impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
     async fn drive(&mut self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>) {
         let mut events = pin!(events);
         let mut turn = Turn::new();
@@ -138,7 +138,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
         }
     }
 
-    async fn change(&mut self, event: WatchEvent<K>) {
+    async fn change(&mut self, event: WatchEvent<Box<K>>) {
         if self.listing {
             // An unfinished list is given up where changes come without its end.
             self.listing = false;
@@ -181,7 +181,7 @@ impl<K: Resource + Send + 'static, W: Sink<K>> Follower<K, W> {
 }
 
 /// Also when the stream panicked, or whoever drives it let go: nobody is to think that it goes on.
-impl<K, W: Sink<K>> Drop for Follower<K, W> {
+impl<K, W: Sink<Box<K>>> Drop for Follower<K, W> {
     fn drop(&mut self) {
         enter(&self.status, Phase::Stopped);
     }
@@ -191,7 +191,7 @@ fn enter(status: &watch::Sender<Status>, phase: Phase) {
     status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
 }
 
-fn item<K: Resource>(object: K) -> Listed<K> {
+fn item<K: Resource>(object: K) -> Listed<Box<K>> {
     let meta = object.meta();
     let version = ResourceVersion::from(meta.resource_version.as_deref().unwrap_or_default());
     let Some(name) = &meta.name else {
@@ -209,5 +209,5 @@ fn item<K: Resource>(object: K) -> Listed<K> {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         resource_version: version,
     };
-    Ok(Item { meta, payload: Payload::Object(Box::new(object)) })
+    Ok(Item { meta, payload: Box::new(object) })
 }

@@ -47,7 +47,7 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(30);
 ///
 /// Reflectors of one client share a `gate`.
 #[expect(clippy::too_many_arguments, reason = "the parts of a reflector, put together in one place")]
-pub(crate) async fn run<K, S, W>(
+pub(crate) async fn run<S, W>(
     source: S,
     sink: W,
     status: watch::Sender<Status>,
@@ -58,9 +58,8 @@ pub(crate) async fn run<K, S, W>(
     gate: Arc<Gate>,
 ) -> W
 where
-    K: Send + 'static,
-    S: Source<K>,
-    W: Sink<K>,
+    S: Source,
+    W: Sink<S::Payload>,
 {
     let mut reflector = Reflector {
         source,
@@ -84,7 +83,7 @@ where
     reflector.sink
 }
 
-struct Reflector<K, S: Source<K>, W: Sink<K>> {
+struct Reflector<S: Source, W: Sink<S::Payload>> {
     source: S,
     sink: W,
     status: watch::Sender<Status>,
@@ -96,7 +95,7 @@ struct Reflector<K, S: Source<K>, W: Sink<K>> {
     recovery: Recovery,
     gate: Arc<Gate>,
     state: State,
-    open: Option<Open<K, S::Watch>>,
+    open: Option<Open<S::Payload, S::Watch>>,
     /// The sink has begun a list.
     listing: bool,
     bookmarks: Bookmarks,
@@ -114,7 +113,7 @@ struct Bookmarks {
 
 // === impl Reflector ===
 
-impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
+impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     async fn drive(&mut self) -> Infallible {
         let mut input = Input::Go;
         loop {
@@ -338,7 +337,10 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
     }
 
     /// Opens a watch. What the application asks for meanwhile is done.
-    async fn open_watch(&mut self, version: Option<ResourceVersion>) -> Result<Open<K, S::Watch>, Error> {
+    async fn open_watch(
+        &mut self,
+        version: Option<ResourceVersion>,
+    ) -> Result<Open<S::Payload, S::Watch>, Error> {
         let request =
             WatchRequest { resource_version: version, timeout: self.watch_timeout(), initial_events: false };
         let opened = {
@@ -364,7 +366,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         Ok(open)
     }
 
-    async fn follow(&mut self, mut open: Open<K, S::Watch>) -> Input {
+    async fn follow(&mut self, mut open: Open<S::Payload, S::Watch>) -> Input {
         loop {
             if self.wants_refresh() {
                 return Input::Refresh;
@@ -427,7 +429,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    async fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<S::Payload>>) -> Result<(), Regression> {
         if self.sink.held().is_some() {
             self.sink.apply(events).await
         } else {
@@ -590,7 +592,7 @@ impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
         }
     }
 
-    fn opened(&mut self, open: Open<K, S::Watch>) {
+    fn opened(&mut self, open: Open<S::Payload, S::Watch>) {
         self.count_watch();
         self.bookmarks.last = None;
         self.open = Some(open);

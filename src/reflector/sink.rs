@@ -12,7 +12,7 @@ use crate::version::ResourceVersion;
 ///
 /// A list is collected in a working version of its own and shown to readers at once, by
 /// [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
-pub(crate) trait Sink<K>: Send + 'static {
+pub(crate) trait Sink<P>: Send + 'static {
     /// An index to add, and who waits for it.
     type AddIndex: Send + 'static;
 
@@ -24,7 +24,7 @@ pub(crate) trait Sink<K>: Send + 'static {
 
     /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds
     /// already is neither decoded nor projected again, if what is held is [`Reuse::Unchanged`].
-    fn list(&mut self, item: Listed<K>);
+    fn list(&mut self, item: Listed<P>);
 
     /// An object listed before is gone again: a streaming list may hear of changes before its end. An error has a
     /// key, and deletes by it.
@@ -55,11 +55,11 @@ pub(crate) trait Sink<K>: Send + 'static {
     /// Events before it are in.
     fn apply(
         &mut self,
-        events: &mut Vec<WatchEvent<K>>,
+        events: &mut Vec<WatchEvent<P>>,
     ) -> impl Future<Output = Result<(), Regression>> + Send;
 
     /// [`apply`](Self::apply) for events whose versions say nothing of their order: each is newer than the one before.
-    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) -> impl Future<Output = ()> + Send;
+    fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) -> impl Future<Output = ()> + Send;
 }
 
 /// Which cached objects a list, or an event, reuses instead of decoding what it brings.

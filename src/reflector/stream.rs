@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use super::options::Options;
 use super::turn::Turn;
 use crate::error::Error;
-use crate::source::WatchEvent;
+use crate::source::{Payload, WatchEvent};
 
 /// How many events a batch has room for without asking for it.
 const KEPT_ROOM: usize = 64;
 
 /// A watch and what was read of it.
-pub(super) struct Open<K, S> {
+pub(super) struct Open<P, S> {
     stream: S,
     /// Read and not yet taken in.
-    pub(super) batch: Vec<WatchEvent<K>>,
+    pub(super) batch: Vec<WatchEvent<P>>,
     /// How it ended, to be looked at after the batch.
     pub(super) end: Option<Result<(), Error>>,
     pub(super) opened: Instant,
@@ -36,7 +36,7 @@ pub(super) struct Open<K, S> {
 
 // === impl Open ===
 
-impl<K, S: Stream<Item = Result<WatchEvent<K>, Error>> + Unpin> Open<K, S> {
+impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P, S> {
     pub(super) fn new(stream: S, timeout: Duration, options: &Options) -> Self {
         let now = Instant::now();
         Self {

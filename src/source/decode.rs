@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 use self::mismatch::Mismatch;
 use self::repair::repaired;
 use super::json::{lossy, member, text};
-use super::{Item, Listed, Meta, Payload};
+use super::{Item, Json, Listed, Meta};
 use crate::error::DecodeError;
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
@@ -78,13 +78,12 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
     }
 
     /// Decodes an item. The error names the place and the kind of mismatch, and no value.
-    pub(crate) fn decode(&self, item: Item<K>) -> Result<(Meta, K), DecodeError> {
+    pub(crate) fn decode(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
         let Item { meta, payload } = item;
         let decoded = match payload {
-            Payload::Object(object) => Ok(*object),
-            Payload::Json(json) => self.decode_json(&json),
-            Payload::JsonWithoutType(json) => self.decode_json(&self.with_type(&json)),
-            Payload::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
+            Json::Whole(json) => self.decode_json(&json),
+            Json::WithoutType(json) => self.decode_json(&self.with_type(&json)),
+            Json::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
         };
         match decoded {
             Ok(mut object) => {
@@ -121,7 +120,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
 }
 
 /// The first stage for an object to be taken in. `object` is a part of `within`; one larger than `largest` is not kept.
-pub(super) fn parse_item<K>(within: &Bytes, object: &[u8], largest: usize) -> Listed<K> {
+pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Listed<Json> {
     let is_large = object.len() > largest;
     let Some((meta, without_type)) = Head::read(object) else {
         // Its own copy, where the text of it does not read as it is.
@@ -135,10 +134,10 @@ pub(super) fn parse_item<K>(within: &Bytes, object: &[u8], largest: usize) -> Li
         };
     };
     if is_large {
-        return Ok(Item { meta, payload: Payload::TooLarge });
+        return Ok(Item { meta, payload: Json::TooLarge });
     }
     let json = within.slice_ref(object);
-    let payload = if without_type { Payload::JsonWithoutType(json) } else { Payload::Json(json) };
+    let payload = if without_type { Json::WithoutType(json) } else { Json::Whole(json) };
     Ok(Item { meta, payload })
 }
 

@@ -28,7 +28,6 @@ use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
 pub use self::limits::Limits;
-pub(crate) use self::page::Items;
 pub(crate) use self::rest::{HttpSource, resource_name};
 
 /// Which page of which version to list.
@@ -61,39 +60,47 @@ pub(crate) struct Meta {
     pub(crate) resource_version: ResourceVersion,
 }
 
-/// One object as a source yields it.
-pub(crate) struct Item<K> {
+/// One object as a source yields it. `P` is what is behind its metadata, decoded only when its version is new.
+pub(crate) struct Item<P> {
     pub(crate) meta: Meta,
-    pub(crate) payload: Payload<K>,
+    pub(crate) payload: P,
 }
 
-/// The object behind an [`Item`], decoded only when its version is new.
-pub(crate) enum Payload<K> {
+/// What stands behind the metadata of an [`Item`].
+pub(crate) trait Payload: Send + 'static {
+    /// The bytes it keeps alive.
+    fn bytes(&self) -> usize;
+}
+
+/// An object that came over HTTP, not decoded.
+pub(crate) enum Json {
     /// A slice of the page or line it came in.
-    Json(Bytes),
+    Whole(Bytes),
     /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
-    JsonWithoutType(Bytes),
+    WithoutType(Bytes),
     /// Larger than the limit, and left where it was.
     TooLarge,
-    /// Decoded already, by a source that is not ours. Boxed: the other kinds wait in batches and pages, and are small.
-    Object(Box<K>),
 }
 
 /// An item, or what is wrong with one whose metadata cannot be read (it may have no name at all).
-pub(crate) type Listed<K> = Result<Item<K>, DecodeError>;
+pub(crate) type Listed<P> = Result<Item<P>, DecodeError>;
+
+/// The objects of a page, in order. Each is read when it is asked for, so that its reader can let other tasks run in
+/// between.
+pub(crate) type Items<P> = Box<dyn Iterator<Item = Listed<P>> + Send>;
 
 /// One page of a list.
-pub(crate) struct Page<K> {
-    pub(crate) items: Items<K>,
+pub(crate) struct Page<P> {
+    pub(crate) items: Items<P>,
     /// Empty where the kind has no versions.
     pub(crate) resource_version: ResourceVersion,
     pub(crate) continue_token: Option<String>,
 }
 
 /// One event of a watch.
-pub(crate) enum WatchEvent<K> {
+pub(crate) enum WatchEvent<P> {
     /// ADDED or MODIFIED: the store decides by what it holds.
-    Applied(Listed<K>),
+    Applied(Listed<P>),
     /// DELETED. The payload is never decoded. An error has a key: a source that cannot tell which object is gone
     /// ends its watch.
     Deleted(Result<Meta, DecodeError>),
@@ -107,28 +114,49 @@ pub(crate) enum WatchEvent<K> {
 
 // === impl WatchEvent ===
 
-impl<K> WatchEvent<K> {
+impl<P: Payload> WatchEvent<P> {
     /// The bytes it keeps alive.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Applied(Ok(Item {
-                payload: Payload::Json(bytes) | Payload::JsonWithoutType(bytes),
-                ..
-            })) => bytes.len(),
+            Self::Applied(Ok(item)) => item.payload.bytes(),
             _ => 0,
         }
     }
 }
 
+// === impl Json ===
+
+impl Payload for Json {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Whole(bytes) | Self::WithoutType(bytes) => bytes.len(),
+            Self::TooLarge => 0,
+        }
+    }
+}
+
+/// Of scripts.
+#[cfg(test)]
+impl Payload for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
 /// List and watch of one kind, scope and selection.
-pub(crate) trait Source<K>: Send + 'static {
+pub(crate) trait Source: Send + 'static {
+    type Payload: Payload;
+
     /// An open watch. It ends when the server ends it; an error is its last item.
-    type Watch: Stream<Item = Result<WatchEvent<K>, Error>> + Send + Unpin;
+    type Watch: Stream<Item = Result<WatchEvent<Self::Payload>, Error>> + Send + Unpin;
 
     /// What errors call the kind, such as `subnets.kubeovn.io`.
     fn resource(&self) -> &str;
 
-    fn list(&mut self, request: &ListRequest) -> impl Future<Output = Result<Page<K>, Error>> + Send;
+    fn list(
+        &mut self,
+        request: &ListRequest,
+    ) -> impl Future<Output = Result<Page<Self::Payload>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
 
     /// Whether the server serves the kind, in this or in another version: what discovery says. An error where it

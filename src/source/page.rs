@@ -1,7 +1,6 @@
 //! A page of a list, taken apart into objects without decoding them.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use super::call::Call;
 use super::decode::parse_item;
 use super::json::{Cursor, Malformed, Scanner, member, text};
-use super::{Listed, Page};
+use super::{Json, Listed, Page};
 use crate::error::Error;
 use crate::reflector::Turn;
 use crate::version::ResourceVersion;
@@ -17,22 +16,13 @@ use crate::version::ResourceVersion;
 /// Bytes that are scanned between two looks at the clock: some 10 us.
 const STRIDE: usize = 32 << 10;
 
-/// The objects of a page, in order. Each is read when it is asked for, so that its reader can let others run in
-/// between.
-pub(crate) struct Items<K>(Repr<K>);
-
-enum Repr<K> {
-    Json {
-        body: Bytes,
-        /// Where the next element begins, or a comma before it.
-        at: usize,
-        first: bool,
-        largest: usize,
-        kind: PhantomData<fn() -> K>,
-    },
-    /// Of a script.
-    #[cfg(test)]
-    Read(std::vec::IntoIter<Listed<K>>),
+/// The objects of a page, in order.
+struct Elements {
+    body: Bytes,
+    /// Where the next element begins, or a comma before it.
+    at: usize,
+    first: bool,
+    largest: usize,
 }
 
 /// The parts of a page. Lists of custom resources put `metadata` after `items`, so that nothing is known of a page
@@ -52,13 +42,13 @@ struct ListMeta {
 
 /// Takes a page apart. Its objects are slices of `body`, which lives until the last of them is gone; none of them is
 /// larger than `largest`. Yields on its way: a list in one piece may be of any size.
-pub(super) async fn parse_page<K>(call: &Call, body: Bytes, largest: usize) -> Result<Page<K>, Error> {
+pub(super) async fn parse_page(call: &Call, body: Bytes, largest: usize) -> Result<Page<Json>, Error> {
     let Ok(Envelope { metadata, items }) = Envelope::read(&body).await else {
         return Err(call.protocol("the body is not a list"));
     };
     let body = body.slice(..items.end);
     Ok(Page {
-        items: Items(Repr::Json { body, at: items.start, first: true, largest, kind: PhantomData }),
+        items: Box::new(Elements { body, at: items.start, first: true, largest }),
         resource_version: ResourceVersion::from(metadata.resource_version),
         continue_token: Some(metadata.continue_token).filter(|token| !token.is_empty()),
     })
@@ -159,33 +149,20 @@ impl Pace {
     }
 }
 
-// === impl Items ===
+// === impl Elements ===
 
-#[cfg(test)]
-impl<K> FromIterator<Listed<K>> for Items<K> {
-    fn from_iter<I: IntoIterator<Item = Listed<K>>>(items: I) -> Self {
-        Self(Repr::Read(items.into_iter().collect::<Vec<_>>().into_iter()))
-    }
-}
+impl Iterator for Elements {
+    type Item = Listed<Json>;
 
-impl<K> Iterator for Items<K> {
-    type Item = Listed<K>;
-
-    fn next(&mut self) -> Option<Listed<K>> {
-        match &mut self.0 {
-            #[cfg(test)]
-            Repr::Read(items) => items.next(),
-            Repr::Json { body, at, first, largest, .. } => {
-                let mut cursor = Cursor::at(body, *at);
-                if !std::mem::take(first) {
-                    cursor.eat(b',');
-                }
-                cursor.peek()?;
-                // The elements were found once, so they are found again.
-                let object = cursor.value().ok()?;
-                *at = cursor.position();
-                Some(parse_item(body, object, *largest))
-            }
+    fn next(&mut self) -> Option<Listed<Json>> {
+        let mut cursor = Cursor::at(&self.body, self.at);
+        if !std::mem::take(&mut self.first) {
+            cursor.eat(b',');
         }
+        cursor.peek()?;
+        // The elements were found once, so they are found again.
+        let object = cursor.value().ok()?;
+        self.at = cursor.position();
+        Some(parse_item(&self.body, object, self.largest))
     }
 }

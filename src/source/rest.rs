@@ -4,7 +4,6 @@
 mod discovery;
 
 use std::any::TypeId;
-use std::marker::PhantomData;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{Request, Response};
@@ -18,7 +17,7 @@ use super::body::read_page;
 use super::call::Call;
 use super::page::parse_page;
 use super::watch::HttpWatch;
-use super::{Limits, ListRequest, Page, Source, WatchRequest};
+use super::{Json, Limits, ListRequest, Page, Source, WatchRequest};
 use crate::error::Error;
 use crate::scope::Scope;
 
@@ -27,7 +26,7 @@ const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// One kind in one namespace or all, as an API server serves it.
-pub(crate) struct HttpSource<K> {
+pub(crate) struct HttpSource {
     client: Client,
     url: String,
     /// Where the kind is if it turns out to have no namespaces, and `url` is of one.
@@ -38,7 +37,8 @@ pub(crate) struct HttpSource<K> {
     plural: String,
     scope: Scope,
     limits: Limits,
-    kind: PhantomData<fn() -> K>,
+    /// What is asked for is the metadata alone.
+    metadata_only: bool,
 }
 
 /// What errors and logs call a kind: `subnets.kubeovn.io`, as `kubectl` does.
@@ -49,9 +49,9 @@ pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
 
 // === impl HttpSource ===
 
-impl<K: Resource> HttpSource<K> {
+impl HttpSource {
     /// Lists and watches the objects of `scope`, with the client of `api`. `dyntype` is the one `api` was made with.
-    pub(crate) fn new(
+    pub(crate) fn new<K: Resource>(
         api: kube_client::Api<K>,
         dyntype: &K::DynamicType,
         scope: Scope,
@@ -75,7 +75,7 @@ impl<K: Resource> HttpSource<K> {
             plural: K::plural(dyntype).into_owned(),
             scope,
             limits,
-            kind: PhantomData,
+            metadata_only: K::metadata_api(),
         }
     }
 
@@ -169,16 +169,17 @@ impl<K: Resource> HttpSource<K> {
     }
 }
 
-impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
-    type Watch = HttpWatch<K>;
+impl Source for HttpSource {
+    type Payload = Json;
+    type Watch = HttpWatch;
 
     fn resource(&self) -> &str {
         &self.resource
     }
 
-    async fn list(&mut self, request: &ListRequest) -> Result<Page<K>, Error> {
+    async fn list(&mut self, request: &ListRequest) -> Result<Page<Json>, Error> {
         let call = self.call("list");
-        let accept = if K::metadata_api() { METADATA_LIST } else { JSON };
+        let accept = if self.metadata_only { METADATA_LIST } else { JSON };
         let response = self.get(&call, self.list_query(request), accept).await?;
         let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
@@ -186,9 +187,9 @@ impl<K: Resource + Send + 'static> Source<K> for HttpSource<K> {
         parse_page(&call, body, self.limits.object_bytes).await
     }
 
-    async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch<K>, Error> {
+    async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch, Error> {
         let call = self.call("watch");
-        let accept = if K::metadata_api() { METADATA } else { JSON };
+        let accept = if self.metadata_only { METADATA } else { JSON };
         let response = self.get(&call, self.watch_query(request), accept).await?;
         Ok(HttpWatch::new(call, response.into_body(), &self.limits))
     }

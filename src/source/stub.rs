@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{ListRequest, Page, Source, WatchEvent, WatchRequest};
+use super::{ListRequest, Page, Payload, Source, WatchEvent, WatchRequest};
 use crate::error::Error;
 
 /// The answer to one request.
@@ -106,7 +106,8 @@ impl<K> Stub<K> {
     }
 }
 
-impl<K: Send + Unpin + 'static> Source<K> for Stub<K> {
+impl<K: Payload + Unpin> Source for Stub<K> {
+    type Payload = K;
     type Watch = StubWatch<K>;
 
     fn resource(&self) -> &str {

@@ -100,17 +100,17 @@ fn data(text: &str) -> Vec<Chunk> {
     vec![Chunk::Data(Bytes::copy_from_slice(text.as_bytes()))]
 }
 
-fn source(client: Client) -> HttpSource<ConfigMap> {
-    HttpSource::new(Api::all(client), &(), Scope::all(), Limits::default())
+fn source(client: Client) -> HttpSource {
+    HttpSource::new(Api::<ConfigMap>::all(client), &(), Scope::all(), Limits::default())
 }
 
 /// A source whose every answer is a success with this body.
-fn answering(body: Vec<Chunk>) -> HttpSource<ConfigMap> {
+fn answering(body: Vec<Chunk>) -> HttpSource {
     limited(body, Limits::default())
 }
 
-fn limited(body: Vec<Chunk>, limits: Limits) -> HttpSource<ConfigMap> {
-    HttpSource::new(Api::all(client(200, &[], Some(body)).0), &(), Scope::all(), limits)
+fn limited(body: Vec<Chunk>, limits: Limits) -> HttpSource {
+    HttpSource::new(Api::<ConfigMap>::all(client(200, &[], Some(body)).0), &(), Scope::all(), limits)
 }
 
 fn watching() -> WatchRequest {
@@ -121,23 +121,22 @@ fn watching() -> WatchRequest {
     }
 }
 
-async fn list(mut source: HttpSource<ConfigMap>) -> Result<Page<ConfigMap>, Error> {
+async fn list(mut source: HttpSource) -> Result<Page<Json>, Error> {
     source.list(&ListRequest::default()).await
 }
 
 /// All that a watch yields, in words.
-async fn events(mut source: HttpSource<ConfigMap>) -> Vec<String> {
+async fn events(mut source: HttpSource) -> Vec<String> {
     let watch = source.watch(&watching()).await.unwrap();
     watch.map(|event| describe(&event)).collect().await
 }
 
-fn describe(event: &Result<WatchEvent<ConfigMap>, Error>) -> String {
+fn describe(event: &Result<WatchEvent<Json>, Error>) -> String {
     match event {
         Ok(WatchEvent::Applied(Ok(item))) => {
             let text = match &item.payload {
-                Payload::Json(json) | Payload::JsonWithoutType(json) => String::from_utf8_lossy(json),
-                Payload::TooLarge => "too large".into(),
-                Payload::Object(_) => panic!("decoded already"),
+                Json::Whole(json) | Json::WithoutType(json) => String::from_utf8_lossy(json),
+                Json::TooLarge => "too large".into(),
             };
             format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)
         }

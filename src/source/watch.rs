@@ -4,7 +4,6 @@ mod documents;
 
 use std::borrow::Cow;
 use std::io;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -18,7 +17,7 @@ use super::body::next_chunk;
 use super::call::Call;
 use super::decode::{broken, parse_item, parse_meta};
 use super::json::{Cursor, Malformed, lossy, member, text};
-use super::{Limits, WatchEvent};
+use super::{Json, Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;
 
@@ -31,14 +30,13 @@ const NO_EVENT: &str = "a line that is not an event";
 const CHUNKS_PER_POLL: usize = 32;
 
 /// A watch over HTTP. It ends where the body ends; an error is its last item.
-pub(crate) struct HttpWatch<K> {
+pub(crate) struct HttpWatch {
     call: Call,
     /// `None` once it has ended.
     body: Option<Body>,
     documents: Documents,
     /// The largest object that is taken in.
     largest: usize,
-    kind: PhantomData<fn() -> K>,
 }
 
 /// The members of an event that mean something.
@@ -50,18 +48,17 @@ struct Event<'a> {
 
 // === impl HttpWatch ===
 
-impl<K> HttpWatch<K> {
+impl HttpWatch {
     pub(super) fn new(call: Call, body: Body, limits: &Limits) -> Self {
         Self {
             call,
             body: Some(body),
             documents: Documents::new(limits.line_bytes),
             largest: limits.object_bytes,
-            kind: PhantomData,
         }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent<K>, Error>>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchEvent<Json>, Error>>> {
         for _ in 0..CHUNKS_PER_POLL {
             match self.documents.next() {
                 Ok(Some(document)) => {
@@ -106,8 +103,8 @@ impl<K> HttpWatch<K> {
     }
 }
 
-impl<K> Stream for HttpWatch<K> {
-    type Item = Result<WatchEvent<K>, Error>;
+impl Stream for HttpWatch {
+    type Item = Result<WatchEvent<Json>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = ready!(self.poll_event(cx));
@@ -119,7 +116,7 @@ impl<K> Stream for HttpWatch<K> {
     }
 }
 
-fn parse_event<K>(call: &Call, document: &Document, largest: usize) -> Result<WatchEvent<K>, Error> {
+fn parse_event(call: &Call, document: &Document, largest: usize) -> Result<WatchEvent<Json>, Error> {
     let (Document::Whole(bytes) | Document::Broken(bytes)) = document;
     let whole = matches!(document, Document::Whole(_));
     let Ok(Event { kind, object }) = Event::read(bytes, whole) else {
@@ -186,7 +183,7 @@ fn is_cut_off(line: &[u8], error: &serde_json::Error) -> bool {
     error.is_eof() || in_number()
 }
 
-fn parse_bookmark<K>(object: &[u8]) -> Result<WatchEvent<K>, Malformed> {
+fn parse_bookmark(object: &[u8]) -> Result<WatchEvent<Json>, Malformed> {
     let of = |object: Option<_>, name| object.map_or(Ok(None), |object| member(object, name));
     let metadata = member(object, "metadata")?;
     let version = match of(metadata, "resourceVersion")? {

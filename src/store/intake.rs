@@ -11,20 +11,20 @@ use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// Decodes and projects an object: its value, `None` when the projection keeps it out, or what is wrong.
-pub(crate) type Take<K, T> = Box<dyn FnMut(Item<K>) -> Result<Option<T>, DecodeError> + Send>;
+pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeError> + Send>;
 
 /// A [`Sink`] over a [`Writer`].
-pub(crate) struct Intake<K, T> {
+pub(crate) struct Intake<P, T> {
     pub(super) writer: Writer<T>,
-    take: Take<K, T>,
+    take: Take<P, T>,
 }
 
-impl<K, T: Send + Sync + 'static> Intake<K, T> {
-    pub(crate) fn new(writer: Writer<T>, take: Take<K, T>) -> Self {
+impl<P, T: Send + Sync + 'static> Intake<P, T> {
+    pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
         Self { writer, take }
     }
 
-    fn insert(&mut self, item: Item<K>) {
+    fn insert(&mut self, item: Item<P>) {
         if self.writer.holds(&item.meta) {
             return;
         }
@@ -38,14 +38,14 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
         }
     }
 
-    fn take_in(&mut self, item: Listed<K>) {
+    fn take_in(&mut self, item: Listed<P>) {
         match item {
             Ok(item) => self.insert(item),
             Err(error) => self.writer.mark_invalid(error),
         }
     }
 
-    fn change(&mut self, event: WatchEvent<K>) {
+    fn change(&mut self, event: WatchEvent<P>) {
         match event {
             WatchEvent::Applied(item) => self.take_in(item),
             WatchEvent::Deleted(deleted) => self.take_out(deleted),
@@ -85,7 +85,7 @@ impl<K, T: Send + Sync + 'static> Intake<K, T> {
     }
 }
 
-impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
+impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
     type AddIndex = AddIndex<T>;
 
     fn held(&self) -> Option<&ResourceVersion> {
@@ -96,7 +96,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         self.writer.begin_list(held);
     }
 
-    fn list(&mut self, item: Listed<K>) {
+    fn list(&mut self, item: Listed<P>) {
         self.take_in(item);
     }
 
@@ -138,7 +138,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         }
     }
 
-    async fn apply(&mut self, events: &mut Vec<WatchEvent<K>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<P>>) -> Result<(), Regression> {
         let mut reached = self.writer.resource_version().cloned();
         let mut outcome = Ok(());
         let mut turn = Turn::new();
@@ -154,7 +154,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
         outcome
     }
 
-    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<K>>) {
+    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) {
         self.writer.hold(Reuse::Same);
         let mut turn = Turn::new();
         for event in events.drain(..) {
@@ -166,7 +166,7 @@ impl<K: Send + 'static, T: Send + Sync + 'static> Sink<K> for Intake<K, T> {
     }
 }
 
-fn version_of<K>(event: &WatchEvent<K>) -> Option<&ResourceVersion> {
+fn version_of<P>(event: &WatchEvent<P>) -> Option<&ResourceVersion> {
     match event {
         WatchEvent::Applied(Ok(Item { meta, .. })) | WatchEvent::Deleted(Ok(meta)) => {
             Some(&meta.resource_version)

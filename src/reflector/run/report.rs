@@ -9,7 +9,7 @@ use crate::reflector::sink::Sink;
 use crate::reflector::status::Phase;
 use crate::source::Source;
 
-impl<K: Send + 'static, S: Source<K>, W: Sink<K>> Reflector<K, S, W> {
+impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     /// The state may be behind from now on.
     pub(super) fn failed(&mut self, error: Error) {
         if error.is_kind_absent() && self.state.shows_absence() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::reflector::Phase;
-use crate::source::{ListRequest, Source, WatchRequest};
+use crate::source::{Json, ListRequest, Source, WatchRequest};
 
 #[tokio::test(start_paused = true)]
 async fn s52_a_list_in_pages_is_followed_by_a_watch_from_its_version() {
@@ -419,7 +419,7 @@ async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
         let mut items: Vec<_> = page.items.by_ref().collect();
         items.insert(1, Err(broken(None, None)));
         items.insert(1, Err(broken(Some("c"), Some(3))));
-        page.items = items.into_iter().collect();
+        page.items = Box::new(items.into_iter());
     }
     let reflector = Harness::paged(vec![invalid, Answer::Watch(vec![Step::Never])]);
     reflector.work(1.0).await;
@@ -442,22 +442,23 @@ impl AsRef<[u8]> for Tracked {
     }
 }
 
-impl Source<()> for Pages {
-    type Watch = futures_util::stream::Pending<Result<WatchEvent<()>, Error>>;
+impl Source for Pages {
+    type Payload = Json;
+    type Watch = futures_util::stream::Pending<Result<WatchEvent<Json>, Error>>;
 
     fn resource(&self) -> &str {
         "pages"
     }
 
-    async fn list(&mut self, _: &ListRequest) -> Result<Page<()>, Error> {
+    async fn list(&mut self, _: &ListRequest) -> Result<Page<Json>, Error> {
         assert_eq!(Arc::strong_count(&self.alive), 1, "an earlier page is still alive");
         self.given += 1;
         let object = |_| {
             let json = bytes::Bytes::from_owner(Tracked(self.alive.clone()));
-            Ok(Item { meta: meta(&self.given.to_string(), 1), payload: Payload::Json(json) })
+            Ok(Item { meta: meta(&self.given.to_string(), 1), payload: Json::Whole(json) })
         };
         Ok(Page {
-            items: (0..500).map(object).collect(),
+            items: Box::new((0..500).map(object).collect::<Vec<_>>().into_iter()),
             resource_version: ResourceVersion::from_number(1),
             continue_token: (self.given < 5).then(|| self.given.to_string()),
         })

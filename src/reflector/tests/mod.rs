@@ -22,7 +22,7 @@ use super::{Cause, Command, Gate, Options, Recorder, Regression, Reuse, Sink, St
 use crate::error::{DecodeError, Error, Kind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
-use crate::source::{Item, Listed, Meta, Page, Payload, WatchEvent};
+use crate::source::{Item, Items, Listed, Meta, Page, Payload, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// A store as plain as can be, and what was done to it.
@@ -55,7 +55,7 @@ struct Harness {
 // === impl ModelSink ===
 
 impl Model {
-    fn take(objects: &mut BTreeMap<String, u64>, invalid: &mut usize, item: Listed<()>) {
+    fn take<P>(objects: &mut BTreeMap<String, u64>, invalid: &mut usize, item: Listed<P>) {
         match item {
             Ok(item) => {
                 let version = item.meta.resource_version.as_number().unwrap();
@@ -80,7 +80,7 @@ impl ModelSink {
     }
 }
 
-impl Sink<()> for ModelSink {
+impl<P: Payload> Sink<P> for ModelSink {
     type AddIndex = &'static str;
 
     fn held(&self) -> Option<&ResourceVersion> {
@@ -96,7 +96,7 @@ impl Sink<()> for ModelSink {
         });
     }
 
-    fn list(&mut self, item: Listed<()>) {
+    fn list(&mut self, item: Listed<P>) {
         let model = &mut *self.model.lock().unwrap();
         Model::take(model.listed.as_mut().expect("a list was begun"), &mut model.invalid, item);
     }
@@ -146,7 +146,7 @@ impl Sink<()> for ModelSink {
         model.calls.push(index.to_owned());
     }
 
-    async fn apply(&mut self, events: &mut Vec<WatchEvent<()>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<P>>) -> Result<(), Regression> {
         let model = &mut *self.model.lock().unwrap();
         assert!(model.listed.is_none(), "an event during a list");
         model.calls.push(format!("apply {}", events.len()));
@@ -173,7 +173,7 @@ impl Sink<()> for ModelSink {
         Ok(())
     }
 
-    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<()>>) {
+    async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) {
         let model = &mut *self.model.lock().unwrap();
         assert!(model.listed.is_none(), "an event during a list");
         model.calls.push(format!("apply {} unordered", events.len()));
@@ -272,8 +272,12 @@ fn meta(name: &str, version: u64) -> Meta {
     }
 }
 
+fn items(items: impl IntoIterator<Item = Listed<()>>) -> Items<()> {
+    Box::new(items.into_iter().collect::<Vec<_>>().into_iter())
+}
+
 fn item(name: &str, version: u64) -> Listed<()> {
-    Ok(Item { meta: meta(name, version), payload: Payload::Object(Box::new(())) })
+    Ok(Item { meta: meta(name, version), payload: () })
 }
 
 fn broken(name: Option<&str>, version: Option<u64>) -> DecodeError {
@@ -289,7 +293,7 @@ fn broken(name: Option<&str>, version: Option<u64>) -> DecodeError {
 
 fn page(version: u64, objects: &[(&str, u64)], next: Option<&str>) -> Answer<()> {
     Answer::Page(Page {
-        items: objects.iter().map(|(name, version)| item(name, *version)).collect(),
+        items: items(objects.iter().map(|(name, version)| item(name, *version))),
         resource_version: ResourceVersion::from_number(version),
         continue_token: next.map(str::to_owned),
     })

@@ -59,7 +59,7 @@ async fn stale_lasts_from_the_first_failure_until_the_server_is_followed_again()
 #[tokio::test(start_paused = true)]
 async fn versions_without_an_order_are_said_to_be_so() {
     let answer = Answer::Page(Page {
-        items: std::iter::empty().collect(),
+        items: items([]),
         resource_version: ResourceVersion::from("opaque"),
         continue_token: None,
     });

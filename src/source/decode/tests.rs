@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn parse<K>(object: &str) -> Listed<K> {
+fn parse(object: &str) -> Listed<Json> {
     let bytes = Bytes::copy_from_slice(object.as_bytes());
     parse_item(&bytes, &bytes, usize::MAX)
 }
@@ -13,25 +13,23 @@ fn parse<K>(object: &str) -> Listed<K> {
 fn the_first_stage_reads_who_an_object_is() {
     let object = r#"{"apiVersion":"v1","kind":"X","spec":{"name":7},"metadata":{"uid":"u","labels":null,
         "name":"a\u0062c","namespace":"n\u0073","resourceVersion":"12","generation":3}}"#;
-    let item = parse::<()>(object).unwrap();
+    let item = parse(object).unwrap();
     assert_eq!(item.meta.key, ObjectKey::new("ns", "abc"));
     assert_eq!(&*item.meta.uid, "u");
     assert_eq!(item.meta.resource_version, ResourceVersion::from_number(12));
-    assert!(matches!(item.payload, Payload::Json(json) if json == object.as_bytes()));
+    assert!(matches!(item.payload, Json::Whole(json) if json == object.as_bytes()));
 
     let object = r#"{"metadata":{"name":"a","namespace":null,"uid":null,"resourceVersion":"1"}}"#;
-    let item = parse::<()>(object).unwrap();
+    let item = parse(object).unwrap();
     assert_eq!((item.meta.key, &*item.meta.uid), (ObjectKey::cluster("a"), ""));
-    assert!(matches!(item.payload, Payload::JsonWithoutType(_)));
+    assert!(matches!(item.payload, Json::WithoutType(_)));
 }
 
 #[test]
 fn an_object_is_a_slice_of_its_page_and_not_a_copy() {
     let page = Bytes::from(r#"[ {"metadata":{"name":"a","resourceVersion":"1"}} ]"#);
     let object = &page[2..page.len() - 2];
-    let Payload::JsonWithoutType(json) = parse_item::<()>(&page, object, usize::MAX).unwrap().payload else {
-        panic!()
-    };
+    let Json::WithoutType(json) = parse_item(&page, object, usize::MAX).unwrap().payload else { panic!() };
     assert_eq!(json.as_ptr(), object.as_ptr());
 }
 
@@ -58,7 +56,7 @@ fn metadata_that_does_not_read_is_reported_with_what_is_known_of_the_object() {
     ];
     for (object, key, path) in rows {
         let text = object.to_string();
-        let error = parse::<()>(&text).err().unwrap_or_else(|| panic!("reads: {text}"));
+        let error = parse(&text).err().unwrap_or_else(|| panic!("reads: {text}"));
         assert_eq!(error.key().map(ToString::to_string).as_deref(), key, "{text}");
         assert_eq!(error.path(), path, "{text}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
@@ -70,7 +68,7 @@ fn metadata_that_does_not_read_is_reported_with_what_is_known_of_the_object() {
 fn an_object_that_does_not_fit_is_named_with_place_and_kind_of_mismatch() {
     let object = json!({"metadata": {"name": "a", "namespace": "n", "resourceVersion": "7"},
         "data": {"password": {"nested": "secret"}}});
-    let item = parse::<ConfigMap>(&object.to_string()).unwrap();
+    let item = parse(&object.to_string()).unwrap();
     let error = Decoder::<ConfigMap>::new(&(), false).decode(item).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -3,7 +3,6 @@
 //! A 404 for a list says less: an unserved version, a removed kind and a proxy without a backend answer it alike.
 
 use bytes::Bytes;
-use kube_core::Resource;
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -44,7 +43,7 @@ struct Named {
     namespaced: Option<bool>,
 }
 
-impl<K: Resource> HttpSource<K> {
+impl HttpSource {
     /// Asks for every version of the group: a kind that has only lost the version asked for still has its objects.
     pub(super) async fn is_served(&self) -> Result<bool, Error> {
         let call = Call { verb: "discover", resource: self.resource.as_str().into() };

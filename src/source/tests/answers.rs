@@ -103,7 +103,7 @@ async fn a_page_of_a_built_in_kind_has_items_without_a_type() {
     let [Ok(good), Err(invalid)] = &page.items.collect::<Vec<_>>()[..] else {
         panic!("one good and one invalid item")
     };
-    assert!(matches!(good.payload, Payload::JsonWithoutType(_)));
+    assert!(matches!(good.payload, Json::WithoutType(_)));
     assert_eq!(invalid.path(), "metadata.name");
 }
 
@@ -117,7 +117,7 @@ async fn a_page_of_custom_resources_has_its_metadata_last() {
         let page = list(answering(chunks.collect())).await.unwrap();
         assert_eq!(page.continue_token, None);
         let items: Vec<_> = page.items.collect();
-        assert!(matches!(&items[..], [Ok(Item { payload: Payload::Json(_), .. })]));
+        assert!(matches!(&items[..], [Ok(Item { payload: Json::Whole(_), .. })]));
     }
 }
 
@@ -264,7 +264,7 @@ async fn errors_name_the_kind_as_kubectl_does() {
     let mut deployments = HttpSource::new(api, &(), Scope::all(), Limits::default());
     let error = deployments.list(&ListRequest::default()).await.err().unwrap();
     assert!(error.to_string().starts_with("list deployments.apps: "), "{error}");
-    let mut namespaces = HttpSource::<Namespace>::new(Api::all(client), &(), Scope::all(), Limits::default());
+    let mut namespaces = HttpSource::new(Api::<Namespace>::all(client), &(), Scope::all(), Limits::default());
     let error = namespaces.watch(&watching()).await.err().unwrap();
     assert!(error.to_string().starts_with("watch namespaces: "), "{error}");
 }
@@ -280,7 +280,7 @@ async fn a_page_of_any_size_lets_others_run() {
     let objects = vec![r#"{"metadata":{"name":"a","resourceVersion":"1"},"x":[[[{"y":"z"}]]]}"#; 200_000];
     let body = format!(r#"{{"items":[{}],"metadata":{{"resourceVersion":"9"}}}}"#, objects.join(","));
     let call = call::Call { verb: "list", resource: "configmaps".into() };
-    let mut page = std::pin::pin!(page::parse_page::<ConfigMap>(&call, body.into(), usize::MAX));
+    let mut page = std::pin::pin!(page::parse_page(&call, body.into(), usize::MAX));
     let mut turns = 1;
     let page = std::future::poll_fn(|cx| {
         let poll = page.as_mut().poll(cx);

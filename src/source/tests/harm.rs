@@ -37,7 +37,7 @@ where
     let api = Api::<K>::all_with(client, dyntype);
     let mut source = HttpSource::new(api, dyntype, Scope::all(), Limits::default());
     let decoder = Decoder::<K>::new(dyntype, false);
-    let outcome = |item: Listed<K>| match item.and_then(|item| decoder.decode(item)) {
+    let outcome = |item: Listed<Json>| match item.and_then(|item| decoder.decode(item)) {
         Ok((meta, _)) => Some(meta.key.to_string()),
         Err(error) => Some(error.to_string()),
     };

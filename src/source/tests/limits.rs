@@ -35,7 +35,7 @@ async fn an_object_larger_than_the_limit_harms_only_itself() {
     // It keeps nothing of its page alive, and is never decoded.
     let page = list(limited(data(&body), limits)).await.unwrap();
     let large = { page.items }.nth(1).unwrap().unwrap();
-    assert!(matches!(large.payload, Payload::TooLarge));
+    assert!(matches!(large.payload, Json::TooLarge));
     let error = Decoder::<ConfigMap>::new(&(), false).decode(large).unwrap_err();
     assert_eq!(error.to_string(), "object b at version 3: larger than the limit");
 }
@@ -76,8 +76,8 @@ async fn a_body_that_dribbles_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn the_time_for_an_answer_to_begin_can_be_set() {
     let limits = Limits::new().head_time(Duration::from_secs(3));
-    let mut source: HttpSource<ConfigMap> =
-        HttpSource::new(Api::all(client(200, &[], None).0), &(), Scope::all(), limits);
+    let mut source: HttpSource =
+        HttpSource::new(Api::<ConfigMap>::all(client(200, &[], None).0), &(), Scope::all(), limits);
     let begun = Instant::now();
     assert!(source.list(&ListRequest::default()).await.err().unwrap().is_timeout());
     assert!(source.watch(&watching()).await.err().unwrap().is_timeout());
@@ -99,7 +99,7 @@ async fn zero_is_no_limit() {
     let still = [data("{"), vec![Chunk::Never]].concat();
     assert!(timeout(month, list(limited(still, none.clone()))).await.is_err());
     let (silent, _) = client(200, &[], None);
-    let mut silent = HttpSource::<ConfigMap>::new(Api::all(silent), &(), Scope::all(), none.clone());
+    let mut silent = HttpSource::new(Api::<ConfigMap>::all(silent), &(), Scope::all(), none.clone());
     assert!(timeout(month, silent.watch(&watching())).await.is_err());
 
     let object = config_map("a", 40 << 20);

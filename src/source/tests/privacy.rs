@@ -63,8 +63,8 @@ async fn everything_said(body: &str) -> String {
         [(200, &[][..]), (400, &[("retry-after", MARKER), ("x", MARKER)][..]), (503, &[][..])]
     {
         let (client, _) = client(code, headers, Some(data(body)));
-        let mut source: HttpSource<Secret> =
-            HttpSource::new(Api::all(client), &(), Scope::all(), Limits::default());
+        let mut source: HttpSource =
+            HttpSource::new(Api::<Secret>::all(client), &(), Scope::all(), Limits::default());
         let decoder = Decoder::<Secret>::new(&(), false);
         let mut listed = Vec::new();
         match source.list(&ListRequest::default()).await {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::index::{Index, IndexBy, namespace};
 use crate::key::ObjectKey;
-use crate::source::{Item, Payload, WatchEvent};
+use crate::source::{Item, WatchEvent};
 
 /// What is stored in these tests: a number, and the index keys it asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ enum Manner {
 }
 
 struct Harness {
-    intake: Intake<Served, Value>,
+    intake: Intake<Box<Served>, Value>,
     by_group: Index<Value, String>,
     by_tag: Index<Value, u8>,
     by_namespace: Index<Value, String>,
@@ -63,8 +63,8 @@ fn harness() -> Harness {
     });
     let by_tag = declare(&mut indexers, store, |value: &Value| value.tags.clone());
     let by_namespace = declare(&mut indexers, store, namespace());
-    let take = |item: Item<Served>| {
-        let Payload::Object(mut served) = item.payload else { panic!("decoded already") };
+    let take = |item: Item<Box<Served>>| {
+        let mut served = item.payload;
         match served.manner {
             Manner::Good => Ok(Some(served.value)),
             Manner::LeftOut => Ok(None),
@@ -94,13 +94,13 @@ fn declare<X: IndexBy<Value>>(
     Index::new(indexers.len() as u32 - 1, store)
 }
 
-fn item(key: &ObjectKey, uid: u64, version: u64, served: Served) -> Item<Served> {
+fn item(key: &ObjectKey, uid: u64, version: u64, served: Served) -> Item<Box<Served>> {
     let meta = Meta {
         key: key.clone(),
         uid: format!("uid-{uid}").into(),
         resource_version: ResourceVersion::from_number(version),
     };
-    Item { meta, payload: Payload::Object(Box::new(served)) }
+    Item { meta, payload: Box::new(served) }
 }
 
 fn good(number: u64) -> Served {
@@ -109,7 +109,7 @@ fn good(number: u64) -> Served {
     Served { value, manner: Manner::Good }
 }
 
-fn applied(item: Item<Served>) -> WatchEvent<Served> {
+fn applied(item: Item<Box<Served>>) -> WatchEvent<Box<Served>> {
     WatchEvent::Applied(Ok(item))
 }
 

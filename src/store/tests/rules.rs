@@ -184,7 +184,7 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let key = ObjectKey::cluster("a");
     let event = |version| {
         let meta = item(&key, 1, version, good(1)).meta;
-        WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(Box::new(())) }))
+        WatchEvent::Applied(Ok(Item { meta, payload: () }))
     };
     now(intake.begin_list(Reuse::Unchanged));
     now(intake.commit_list(ResourceVersion::from_number(1)));
@@ -241,7 +241,7 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     let (held, gone) = (Some("uid-2".to_owned()), None);
     let invalid = |uid: &str| Some(uid.to_owned());
     // The list was of version 10, and has shown what came later.
-    let table: Vec<(WatchEvent<Served>, _)> = vec![
+    let table: Vec<(WatchEvent<Box<Served>>, _)> = vec![
         (WatchEvent::Deleted(Ok(meta(1, 15))), (held.clone(), None)),
         (WatchEvent::Deleted(Err(error(1, 15))), (held.clone(), None)),
         (applied(item(&key, 1, 15, good(1))), (held.clone(), None)),
@@ -282,10 +282,10 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     }
 }
 
-fn clone_of(event: &WatchEvent<Served>) -> WatchEvent<Served> {
+fn clone_of(event: &WatchEvent<Box<Served>>) -> WatchEvent<Box<Served>> {
     match event {
-        WatchEvent::Applied(Ok(Item { meta, payload: Payload::Object(served) })) => {
-            WatchEvent::Applied(Ok(Item { meta: meta.clone(), payload: Payload::Object(served.clone()) }))
+        WatchEvent::Applied(Ok(Item { meta, payload: served })) => {
+            WatchEvent::Applied(Ok(Item { meta: meta.clone(), payload: served.clone() }))
         }
         WatchEvent::Applied(Err(error)) => WatchEvent::Applied(Err(error.clone())),
         WatchEvent::Deleted(deleted) => WatchEvent::Deleted(deleted.clone()),
@@ -435,7 +435,7 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     intake.begin_list(Reuse::Unchanged).await;
     for number in 0..OBJECTS {
         let meta = item(&ObjectKey::cluster(&number.to_string()), 1, 1, good(1)).meta;
-        intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));
+        intake.list(Ok(Item { meta, payload: () }));
     }
     // Whether it was shown or not.
     intake.abort_list().await;
@@ -470,7 +470,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
         now(intake.begin_list(Reuse::Unchanged));
         for name in ["a", "b", "c", "c", "d"] {
             let meta = item(&ObjectKey::cluster(name), 1, version, good(1)).meta;
-            intake.list(Ok(Item { meta, payload: Payload::Object(Box::new(())) }));
+            intake.list(Ok(Item { meta, payload: () }));
             version += 1;
         }
     };
