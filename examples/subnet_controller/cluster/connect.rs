@@ -10,8 +10,7 @@ use kube_client::{Api, Client, Config};
 
 use super::log::say;
 use crate::cli::ClusterArgs;
-use crate::controller::Brief;
-use crate::types::Pod;
+use crate::controller::{Brief, Pod};
 
 /// How long the API server may take to answer for the first time.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);

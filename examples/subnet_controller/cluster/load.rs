@@ -7,8 +7,7 @@ use kube_core::{ApiResource, DynamicObject, Resource};
 use serde_json::{Value, json};
 
 use super::log::say;
-use crate::controller::Brief;
-use crate::types::{NetworkAttachmentDefinition, Pod, Subnet};
+use crate::controller::{Brief, NetworkAttachmentDefinition, Pod, Subnet};
 
 /// The label on everything created here.
 const LABEL: &str = "subnet-controller-demo";
@@ -144,7 +143,7 @@ impl Load {
     }
 
     fn pod(&self, name: &str) -> Value {
-        let logical_switch = format!("{}{}", self.provider(name), crate::types::LOGICAL_SWITCH);
+        let logical_switch = format!("{}{}", self.provider(name), crate::controller::LOGICAL_SWITCH);
         json!({
             "metadata": {"annotations": {logical_switch: name}},
             "spec": {

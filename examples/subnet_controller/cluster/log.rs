@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::controller::{Observe, Outcome, ReconcileError, Run};
-use crate::types::{Subnet, SubnetStatus};
+use crate::controller::{Observe, Outcome, ReconcileError, Run, Subnet, SubnetStatus};
 
 /// `println!`, but for its panic when nobody reads any more: what was created has still to be deleted.
 macro_rules! say {

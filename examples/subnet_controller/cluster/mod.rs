@@ -12,10 +12,8 @@ use kube_informer::Phase;
 
 use self::load::Load;
 use self::log::{Log, say};
-use crate::caches::Caches;
 use crate::cli::{ClusterArgs, Mode};
-use crate::controller::{Controller, Settings};
-use crate::nad_source::NadSource;
+use crate::controller::{Caches, Controller, NadSource, Settings};
 
 /// How often there is a line on how things stand.
 const STATUS: Duration = Duration::from_secs(30);

@@ -178,9 +178,9 @@ fn times(direct: f64, cached: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::check::Checked;
-    use crate::sim::churn::Applied;
-    use crate::sim::tracker::{Totals, new_histogram};
+    use crate::simulation::check::Checked;
+    use crate::simulation::churn::Applied;
+    use crate::simulation::tracker::{Totals, new_histogram};
 
     fn measured(mode: Mode, reads: u64) -> Measured {
         let mut latency = new_histogram();

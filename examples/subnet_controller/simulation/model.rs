@@ -8,8 +8,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::objects::{self, Config, NADS, PODS, SUBNETS};
-use crate::nad::Nad;
-use crate::types::NetworkAttachmentDefinition;
+use crate::controller::{Nad, NetworkAttachmentDefinition};
 
 /// How many objects there are.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use kube_informer::queue::WorkQueue;
 use kube_informer::{Change, Obj, ObjectKey, Snapshot};
 
-use crate::caches::Caches;
-use crate::controller::Observe;
-use crate::nad::Nad;
-use crate::pod::PodNetworks;
-use crate::types::Subnet;
+use super::caches::Caches;
+use super::nad::Nad;
+use super::observe::Observe;
+use super::pod::PodNetworks;
+use super::types::Subnet;
 
 /// Queues subnets that are new or whose spec changed, and those that are gone, until the informer stops.
 ///

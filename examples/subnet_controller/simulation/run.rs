@@ -18,10 +18,8 @@ use super::progress::Progress;
 use super::server::Server;
 use super::tracker::Tracker;
 use super::wire;
-use crate::caches::Caches;
 use crate::cli::Mode;
-use crate::controller::{Controller, Settings};
-use crate::nad_source::NadSource;
+use crate::controller::{Caches, Controller, NadSource, Settings};
 
 /// How often the queue's depth is taken.
 const SAMPLE: Duration = Duration::from_millis(10);

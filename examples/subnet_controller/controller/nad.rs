@@ -10,7 +10,7 @@ use kube_informer::registry::Projected;
 use kube_informer::{Absent, Stored};
 use serde::Deserialize;
 
-use crate::types::NetworkAttachmentDefinition;
+use super::types::NetworkAttachmentDefinition;
 
 /// What the cache keeps of a NetworkAttachmentDefinition.
 ///

@@ -6,8 +6,8 @@ use std::fmt;
 use kube_client::{Api, Client};
 use kube_informer::Snapshot;
 
-use crate::caches::Caches;
-use crate::nad::{Nad, nad_of_provider};
+use super::caches::Caches;
+use super::nad::{Nad, nad_of_provider};
 
 /// See the [module](self).
 #[derive(Clone)]

@@ -7,10 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::objects::{NADS, PODS, SUBNETS};
 use super::server::Server;
-use crate::nad::Nad;
-use crate::pod::PodNetworks;
-use crate::reconcile::desired_status;
-use crate::types::{NetworkAttachmentDefinition, Pod, Subnet};
+use crate::controller::{Nad, NetworkAttachmentDefinition, Pod, PodNetworks, Subnet, desired_status};
 
 /// The outcome of a comparison.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +53,7 @@ fn compare(subnets: &[Subnet], nads: &[NetworkAttachmentDefinition], pods: Vec<P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::objects::{self, Config};
+    use crate::simulation::objects::{self, Config};
     use serde_json::{Value, from_value};
 
     #[test]

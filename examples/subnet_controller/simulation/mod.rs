@@ -1,11 +1,11 @@
-//! The demonstration: the controller against an API server in this process, under churn, in both modes.
+//! The simulation: runs the controller against an API server in this process, under churn, and measures it in both modes.
 //!
 //! ```text
 //! plan (seed) -> churn -> server -watch-> controller -> tracker -> report, plot
 //!      ^ rate: calibrate                                  ^ depth, sampled
 //! ```
 //!
-//! Everything here is about measuring; what one would copy is outside of this folder.
+//! It uses the folder `controller`, which does not know of it. There is nothing to copy here.
 
 mod calibrate;
 mod check;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::types::SubnetSpec;
+use super::types::SubnetSpec;
 
 /// The address plan of a subnet: one block, or one of each family.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,14 +99,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::server::Server;
+    use crate::simulation::server::Server;
 
     #[tokio::test]
     async fn a_request_takes_the_latency_and_not_much_less() {
         let server = Server::start().unwrap();
         let client = client(&server.url(), Duration::from_millis(30)).unwrap();
         let begin = Instant::now();
-        let pods = kube_client::Api::<crate::types::Pod>::all(client);
+        let pods = kube_client::Api::<crate::controller::Pod>::all(client);
         assert_eq!(pods.list(&Default::default()).await.unwrap().items.len(), 0);
         assert!(begin.elapsed() >= Duration::from_millis(30));
     }

@@ -1,8 +1,8 @@
 //! What a subnet's status should be: a function of the subnet, its NAD and its pods, without any I/O.
 
-use crate::cidr::{Block, Plan};
-use crate::nad::{Nad, nad_of_provider};
-use crate::types::{Condition, Subnet, SubnetStatus};
+use super::cidr::{Block, Plan};
+use super::nad::{Nad, nad_of_provider};
+use super::types::{Condition, Subnet, SubnetStatus};
 
 /// Why a subnet is not ready: `reason` for machines, `message` for people.
 struct NotReady {
@@ -79,8 +79,8 @@ fn count(block: Option<&Block>, pods: usize) -> Count {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::NetworkAttachmentDefinition;
     use super::*;
-    use crate::types::NetworkAttachmentDefinition;
     use serde_json::json;
 
     fn subnet(provider: &str, cidr: &str) -> Subnet {

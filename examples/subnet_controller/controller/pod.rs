@@ -3,7 +3,7 @@
 use kube_informer::index::AnnotationKey;
 use kube_informer::{Stored, registry::Projected};
 
-use crate::types::{LOGICAL_SWITCH, Pod};
+use super::types::{LOGICAL_SWITCH, Pod};
 
 /// What the cache keeps of a pod.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use kube_client::Client;
 use kube_informer::index::{self, AnnotationKey};
 use kube_informer::{Error, Index, Informer, Registry};
 
-use crate::nad::Nad;
-use crate::pod::PodNetworks;
-use crate::types::Subnet;
+use super::nad::Nad;
+use super::pod::PodNetworks;
+use super::types::Subnet;
 
 /// What the controller knows of the cluster, in memory.
 #[derive(Clone)]

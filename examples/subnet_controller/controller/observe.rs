@@ -1,0 +1,58 @@
+//! What the controller reports about its work.
+
+use std::time::{Duration, Instant};
+
+use kube_informer::ResourceVersion;
+
+use super::reconcile::ReconcileError;
+use super::types::Subnet;
+
+/// Receives what the controller does. Use it for logs and metrics.
+pub trait Observe: Clone + Send + Sync + 'static {
+    /// A trigger has added keys; `depth` is the number of keys in the queue now.
+    fn queued(&self, _depth: usize) {}
+
+    /// A reconcile succeeded.
+    fn reconciled(&self, run: &Run<'_>);
+
+    /// A reconcile failed and will be retried. `error` is `None` if it panicked.
+    fn failed(&self, subnet: &str, error: Option<&ReconcileError>);
+}
+
+/// A reconcile that succeeded.
+pub struct Run<'a> {
+    pub subnet: &'a str,
+    pub outcome: Outcome<'a>,
+    /// The resourceVersions of the snapshots of NADs, subnets and pods that it read.
+    pub seen: [Option<&'a ResourceVersion>; 3],
+    /// How long it took to get the NAD; `None` if it needed none.
+    pub nad_took: Option<Duration>,
+    /// How long the whole reconcile took.
+    pub took: Duration,
+    /// When the API server confirmed the write, or when the reconcile found nothing to write.
+    pub stored_at: Instant,
+}
+
+/// The result of a reconcile.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The subnet does not exist, or no longer exists.
+    Gone,
+    /// The status was correct.
+    Unchanged,
+    /// The status was written.
+    Written(&'a Subnet),
+    /// The status differs, and `dry_run` prevented the write.
+    WouldWrite(&'a Subnet),
+}
+
+// === impl Run ===
+
+impl Run<'_> {
+    /// Ends a run that wrote nothing.
+    pub(super) fn end(&mut self, begin: Instant) -> &Self {
+        self.stored_at = Instant::now();
+        self.took = self.stored_at - begin;
+        self
+    }
+}

@@ -1,0 +1,149 @@
+//! The reconcile: from one key to a status in the API server. [`desired_status`] decides, this module does the I/O.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use kube_client::Api;
+use kube_client::api::{Patch, PatchParams};
+use kube_informer::ObjectKey;
+use kube_informer::queue::Action;
+use serde_json::json;
+
+use super::caches::Caches;
+use super::nad_source::NadSource;
+use super::observe::{Observe, Outcome, Run};
+use super::status::desired_status;
+use super::types::Subnet;
+
+/// How long to wait until the watch delivers a write. After that, the reconcile fails and is retried.
+const READ_BACK: Duration = Duration::from_secs(10);
+
+/// Why a reconcile failed.
+#[derive(Debug)]
+pub enum ReconcileError {
+    Nad(kube_client::Error),
+    Patch(kube_client::Error),
+    /// The API server accepted the write, but the watch has not delivered it in time.
+    ReadBack(Option<kube_informer::Error>),
+}
+
+/// What the workers share.
+pub struct Worker<O> {
+    pub caches: Caches,
+    pub subnets: Api<Subnet>,
+    pub nad_source: NadSource,
+    pub dry_run: bool,
+    pub observe: O,
+}
+
+// === impl Worker ===
+
+impl<O: Observe> Worker<O> {
+    /// Compares the status of one subnet with what it should be, and writes it only if they differ.
+    ///
+    /// # Errors
+    ///
+    /// When a request fails. The queue tries the key again later.
+    pub async fn reconcile(&self, key: &ObjectKey) -> Result<Action, ReconcileError> {
+        let begin = Instant::now();
+        let caches = &self.caches;
+        let (nads, subnets, pods) =
+            (caches.nads.snapshot(), caches.subnets.snapshot(), caches.pods.snapshot());
+        let mut run = Run {
+            subnet: key.name(),
+            outcome: Outcome::Gone,
+            seen: [nads.resource_version(), subnets.resource_version(), pods.resource_version()],
+            nad_took: None,
+            took: Duration::ZERO,
+            stored_at: begin,
+        };
+        let Some(subnet) = subnets.get(key) else {
+            self.observe.reconciled(run.end(begin));
+            return Ok(Action::await_change());
+        };
+
+        let get_nad = Instant::now();
+        let nad = self.nad_source.nad(caches, &nads, subnet.provider()).await.map_err(ReconcileError::Nad)?;
+        run.nad_took = Some(get_nad.elapsed());
+
+        let pods = pods.by_index(&caches.pods_by_network, &(subnet.provider(), key.name())).len();
+        let status = desired_status(subnet, nad.as_deref(), pods);
+        if subnet.status.as_ref() == Some(&status) {
+            run.outcome = Outcome::Unchanged;
+            self.observe.reconciled(run.end(begin));
+            return Ok(Action::await_change());
+        }
+        if self.dry_run {
+            let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
+            run.outcome = Outcome::WouldWrite(&would);
+            self.observe.reconciled(run.end(begin));
+            return Ok(Action::await_change());
+        }
+
+        let patch = Patch::Merge(json!({"status": status}));
+        let written = match self.subnets.patch_status(key.name(), &PatchParams::default(), &patch).await {
+            // Deleted in the meantime: the watch delivers the deletion.
+            Err(error) if is_not_found(&error) => {
+                self.observe.reconciled(run.end(begin));
+                return Ok(Action::await_change());
+            }
+            answer => answer.map_err(ReconcileError::Patch)?,
+        };
+        run.stored_at = Instant::now();
+
+        // Wait until the cache contains this write. A reconcile that compares with an older status could find
+        // that there is nothing to write, and leave a wrong status.
+        let read_back = tokio::time::timeout(READ_BACK, caches.subnets.at_least(&written)).await;
+        read_back
+            .map_err(|_| ReconcileError::ReadBack(None))?
+            .map_err(|e| ReconcileError::ReadBack(Some(e)))?;
+        run.outcome = Outcome::Written(&written);
+        run.took = begin.elapsed();
+        self.observe.reconciled(&run);
+        Ok(Action::await_change())
+    }
+}
+
+fn is_not_found(error: &kube_client::Error) -> bool {
+    matches!(error, kube_client::Error::Api(status) if status.code == 404)
+}
+
+// === impl ReconcileError ===
+
+impl fmt::Display for ReconcileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nad(error) => write!(f, "get its NetworkAttachmentDefinition: {}", Brief(error)),
+            Self::Patch(error) => write!(f, "patch its status: {}", Brief(error)),
+            Self::ReadBack(Some(error)) => write!(f, "read its status back: {error}"),
+            Self::ReadBack(None) => f.write_str("its status has not come back through the watch"),
+        }
+    }
+}
+
+impl std::error::Error for ReconcileError {}
+
+/// A client error in one line. The messages of API servers and of JSON errors can hold parts of objects.
+pub struct Brief<'a>(pub &'a kube_client::Error);
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            kube_client::Error::Api(status) => {
+                write!(f, "the API server answered {} {}", status.code, status.reason)
+            }
+            kube_client::Error::SerdeError(_) => {
+                f.write_str("the API server's answer is not what was asked for")
+            }
+            kube_client::Error::Service(error) => {
+                // The outer text is "client error (Connect)"; why is further in.
+                let mut error: &dyn std::error::Error = error.as_ref();
+                while let Some(source) = error.source() {
+                    error = source;
+                }
+                write!(f, "{error}")
+            }
+            error => write!(f, "{error}"),
+        }
+    }
+}
