@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use plotters::prelude::*;
@@ -10,9 +11,12 @@ use plotters::prelude::*;
 use super::measured::Measured;
 use crate::cli::Mode;
 
-/// A file that can be written, for a plot to come.
+/// The most points that a line has: it is about 800 pixels wide, and the file stays small, however long the run was.
+const POINTS: usize = 600;
+
+/// The file for the plot.
 ///
-/// Opened before the runs: half a minute later would be late to say that it cannot be.
+/// It is created before the runs, so that a wrong path is an error at once and not half a minute later.
 pub struct Plot<'a> {
     path: &'a Path,
     file: File,
@@ -54,7 +58,7 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
             .build_cartesian_2d(0.0..seconds, 0..deepest + deepest / 10)?;
         chart
             .configure_mesh()
-            .light_line_style(WHITE)
+            .max_light_lines(0)
             .x_desc("seconds")
             .y_desc("keys in the work queue")
             .draw()?;
@@ -63,7 +67,7 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
                 Mode::Direct => RGBColor(204, 85, 0),
                 Mode::Cached => RGBColor(0, 95, 180),
             };
-            let points = run.depths.iter().map(|(at, depth)| (at.as_secs_f64(), *depth));
+            let points = thinned(&run.depths).map(|(at, depth)| (at.as_secs_f64(), depth));
             let label = format!("{} (median {})", run.mode, run.median_depth());
             chart
                 .draw_series(LineSeries::new(points, color.stroke_width(2)))?
@@ -79,4 +83,45 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
         area.present()?;
     }
     Ok(svg)
+}
+
+/// At most [`POINTS`] of the samples, in order: the lowest and the highest of each group, so that no peak is lost.
+fn thinned(samples: &[(Duration, usize)]) -> impl Iterator<Item = (Duration, usize)> {
+    let size = if samples.len() <= POINTS { 1 } else { samples.len().div_ceil(POINTS / 2) };
+    samples.chunks(size).flat_map(|group| {
+        let lowest = group.iter().min_by_key(|(_, depth)| *depth);
+        let highest = group.iter().max_by_key(|(_, depth)| *depth);
+        let mut ends: Vec<_> = lowest.into_iter().chain(highest).copied().collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(count: usize) -> Vec<(Duration, usize)> {
+        (0..count).map(|n| (Duration::from_millis(n as u64), n * 7919 % 1009)).collect()
+    }
+
+    #[test]
+    fn few_samples_are_all_drawn() {
+        assert!(thinned(&samples(POINTS)).eq(samples(POINTS)));
+        assert_eq!(thinned(&[]).count(), 0);
+    }
+
+    #[test]
+    fn of_many_samples_the_peaks_are_drawn_in_order() {
+        for count in [POINTS + 1, 1500, 100_000] {
+            let all = samples(count);
+            let drawn: Vec<_> = thinned(&all).collect();
+            assert!(drawn.len() <= POINTS && drawn.is_sorted(), "{count}: {}", drawn.len());
+            let range = |of: &[(Duration, usize)]| {
+                of.iter().map(|(_, depth)| *depth).fold((usize::MAX, 0), |(a, b), d| (a.min(d), b.max(d)))
+            };
+            assert_eq!(range(&drawn), range(&all), "{count}");
+        }
+    }
 }
