@@ -96,10 +96,20 @@ pub mod stats {
     pub use crate::informer::Relists;
 }
 
-/// The README's example, compiled and run.
+/// The README's example, compiled.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's program, compiled and run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/GUIDE.md")]
+struct Guide;
+
+/// The guide for those who come from other informers, compiled.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/MIGRATING.md")]
+struct Migrating;
 
 /// The chapter on testing, compiled and run.
 #[cfg(all(doctest, feature = "testing"))]
