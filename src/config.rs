@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::source::Limits;
 
-/// How an informer lists, watches and recovers: page size, limits, what an uninstalled kind means, and how many requests
-/// recovery may cost.
+/// How an informer lists, watches and recovers: page size, limits, the policy for kinds that are not installed, and the
+/// budgets for requests.
 ///
-/// One type for [`Builder::config`](crate::builder::Builder::config), for all informers of a
-/// [`Registry::with_config`](crate::Registry::with_config), and for one of them
-/// ([`SharedInformer::config`](crate::SharedInformer::config)). *Which* objects are cached is a [`Scope`](crate::Scope).
+/// For one informer ([`Builder::config`](crate::builder::Builder::config)), for all informers of a registry
+/// ([`Registry::with_config`](crate::Registry::with_config)), and for one of those
+/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) says *which* objects to cache.
 ///
-/// The defaults are meant for production; `docs/RECOVERY.md` has the policy, and what each fault costs.
+/// The defaults are meant for production. `docs/RECOVERY.md` has the policy, and the cost of each fault.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,28 +40,28 @@ pub struct Config {
 
 /// What an informer shows while the API server does not serve its kind, such as a custom resource that is not installed.
 ///
-/// A 404 alone is not enough, since a broken proxy answers the same: except for [`Wait`](Self::Wait), the informer asks
-/// discovery, which every user may by default (`system:discovery`). A kind counts as uninstalled when discovery lists
-/// no version of it; for a cache that holds objects, twice in a row.
+/// A 404 alone is not enough, since a broken proxy may return it too. Except for [`Wait`](Self::Wait), the informer asks
+/// the discovery API, which all users may read by default (ClusterRole `system:discovery`). A kind counts as uninstalled
+/// when discovery lists no version of it; if the cache has objects, twice in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Absent {
-    /// The informer is not synced before the kind is installed. Objects of a kind that is uninstalled later stay cached,
-    /// and [`Status::stale_since`](crate::Status::stale_since) says since when.
+    /// The informer is not synced before the kind is installed. If the kind is uninstalled later, its objects stay
+    /// cached, and [`Status::stale_since`](crate::Status::stale_since) says since when.
     #[default]
     Wait,
-    /// The informer is synced, with an empty cache, before the kind is installed; its objects arrive as changes when it
-    /// is. Objects of a kind that is uninstalled later stay cached, as with [`Wait`](Self::Wait).
+    /// The informer is synced, with an empty cache, before the kind is installed. Once it is installed, its objects
+    /// arrive as changes. If the kind is uninstalled later, its objects stay cached, as with [`Wait`](Self::Wait).
     Empty,
-    /// As [`Empty`](Self::Empty), and when the kind is uninstalled the informer deletes its objects and reports them as
-    /// deleted.
+    /// Like [`Empty`](Self::Empty), and the cache is cleared when the kind is uninstalled: its objects are reported as
+    /// deleted, as the deletion of a CustomResourceDefinition deletes them.
     ///
-    /// (A CustomResourceDefinition takes its objects with it.) Where an aggregated API is removed for a while, or a proxy
-    /// leads to another cluster, the informer reports objects as deleted that still exist: so this is no default.
+    /// Not the default: if an aggregated API is removed for a while, or a proxy leads to another cluster, the informer
+    /// reports objects as deleted that still exist.
     Clear,
 }
 
-/// So many at a burst, and one more each `every`.
+/// A token bucket: `burst` at once, and one more each `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) burst: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Budget {
 // === impl Config ===
 
 impl Config {
-    /// The defaults, which each setting names.
+    /// The defaults. The documentation of each setting has its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -87,63 +87,63 @@ impl Config {
         }
     }
 
-    /// Objects per page where the API server has no streaming lists: 500, as in client-go. 0 lists all at once.
+    /// Sets the objects per page of a list (`limit`), for API servers without streaming lists. Default: 500, as in
+    /// client-go. 0 lists all objects in one response.
     #[must_use]
     pub fn page_size(self, objects: u32) -> Self {
         Self { page_size: objects, ..self }
     }
 
-    /// Whether to list by a watch that begins with all objects (KEP-3157), which costs the API server less memory than
-    /// pages: on. A server without it is listed in pages.
+    /// Sets whether to use streaming lists: watches that begin with all objects (KEP-3157), which need less memory of
+    /// the API server than pages. Default: on. If the server does not support them, the informer lists in pages.
     #[must_use]
     pub fn streaming_lists(self, wanted: bool) -> Self {
         Self { streaming_lists: wanted, ..self }
     }
 
-    /// Bounds on what the informer accepts from the API server, in bytes, in pages and in time. See [`Limits`] for the
-    /// defaults.
+    /// Sets bounds on responses of the API server, in bytes, pages and time. [`Limits`] has the defaults.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Whether to keep `metadata.managedFields`, which is often the largest part of an object: off, the field is dropped
-    /// before an object is decoded.
+    /// Sets whether to keep `metadata.managedFields`, which is often the largest part of an object. Default: off, so the
+    /// field is dropped before an object is decoded.
     #[must_use]
     pub fn keep_managed_fields(self, keep: bool) -> Self {
         Self { keep_managed_fields: keep, ..self }
     }
 
-    /// What the informer shows while its kind is not installed: what the stored type says
-    /// ([`Stored::ABSENT`](crate::Stored::ABSENT)), or else [`Absent::Wait`].
+    /// Sets what the informer shows while its kind is not installed. Default: that of the stored type
+    /// ([`Stored::ABSENT`](crate::Stored::ABSENT)), else [`Absent::Wait`].
     #[must_use]
     pub fn absent(self, absent: Absent) -> Self {
         Self { absent: Some(absent), ..self }
     }
 
-    /// How many watches are opened again without a wait, each after one that worked: 10 at a burst, and one a second
-    /// in the long run.
+    /// Sets how many watches may be opened again without a wait, each after one that worked: `burst` at once, and one
+    /// more each `every`. Default: 10, and one a second.
     ///
-    /// This bounds what a proxy costs that cuts each watch after an event. A burst of 0 counts as 1.
+    /// This bounds the requests caused by a proxy that cuts each watch after an event. A burst of 0 counts as 1.
     #[must_use]
     pub fn watch_budget(self, burst: u32, every: Duration) -> Self {
         Self { watches: Budget { burst: burst.max(1), every }, ..self }
     }
 
-    /// How many lists are made at a burst, and how often in the long run: 3, and one in 10 s.
+    /// Sets how many lists may be made: `burst` at once, and one more each `every`. Default: 3, and one in 10 s.
     ///
-    /// Lists are what an API server pays dearly for; all pages of one count once. An attempt that gets no answer, or is
-    /// refused, does not count. [`Informer::refresh`](crate::Informer::refresh) counts, and does not wait. A burst of
+    /// Lists are expensive for an API server. All pages of a list count once. An attempt without a response, or one that
+    /// is refused, does not count. [`Informer::refresh`](crate::Informer::refresh) counts, and does not wait. A burst of
     /// 0 counts as 1.
     #[must_use]
     pub fn list_budget(self, burst: u32, every: Duration) -> Self {
         Self { lists: Budget { burst: burst.max(1), every }, ..self }
     }
 
-    /// How often a kind is listed that cannot be watched: 30 s, and at least one second.
+    /// Sets the time between two lists of a kind that cannot be watched ([`Phase::Polling`](crate::Phase::Polling)).
+    /// Default: 30 s. The minimum is one second.
     ///
-    /// Such kinds have no versions (`PodMetrics`), or their watches are forbidden, or never work
-    /// ([`Phase::Polling`](crate::Phase::Polling)).
+    /// Such a kind has no versions (`PodMetrics`), or its watches are forbidden or never work.
     #[must_use]
     pub fn poll_interval(self, interval: Duration) -> Self {
         Self { poll: interval.max(Duration::from_secs(1)), ..self }
@@ -157,12 +157,15 @@ impl Config {
     }
 }
 
-/// Makes the configuration of a client fit for informers: `default_retry` off, so that an informer sees what the server
-/// says and decides itself when to ask again; at most 5 s to connect; no `read_timeout`, which would end the watches of
-/// quiet kinds.
+/// Adapts the configuration of a kube client to informers, and returns it.
 ///
-/// kube 5 has no setting for TCP keepalive or HTTP/2 pings; `docs/RECOVERY.md` says what finds a half-open connection
-/// instead.
+/// - `default_retry` is off. kube's client otherwise repeats requests for minutes, which hides 429, 503 and 504 from the
+///   informer and its status.
+/// - `connect_timeout` is at most 5 s.
+/// - `read_timeout` is unset. It would end the watches of quiet kinds.
+///
+/// kube 5 has no setting for TCP keepalive or HTTP/2 pings. `docs/RECOVERY.md` says how an informer detects a half-open
+/// connection.
 ///
 /// ```
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -181,7 +184,7 @@ pub fn client_config(mut config: kube_client::Config) -> kube_client::Config {
     config
 }
 
-/// How long a connection may take to come about.
+/// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Default for Config {

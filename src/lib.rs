@@ -1,41 +1,144 @@
 //! Typed informer caches for Kubernetes controllers.
 //!
-//! An [`Informer`] lists and watches one kind of objects and keeps a typed, indexed copy of them. Controllers
-//! read [`Snapshot`]s of it, synchronously and lock-free; follow a [`Subscription`] of its changes; and put what
-//! must be looked at again into a [`queue::WorkQueue`].
+//! An [`Informer`] lists and watches one kind and keeps a typed, indexed copy of its objects in memory. Controllers
+//! read [`Snapshot`]s of it, synchronously and lock-free, follow its changes by a [`Subscription`], and put the keys to
+//! reconcile into a [`queue::WorkQueue`].
+//!
+//! - [Usage](#usage)
+//! - [Consistency](#consistency)
+//! - [Costs](#costs)
+//! - [Recovery](#recovery)
+//! - [Testing](#testing)
+//! - [Features](#features)
+//! - [Where to find what](#where-to-find-what)
+//!
+//! # Usage
+//!
+//! ```no_run
+//! use k8s_openapi::api::core::v1::Pod;
+//! use kube::{Api, Client, Config};
+//! use kube_informer::{Change, Informer, Obj, client_config, index};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // `client_config` turns off the retries of kube's client, which hide errors from the informer.
+//! let client = Client::try_from(client_config(Config::infer().await?))?;
+//!
+//! // Configure: the kind, its scope, and the indexes.
+//! let mut pods = Informer::builder(Api::<Pod>::all(client)).labels("app=web");
+//! let by_node = pods.index(|pod: &Pod| pod.spec.as_ref()?.node_name.clone());
+//! let by_namespace = pods.index(index::namespace());
+//!
+//! // Start it as a task, and wait for the first list.
+//! let pods = pods.start();
+//! pods.synced().await?;
+//!
+//! // Read. All reads of one snapshot agree.
+//! let snapshot = pods.snapshot();
+//! if let Some(pod) = snapshot.get(("shop", "web-1")) {
+//!     println!("{} is at version {}", Obj::key(pod), Obj::resource_version(pod));
+//! }
+//! for pod in snapshot.by_index(&by_node, "node-1").and(snapshot.by_index(&by_namespace, "shop")) {
+//!     println!("{} runs on node-1", Obj::key(pod));
+//! }
+//!
+//! // Follow the changes. The first batch has all objects, each as `Added`.
+//! let mut changes = pods.subscribe();
+//! while let Some(batch) = changes.next().await {
+//!     for change in &batch {
+//!         match change {
+//!             Change::Deleted(pod) => println!("{} was deleted", Obj::key(pod)),
+//!             other => println!("{} was added or changed", other.key()),
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An informer runs until [`Informer::shutdown`], or until its last handle and subscription are dropped.
+//!
+//! # Consistency
+//!
+//! - **Atomic.** An update becomes visible as a whole, in the objects and in every index. A relist is one update.
+//! - **Immutable.** A snapshot never changes. All reads of it agree, indexes included.
+//! - **In order.** No object goes back to an older `resourceVersion`, unless the API server was restored from a backup.
+//! - **Complete.** When [`Informer::synced`] returns, the whole first list is in the snapshot.
+//! - **Lossless.** The changes of a [`Batch`], applied to the snapshot before it, give exactly its snapshot. Changes of
+//!   one object are coalesced. No delete of a delivered object is lost: it is `Deleted`, or `Replaced` where another
+//!   object has its name.
+//! - **Possibly behind.** A snapshot is the newest state that has arrived. [`Status::stale_since`] says since when it
+//!   may be behind the API server, and [`Informer::at_least`] waits for a write of your own.
+//!
+//! No guarantee spans two informers. `docs/GUARANTEES.md` lists each guarantee with its tests.
+//!
+//! # Costs
+//!
+//! | call | cost | allocates | blocks |
+//! |---|---|---|---|
+//! | [`Informer::snapshot`], [`Informer::read`] | O(1) | no [^first] | no |
+//! | [`Informer::get`] | O(1), and one reference count | no [^first] | no |
+//! | [`View::get`], [`View::len`] | O(1) | no | no |
+//! | [`View::by_index`] | O(1); walking the hits is O(hits) | no | no |
+//! | [`Hits::and`](iter::Hits::and) | O(n log m) for n hits and m of a longer list, at most O(n + m) | no | no |
+//! | [`View::select`], [`View::iter`], [`View::index_keys`] | O(n) to walk all | no | no |
+//! | [`Informer::subscribe`] | O(1) amortized | yes | short lock of the subscriptions |
+//! | [`Batch::changes`] | O(changes) to walk all | no list of changes | no |
+//! | [`Informer::status`] | O(1) | no | short lock of the status |
+//! | [`Informer::stats`] | O(subscriptions) | no [^first] | short lock of the subscriptions |
+//! | [`Informer::add_index`] | O(n), on the informer's task | yes | no, it is `async` |
+//! | [`Informer::refresh`] | one list, on the informer's task | yes | no, it is `async` |
+//! | [`WorkQueue::add`](queue::WorkQueue::add) | O(1) | the key, once | short lock of the queue |
+//!
+//! A held [`Snapshot`], [`Batch`] or [`Subscription`] keeps the old versions of the objects that changed since in
+//! memory, and nothing else. `docs/BENCHMARKS.md` has times, beside those of other caches.
+//!
+//! [^first]: The first such call of a thread allocates once.
+//!
+//! # Recovery
+//!
+//! While the API server cannot be reached, readers keep the last state and [`Informer::status`] reports it as stale.
+//! The informer retries by itself, with jitter: it opens a watch that ended again within 100 ms, obeys `Retry-After`,
+//! and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]). [`Limits`] bounds what it
+//! accepts from a broken server. An object that does not decode is reported by [`View::invalid`] and affects no other
+//! object. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest time that the cache is behind.
+//!
+//! # Testing
+//!
+//! - A reconcile function, without a server: `Snapshot::from_objects` makes a snapshot of given objects.
+//! - A whole controller, in process: `testing::ApiServer` serves list, watch and writes to a real `Client`, injects
+//!   faults and counts requests.
+//!
+//! Both need the feature `testing`. `docs/TESTING.md` shows how to use them, and where the in-process server differs from
+//! a real one.
+//!
+//! # Features
+//!
+//! - `testing` (off by default): the in-process Kubernetes API server, and `Snapshot::from_objects`.
+//!
+//! The application chooses TLS by the features of `kube` or `kube-client`, and the Kubernetes version by a feature of
+//! `k8s-openapi`.
+//!
+//! # Where to find what
+//!
+//! | to | see |
+//! |---|---|
+//! | configure an informer | [`Informer::builder`], [`builder::Builder`], [`Config`], [`Scope`] |
+//! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
+//! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
+//! | declare an index | [`builder::Builder::index`], [`mod@index`] |
+//! | follow changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
+//! | reconcile | [`Subscription::feed`], [`mod@queue`] |
+//! | share informers | [`Registry`], [`Stored`] |
+//! | observe an informer | [`Informer::status`], [`Informer::stats`] |
+//!
+//! `docs/MIGRATING.md` maps the names of kube-runtime, client-go and controller-runtime to those of this crate.
 //!
 //! ```text
 //!  API server -> source -> reflector -> project -> store { trie + indexes } -> publish -> Snapshot
 //!                                                               '-> wake -> Subscription -> WorkQueue -> reconcile
 //! ```
 //!
-//! The README has the whole of it in one example. The folders of the sources follow the picture.
-//!
-//! | to | see |
-//! |---|---|
-//! | begin | [`Informer::builder`], [`builder::Builder`] |
-//! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
-//! | look objects up | [`View::get`], [`View::by_index`], [`Informer::read`] |
-//! | narrow look-ups down | [`iter::Hits::and`], [`View::select`], [`Selector`] |
-//! | declare an index | [`builder::Builder::index`], [`mod@index`] |
-//! | react to changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
-//! | reconcile | [`Subscription::feed`], [`mod@queue`] |
-//! | share informers between parts | [`Registry`], [`Stored`] |
-//! | know how it is doing | [`Informer::status`], in numbers [`Informer::stats`] |
-//! | bound what a broken server can do | [`Limits`] |
-//! | test without a cluster | `testing` (feature) |
-//!
-//! # Consistency
-//!
-//! All reads of one snapshot agree, indexes included, and it never changes. Versions become visible whole, in
-//! order, and no object goes back to an older version. `synced` means that the whole first list is in. While the
-//! API server cannot be reached, the last state stays, and [`Status::stale_since`] says since when.
-//!
-//! # Features
-//!
-//! - `testing`: an in-process Kubernetes API server for unit tests.
-//!
-//! TLS and the Kubernetes version are the application's choice, made on `kube-client` and `k8s-openapi`.
+//! The folders of the sources follow this picture.
 
 mod config;
 pub mod error;
@@ -80,12 +183,12 @@ pub use self::stored::Stored;
 pub use self::subscribe::{Batch, Change, End, Subscription};
 pub use self::version::ResourceVersion;
 
-/// How an informer is configured before it runs.
+/// The builder of an informer, and the types it is generic over.
 pub mod builder {
     pub use crate::informer::{Builder, FromApi, FromStream};
 }
 
-/// What look-ups and batches iterate with.
+/// The iterators that look-ups and batches return.
 pub mod iter {
     pub use crate::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected};
     pub use crate::subscribe::Changes;
@@ -106,7 +209,7 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
-/// The guide for those who come from other informers, compiled.
+/// The migration guide, compiled.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/MIGRATING.md")]
 struct Migrating;

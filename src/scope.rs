@@ -4,8 +4,8 @@ use std::fmt;
 
 /// Which objects of a kind an informer caches: their namespace, and the selectors that the API server applies.
 ///
-/// Taken by [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in). A
-/// registry compares scopes as they are written: `a=1,b=2` and `b=2,a=1` make two informers.
+/// For [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in). A
+/// registry compares scopes as text: `a=1,b=2` and `b=2,a=1` make two informers.
 ///
 /// ```
 /// use kube_informer::Scope;
@@ -26,22 +26,22 @@ impl Scope {
         Self::default()
     }
 
-    /// The objects of one namespace; for a cluster-scoped kind, all objects. (Where the kind is known only at run time,
-    /// the informer asks discovery when the server answers 404 for the namespace.)
+    /// The objects of one namespace; for a cluster-scoped kind, all objects. (For a kind known only at run time, the
+    /// informer asks discovery when the server returns 404 for the namespace.)
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self { namespace: Some(namespace.into()), ..Self::default() }
     }
 
-    /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server selects: an
-    /// object that no longer matches is deleted from the informer.
+    /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server evaluates it:
+    /// an object that no longer matches is removed from the cache and reported as deleted.
     #[must_use]
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
         self.labels = selector.into();
         self
     }
 
-    /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Which fields a kind can be
-    /// selected by, its API decides; for custom resources, the `selectableFields` of their definition.
+    /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Each kind supports a few
+    /// fields only; for custom resources, these are the `selectableFields` of the CustomResourceDefinition.
     #[must_use]
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
         self.fields = selector.into();

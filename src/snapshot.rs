@@ -1,4 +1,4 @@
-//! One consistent, immutable view of everything an informer holds.
+//! A consistent, immutable view of everything an informer has cached.
 
 mod intersection;
 mod selected;
@@ -21,21 +21,21 @@ use crate::object::Obj;
 use crate::trie::{self, Element, Trie};
 use crate::version::ResourceVersion;
 
-/// A version of the store, held: it never changes, whatever the informer does meanwhile.
+/// The state of an informer at one moment. It never changes.
 ///
-/// Cloning copies a pointer. Reads are those of [`View`], to which it dereferences. Holding a snapshot keeps
-/// in memory the old versions of the objects that changed since, and nothing else; it does not keep the
-/// informer running, and outlives it.
+/// It dereferences to [`View`], which has the reads. Cloning copies a pointer. A held snapshot keeps the old versions of
+/// the objects that changed since in memory, and nothing else. It does not keep the informer running, and stays valid
+/// after the informer has stopped.
 pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
 
-/// What one version of the store shows: the objects, and every index, as of one moment.
+/// The objects and every index of an informer, at one moment.
 ///
-/// Every read agrees with every other on the same view. No read waits for anything, allocates, or runs code
-/// of the application except `Hash` and `Eq` of the key it asks for.
+/// All reads of one view agree. No read blocks or allocates, or runs code of the application, except `Hash` and `Eq` of
+/// the key to look up.
 pub struct View<T> {
     pub(crate) store: u64,
     pub(crate) revision: u64,
-    /// Versions are comparable within one.
+    /// resourceVersions are comparable within one epoch.
     pub(crate) epoch: u64,
     pub(crate) synced: bool,
     pub(crate) resource_version: Option<ResourceVersion>,
@@ -47,7 +47,7 @@ pub struct View<T> {
     pub(crate) nameless: usize,
 }
 
-/// An object whose newest version could not be taken in.
+/// An object whose newest version could not be stored.
 #[derive(Clone)]
 pub(crate) struct Invalid(triomphe::Arc<(u64, DecodeError)>);
 
@@ -60,11 +60,11 @@ pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
 // === impl View ===
 
 impl<T> View<T> {
-    /// The object of that name, if there is one. O(1), no allocation.
+    /// Returns the object with this key. O(1), no allocation.
     ///
-    /// Takes `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`]. A cluster-scoped
-    /// object is found whatever namespace is named, as in kube-runtime's `Store::get`: references to it often carry the
-    /// namespace of what refers to it.
+    /// The key is `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`]. For a
+    /// cluster-scoped object the namespace of the key is ignored, as in kube-runtime's `Store::get`: a reference often
+    /// carries the namespace of the object that it is in.
     #[inline]
     pub fn get(&self, key: impl AsKey) -> Option<&Obj<T>> {
         let key = key.as_key();
@@ -81,28 +81,30 @@ impl<T> View<T> {
         self.objects.get(self.hasher.object(key), |object| Obj::is(object, key))
     }
 
-    /// How many objects there are. O(1).
+    /// The number of objects. O(1).
     pub fn len(&self) -> usize {
         self.objects.len()
     }
 
-    /// Whether there is none. O(1).
+    /// Whether there are no objects. O(1).
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
 
-    /// All objects, in no particular order. O(n) in all; knows its length.
+    /// Iterates over all objects, in no particular order. O(n) in all, no allocation; the length is known.
     pub fn iter(&self) -> Objects<'_, T> {
         Objects(self.objects.iter())
     }
 
-    /// The objects under an index key, ordered by namespace and name. O(1), no allocation; the number of hits
-    /// is known at once. [`Hits::and`] and [`Hits::select`] narrow them down.
+    /// Returns the objects under an index key, ordered by namespace and name (client-go's `ByIndex`).
+    ///
+    /// O(1), no allocation; the number of hits is known without walking them. [`Hits::and`] and [`Hits::select`] narrow
+    /// the hits down.
     ///
     /// # Panics
     ///
-    /// When the handle is another informer's, or the index was added after the snapshot was taken.
-    /// [`try_by_index`](Self::try_by_index) answers with an error instead.
+    /// If the index belongs to another informer, or was added after the snapshot was taken.
+    /// [`try_by_index`](Self::try_by_index) returns an error instead.
     #[inline]
     #[track_caller]
     pub fn by_index<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Hits<'_, T>
@@ -117,11 +119,11 @@ impl<T> View<T> {
         }
     }
 
-    /// [`by_index`](Self::by_index) for handles whose origin is not certain.
+    /// [`by_index`](Self::by_index), with an error in place of a panic. O(1), no allocation.
     ///
     /// # Errors
     ///
-    /// [`MissingIndex`] when the handle is another informer's, or the index was added after the snapshot was taken.
+    /// [`MissingIndex`] if the index belongs to another informer, or was added after the snapshot was taken.
     #[inline]
     pub fn try_by_index<K, Q>(&self, index: &Index<T, K>, key: &Q) -> Result<Hits<'_, T>, MissingIndex>
     where
@@ -133,11 +135,12 @@ impl<T> View<T> {
         Ok(Hits(posting.map(Posting::iter)))
     }
 
-    /// The keys of an index with the number of objects under each, in no particular order.
+    /// Iterates over the keys of an index with the number of objects under each, in no particular order. O(keys) in all,
+    /// no allocation. (client-go's `ListIndexFuncValues`.)
     ///
     /// # Panics
     ///
-    /// When the handle is another informer's, or the index was added after the snapshot was taken.
+    /// If the index belongs to another informer, or was added after the snapshot was taken.
     #[track_caller]
     pub fn index_keys<K>(&self, index: &Index<T, K>) -> impl ExactSizeIterator<Item = (&K, usize)>
     where
@@ -150,30 +153,33 @@ impl<T> View<T> {
         }
     }
 
-    /// Counts the published changes of content; a later view has a larger one. Bookmarks do not count.
+    /// The number of published changes of content up to this view. A later view of the same informer with other content
+    /// has a larger one; bookmarks do not count. O(1).
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Up to which version of the API server's state this view is complete. `None` before the first list, and while
-    /// a kind that is not installed counts as empty ([`Absent::Empty`](crate::Absent::Empty)).
+    /// The resourceVersion that this view reflects: it contains every write up to that version. O(1).
+    ///
+    /// `None` before the first list, while a kind that is not installed counts as empty
+    /// ([`Absent::Empty`](crate::Absent::Empty)), for kinds without versions, and for informers fed by a stream.
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.resource_version.as_ref()
     }
 
-    /// Whether the first list is in: until then the view is empty. (Of an optional kind that is not served, nothing
-    /// is all there is.)
+    /// Whether the first list is complete; before that the view is empty. For a kind that is not installed, the empty
+    /// cache counts as synced with [`Absent::Empty`](crate::Absent::Empty). O(1).
     pub fn is_synced(&self) -> bool {
         self.synced
     }
 
-    /// Objects whose newest version could not be decoded, projected or indexed, with the reason. Where an
-    /// earlier version was good, it is still found by [`get`](Self::get) and in the indexes.
+    /// Iterates over the objects whose newest version could not be decoded, projected or indexed, with the reason.
+    /// [`get`](Self::get) and the indexes still have the last good version, if there was one. No allocation.
     pub fn invalid(&self) -> impl ExactSizeIterator<Item = &DecodeError> {
         self.invalid.iter().map(Invalid::error)
     }
 
-    /// How many objects are invalid, those without a name included (which [`invalid`](Self::invalid) cannot list). O(1).
+    /// The number of invalid objects. Includes those without a name, which [`invalid`](Self::invalid) cannot list. O(1).
     pub fn invalid_len(&self) -> usize {
         self.invalid.len() + self.nameless
     }
@@ -214,7 +220,7 @@ impl<'a, T> IntoIterator for &'a View<T> {
     }
 }
 
-/// Prints how much there is, never what.
+/// Prints counts and versions, never an object.
 impl<T> fmt::Debug for View<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")

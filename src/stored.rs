@@ -1,4 +1,4 @@
-//! What is stored of a kind, said once for all who ask for it.
+//! What is stored of a kind, defined once per type.
 
 use std::error::Error;
 
@@ -7,23 +7,23 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Absent;
 
-/// What a projection answers: `Ok(Some(..))` is stored, `Ok(None)` keeps the object out, and an error makes it invalid
-/// (see [`View::invalid`](crate::View::invalid)).
+/// The result of a projection: `Ok(Some(..))` is stored, `Ok(None)` skips the object, and an error makes it invalid (see
+/// [`View::invalid`](crate::View::invalid)).
 pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 
-/// A type of which a [`Registry`](crate::Registry) keeps informers, and what it is made from.
+/// A type that informers of a [`Registry`](crate::Registry) store, and its projection from a kube type.
 ///
-/// The projection is part of the type, so that two parts of an application which ask for the same type cannot mean
-/// different things by it. Two types made from one kind are two informers.
+/// The projection is part of the type, so all parts of an application that declare the type agree on it. Two types
+/// projected from one kind make two informers.
 ///
-/// Every kube type is stored as it is, by the implementation at the end of this page. To keep less of it, or not
-/// all objects, store a type of your own:
+/// Every kube type implements this and is stored as a whole. To store less of it, or to skip objects, implement it for a
+/// type of your own:
 ///
 /// ```
 /// use k8s_openapi::api::core::v1::ConfigMap;
 /// use kube_informer::{Stored, registry::Projected};
 ///
-/// /// How many entries a ConfigMap has. Immutable ones are kept out.
+/// /// The number of entries of a ConfigMap. Immutable ones are skipped.
 /// struct Entries(usize);
 ///
 /// impl Stored for Entries {
@@ -37,26 +37,30 @@ pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 /// # assert_eq!(Entries::project(ConfigMap::default()).unwrap().unwrap().0, 0);
 /// ```
 ///
-/// A type that is a `Resource`, `Clone` and `DeserializeOwned` has the other implementation already; wrap it to
-/// filter it.
+/// A type that is `Resource`, `Clone` and `DeserializeOwned` has the blanket implementation already. Wrap it in a type of
+/// your own to filter its objects.
 pub trait Stored: Sized + Send + Sync + 'static {
-    /// What the API serves.
+    /// The kube type that the API serves.
     type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
 
-    /// What an informer shows while the kind is not installed, unless its [`Config`](crate::Config) says otherwise:
-    /// said once per type, so that no single caller decides for all.
+    /// What an informer shows while the kind is not installed, unless [`Config::absent`](crate::Config::absent) is set.
+    /// Set once per type, so that no single caller decides for all.
     const ABSENT: Absent = Absent::Wait;
 
-    /// Makes what is stored of a version of an object.
+    /// Returns what is stored of a version of an object.
     ///
-    /// Runs on the informer's task, once per version of each object kept; those kept out may be asked about again at
-    /// a relist. When it fails or panics the object counts as invalid, and its last good version stays. An error is
-    /// found as [`source`](Error::source) of the reported [`DecodeError`](crate::error::DecodeError), and is never part of
-    /// a text of ours.
+    /// Runs on the informer's task, once per stored version of an object; a relist may project a skipped object again.
+    /// If it fails or panics, the object counts as invalid and its last good version stays. The error is the
+    /// [`source`](Error::source) of the reported [`DecodeError`](crate::error::DecodeError). No log line and no error text
+    /// of this crate contains it.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the application.
     fn project(object: Self::Object) -> Projected<Self>;
 }
 
-/// Whole objects.
+/// Stores whole objects.
 impl<K: Resource + Clone + DeserializeOwned + Send + Sync + 'static> Stored for K {
     type Object = K;
 

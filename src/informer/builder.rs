@@ -1,4 +1,4 @@
-//! How an informer is put together before it runs.
+//! Configures an informer before it runs.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,11 +20,10 @@ use crate::scope::Scope;
 use crate::store::Writer;
 use crate::stored::Stored;
 
-/// Configures an informer: scope, projection, indexes. See
-/// [`Informer::builder`] and [`Informer::from_stream`].
+/// Configures an informer: scope, projection, indexes. See [`Informer::builder`] and [`Informer::from_stream`].
 ///
-/// `K` is what the API serves, `T` what is stored, `S` where it comes from. Nothing is asked of the API server before
-/// [`start`](Self::start), or before the driver of [`build`](Self::build) is polled.
+/// `K` is the type that the API serves, `T` the type that is stored, and `S` the source of the objects. The informer
+/// sends no request before [`start`](Self::start), or before the driver of [`build`](Self::build) is polled.
 #[must_use = "nothing happens before `start` or `build`"]
 pub struct Builder<K: Resource, T, S = FromApi<K>> {
     from: S,
@@ -35,7 +34,7 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
 /// Capacity of the command channel; callers wait when it is full.
 const COMMANDS: usize = 8;
 
-/// What is kept of an object; `None` keeps it out, an error makes it invalid.
+/// Computes what is stored of an object; `None` skips the object, an error makes it invalid.
 pub(crate) type Project<K, T> =
     Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
@@ -44,15 +43,14 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         Self { from, project: Box::new(|object| Ok(Some(object))), indexes: IndexSet::new() }
     }
 
-    /// Stores what `project` makes of each object instead of the object itself.
+    /// Stores the value that `project` returns, in place of the object itself. client-go calls this a transform.
     ///
-    /// Like the other projections it runs on the informer's task, once per version of each object kept; when
-    /// it panics the object counts as invalid, and its last good version stays. `T` needs no trait but
-    /// `Send + Sync`.
+    /// Every projection runs on the informer's task, once per stored version of an object. If it panics, the object
+    /// counts as invalid and its last good version stays. `T` needs no trait but `Send + Sync`.
     ///
     /// # Panics
     ///
-    /// All projections do when an index was declared before them.
+    /// If an index was declared before. The same holds for the other projections.
     #[track_caller]
     pub fn project<T: Send + Sync + 'static>(
         self,
@@ -61,8 +59,12 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| Ok(Some(project(object)))))
     }
 
-    /// Stores what `project` makes of each object, and leaves out those it answers `None` for: to readers and
-    /// subscribers they do not exist. They may be projected again at a relist.
+    /// Stores the value that `project` returns, and skips objects for which it returns `None`: readers and subscribers
+    /// do not see them. A relist may project a skipped object again.
+    ///
+    /// # Panics
+    ///
+    /// If an index was declared before.
     #[track_caller]
     pub fn project_some<T: Send + Sync + 'static>(
         self,
@@ -71,9 +73,15 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| Ok(project(object))))
     }
 
-    /// Stores what `project` makes of each object; one it fails for counts as invalid, and its last good version
-    /// stays. The error is found as [`source`](std::error::Error::source) of the reported
-    /// [`DecodeError`](crate::error::DecodeError), and is never part of a text of ours.
+    /// Stores the value that `project` returns. An object for which it returns an error counts as invalid, and its last
+    /// good version stays.
+    ///
+    /// The error is the [`source`](std::error::Error::source) of the reported
+    /// [`DecodeError`](crate::error::DecodeError). No log line and no error text of this crate contains it.
+    ///
+    /// # Panics
+    ///
+    /// If an index was declared before.
     #[track_caller]
     pub fn try_project<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,
@@ -85,7 +93,7 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         }))
     }
 
-    /// Stores what the type says of itself.
+    /// Stores what the projection of the type returns.
     pub(crate) fn stored<T: Stored<Object = K>>(self) -> Builder<K, T, S> {
         self.projected(Box::new(|object| T::project(object).map_err(Arc::from)))
     }
@@ -94,33 +102,34 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
         assert!(
             self.indexes.is_empty(),
-            "a projection must come before the indexes: they are of what it makes"
+            "a projection must come before the indexes, which use its result"
         );
         Builder { from: self.from, project, indexes: IndexSet::new() }
     }
 }
 
 impl<K: Resource, T> Builder<K, T> {
-    /// Which objects to cache. It begins as that of the [`Api`](kube_client::Api): its namespace, or all; `scope` replaces
-    /// it.
+    /// Sets which objects to cache. The default is the scope of the [`Api`](kube_client::Api): its namespace, or all
+    /// objects. This replaces the default, and labels and fields set before.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.from.scope = scope;
         self
     }
 
-    /// Only objects with these labels: [`Scope::labels`], for the scope that the builder has.
+    /// Restricts the scope to objects with these labels. See [`Scope::labels`].
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
         self.from.scope = self.from.scope.labels(selector);
         self
     }
 
-    /// Only objects with these fields: [`Scope::fields`], for the scope that the builder has.
+    /// Restricts the scope to objects with these fields. See [`Scope::fields`].
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
         self.from.scope = self.from.scope.fields(selector);
         self
     }
 
-    /// How the informer lists, watches and recovers. Replaces what was set before; the default is [`Config::new`].
+    /// Sets how the informer lists, watches and recovers. Replaces an earlier configuration; the default is
+    /// [`Config::new`].
     pub fn config(mut self, config: Config) -> Self {
         self.from.config = config;
         self
@@ -133,11 +142,11 @@ where
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
-    /// Adds an index: a closure that returns the keys of an object (one key, an `Option`, a `Vec`, an array), a built-in
-    /// of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
+    /// Adds an index and returns its handle. An index is a closure that returns the keys of an object (one key, an
+    /// `Option`, a `Vec`, an array), a built-in of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
     ///
-    /// Keys are computed on the informer's task, once per stored version of an object. The type of a closure's parameter
-    /// must be written out.
+    /// Keys are computed on the informer's task, once per stored version of an object. The type of a closure's
+    /// parameter must be written out.
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::Pod;
@@ -154,13 +163,14 @@ where
         self.indexes.index(index)
     }
 
-    /// The indexes declared so far, to declare more: for functions that declare what a part of the application
-    /// looks up, and do not care where the objects come from.
+    /// The indexes declared so far, to declare more. For functions that declare the indexes of one part of the
+    /// application, for a builder and for unit tests alike.
     pub fn indexes(&mut self) -> &mut IndexSet<T> {
         &mut self.indexes
     }
 
-    /// Starts the informer as a task of its own on the current tokio runtime.
+    /// Starts the informer as a task on the current tokio runtime. Returns at once; [`Informer::synced`] waits for the
+    /// first list.
     ///
     /// # Panics
     ///
@@ -172,9 +182,10 @@ where
         informer
     }
 
-    /// The informer, and the future that drives it, for applications that own their tasks. The informer does
-    /// nothing unless the driver is polled; dropping the driver stops it, and it ends by itself when the
-    /// informer is shut down or its last handle dropped.
+    /// Returns the informer and the future that drives it, for applications that spawn their tasks themselves.
+    ///
+    /// The informer makes progress only while the driver is polled. Dropping the driver stops the informer. The driver
+    /// completes when the informer is shut down, or when its last handle is dropped.
     pub fn build(self) -> (Informer<T>, impl Future<Output = ()> + Send + 'static) {
         let (informer, prepared) = self.prepare();
         let driver = Driver::new(prepared.drive());
@@ -183,7 +194,7 @@ where
         (informer, driver)
     }
 
-    /// The informer, which nothing drives yet.
+    /// The informer, not driven yet.
     pub(crate) fn prepare(self) -> (Informer<T>, Prepared<K, T, S>) {
         let Self { from, project, indexes } = self;
         let (store, indexers) = indexes.into_parts();

@@ -1,4 +1,4 @@
-//! What can be asked of a running informer: another index, and a list that reads every object again.
+//! Commands to a running informer: add an index, list again.
 
 use tokio::sync::oneshot;
 
@@ -10,17 +10,18 @@ use crate::snapshot::Snapshot;
 use crate::store::AddIndex;
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Adds an index to an informer that runs. It is built once, on the informer's task, in time proportional to
-    /// the objects; when this returns, all of them are in it and the newest snapshot has it. Snapshots from before do
-    /// not: `by_index` panics on them as it does on another informer's, and `try_by_index` answers
-    /// [`MissingIndex`](crate::index::MissingIndex).
+    /// Adds an index to a running informer. The informer's task builds it once, in O(objects). When this returns, the
+    /// newest snapshot has the index, with all objects in it.
     ///
-    /// An object that the index panics for counts as invalid and is not in it; it stays in everything else. Declare
-    /// indexes on the [`Builder`](super::Builder) where you can: one that comes later takes some memory more for
-    /// each object that was there before it, until that changes.
+    /// Earlier snapshots do not have it: [`by_index`](crate::View::by_index) panics on them, and
+    /// [`try_by_index`](crate::View::try_by_index) returns [`MissingIndex`](crate::index::MissingIndex).
     ///
-    /// It waits while a list is being collected. Cancel-safe: dropped, the index may come to be all the same, and
-    /// nobody will ask for it.
+    /// An object for which the index panics counts as invalid and is not in this index; it stays in the snapshot and in
+    /// all others. Prefer [`Builder::index`](super::Builder::index): an index added later needs some more memory for
+    /// each object that was cached before, until that object changes.
+    ///
+    /// Waits while a list is in progress. Cancel-safe: if the call is dropped, the index may still be added, without a
+    /// handle to it.
     ///
     /// ```
     /// use k8s_openapi::api::core::v1::Pod;
@@ -34,7 +35,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::is_stopped`] when the informer stops first.
+    /// [`Error::is_stopped`] if the informer stops first.
     pub async fn add_index<X: IndexBy<T>>(&self, index: X) -> Result<Index<T, X::Key>, Error> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::AddIndex(AddIndex { index: Box::new(index), answer })).await?;
@@ -42,19 +43,19 @@ impl<T: Send + Sync + 'static> Informer<T> {
         Ok(Index::new(slot, self.snapshot().store))
     }
 
-    /// Lists everything anew, decodes, projects and indexes every object again, and answers with a snapshot of that.
+    /// Lists the kind again; decodes, projects and indexes every object again; returns a snapshot of the result.
     ///
-    /// For content that changes at an unchanged resourceVersion, which no watch tells of: a conversion, a default
-    /// of a CustomResourceDefinition, or what a projection looks up elsewhere. Subscribers see every object as
-    /// `Modified`, since a value need not be comparable.
+    /// For content that changes at an unchanged resourceVersion, which no watch reports: a conversion or a default of a
+    /// CustomResourceDefinition, or data that a projection reads elsewhere. Subscribers see every object as `Modified`,
+    /// since values need not be comparable.
     ///
-    /// It waits, through errors of the API server, until such a list is complete; calls that wait at the same time
-    /// share one. Put a timeout around it. Cancel-safe: dropped before the list begins, it is as if not called.
+    /// Waits through errors of the API server until the list is complete. Calls that wait at the same time share one
+    /// list. Use a timeout. Cancel-safe: a call that is dropped before the list begins has no effect.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_unsupported`] for an informer of [`from_stream`](Self::from_stream), which cannot list;
-    /// - [`Error::is_stopped`] when the informer stops first.
+    /// - [`Error::is_unsupported`] for an informer of [`from_stream`](Self::from_stream), which cannot list by itself;
+    /// - [`Error::is_stopped`] if the informer stops first.
     pub async fn refresh(&self) -> Result<Snapshot<T>, Error> {
         if !self.inner.lists {
             return Err(Kind::Unsupported.into());

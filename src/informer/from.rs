@@ -1,4 +1,4 @@
-//! Where an informer's objects come from.
+//! The sources of an informer's objects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,9 +36,9 @@ pub struct FromStream<E> {
     events: E,
 }
 
-/// Feeds a store. Sealed: the two above are all there is.
+/// A source that feeds a store. Sealed: only [`FromApi`] and [`FromStream`] implement it.
 pub trait Feed<K>: Sized {
-    /// Whether it lists when it is told to, and knows of which version its lists are.
+    /// Whether it can list on request, and knows the version of its lists.
     #[doc(hidden)]
     const LISTS: bool;
 

@@ -40,19 +40,20 @@ use crate::snapshot::{Snapshot, View};
 use crate::store::{AddIndex, Retired, Shared};
 use crate::subscribe::Subscription;
 
-/// A typed copy of one kind of the API server's objects, kept up to date in the background.
+/// A typed, indexed copy of the objects of one kind, kept up to date by a list and a watch (client-go's
+/// `SharedIndexInformer`).
 ///
 /// ```text
 ///  API server -> source -> reflector -> project -> store { objects + indexes } -> publish -> Snapshot
 ///                                                              '-> wake -> Subscription -> WorkQueue
 /// ```
 ///
-/// Built by [`Informer::builder`]. A handle: cloning copies a pointer. The informer runs for as long as a handle,
-/// or a [`Subscription`] of it exists, or until [`shutdown`](Self::shutdown); snapshots and
-/// objects outlive it.
+/// Built by [`Informer::builder`]. An `Informer` is a handle: cloning copies a pointer. The informer runs until
+/// [`shutdown`](Self::shutdown), or until its last handle and [`Subscription`] are dropped. Snapshots and objects stay
+/// valid after that.
 ///
-/// Reads are synchronous and lock-free: they wait neither for the API server nor for each other, and while
-/// the server cannot be reached they answer from the last state, which [`status`](Self::status) then calls stale.
+/// Reads are synchronous and lock-free: they wait neither for the API server nor for each other. While the server
+/// cannot be reached, they return the last state, and [`status`](Self::status) reports it as stale.
 pub struct Informer<T> {
     inner: Arc<Inner<T>>,
 }
@@ -75,9 +76,9 @@ struct Inner<T> {
 }
 
 impl<K> Informer<K> {
-    /// Begins an informer of the kind, namespace and cluster of an [`Api`].
+    /// Returns the builder of an informer with the kind, namespace and client of an [`Api`].
     ///
-    /// What is stored is `K` itself unless the builder is given a projection.
+    /// The informer stores `K` itself, unless the builder is given a projection.
     pub fn builder(api: Api<K>) -> Builder<K, K>
     where
         K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
@@ -94,13 +95,12 @@ impl<K> Informer<K> {
         Builder::new(FromApi::new(api, dyntype))
     }
 
-    /// Begins an informer fed by kube-runtime's [`watcher`](kube_runtime::watcher()), or by any stream of its
-    /// events. It stops when the stream ends.
+    /// Returns the builder of an informer fed by kube-runtime's [`watcher`](kube_runtime::watcher()), or by any stream
+    /// of its events. The informer stops when the stream ends.
     ///
-    /// Such a stream tells neither the version of its lists nor its bookmarks, and does its own listing and backing
-    /// off. So the informer promises less: its snapshots have no
-    /// [`resource_version`](View::resource_version), [`at_least`](Self::at_least) cannot wait for a write, and what
-    /// the stream gets wrong stays wrong. Errors it yields are found in [`Status::last_error`].
+    /// Such a stream lists and backs off by itself, and carries neither list versions nor bookmarks. So the guarantees
+    /// are weaker: snapshots have no [`resource_version`](View::resource_version), [`at_least`](Self::at_least) returns
+    /// an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the stream.
     ///
     /// ```no_run
     /// use k8s_openapi::api::core::v1::ConfigMap;
@@ -123,28 +123,30 @@ impl<K> Informer<K> {
 }
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Waits until the first list is complete: all of it is then in the snapshot and in every index (objects
-    /// that could not be decoded are counted in [`Stats::invalid_objects`]). For a kind that is not installed, the empty
-    /// cache counts as synced with [`Absent::Empty`](crate::Absent::Empty).
+    /// Waits until the first list is complete, in the snapshot and in every index (client-go's `WaitForCacheSync`).
     ///
-    /// It waits through every trouble with the API server, denied permissions included;
-    /// [`synced_or_blocked`](Self::synced_or_blocked) does not. Any number of tasks may wait. Cancel-safe.
+    /// Objects that do not decode do not delay this; [`Stats::invalid_objects`] counts them. For a kind that is not
+    /// installed, the empty cache counts as synced with [`Absent::Empty`](crate::Absent::Empty) and
+    /// [`Absent::Clear`](crate::Absent::Clear).
+    ///
+    /// The wait continues through all errors of the API server, denied permissions included; use a timeout, or
+    /// [`synced_or_blocked`](Self::synced_or_blocked). Any number of tasks may wait. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// [`Error::is_stopped`] when the informer stops first.
+    /// [`Error::is_stopped`] if the informer stops first.
     pub async fn synced(&self) -> Result<(), Error> {
         self.wait_until(View::is_synced).await.map(drop)
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server refuses the list in a way that repeating it does
-    /// not change: who we are is not known (401), the list is forbidden (403), the kind is not served (404), a
-    /// selector is invalid (400), and every other 4xx but 408, 409, 410, 421, 423, 425 and 429; also 501 and 505.
-    /// The informer keeps trying all the same. Cancel-safe.
+    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix: the client is not
+    /// authenticated (401), the list is forbidden (403), the kind is not installed (404), a selector is invalid (400),
+    /// every other 4xx but 408, 409, 410, 421, 423, 425 and 429, and also 501 and 505. The informer itself continues to
+    /// retry. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// What the API server said, or [`Error::is_stopped`].
+    /// The error of the API server, or [`Error::is_stopped`] if the informer stops first.
     pub async fn synced_or_blocked(&self) -> Result<(), Error> {
         let mut status = self.inner.status.clone();
         let blocked = async {
@@ -164,59 +166,59 @@ impl<T: Send + Sync + 'static> Informer<T> {
         }
     }
 
-    /// Whether the first list is complete. O(1), lock-free. Never goes back to false.
+    /// Whether the first list is complete. O(1), lock-free. Once true, it stays true.
     pub fn is_synced(&self) -> bool {
         self.inner.shared.load().is_synced()
     }
 
-    /// The newest version of everything, held. O(1), lock-free, no allocation.
+    /// Returns the newest snapshot. O(1), lock-free, no allocation (but for the first read of a thread, which allocates
+    /// once). The snapshot keeps old versions of objects in memory while it is held.
     pub fn snapshot(&self) -> Snapshot<T> {
         self.inner.shared.snapshot()
     }
 
-    /// Runs `read` on the newest version without holding it: cheaper than [`snapshot`](Self::snapshot), for a
-    /// look-up or two. Lock-free; a `read` that takes long delays nobody.
+    /// Runs `read` on the newest state without taking a snapshot: cheaper than [`snapshot`](Self::snapshot) for one or
+    /// two look-ups. O(1) besides `read`, lock-free. A slow `read` delays neither the writer nor other readers.
     #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&View<T>) -> R) -> R {
         read(&self.inner.shared.load())
     }
 
-    /// The newest version of one object. O(1), lock-free. For several look-ups that must agree with each
-    /// other, take a [`snapshot`](Self::snapshot).
+    /// Returns the newest version of one object. O(1), lock-free, no allocation. Several look-ups that must agree with
+    /// each other need one [`snapshot`](Self::snapshot).
     ///
-    /// Handing out the object counts a reference, which writes to its memory; a loop over many objects that
-    /// only looks at them is faster with [`read`](Self::read) or a snapshot.
+    /// This increments the object's reference count, a write to its memory. To only read many objects,
+    /// [`read`](Self::read) or a snapshot is faster. See [`View::get`] for the keys.
     #[inline]
     pub fn get(&self, key: impl AsKey) -> Option<Obj<T>> {
         self.inner.shared.load().get(key).cloned()
     }
 
-    /// A stream of changes, beginning with all that exists.
+    /// Returns a stream of changes. The first batch has all objects, each as `Added`. Allocates once.
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription::new(self.clone())
     }
 
-    /// A stream of the changes since a snapshot of this informer: for a consumer that holds where it stands, and
-    /// was restarted. The first batch leads from there to the newest state; from a snapshot that was not yet
-    /// synced it is all that exists.
+    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot that
+    /// was not synced, the first batch has all objects.
     ///
     /// # Panics
     ///
-    /// When the snapshot is another informer's.
+    /// If the snapshot belongs to another informer.
     #[track_caller]
     pub fn subscribe_from(&self, snapshot: &Snapshot<T>) -> Subscription<T> {
-        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot is another informer's");
+        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot belongs to another informer");
         Subscription::from(self.clone(), snapshot.clone())
     }
 
-    /// How the informer is doing. Copies a small struct under a short lock that readers of snapshots never
-    /// touch.
+    /// Returns the health of the informer. Copies a small struct, under a short lock that readers of snapshots do not
+    /// take.
     pub fn status(&self) -> Status {
         self.inner.status.borrow().clone()
     }
 
-    /// The status now and after each change of it; changes in quick succession may be seen as one. Ends when
-    /// the informer stops.
+    /// Returns a stream of the status: its present value first, then its value after each change. Changes in quick
+    /// succession may be merged. The stream ends when the informer stops. Allocates once.
     pub fn status_changes(&self) -> impl Stream<Item = Status> + Send + Unpin + 'static {
         let receiver = self.inner.status.clone();
         Box::pin(stream::unfold((receiver, true), |(mut receiver, first)| async move {
@@ -228,24 +230,23 @@ impl<T: Send + Sync + 'static> Informer<T> {
         }))
     }
 
-    /// Stops the informer and waits until its task has ended; subscriptions deliver what was published and
-    /// then end, and so does every other wait. Any number of callers may wait. Cancel-safe: the informer stops even if
-    /// nobody waits for it.
+    /// Stops the informer and waits until its task has ended. Subscriptions deliver what was published and then end;
+    /// every other wait ends too. Snapshots stay readable.
     ///
-    /// The driver of [`Builder::build`](crate::builder::Builder::build) need not be polled for that: unless somebody is polling
-    /// it at the moment, what it drives is dropped here.
+    /// Any number of callers may wait. Cancel-safe: once first polled, the informer stops even if the call is dropped.
     ///
-    /// It waits for what the task does at that moment, which is one closure of the application at most, and up to
-    /// 20 ms for old versions to be freed; what is left of these goes with the last handle.
+    /// The call waits for at most one running closure of the application, and up to 20 ms while the task frees old
+    /// versions; the last handle frees the rest.
     ///
-    /// Snapshots stay readable.
+    /// The driver of [`Builder::build`](crate::builder::Builder::build) need not be polled for this. If it is not being
+    /// polled at the moment, `shutdown` drops what it drives.
     pub async fn shutdown(&self) {
         self.inner.stop();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
 
-    /// What `shutdown` ends besides the task. Once.
+    /// Sets what `shutdown` ends besides the task. Once.
     pub(crate) fn set_idle(&self, idle: Weak<dyn Abandon>) {
         let _ = self.inner.idle.set(idle);
     }
@@ -260,7 +261,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
 }
 
 impl Status {
-    /// The error that keeps the first list from being made, if the server itself said so.
+    /// The error that blocks the first list, if the server itself reported it.
     pub(crate) fn blocked(&self) -> Option<&Error> {
         let error = self.last_error.as_ref()?;
         (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))

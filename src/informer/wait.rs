@@ -1,4 +1,4 @@
-//! Waiting for a state: one's own write, or anything that can be said of a snapshot.
+//! Waits for a state: for a write of one's own, or for a snapshot that satisfies a predicate.
 
 use kube_core::Resource;
 
@@ -8,22 +8,19 @@ use crate::snapshot::{Snapshot, View};
 use crate::version::ResourceVersion;
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Waits until the informer has seen a write, and answers with a snapshot that contains it, or what came
-    /// after it.
+    /// Waits until the informer has received a write, and returns a snapshot that contains it or a later state.
     ///
-    /// `written` is what the API server answered to a create, update or patch of an object of this informer's
-    /// kind. It need not be selected, in the namespace, or kept by the projection: whatever moves the version of
-    /// the snapshot that far will do, a bookmark included, which API servers send about once a minute.
-    ///
-    /// Put a timeout around it. Cancel-safe.
+    /// `written` is the API server's response to a create, update or patch of an object of this informer's kind. The
+    /// object need not be in the scope, or kept by the projection. Any event or bookmark at or past its version is
+    /// enough; API servers send bookmarks about once a minute. Use a timeout. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_version_unordered`] when the two versions cannot be compared (KEP-5504), or `written` has
-    ///   none, as in kinds without versions and informers fed by a stream;
-    /// - [`Error::is_new_epoch`] when the API server was restored from a backup meanwhile: whether the write
-    ///   survived that cannot be told by its version;
-    /// - [`Error::is_stopped`].
+    /// - [`Error::is_version_unordered`] if the versions cannot be compared (KEP-5504), or if there is none: `written`
+    ///   has none, the kind has none, or the informer is fed by a stream;
+    /// - [`Error::is_new_epoch`] if the API server was restored from a backup meanwhile: the version does not show
+    ///   whether the write survived;
+    /// - [`Error::is_stopped`] if the informer stops first.
     pub async fn at_least(&self, written: &impl Resource) -> Result<Snapshot<T>, Error> {
         let unordered = || Error::from(Kind::Unordered);
         let version = written.meta().resource_version.as_deref().ok_or_else(unordered)?;
@@ -38,7 +35,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 end = match &view.resource_version {
                     Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
-                    // A stream of somebody else's has no version, and neither have some kinds.
+                    // A stream of the application has no version, and neither have some kinds.
                     None if view.synced && (!self.inner.lists || self.status().unversioned) => {
                         Some(unordered())
                     }
@@ -50,16 +47,15 @@ impl<T: Send + Sync + 'static> Informer<T> {
         end.map_or(Ok(snapshot), Err)
     }
 
-    /// Waits until `reached` is true of a snapshot, and answers with it. It is asked at once, and again for each
-    /// version published while it waits; versions in quick succession may be skipped. It runs in the caller's
-    /// task.
+    /// Waits for a snapshot that satisfies `reached`, and returns it. Checked immediately, then after each publication;
+    /// publications in quick succession may be skipped. `reached` runs in the caller's task.
     ///
-    /// Before the first list the snapshot is empty: ask [`View::is_synced`] where that matters. Put a timeout
-    /// around it. Cancel-safe.
+    /// Before the first list the snapshot is empty; check [`View::is_synced`] where that matters. Use a timeout.
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// [`Error::is_stopped`] when the informer stops first.
+    /// [`Error::is_stopped`] if the informer stops first.
     pub async fn wait_until(&self, reached: impl FnMut(&View<T>) -> bool) -> Result<Snapshot<T>, Error> {
         let view = self.shared().wait_until(reached).await;
         view.map(Snapshot).ok_or_else(|| Kind::Stopped.into())

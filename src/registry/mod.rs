@@ -1,4 +1,4 @@
-//! Shared informers: the parts of an application say what they need, and each kind is listed and watched once.
+//! Shared informers: each part of an application declares what it needs, and each kind is listed and watched once.
 //!
 //! ```text
 //!  part A --declare::<Nad>(), index-----.
@@ -35,7 +35,7 @@ use crate::reflector::Gate;
 use crate::scope::Scope;
 pub use crate::stored::{Projected, Stored};
 
-/// The informers of one client, shared by all parts of an application.
+/// The informers of one client, shared by all parts of an application (client-go's `SharedInformerFactory`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +45,7 @@ pub use crate::stored::{Projected, Stored};
 /// use kube_informer::{Error, Index, Informer, Registry, Scope};
 /// use tokio::time::timeout;
 ///
-/// /// One part of an application. It knows of no other, and shares what it needs with those that need it too.
+/// /// One part of an application. Other parts may declare the same kinds, and then share the informers.
 /// struct Drainer {
 ///     nodes: Informer<Node>,
 ///     pods: Informer<Pod>,
@@ -88,21 +88,22 @@ pub use crate::stored::{Projected, Stored};
 /// # fn main() {}
 /// ```
 ///
-/// There is one informer for each stored type, kind (group, version and plural), and [`Scope`]. Who asks for what
-/// somebody else has asked for shares it: the objects, the indexes and the watch.
+/// There is one informer for each stored type, kind (group, version and plural), and [`Scope`]. Equal declarations share
+/// one informer: its objects, its indexes and its watch.
 ///
-/// - **Declare.** Each part declares what it needs and takes its handles; until the start any of them may add indexes,
-///   give the informer a configuration, or have it wait for another.
-/// - **Start.** [`start`](Self::start) starts what was declared, in the order of declaration. What is declared later
-///   starts with the next call.
-/// - **Wait.** [`synced`](Self::synced) waits for all of it, and [`not_synced`](Self::not_synced) names what is not there.
+/// - **Declare.** Each part declares the kinds it needs and keeps the handles. Until the start, any part may add indexes,
+///   set the configuration, or make the informer wait for another.
+/// - **Start.** [`start`](Self::start) starts all declared informers, in the order of declaration. Informers declared
+///   later start with the next call.
+/// - **Wait.** [`synced`](Self::synced) waits for all of them. [`not_synced`](Self::not_synced) lists those that are
+///   missing, with the reason.
 ///
-/// The registry holds what is not started yet. Afterwards it only knows of it: an informer runs for as long as some
-/// [`Informer`](crate::Informer), [`SharedInformer`] or [`Subscription`](crate::Subscription)
-/// of it exists, and what is declared after that is a new one. So dropping the registry stops nothing that runs;
-/// what was never started ends with it.
+/// The registry keeps informers alive until they are started. After that it has weak references only: an informer runs
+/// until its last [`Informer`](crate::Informer), [`SharedInformer`] and [`Subscription`](crate::Subscription) are
+/// dropped, and a later declaration makes a new one. Dropping the registry does not stop a running informer; informers
+/// that were never started end with it.
 ///
-/// Two informers of a registry are two worlds all the same: no promise spans them.
+/// No consistency guarantee spans two informers of a registry.
 ///
 /// Cloning copies a pointer.
 #[derive(Clone)]
@@ -122,10 +123,10 @@ struct Inner {
 }
 
 impl Registry {
-    /// A registry of the informers that use this client.
+    /// Creates a registry of informers that use this client.
     ///
-    /// While their server cannot be reached, one of them tries and the others wait for it, so that requests do not
-    /// grow with the number of informers.
+    /// While the server cannot be reached, one informer retries and the others wait for it, so that the number of
+    /// requests does not grow with the number of informers.
     pub fn new(client: Client) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -139,15 +140,16 @@ impl Registry {
         }
     }
 
-    /// Gives a configuration to all informers that are declared from now on. One of them can have another
-    /// ([`SharedInformer::config`]).
+    /// Sets the configuration of all informers declared from now on. [`SharedInformer::config`] sets that of one
+    /// informer.
     #[must_use]
     pub fn with_config(self, config: Config) -> Self {
         *lock(&self.inner.config) = config;
         self
     }
 
-    /// Asks for all objects of a kind. Allocates a little; nothing is sent before [`start`](Self::start).
+    /// Declares an informer of all objects of a kind, or returns a handle to the one declared before. Sends no request
+    /// before [`start`](Self::start). Allocates; O(declared informers) for a new one.
     pub fn declare<T: Stored>(&self) -> SharedInformer<T>
     where
         <T::Object as Resource>::DynamicType: Default,
@@ -155,7 +157,7 @@ impl Registry {
         self.declare_in(Scope::all())
     }
 
-    /// Asks for some objects of a kind.
+    /// [`declare`](Self::declare) for the objects of one scope.
     pub fn declare_in<T: Stored>(&self, scope: Scope) -> SharedInformer<T>
     where
         <T::Object as Resource>::DynamicType: Default,
@@ -163,7 +165,7 @@ impl Registry {
         self.declare_with(scope, Default::default())
     }
 
-    /// Asks for objects of a kind known only at run time, such as `DynamicObject`.
+    /// [`declare_in`](Self::declare_in) for a kind known only at run time, such as `DynamicObject`.
     pub fn declare_with<T: Stored>(
         &self,
         scope: Scope,
@@ -198,7 +200,7 @@ impl Registry {
                     break;
                 }
             };
-            // Somebody else was faster.
+            // Another thread declared it meanwhile.
             if let Some(declared) = declared(&known) {
                 return declared;
             }
@@ -207,10 +209,11 @@ impl Registry {
         SharedInformer::new(slot, informer)
     }
 
-    /// Starts everything declared since the last start, as tasks of the current tokio runtime and in the order of
-    /// declaration; what waits for others ([`SharedInformer::after`]) begins to list when those have synced.
+    /// Starts all informers declared since the last start, as tasks on the current tokio runtime, in the order of
+    /// declaration. An informer that waits for others ([`SharedInformer::after`]) lists once those have synced.
     ///
-    /// From here on an informer is not held by the registry. What nobody holds is not started, and forgotten.
+    /// From here on the registry does not keep an informer alive. An informer without handles is not started, and is
+    /// removed from the registry.
     ///
     /// # Panics
     ///
@@ -221,38 +224,40 @@ impl Registry {
         }
     }
 
-    /// Waits until everything declared has synced, what is declared meanwhile included; so start it first. Optional
-    /// kinds that are not served count as synced.
+    /// Waits until all declared informers have synced, including those declared meanwhile (client-go's
+    /// `WaitForCacheSync`). Call [`start`](Self::start) first. A kind that is not installed counts as synced with
+    /// [`Absent::Empty`](crate::Absent::Empty) and [`Absent::Clear`](crate::Absent::Clear).
     ///
-    /// It waits through every trouble with the API server, denied permissions included. Put a timeout around it, and
-    /// ask [`not_synced`](Self::not_synced) when it is over; nothing is lost by waiting again. Cancel-safe.
+    /// The wait continues through all errors of the API server, denied permissions included. Use a timeout, and call
+    /// [`not_synced`](Self::not_synced) when it expires. Cancel-safe: a later call waits for the rest.
     ///
     /// # Errors
     ///
-    /// [`Error::is_stopped`] when an informer that somebody holds stops first; the error names its kind.
+    /// [`Error::is_stopped`] if an informer that still has a handle stops first; the error names its kind.
     pub async fn synced(&self) -> Result<(), Error> {
         self.all_synced(Patience::Endless).await
     }
 
-    /// [`synced`](Self::synced), but ends as soon as the API server refuses one of the lists in a way that repeating it
-    /// does not change, as in [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked); served counts as synced where its [`Absent`](crate::Absent) policy says so. The informers keep trying all the same. Cancel-safe.
+    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix, as
+    /// [`Informer::synced_or_blocked`](crate::Informer::synced_or_blocked) does. The informers themselves continue to
+    /// retry. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// What the API server said, which names the kind, or [`Error::is_stopped`].
+    /// The error of the API server, which names the kind, or [`Error::is_stopped`].
     pub async fn synced_or_blocked(&self) -> Result<(), Error> {
         self.all_synced(Patience::UntilBlocked).await
     }
 
-    /// Everything that has not synced, and why, in the order of declaration.
+    /// Lists the informers that have not synced, with the reason, in the order of declaration. Allocates.
     pub fn not_synced(&self) -> Vec<NotSynced> {
         self.slots().iter().filter_map(|slot| slot.member().not_synced()).collect()
     }
 
-    /// Stops every informer declared here, those that others hold included, and waits until their tasks have ended.
-    /// Cancel-safe: they stop even if nobody waits for it.
+    /// Stops every informer declared here, also those with handles elsewhere, and waits until their tasks have ended.
+    /// Cancel-safe: once first polled, all of them stop even if the call is dropped.
     ///
-    /// Snapshots stay readable, and what is declared afterwards is new.
+    /// Snapshots stay readable. A declaration after this makes a new informer.
     pub async fn shutdown(&self) {
         // Also those whose handles are gone: they may not have ended yet. What is not started is among the entries too,
         // since it is there before; so the entries are looked at last.
@@ -287,7 +292,7 @@ impl Registry {
 
 async fn synced(slot: Arc<dyn AnySlot>, patience: Patience) -> Result<(), Error> {
     match slot.member().synced(patience).await {
-        // One that nobody wants any more is not waited for.
+        // An informer without handles is not waited for.
         Err(_) if slot.is_forgotten() => Ok(()),
         synced => synced,
     }
@@ -315,14 +320,14 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// Whoever waits for what was not started need not wait any longer.
+    /// Ends the waits for informers that were not started.
     fn drop(&mut self) {
         let slots: Vec<_> = self.entries.iter().map(|entry| entry.value().clone()).collect();
         slots.iter().for_each(|slot| slot.abandon());
     }
 }
 
-/// One line: each kind with what it is doing, or why it is missing.
+/// One line: each kind with its phase, or the reason why it has not synced.
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let slots = self.slots();

@@ -1,25 +1,25 @@
-//! Which kinds a registry still waits for, and why.
+//! The informers a registry still waits for, and why.
 
 use std::fmt;
 
 use crate::error::Error;
 use crate::reflector::Phase;
 
-/// A kind that has not synced yet. See [`Registry::not_synced`](crate::Registry::not_synced).
+/// An informer that has not synced yet. See [`Registry::not_synced`](crate::Registry::not_synced).
 ///
-/// Its `Display` is one line for people: `subnets.kubeovn.io: waits for pods`.
+/// `Display` prints one line, such as `subnets.kubeovn.io: waits for pods`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotSynced {
-    /// The kind, such as `subnets.kubeovn.io`, with its scope unless that is all objects.
+    /// The kind, such as `subnets.kubeovn.io`, and the scope unless that is all objects.
     pub name: String,
-    /// What its informer is doing. [`Phase::Idle`] while it was not started, or waits for others.
+    /// The phase of the informer. [`Phase::Idle`] until it is started, and while it waits for others.
     pub phase: Phase,
-    /// Whether [`Registry::start`](crate::Registry::start) was called since it was declared.
+    /// Whether [`Registry::start`](crate::Registry::start) was called since the declaration.
     pub started: bool,
-    /// The kinds it waits for, and that have not synced.
+    /// The kinds that it waits for and that have not synced.
     pub waits_for: Vec<String>,
-    /// What went wrong last.
+    /// The last error.
     pub last_error: Option<Error>,
 }
 

@@ -12,8 +12,8 @@ use crate::stored::Stored;
 
 /// A caller's handle to an informer of a [`Registry`](crate::Registry).
 ///
-/// All callers that declare the same type and scope share one informer, one copy of the objects and one watch. Until the
-/// registry is started each may add indexes. The handle keeps the informer running, as an [`Informer`] does.
+/// All callers that declare the same type and scope share one informer, with one copy of the objects and one watch. Until
+/// the registry is started, each caller may add indexes. The handle keeps the informer running, as an [`Informer`] does.
 pub struct SharedInformer<T: Stored> {
     slot: Arc<Slot<T>>,
     informer: Informer<T>,
@@ -24,30 +24,30 @@ impl<T: Stored> SharedInformer<T> {
         Self { slot, informer }
     }
 
-    /// The informer, which may be read, subscribed to and waited for before it is started. O(1).
+    /// Returns the informer. It may be read, subscribed to and waited for before it is started. O(1).
     ///
-    /// Shutting it down stops it for all who share it; declared again, it is another one.
+    /// Shutting it down stops it for all callers. A later declaration makes a new informer.
     pub fn informer(&self) -> Informer<T> {
         self.informer.clone()
     }
 
-    /// Adds an index for all who share the informer: see [`Builder::index`](crate::builder::Builder::index).
+    /// Adds an index for all callers that share the informer. See [`Builder::index`](crate::builder::Builder::index).
     ///
-    /// Snapshots taken before it was declared do not have it.
+    /// Snapshots taken before this do not have the index.
     ///
     /// # Errors
     ///
-    /// [`Error::is_started`] when the informer was started, [`Error::is_stopped`] when it was shut down before.
+    /// - [`Error::is_started`] if the informer was started; use [`Informer::add_index`];
+    /// - [`Error::is_stopped`] if the informer was shut down before its start.
     pub fn index<X: IndexBy<T>>(&self, index: X) -> Result<Index<T, X::Key>, Error> {
         self.slot.settle(|idle| idle.prepared.index(index))
     }
 
-    /// Gives this informer a configuration of its own, which replaces that of the registry for all who share the
-    /// informer.
+    /// Sets the configuration of this informer, in place of that of the registry, for all callers that share it.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_conflict`] when another caller has given it a different one, which stays;
+    /// - [`Error::is_conflict`] if another caller has set a different one, which stays;
     /// - [`Error::is_started`] and [`Error::is_stopped`] as for [`index`](Self::index).
     pub fn config(&self, config: Config) -> Result<(), Error> {
         self.slot.settle(|idle| match &idle.config {
@@ -61,16 +61,17 @@ impl<T: Stored> SharedInformer<T> {
         })?
     }
 
-    /// Lists only once another kind has synced, so that who reads both finds the other complete.
+    /// Delays the first list of this informer until `earlier` has synced. A reader that finds objects of this kind then
+    /// finds the earlier kind complete.
     ///
-    /// The other informer is held until then. If it stops before it has synced, this one never starts, and
-    /// [`Registry::not_synced`](crate::Registry::not_synced) says so.
+    /// `earlier` is kept alive until then. If it stops before it has synced, this informer never starts, and
+    /// [`Registry::not_synced`](crate::Registry::not_synced) reports that.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_circular`] when the other waits for this one, itself or through others;
-    /// - [`Error::is_started`] when this informer was started, unless it waited for the other;
-    /// - [`Error::is_stopped`] when this informer was shut down before its start.
+    /// - [`Error::is_circular`] if `earlier` waits for this informer, itself or through others;
+    /// - [`Error::is_started`] if this informer was started, unless it already waited for `earlier`;
+    /// - [`Error::is_stopped`] if this informer was shut down before its start.
     pub fn after<U: Stored>(&self, earlier: &SharedInformer<U>) -> Result<(), Error> {
         let (member, before) = (&self.slot.member, &earlier.slot.member);
         if member.waits_for(before) {

@@ -1,4 +1,4 @@
-//! Objects that are under a key in each of several indexes.
+//! The intersection of several index look-ups.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -7,10 +7,10 @@ use super::Hits;
 use crate::index::{Seek, meet};
 use crate::object::Obj;
 
-/// Objects in the order of their keys: [`Hits`], and an [`Intersection`] of them. Sealed.
+/// An iterator over objects in the order of their keys: [`Hits`], or an [`Intersection`]. Sealed.
 pub trait InKeyOrder<'a, T: 'a>: Seek<'a, Obj<T>> {}
 
-/// The objects that are both in `A` and in `B`, in the order of their keys. See [`Hits::and`].
+/// The objects that are in both `A` and `B`, in the order of their keys. See [`Hits::and`].
 #[derive(Clone)]
 pub struct Intersection<A, B> {
     a: A,
@@ -20,8 +20,7 @@ pub struct Intersection<A, B> {
 // === impl Hits ===
 
 impl<'a, T> Hits<'a, T> {
-    /// The hits that `other` has as well: what is under a key in two indexes, or more. Ordered by namespace and
-    /// name like the hits themselves.
+    /// The hits that are also in `other`: the intersection of two or more index look-ups, ordered by namespace and name.
     ///
     /// ```
     /// use kube_informer::index::{self, IndexSet};
@@ -43,11 +42,10 @@ impl<'a, T> Hits<'a, T> {
     /// assert!(web_on_node1.map(Obj::name).eq(["a"]));
     /// ```
     ///
-    /// The order of the operands makes no difference to speed: n hits with m of a longer list cost O(n log m) in
-    /// all, and at most O(n + m). Nothing is done before the first object is asked for, and nothing allocated.
+    /// The order of the operands does not matter for speed: n hits with m of a longer list cost O(n log m) in all, and
+    /// at most O(n + m). Lazy; no allocation.
     ///
-    /// Hits of two snapshots are compared by key: it is the objects of `self`, in their version there, whose
-    /// names are in `other`.
+    /// Hits of two snapshots are compared by key: the result has the objects of `self` whose keys are in `other`.
     pub fn and<B: InKeyOrder<'a, T>>(self, other: B) -> Intersection<Self, B> {
         Intersection { a: self, b: other }
     }
@@ -65,7 +63,7 @@ impl<'a, T: 'a> InKeyOrder<'a, T> for Hits<'a, T> {}
 // === impl Intersection ===
 
 impl<A, B> Intersection<A, B> {
-    /// What is in a further list as well. Costs and order are those of [`Hits::and`].
+    /// The objects that are also in a further list. Cost and order are those of [`Hits::and`].
     pub fn and<'a, T: 'a, C>(self, other: C) -> Intersection<Self, C>
     where
         A: InKeyOrder<'a, T>,

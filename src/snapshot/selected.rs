@@ -1,4 +1,4 @@
-//! Objects whose labels are as a selector asks.
+//! Objects that match a label selector.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -9,7 +9,7 @@ use super::{Hits, InKeyOrder, Intersection, Objects, View};
 use crate::object::Obj;
 use crate::selector::Selector;
 
-/// Those objects of `I` that a selector selects, in the order they have there. See [`View::select`].
+/// The objects of `I` that match a selector, in the order of `I`. See [`View::select`].
 #[derive(Clone)]
 pub struct Selected<'s, I> {
     objects: I,
@@ -19,13 +19,12 @@ pub struct Selected<'s, I> {
 // === impl View ===
 
 impl<T: Resource> View<T> {
-    /// The objects whose labels are as the selector asks, in no particular order: what a list request with this
-    /// `labelSelector` would give.
+    /// Iterates over the objects whose labels match the selector, in no particular order: those that a list request with
+    /// this `labelSelector` returns.
     ///
-    /// Looks at each object, O(n) in all, as it goes; no allocation. Where an index can find the candidates,
-    /// [`by_index`](Self::by_index) them and narrow these down with [`Hits::select`]. Needs the labels, so it is there
-    /// for informers that keep whole objects, or their metadata; of a projection's own type, filter
-    /// [`iter`](Self::iter) with [`Selector::matches`].
+    /// Lazy, O(n) in all, no allocation. If an index narrows the candidates down, [`by_index`](Self::by_index) and
+    /// [`Hits::select`] are faster. This needs the labels, so it exists for informers that store whole objects or their
+    /// metadata; for a projection, filter [`iter`](Self::iter) with [`Selector::matches`].
     ///
     /// ```
     /// use k8s_openapi::api::core::v1::Pod;
@@ -59,7 +58,7 @@ impl<T: Resource> View<T> {
 // === impl Hits ===
 
 impl<'a, T: Resource> Hits<'a, T> {
-    /// The hits whose labels are as the selector asks, ordered by namespace and name. See [`View::select`].
+    /// The hits whose labels match the selector, ordered by namespace and name. See [`View::select`].
     pub fn select(self, selector: &Selector) -> Selected<'_, Self> {
         Selected { objects: self, selector }
     }
@@ -68,7 +67,7 @@ impl<'a, T: Resource> Hits<'a, T> {
 // === impl Intersection ===
 
 impl<A, B> Intersection<A, B> {
-    /// Those whose labels are as the selector asks, ordered by namespace and name. See [`View::select`].
+    /// The objects whose labels match the selector, ordered by namespace and name. See [`View::select`].
     pub fn select<'a, T: Resource + 'a>(self, selector: &Selector) -> Selected<'_, Self>
     where
         A: InKeyOrder<'a, T>,

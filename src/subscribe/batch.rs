@@ -1,4 +1,4 @@
-//! What changed between two versions of the store.
+//! The changes between two snapshots.
 
 use std::fmt;
 
@@ -10,44 +10,43 @@ use crate::object::Obj;
 use crate::snapshot::Snapshot;
 use crate::trie::{self, Trie};
 
-/// The changes since the batch before, and the snapshot that contains them.
+/// The changes since the previous batch, and the snapshot that contains them.
 ///
-/// Costs nothing until [`changes`](Self::changes) is walked. Keeps both versions in memory while it lives.
+/// [`changes`](Self::changes) computes them when it is walked. A batch keeps both snapshots in memory.
 pub struct Batch<T> {
     old: Snapshot<T>,
     new: Snapshot<T>,
     initial: bool,
     scope: Scope<T>,
     predicate: Option<Predicate<T>>,
-    /// Stands for the list behind an index key that a version does not have.
+    /// Stands for an index key that a snapshot does not have.
     nothing: Posting<Obj<T>>,
 }
 
-/// What became of one object.
+/// A change of one object.
 pub enum Change<'a, T> {
-    /// It is new, has been selected, or has come into the subscription's scope.
+    /// The object was created, or entered the scope of the informer or the subscription.
     Added(&'a Obj<T>),
-    /// Another version of the same object.
+    /// The object (same uid) has another version.
     Modified {
-        /// The version delivered before.
+        /// The version delivered last.
         old: &'a Obj<T>,
         /// The newest version.
         new: &'a Obj<T>,
     },
-    /// It is no longer in this informer: deleted, no longer selected, kept out by the projection, or out of
-    /// the subscription's scope. Carries the version that this subscription delivered last, which need not be the
-    /// last there was.
+    /// The object was deleted, left the scope of the informer or the subscription, or is now skipped by the projection.
+    /// Carries the version that this subscription delivered last, which need not be the last version of the object.
     Deleted(&'a Obj<T>),
-    /// Deleted, and another object (of another uid) created under its name.
+    /// The object was deleted, and another one (with another uid) was created with its name.
     Replaced {
-        /// The version delivered last of the object that is gone.
+        /// The version of the deleted object that was delivered last.
         old: &'a Obj<T>,
-        /// The object that has its name now.
+        /// The object that has the name now.
         new: &'a Obj<T>,
     },
 }
 
-/// The changes of a batch, one per object, found as the iterator is walked. See [`Batch::changes`].
+/// The changes of a batch, one per object, computed lazily. See [`Batch::changes`].
 pub struct Changes<'a, T> {
     differences: Differences<'a, T>,
     predicate: Option<&'a Predicate<T>>,
@@ -72,8 +71,8 @@ impl<T> Batch<T> {
         Self { old, new, initial, scope, predicate, nothing: Posting::new() }
     }
 
-    /// What changed, one [`Change`] per object, in no particular order. In all O(changes), allocating no list
-    /// of them; may be walked any number of times.
+    /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list of
+    /// changes is allocated. May be called any number of times.
     pub fn changes(&self) -> Changes<'_, T> {
         let objects = || Trie::diff(&self.old.objects, &self.new.objects);
         let differences = match &self.scope {
@@ -93,12 +92,13 @@ impl<T> Batch<T> {
         &self.new
     }
 
-    /// The snapshot the changes lead away from: that of the batch before, empty for the first.
+    /// The snapshot before these changes: that of the previous batch, or an empty one for the first.
     pub fn previous(&self) -> &Snapshot<T> {
         &self.old
     }
 
-    /// Whether this is a subscription's first batch: all that exists, each object `Added`.
+    /// Whether this is the first batch of a subscription, which has all objects, each as `Added`. A batch of
+    /// [`Informer::subscribe_from`](crate::Informer::subscribe_from) a synced snapshot is not.
     pub fn is_initial(&self) -> bool {
         self.initial
     }
@@ -140,7 +140,7 @@ impl<'a, T> Change<'a, T> {
         }
     }
 
-    /// The object as it was delivered before, if it was.
+    /// The object as it was delivered last; `None` for `Added`.
     pub fn old(&self) -> Option<&'a Obj<T>> {
         match self {
             Self::Added(_) => None,
@@ -148,7 +148,7 @@ impl<'a, T> Change<'a, T> {
         }
     }
 
-    /// The object as it is in the batch's snapshot, if it still is.
+    /// The object as it is in the snapshot of the batch; `None` for `Deleted`.
     #[allow(clippy::new_ret_no_self)] // the other half of `old`
     pub fn new(&self) -> Option<&'a Obj<T>> {
         match self {
@@ -166,7 +166,7 @@ impl<T> Clone for Change<'_, T> {
 
 impl<T> Copy for Change<'_, T> {}
 
-/// Prints which object it is and what became of it, never its content.
+/// Prints the change and the key and version of the object, never its content.
 impl<T> fmt::Debug for Change<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

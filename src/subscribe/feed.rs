@@ -1,4 +1,4 @@
-//! From changes to keys: fills a work queue from a subscription.
+//! Fills a work queue with the keys of a subscription's changes.
 
 use std::hash::Hash;
 
@@ -6,19 +6,18 @@ use super::{Change, End, Subscription};
 use crate::queue::WorkQueue;
 use crate::snapshot::Snapshot;
 
-/// How many changes are turned into keys before other tasks get their turn.
+/// How many changes are turned into keys before the task yields.
 pub(super) const CHUNK: usize = 512;
 
 impl<T: Send + Sync + 'static> Subscription<T> {
-    /// Adds to `queue` the keys that `keys` names for each change, until the informer stops, and answers why it
-    /// did; or until something changes after the queue was shut down, and answers `None`. The first batch names
-    /// all that exists.
+    /// Adds the keys that `keys` returns for each change to `queue`. Runs until the informer stops (returns why) or the
+    /// queue is shut down (returns `None`, at the first change after that). The first batch has all objects.
     ///
-    /// `keys` is given the change and the snapshot that contains it. It names any number of keys of whatever
-    /// must be looked at again: the object's own, or those of others found in a snapshot.
+    /// `keys` receives the change and the snapshot that contains it. It returns any number of keys to reconcile: that of
+    /// the object, or those of related objects, as controller-runtime's `EnqueueRequestsFromMapFunc` does.
     ///
-    /// Run it as a task of yours, and end that with the queue: cancelled in the middle of a batch, the rest of
-    /// that batch is not added.
+    /// Run it in a task, and end that task with the queue. Not cancel-safe: if it is dropped in the middle of a batch,
+    /// the rest of that batch is not added.
     ///
     /// ```
     /// use kube_informer::{Informer, ObjectKey, queue::WorkQueue};

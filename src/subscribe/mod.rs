@@ -1,4 +1,4 @@
-//! Streams of changes: level-triggered, coalesced, never losing a delete, and never holding up the store.
+//! Streams of changes: level-triggered and coalesced. They lose no delete and never delay the store.
 //!
 //! ```text
 //!   cursor: last delivered snapshot --+
@@ -6,9 +6,9 @@
 //!   newest published snapshot --------+
 //! ```
 //!
-//! A subscription is where its consumer stands: the last snapshot it was given. Its next batch is the
-//! difference between that and the newest one, found in time proportional to the changes, so however slow the
-//! consumer is, nothing queues up for it and no delete is lost; what came and went meanwhile is silent.
+//! A subscription is a cursor: the last snapshot that its consumer received. The next batch is the difference between
+//! that snapshot and the newest one, computed in O(changes). So nothing queues up for a slow consumer, and no delete is
+//! lost. An object that was created and deleted between two batches is not reported.
 
 mod batch;
 mod feed;
@@ -37,16 +37,16 @@ use crate::store::Wake;
 
 /// A stream of the changes of an informer. See [`Informer::subscribe`].
 ///
-/// - The first batch holds all that exists, once the informer has synced; it comes also when that is nothing.
-/// - Each further batch holds what changed since the one before, coalesced per object, and comes with the
-///   snapshot that contains it. Applied to the state before, it gives exactly that snapshot.
-/// - A `Deleted` carries the value that this subscription delivered last, also when a relist found the object gone.
-///   Versions in between, which it did not deliver, are not seen.
+/// - The first batch has all objects, and is delivered once the informer has synced, even if it is empty.
+/// - Each further batch has the changes since the previous one, coalesced per object, and the snapshot that contains
+///   them. Applied to the previous snapshot, the changes give exactly that snapshot.
+/// - A `Deleted` carries the value that this subscription delivered last, also when a relist revealed the delete.
+///   Versions that were not delivered are skipped.
 /// - Batches that would be empty (because of [`in_namespace`](Self::in_namespace),
-///   [`in_index`](Self::in_index) or [`filter`](Self::filter)) are skipped, the first one excepted.
+///   [`in_index`](Self::in_index) or [`filter`](Self::filter)) are skipped, except the first one.
 ///
-/// A slow, stuck or forgotten consumer delays nobody; it keeps in memory the old versions of what changed since
-/// its last batch. A subscription keeps the informer running.
+/// A slow or stuck consumer delays neither the informer nor other consumers. It keeps the old versions of the objects
+/// that changed since its last batch in memory. A subscription keeps the informer running.
 pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
@@ -58,17 +58,17 @@ pub struct Subscription<T> {
     wake: Wake,
 }
 
-/// Which changes a consumer cares about, by the value before and the value after.
+/// Selects changes by the value before and the value after.
 type Predicate<T> = Arc<dyn Fn(Option<&Obj<T>>, Option<&Obj<T>>) -> bool + Send + Sync>;
 
-/// Why a subscription, or a wait, has ended.
+/// Why a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
     /// The informer was shut down.
     Stopped,
-    /// The informer's task panicked: the application's stream did ([`Informer::from_stream`]), or the task that polled
-    /// the driver of [`Builder::build`](crate::builder::Builder::build); anything else is a bug in this crate.
+    /// The informer's task panicked: in the application's stream ([`Informer::from_stream`]), or in the task that polls
+    /// the driver of [`Builder::build`](crate::builder::Builder::build). Anything else is a bug in this crate.
     Failed,
 }
 
@@ -78,7 +78,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         Self::from(informer, nothing)
     }
 
-    /// Goes on from a snapshot of the same informer.
+    /// Resumes from a snapshot of the same informer.
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
         let shared = informer.shared();
         let begun = cursor.is_synced();
@@ -95,27 +95,28 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// Only objects of one namespace. Call it before the first batch: a membership change of scope is not a
-    /// change of the objects.
+    /// Restricts the subscription to one namespace. Call it before the first batch: changing it later does not report
+    /// the objects that enter or leave. Replaces an earlier `in_namespace` or `in_index`.
     #[must_use]
     pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.scope = Scope::Namespace(namespace.into());
         self
     }
 
-    /// Only objects under one index key. An object that comes to have the key is `Added`, one that no longer
-    /// has it is `Deleted` (with the value delivered last). O(1) per batch when that list did not change.
+    /// Restricts the subscription to the objects under one index key. An object that gets the key is `Added`; one that
+    /// loses it is `Deleted`, with the value delivered last. Call it before the first batch, as
+    /// [`in_namespace`](Self::in_namespace). A batch costs O(1) if nothing changed under the key.
     ///
     /// # Panics
     ///
-    /// When the index is another informer's, or was added after the snapshot this subscription goes on from.
+    /// If the index belongs to another informer, or was added after the snapshot that this subscription resumes from.
     #[must_use]
     #[track_caller]
     pub fn in_index<K>(mut self, index: &Index<T, K>, key: K) -> Self
     where
         K: Hash + Eq + Send + Sync + 'static,
     {
-        // What an index that came later had in it before cannot be told.
+        // The earlier content of an index that was added later is not known.
         if self.begun {
             self.cursor.by_index(index, &key)
         } else {
@@ -125,10 +126,10 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self
     }
 
-    /// Drops changes for which `wanted(before, after)` is false; one side is `None` where the object was not
-    /// there. It runs in the consumer's task, each time [`Batch::changes`] is walked.
+    /// Drops changes for which `wanted(before, after)` is false. `before` is `None` for a new object, `after` for a
+    /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is walked.
     ///
-    /// Unlike a scope this is no view of its own: what is dropped is not delivered later.
+    /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier filter.
     #[must_use]
     pub fn filter<F>(mut self, wanted: F) -> Self
     where
@@ -138,24 +139,24 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self
     }
 
-    /// The next batch; `None` once the informer has stopped and everything was delivered.
+    /// Waits for the next batch. Returns `None` once the informer has stopped and everything was delivered.
     ///
-    /// Cancel-safe: a batch is either returned or still to come.
+    /// Cancel-safe: if the call is dropped, a later call returns the batch.
     pub async fn next(&mut self) -> Option<Batch<T>> {
         poll_fn(|context| self.poll_batch(context)).await
     }
 
-    /// Why [`next`](Self::next) has returned `None`; itself `None` while the stream goes on.
+    /// Why [`next`](Self::next) returned `None`. `None` while the informer runs.
     pub fn end(&self) -> Option<End> {
         self.wake.has_ended().then(|| self.informer.shared().end()).flatten()
     }
 
-    /// The snapshot of the last batch delivered; empty before the first.
+    /// The snapshot of the last delivered batch; an empty one before the first. O(1).
     pub fn position(&self) -> &Snapshot<T> {
         &self.cursor
     }
 
-    /// Moves on to the newest snapshot as soon as there is something to deliver.
+    /// Advances to the newest snapshot as soon as there is something to deliver.
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
         let Self { informer, cursor, position, begun, scope, predicate, wake } = self;
         wake.poll_found(context, || {
