@@ -9,7 +9,8 @@ use crate::source::Limits;
 ///
 /// For one informer ([`Builder::config`](crate::builder::Builder::config)), for all informers of a registry
 /// ([`Registry::with_config`](crate::Registry::with_config)), and for one of those
-/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) says *which* objects to cache.
+/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) says *which* objects to
+/// cache.
 ///
 /// The defaults are meant for production. `docs/RECOVERY.md` has the policy, and the cost of each fault.
 ///
@@ -38,11 +39,12 @@ pub struct Config {
     pub(crate) seed: Option<u64>,
 }
 
-/// What an informer shows while the API server does not serve its kind, such as a custom resource that is not installed.
+/// What an informer shows while the API server does not serve its kind, such as a custom resource that is not
+/// installed.
 ///
-/// A 404 alone is not enough, since a broken proxy may return it too. Except for [`Wait`](Self::Wait), the informer asks
-/// the discovery API, which all users may read by default (ClusterRole `system:discovery`). A kind counts as uninstalled
-/// when discovery lists no version of it; if the cache has objects, twice in a row.
+/// A 404 alone is not enough, since a broken proxy may return it too. Except for [`Wait`](Self::Wait), the informer
+/// asks the discovery API, which all users may read by default (ClusterRole `system:discovery`). A kind counts as
+/// uninstalled when discovery lists no version of it; if the cache has objects, twice in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Absent {
@@ -107,8 +109,8 @@ impl Config {
         Self { limits, ..self }
     }
 
-    /// Sets whether to keep `metadata.managedFields`, which is often the largest part of an object. Default: off, so the
-    /// field is dropped before an object is decoded.
+    /// Sets whether to keep `metadata.managedFields`, which is often the largest part of an object. Default: off, so
+    /// the field is dropped before an object is decoded.
     #[must_use]
     pub fn keep_managed_fields(self, keep: bool) -> Self {
         Self { keep_managed_fields: keep, ..self }
@@ -132,9 +134,9 @@ impl Config {
 
     /// Sets how many lists may be made: `burst` at once, and one more each `every`. Default: 3, and one in 10 s.
     ///
-    /// Lists are expensive for an API server. All pages of a list count once. An attempt without a response, or one that
-    /// is refused, does not count. [`Informer::refresh`](crate::Informer::refresh) counts, and does not wait. A burst of
-    /// 0 counts as 1.
+    /// Lists are expensive for an API server. All pages of a list count once. An attempt without a response, or one
+    /// that is refused, does not count. [`Informer::refresh`](crate::Informer::refresh) counts, and does not wait. A
+    /// burst of 0 counts as 1.
     #[must_use]
     pub fn list_budget(self, burst: u32, every: Duration) -> Self {
         Self { lists: Budget { burst: burst.max(1), every }, ..self }
@@ -159,8 +161,8 @@ impl Config {
 
 /// Adapts the configuration of a kube client to informers, and returns it.
 ///
-/// - `default_retry` is off. kube's client otherwise repeats requests for minutes, which hides 429, 503 and 504 from the
-///   informer and its status.
+/// - `default_retry` is off. kube's client otherwise repeats requests for minutes, which hides 429, 503 and 504 from
+///   the informer and its status.
 /// - `connect_timeout` is at most 5 s.
 /// - `read_timeout` is unset. It would end the watches of quiet kinds.
 ///

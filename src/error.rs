@@ -1,4 +1,4 @@
-//! What can go wrong, as one opaque error with predicates, and the one-purpose errors callers match on.
+//! Errors: one opaque error with predicates, and the one-purpose errors that callers match on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::version::ResourceVersion;
 
 /// An error of an informer.
 ///
-/// Opaque, cheap to clone (one shared pointer), and free of content: neither an object's values nor a response
-/// body is ever part of its text, since they may hold Secrets. What an application's own closure returned is
-/// only found as [`source`](std::error::Error::source).
+/// Opaque; the `is_*` methods classify it. Cloning copies a pointer. Its text never contains a value of an object or a
+/// response body, since these may be Secrets. An error returned by a closure of the application is available only as
+/// [`source`](std::error::Error::source).
 #[derive(Clone)]
 pub struct Error(Arc<Kind>);
 
 /// What happened. Private: new causes are no breaking change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Kind {
-    #[error("{verb} {resource}: the API server answered {code} {reason}")]
+    #[error("{verb} {resource}: the API server returned {code} {reason}")]
     Api {
         verb: &'static str,
         resource: String,
         code: u16,
-        /// One of the reasons the API defines, never text of the server's own.
+        /// One of the reasons that the Kubernetes API defines, never free text of the server.
         reason: String,
         retry_after: Option<Duration>,
         /// The cause `ResourceVersionTooLarge`, which comes with the code of a timeout (504).
@@ -35,12 +35,12 @@ pub(crate) enum Kind {
     Transport {
         verb: &'static str,
         resource: String,
-        /// The head of an answer had come before.
+        /// Whether the head of a response was received.
         answered: bool,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("{verb} {resource}: no answer within {} s", .after.as_secs())]
+    #[error("{verb} {resource}: no response within {} s", .after.as_secs())]
     Timeout { verb: &'static str, resource: String, after: Duration },
     #[error("{verb} {resource}: invalid response: {what}")]
     Protocol { verb: &'static str, resource: String, what: &'static str },
@@ -52,25 +52,25 @@ pub(crate) enum Kind {
     Stopped,
     #[error("{resource}: the informer has stopped")]
     SharedStopped { resource: String },
-    #[error("{resource}: the informer was started; Informer::add_index adds an index to one that runs")]
+    #[error("{resource}: the informer was started; Informer::add_index adds an index to a running informer")]
     AlreadyStarted { resource: String },
     #[error("{resource} cannot wait for {other}, which waits for it")]
     Circular { resource: String, other: String },
-    #[error("{resource}: another caller has given the shared informer a different configuration")]
+    #[error("{resource}: another caller has set a different configuration for the shared informer")]
     Conflict { resource: String },
     #[error("an informer that is fed by a stream cannot list by itself")]
     Unsupported,
-    #[error("the API server's versions of this kind cannot be put in order")]
+    #[error("the resourceVersions of this kind have no order")]
     Unordered,
     #[error("the API server was restored from a backup: earlier resourceVersions are no longer valid")]
     NewEpoch,
 }
 
-/// A server's own text. It quotes what users sent, so no formatting shows it.
+/// Free text of the server. It may quote what users sent, so no formatting shows it.
 pub(crate) struct Message(Box<str>);
 
-/// Why one object could not be taken in. It names the object, the place in it and the kind of mismatch, and
-/// never a value.
+/// Why an object could not be stored. It has the key of the object, the JSON path and the kind of mismatch, and never a
+/// value.
 #[derive(Clone)]
 pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
@@ -91,27 +91,27 @@ impl DecodeError {
         Self { key, uid: None, resource_version, path: "".into(), mismatch: mismatch.into(), source: None }
     }
 
-    /// The object's key; `None` when its metadata has no name.
+    /// The key of the object; `None` if its metadata has no name.
     pub fn key(&self) -> Option<&ObjectKey> {
         self.key.as_ref()
     }
 
-    /// The uid of the object, when its metadata was readable.
+    /// The uid of the object, if its metadata could be read.
     pub fn uid(&self) -> Option<&str> {
         self.uid.as_deref()
     }
 
-    /// The version that could not be taken in, when its metadata was readable.
+    /// The version that could not be stored, if its metadata could be read.
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.resource_version.as_ref()
     }
 
-    /// The JSON path of the mismatch, such as `spec.config`; empty when it concerns the whole object.
+    /// The JSON path of the mismatch, such as `spec.config`; empty if it concerns the whole object.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What kind of mismatch it is, such as `string where an integer is expected`.
+    /// The kind of mismatch, such as `string where an integer is expected`.
     pub fn mismatch(&self) -> &str {
         &self.mismatch
     }
@@ -133,7 +133,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Says that there is a source, and leaves what it says to those who ask for it: it is the application's own.
+/// Shows only whether there is a source, not its text: that belongs to the application.
 impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecodeError")
@@ -161,48 +161,48 @@ impl Error {
         matches!(*self.0, Kind::Stopped | Kind::SharedStopped { .. })
     }
 
-    /// The shared informer was started, so that nothing can be declared on it any more. An index can still be added
-    /// to it (`Informer::add_index`).
+    /// The shared informer was started, so its declaration cannot be changed. `Informer::add_index` still adds an
+    /// index.
     pub fn is_started(&self) -> bool {
         matches!(*self.0, Kind::AlreadyStarted { .. })
     }
 
-    /// Two shared informers were told to wait for each other.
+    /// Two shared informers would wait for each other ([`SharedInformer::after`](crate::SharedInformer::after)).
     pub fn is_circular(&self) -> bool {
         matches!(*self.0, Kind::Circular { .. })
     }
 
-    /// Another caller has given the shared informer a different [`Config`](crate::Config).
+    /// Another caller has set a different [`Config`](crate::Config) for the shared informer.
     pub fn is_conflict(&self) -> bool {
         matches!(*self.0, Kind::Conflict { .. })
     }
 
-    /// The versions to compare are not decimals (KEP-5504).
+    /// The resourceVersions to compare are not decimals, so they have no order (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, Kind::Unordered)
     }
 
-    /// The informer cannot do this: it is fed by a stream (`Informer::from_stream`), which lists when it likes.
+    /// The informer is fed by a stream (`Informer::from_stream`), so it cannot list on request.
     pub fn is_unsupported(&self) -> bool {
         matches!(*self.0, Kind::Unsupported)
     }
 
-    /// The API server was restored from a backup while a version was waited for.
+    /// The API server was restored from a backup during a wait for a version.
     pub fn is_new_epoch(&self) -> bool {
         matches!(*self.0, Kind::NewEpoch)
     }
 
-    /// The API server forbids the request (HTTP 403): RBAC rules lack `list` or `watch`.
+    /// The API server forbids the request (HTTP 403): for example, RBAC rules lack `list` or `watch`.
     pub fn is_forbidden(&self) -> bool {
         self.http_code() == Some(403)
     }
 
-    /// The API server does not know the caller (HTTP 401).
+    /// The client is not authenticated (HTTP 401).
     pub fn is_unauthorized(&self) -> bool {
         self.http_code() == Some(401)
     }
 
-    /// The API server does not serve the kind (HTTP 404): its CustomResourceDefinition is not installed.
+    /// The API server does not serve the kind (HTTP 404): for example, its CustomResourceDefinition is not installed.
     pub fn is_kind_absent(&self) -> bool {
         self.http_code() == Some(404)
     }
@@ -215,19 +215,19 @@ impl Error {
         }
     }
 
-    /// The requested version is newer than any the API server knows (HTTP 504 with the cause
-    /// `ResourceVersionTooLarge`, or with only the text that goes with it, as old and aggregated servers answer): the
-    /// server lags behind the one that gave out the version, or etcd was restored from a backup.
+    /// The requested version is newer than any that the API server knows: HTTP 504 with the cause
+    /// `ResourceVersionTooLarge`, or with only its text, as old and aggregated servers return it. The server lags
+    /// behind the one that returned the version, or etcd was restored from a backup.
     pub fn is_version_too_large(&self) -> bool {
         matches!(&*self.0, Kind::Api { version_too_large: true, .. })
     }
 
-    /// The API server asks to come back later (HTTP 429).
+    /// The API server rejects the request for now (HTTP 429). See [`retry_after`](Self::retry_after).
     pub fn is_too_many_requests(&self) -> bool {
         self.http_code() == Some(429)
     }
 
-    /// The server has too much to do, and says so: what was asked is not at fault.
+    /// The server is overloaded (429, 503); the request itself is not at fault.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self.http_code(), Some(429 | 503))
     }
@@ -237,39 +237,38 @@ impl Error {
         matches!(*self.0, Kind::PageTooLarge { .. })
     }
 
-    /// The server refused in a way that repeating the same request does not change: who asks, what is asked for or how
-    /// (4xx), or what the server can do (501, 505). Not what passes by itself, or with another request.
+    /// Retrying the same request will not help: a 4xx, 501 or 505, but for those that pass by themselves or that
+    /// another request avoids.
     pub(crate) fn is_permanent(&self) -> bool {
         match self.http_code() {
-            // Too slow, a conflict, a version no longer kept, another connection's business, locked, too early, too
-            // many requests.
+            // Timeout, conflict, gone, misdirected, locked, too early, too many requests.
             Some(408 | 409 | 410 | 421 | 423 | 425 | 429) => false,
             Some(code) => matches!(code, 400..=499 | 501 | 505) && !self.is_expired(),
             None => false,
         }
     }
 
-    /// The response is not valid in the Kubernetes API.
+    /// The response is not one of the Kubernetes API.
     pub(crate) fn is_protocol(&self) -> bool {
         matches!(*self.0, Kind::Protocol { .. })
     }
 
-    /// No answer came in time.
+    /// No response arrived in time. See [`Limits`](crate::Limits).
     pub fn is_timeout(&self) -> bool {
         matches!(*self.0, Kind::Timeout { .. })
     }
 
-    /// The request never reached the API server, or the answer broke off.
+    /// The connection failed: the request did not reach the API server, or the response broke off.
     pub fn is_transport(&self) -> bool {
         matches!(*self.0, Kind::Transport { .. })
     }
 
-    /// Nothing at all came back: the connection was refused, or broke before the head of an answer.
+    /// Nothing was received: the connection was refused, or broke before the head of a response.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(*self.0, Kind::Transport { answered: false, .. })
     }
 
-    /// The server, or what stands for it, answered, if not as it should.
+    /// The server, or a proxy, sent a response.
     pub(crate) fn is_answered(&self) -> bool {
         match *self.0 {
             Kind::Transport { answered, .. } => answered,
@@ -278,13 +277,12 @@ impl Error {
         }
     }
 
-    /// The stream given to `Informer::from_stream` reported an error, found as
-    /// [`source`](std::error::Error::source).
+    /// The stream of `Informer::from_stream` reported an error. It is the [`source`](std::error::Error::source).
     pub fn is_stream(&self) -> bool {
         matches!(*self.0, Kind::Stream(_))
     }
 
-    /// The HTTP status code, when the API server answered with one.
+    /// The HTTP status code, if the API server returned an error response.
     pub fn http_code(&self) -> Option<u16> {
         match &*self.0 {
             Kind::Api { code, .. } => Some(*code),
@@ -292,11 +290,11 @@ impl Error {
         }
     }
 
-    /// What the API server said in its own words (`message` of the `Status` it answered with), at most 4 KiB of it:
-    /// which conversion webhook is down, or which field selector is not supported.
+    /// The `message` of the `Status` that the API server returned, at most 4 KiB of it. It says, for example, which
+    /// conversion webhook is down, or which field selector is not supported.
     ///
-    /// Such a text may quote what users sent, so it is in no `Display`, `Debug` or log of this crate. Who prints it
-    /// decides that it may be seen.
+    /// The text may quote what users sent, so no `Display`, `Debug` or log of this crate contains it. Print it only
+    /// where that is acceptable.
     pub fn api_message(&self) -> Option<&str> {
         match &*self.0 {
             Kind::Api { message: Message(text), .. } => Some(&**text).filter(|text| !text.is_empty()),
@@ -304,7 +302,7 @@ impl Error {
         }
     }
 
-    /// How long the API server asked to wait (`Retry-After`, or `details.retryAfterSeconds`).
+    /// The wait that the API server asked for (`Retry-After`, or `details.retryAfterSeconds`).
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.0 {
             Kind::Api { retry_after, .. } => *retry_after,

@@ -9,10 +9,10 @@ use crate::store::Writer;
 use crate::version::ResourceVersion;
 
 impl<T: Send + Sync + 'static> Snapshot<T> {
-    /// A snapshot of these objects with these indexes: what a reconcile function reads, without a server.
-    /// (Feature `testing`.)
+    /// Makes a snapshot of these objects, with these indexes, to test a reconcile function without a server. (Feature
+    /// `testing`.)
     ///
-    /// Each object has a uid and version of its own; of two with one key the later counts.
+    /// Each object gets a unique uid and version. Of two objects with the same key, the later one is stored.
     ///
     /// ```
     /// use kube_informer::index::IndexSet;
@@ -32,7 +32,7 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
     ///
     /// # Panics
     ///
-    /// When an index does for one of the objects.
+    /// If an index panics for one of the objects.
     #[track_caller]
     pub fn from_objects<Q: AsKey>(indexes: IndexSet<T>, objects: impl IntoIterator<Item = (Q, T)>) -> Self {
         let (store, indexers) = indexes.into_parts();

@@ -1,4 +1,4 @@
-//! Names of objects: borrowed for look-ups, owned for queues and maps.
+//! Keys of objects: borrowed for look-ups, owned for queues and maps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,9 +32,9 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-/// The namespace and name of an object, owned: what work queues carry.
+/// The namespace and name of an object, owned. For work queues and maps.
 ///
-/// One shared allocation; cloning copies a pointer. Ordered by namespace, then name.
+/// One shared allocation; cloning copies a pointer. Ordered by namespace, then by name.
 ///
 /// ```
 /// use kube_informer::ObjectKey;
@@ -98,12 +98,12 @@ impl fmt::Debug for ObjectKey {
     }
 }
 
-/// What an object can be looked up by: `("namespace", "name")`, `"name"` of a cluster-scoped object, a
-/// [`Key`], an [`ObjectKey`], kube-runtime's [`ObjectRef`], or a reference to any of them.
+/// A type that an object can be looked up by: `("namespace", "name")`, `"name"` of a cluster-scoped object, a [`Key`],
+/// an [`ObjectKey`], kube-runtime's [`ObjectRef`], or a reference to any of them.
 ///
-/// Looking up never allocates.
+/// A look-up does not allocate.
 pub trait AsKey {
-    /// The namespace and name to look for.
+    /// The namespace and name to look up.
     fn as_key(&self) -> Key<'_>;
 }
 

@@ -98,9 +98,10 @@
 //!
 //! While the API server cannot be reached, readers keep the last state and [`Informer::status`] reports it as stale.
 //! The informer retries by itself, with jitter: it opens a watch that ended again within 100 ms, obeys `Retry-After`,
-//! and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]). [`Limits`] bounds what it
-//! accepts from a broken server. An object that does not decode is reported by [`View::invalid`] and affects no other
-//! object. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest time that the cache is behind.
+//! and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]). [`Limits`] bounds what
+//! it accepts from a broken server. An object that does not decode is reported by [`View::invalid`] and affects no
+//! other object. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest time that the cache is
+//! behind.
 //!
 //! # Testing
 //!
@@ -108,8 +109,8 @@
 //! - A whole controller, in process: `testing::ApiServer` serves list, watch and writes to a real `Client`, injects
 //!   faults and counts requests.
 //!
-//! Both need the feature `testing`. `docs/TESTING.md` shows how to use them, and where the in-process server differs from
-//! a real one.
+//! Both need the feature `testing`. `docs/TESTING.md` shows how to use them, and where the in-process server differs
+//! from a real one.
 //!
 //! # Features
 //!

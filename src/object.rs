@@ -1,4 +1,4 @@
-//! One object as the store keeps it: key, version and value in a single allocation.
+//! An object as the store keeps it: key, version and value in a single allocation.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,11 +15,11 @@ use crate::version::ResourceVersion;
 
 /// A shared pointer to one version of one object.
 ///
-/// Dereferences to the stored value; what the store knows about it is reached by associated functions
-/// (`Obj::key(&obj)`), so that they hide nothing of `T`. Cloning copies a pointer (one atomic increment), and
-/// an unchanged object keeps its allocation through any number of relists: [`Obj::ptr_eq`] tells.
+/// It dereferences to the stored value. The metadata is returned by associated functions (`Obj::key(&obj)`), so that
+/// they do not shadow methods of `T`. Cloning copies a pointer (one atomic increment). An unchanged object keeps its
+/// allocation through relists; [`Obj::ptr_eq`] compares allocations.
 ///
-/// Holding an `Obj` keeps that one version in memory, not the informer.
+/// A held `Obj` keeps one version of the object in memory. It does not keep the informer running.
 pub struct Obj<T>(ThinArc<Header<T>, u8>);
 
 /// Everything but the bytes of varying length, which follow it: namespace, name, then uid and version where
@@ -108,24 +108,24 @@ impl<T> Obj<T> {
         Ok(Self(ThinArc::from_header_and_slice(header, bytes)))
     }
 
-    /// The object's namespace and name. O(length): checks that the bytes are text; never allocates.
+    /// The namespace and name of the object. O(length), since it checks that the bytes are UTF-8; no allocation.
     pub fn key(this: &Self) -> Key<'_> {
         Key { namespace: Self::namespace(this), name: Self::name(this) }
     }
 
-    /// The namespace; empty for a cluster-scoped object. O(length), never allocates.
+    /// The namespace; empty for a cluster-scoped object. O(length), no allocation.
     pub fn namespace(this: &Self) -> &str {
         text(this.bytes(0, this.header().namespace_len))
     }
 
-    /// The name. O(length), never allocates.
+    /// The name. O(length), no allocation.
     pub fn name(this: &Self) -> &str {
         let header = this.header();
         text(this.bytes(header.namespace_len.into(), header.name_len))
     }
 
-    /// The uid the API server gave the object: another object of the same name has another one. Formats, so
-    /// it allocates; [`Obj::same_uid`] does not.
+    /// The uid (`metadata.uid`), which tells apart two objects that had the same name. Allocates, since it formats the
+    /// uid; [`Obj::same_uid`] does not.
     pub fn uid(this: &Self) -> Cow<'_, str> {
         match this.uid_parts() {
             Uid::Binary(bytes) => uuid_text::format(bytes).into(),
@@ -133,12 +133,12 @@ impl<T> Obj<T> {
         }
     }
 
-    /// Whether both are versions of the same object, not merely of the same name. O(1).
+    /// Whether both are versions of the same object (same uid), and not only of the same name. O(1).
     pub fn same_uid(this: &Self, other: &Self) -> bool {
         this.uid_parts() == other.uid_parts()
     }
 
-    /// The version of the object that this is. O(1); allocates only for versions that are not decimals.
+    /// The `resourceVersion` of this version of the object. O(1); allocates only if it is not a decimal below 2^64.
     pub fn resource_version(this: &Self) -> ResourceVersion {
         let header = this.header();
         match header.version_len {
@@ -188,7 +188,7 @@ impl<T> Obj<T> {
         this.0.as_ptr() as usize
     }
 
-    /// Whether nobody else holds it.
+    /// Whether this is the only reference.
     pub(crate) fn is_last(this: &Self) -> bool {
         ThinArc::strong_count(&this.0) == 1
     }
@@ -251,7 +251,7 @@ impl<T> Deref for Obj<T> {
     }
 }
 
-/// Prints the key and the version, never the value: it may be a Secret.
+/// Prints the key and the version, never the value, which may be a Secret.
 impl<T> fmt::Debug for Obj<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Obj({} at {})", Self::key(self), Self::resource_version(self))

@@ -1,4 +1,4 @@
-//! Label selectors, evaluated here as the API server evaluates them.
+//! Label selectors, evaluated in process as the API server evaluates them.
 
 mod parse;
 #[cfg(test)]
@@ -12,17 +12,17 @@ use std::str::FromStr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::{Expression, Resource};
 
-/// Which labels an object must have: what a list request calls `labelSelector`.
+/// A label selector: the `labelSelector` of a list request.
 ///
-/// Parsed from the text that the API server takes (`app=web,tier in (a,b),!canary,size>3`), or made of the
-/// `LabelSelector` of a spec, or of kube's own [`kube_core::Selector`]. Each way refuses what the API server
-/// would refuse, so whatever was made can also be sent: [`Display`](fmt::Display) gives the text back.
+/// It is parsed from the syntax of the API server (`app=web,tier in (a,b),!canary,size>3`), or converted from the
+/// `LabelSelector` of a spec or from [`kube_core::Selector`]. Both reject what the API server rejects, so a selector
+/// can always be sent: [`Display`](fmt::Display) prints the syntax of the API server.
 ///
-/// Evaluating one costs a look-up in the object's labels for each requirement, and allocates nothing. The rules
-/// are those of the Kubernetes docs, "Labels and Selectors": `!=` and `notin` also select objects without the
-/// label, and `>` and `<` select whole numbers only.
+/// Evaluation costs one look-up in the labels of the object for each requirement, and does not allocate. The rules are
+/// those of "Labels and Selectors" in the Kubernetes documentation: `!=` and `notin` also select objects without the
+/// label, and `>` and `<` select integers only.
 ///
-/// The default one, like the empty text, selects everything.
+/// The default selector, like the empty text, selects every object.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -41,12 +41,12 @@ use kube_core::{Expression, Resource};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);
 
-/// The API server would not take this selector. The text says why.
+/// The API server would reject this selector. `Display` prints the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid label selector: {0}")]
 pub struct InvalidSelector(String);
 
-/// What is asked of one label. All requirements of a selector must hold.
+/// A requirement for one label. All requirements of a selector must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Requirement {
     key: String,
@@ -68,24 +68,24 @@ enum Op {
 // === impl Selector ===
 
 impl Selector {
-    /// Whether an object with these labels is selected. Does not allocate.
+    /// Whether the selector matches these labels. O(requirements) look-ups, no allocation.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|wanted| wanted.op.holds(labels.get(&wanted.key).map(String::as_str)))
     }
 
-    /// Whether this object is selected. Does not allocate.
+    /// Whether the selector matches the labels of this object. O(requirements) look-ups, no allocation.
     pub fn selects(&self, object: &impl Resource) -> bool {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         self.matches(object.meta().labels.as_ref().unwrap_or(&NONE))
     }
 
-    /// Whether it asks for nothing, and so selects every object.
+    /// Whether the selector has no requirement, and so selects every object. O(1).
     pub fn selects_all(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Parses what the API server parses.
+/// Parses the syntax of the API server.
 impl FromStr for Selector {
     type Err = InvalidSelector;
 
@@ -94,7 +94,7 @@ impl FromStr for Selector {
     }
 }
 
-/// A selector that is part of another object, as in the spec of a Service's or Deployment's kin.
+/// Converts the selector of a spec, such as that of a Deployment.
 impl TryFrom<LabelSelector> for Selector {
     type Error = InvalidSelector;
 
@@ -132,7 +132,7 @@ impl TryFrom<kube_core::Selector> for Selector {
     }
 }
 
-/// The text that a list request takes, and that parses to an equal selector.
+/// Prints the syntax of the API server, which parses to an equal selector.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, requirement) in self.0.iter().enumerate() {

@@ -23,9 +23,9 @@ use crate::version::ResourceVersion;
 
 /// The state of an informer at one moment. It never changes.
 ///
-/// It dereferences to [`View`], which has the reads. Cloning copies a pointer. A held snapshot keeps the old versions of
-/// the objects that changed since in memory, and nothing else. It does not keep the informer running, and stays valid
-/// after the informer has stopped.
+/// It dereferences to [`View`], which has the reads. Cloning copies a pointer. A held snapshot keeps the old versions
+/// of the objects that changed since in memory, and nothing else. It does not keep the informer running, and stays
+/// valid after the informer has stopped.
 pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
 
 /// The objects and every index of an informer, at one moment.
@@ -135,8 +135,8 @@ impl<T> View<T> {
         Ok(Hits(posting.map(Posting::iter)))
     }
 
-    /// Iterates over the keys of an index with the number of objects under each, in no particular order. O(keys) in all,
-    /// no allocation. (client-go's `ListIndexFuncValues`.)
+    /// Iterates over the keys of an index with the number of objects under each, in no particular order. O(keys) in
+    /// all, no allocation. (client-go's `ListIndexFuncValues`.)
     ///
     /// # Panics
     ///
@@ -179,7 +179,8 @@ impl<T> View<T> {
         self.invalid.iter().map(Invalid::error)
     }
 
-    /// The number of invalid objects. Includes those without a name, which [`invalid`](Self::invalid) cannot list. O(1).
+    /// The number of invalid objects. Includes those without a name, which [`invalid`](Self::invalid) cannot list.
+    /// O(1).
     pub fn invalid_len(&self) -> usize {
         self.invalid.len() + self.nameless
     }

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Absent;
 
-/// The result of a projection: `Ok(Some(..))` is stored, `Ok(None)` skips the object, and an error makes it invalid (see
-/// [`View::invalid`](crate::View::invalid)).
+/// The result of a projection: `Ok(Some(..))` is stored, `Ok(None)` skips the object, and an error makes it invalid
+/// (see [`View::invalid`](crate::View::invalid)).
 pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 
 /// A type that informers of a [`Registry`](crate::Registry) store, and its projection from a kube type.
@@ -16,8 +16,8 @@ pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 /// The projection is part of the type, so all parts of an application that declare the type agree on it. Two types
 /// projected from one kind make two informers.
 ///
-/// Every kube type implements this and is stored as a whole. To store less of it, or to skip objects, implement it for a
-/// type of your own:
+/// Every kube type implements this and is stored as a whole. To store less of it, or to skip objects, implement it for
+/// a type of your own:
 ///
 /// ```
 /// use k8s_openapi::api::core::v1::ConfigMap;
@@ -37,8 +37,8 @@ pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 /// # assert_eq!(Entries::project(ConfigMap::default()).unwrap().unwrap().0, 0);
 /// ```
 ///
-/// A type that is `Resource`, `Clone` and `DeserializeOwned` has the blanket implementation already. Wrap it in a type of
-/// your own to filter its objects.
+/// A type that is `Resource`, `Clone` and `DeserializeOwned` has the blanket implementation already. Wrap it in a type
+/// of your own to filter its objects.
 pub trait Stored: Sized + Send + Sync + 'static {
     /// The kube type that the API serves.
     type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
@@ -51,8 +51,8 @@ pub trait Stored: Sized + Send + Sync + 'static {
     ///
     /// Runs on the informer's task, once per stored version of an object; a relist may project a skipped object again.
     /// If it fails or panics, the object counts as invalid and its last good version stays. The error is the
-    /// [`source`](Error::source) of the reported [`DecodeError`](crate::error::DecodeError). No log line and no error text
-    /// of this crate contains it.
+    /// [`source`](Error::source) of the reported [`DecodeError`](crate::error::DecodeError). No log line and no error
+    /// text of this crate contains it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Resource versions: how the API server names states of a kind, and which of two is newer.
+//! Resource versions, which identify states of a kind, and their order.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::RandomState;
@@ -8,11 +8,11 @@ use std::sync::{Arc, LazyLock};
 
 /// A Kubernetes `resourceVersion`.
 ///
-/// Versions of one kind are compared as decimals of any length (KEP-5504). A version that is not such a
-/// decimal can only be equal to another or not: [`PartialOrd`] then answers `None`.
+/// Versions of one kind are compared as decimals of any length (KEP-5504). A version that is not such a decimal has no
+/// order: [`PartialOrd`] returns `None`, unless both are equal.
 ///
-/// Comparing, hashing and cloning never allocate. Versions of different kinds have nothing to do with each
-/// other, and nothing stops a caller from comparing them.
+/// Comparing, hashing and cloning do not allocate. Comparing versions of different kinds has no meaning; the type does
+/// not prevent it.
 ///
 /// ```
 /// use kube_informer::ResourceVersion;

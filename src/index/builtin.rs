@@ -18,7 +18,7 @@ pub struct Label(String);
 #[derive(Clone, Debug)]
 pub struct Annotation(String);
 
-/// Objects by annotations whose names end alike. See [`annotation_suffix`].
+/// Objects by annotations whose names have the same suffix. See [`annotation_suffix`].
 #[derive(Clone, Debug)]
 pub struct AnnotationSuffix(String);
 
@@ -29,33 +29,33 @@ pub struct OwnerUid;
 /// The key of an [`annotation_suffix`] index. Look-ups take `&("prefix", "value")`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AnnotationKey {
-    /// What stands before the suffix in the annotation's name.
+    /// The name of the annotation without the suffix.
     pub prefix: String,
-    /// The annotation's value.
+    /// The value of the annotation.
     pub value: String,
 }
 
-/// An index by namespace. Needs nothing of `T`: the namespace is part of the object's key.
+/// An index by namespace, for any `T`: the namespace is part of the key of the object. Cluster-scoped objects are under
+/// the empty namespace.
 pub fn namespace() -> Namespace {
     Namespace
 }
 
-/// An index by the value of the label `name`; objects without it are in no list.
+/// An index by the value of the label `name`. Objects without the label are not in it.
 pub fn label(name: impl Into<String>) -> Label {
     Label(name.into())
 }
 
-/// An index by the value of the annotation `name`; objects without it are in no list.
+/// An index by the value of the annotation `name`. Objects without the annotation are not in it.
 pub fn annotation(name: impl Into<String>) -> Annotation {
     Annotation(name.into())
 }
 
-/// An index by all annotations whose name ends in `suffix`, where part of the key is in the *name*.
+/// An index by all annotations whose name ends in `suffix`, for annotations that have a part of the key in their name.
 ///
-/// Kube-OVN writes which subnet a pod's interface is in this way: the annotation
-/// `net1.default.ovn.kubernetes.io/logical_switch: subnet1` has, for the suffix
-/// `.kubernetes.io/logical_switch`, the key `("net1.default.ovn", "subnet1")`. A name that is nothing but the
-/// suffix has an empty prefix.
+/// For example, Kube-OVN records the subnet of a pod's interface in the annotation
+/// `net1.default.ovn.kubernetes.io/logical_switch: subnet1`. With the suffix `.kubernetes.io/logical_switch`, its key
+/// is `("net1.default.ovn", "subnet1")`. A name that equals the suffix has an empty prefix.
 pub fn annotation_suffix(suffix: impl Into<String>) -> AnnotationSuffix {
     AnnotationSuffix(suffix.into())
 }

@@ -11,15 +11,15 @@ use crate::key::ObjectKey;
 ///
 /// - A single key: a string (`String`, `&'static str`, `Box<str>`, `Arc<str>`), an integer, a `bool`, a `char`, an
 ///   [`ObjectKey`], or a tuple of up to four types that can be hashed.
-/// - Any number of keys: an `Option`, a `Vec`, an array, a set. Naming a key twice counts once.
+/// - Any number of keys: an `Option`, a `Vec`, an array, a set. A key that is returned twice counts once.
 ///
-/// A key of your own type is returned as `[key]`, or `Some(key)`.
+/// Return a key of your own type as `[key]` or `Some(key)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of an index, nor a collection of keys",
     note = "return a key of your own type as `[key]`; collect an iterator into a `Vec`"
 )]
 pub trait IntoKeys {
-    /// What the index is asked by.
+    /// The type of the keys.
     type Key: Hash + Eq + Send + Sync + 'static;
 
     /// Calls `emit` with each key.

@@ -1,16 +1,17 @@
-//! Secondary indexes: typed keys to the objects that have them.
+//! Secondary indexes: from typed keys to objects.
 //!
-//! An index is declared on the builder and answers with a [`Index`] handle; snapshots are asked through it.
-//! Its keys are computed once per stored version of an object, by the writer, and stored with the object.
+//! [`Builder::index`](crate::builder::Builder::index) declares an index and returns an [`Index`] handle, which
+//! [`View::by_index`](crate::View::by_index) takes. The informer's task computes the keys once per stored version of an
+//! object, and stores them with the object.
 //!
 //! | declared by | keys of an object |
 //! |---|---|
 //! | `builder.index(\|o: &T\| key)` | what the closure returns, as an [`IntoKeys`]: one key, an `Option`, a `Vec`, an array |
-//! | `builder.index(index::namespace())` | what a function of this module says |
-//! | `builder.index(..)` of an [`IndexBy`] of your own | what it says; it is also given the object's own key |
+//! | `builder.index(index::namespace())` | those of a function of this module |
+//! | `builder.index(..)` of an [`IndexBy`] of your own | what it emits; it also receives the key of the object |
 //!
-//! Keys are of any type that is `Hash + Eq + Send + Sync`; look-ups borrow them (`&str` for `String`, and
-//! whatever [`equivalent::Equivalent`] allows). A list of objects behind a key is ordered by object key.
+//! A key has any type that is `Hash + Eq + Send + Sync`. Look-ups borrow it: `&str` for `String`, and any type that
+//! implements [`equivalent::Equivalent`]. The objects under a key are ordered by namespace and name.
 
 mod builtin;
 mod into_keys;
@@ -34,9 +35,9 @@ pub use self::set::IndexSet;
 pub(crate) use self::table::{AnyTable, Indexer, Table, downcast};
 use crate::key::Key;
 
-/// A handle to an index: which one to ask, and what its keys are.
+/// A handle to an index of one informer, for objects of type `T` and keys of type `K`.
 ///
-/// Copying it is free. It belongs to the informer whose builder gave it out, and keeps nothing alive.
+/// It is `Copy`. It can be used with snapshots of the informer that it was declared on, and keeps nothing alive.
 pub struct Index<T, K> {
     pub(crate) slot: u32,
     /// The store it belongs to.
@@ -44,28 +45,28 @@ pub struct Index<T, K> {
     types: PhantomData<fn(&T) -> K>,
 }
 
-/// How an index finds the keys of an object.
+/// Computes the index keys of an object.
 ///
-/// Implemented by closures that return [`IntoKeys`], and by what [`namespace`], [`label`] and the other functions of this
-/// module return; implement it yourself for an index that needs the object's own key.
+/// Implemented by closures that return [`IntoKeys`], and by the types that [`namespace`], [`label`] and the other
+/// functions of this module return. Implement it for an index that needs the key of the object.
 pub trait IndexBy<T>: Send + 'static {
-    /// What the index is asked by.
+    /// The type of the keys.
     type Key: Hash + Eq + Send + Sync + 'static;
 
-    /// Calls `emit` with each key of the object; naming one twice counts once.
+    /// Calls `emit` with each key of the object. A key that is emitted twice counts once.
     ///
-    /// Runs on the informer's task, once per version of the object that is stored, before readers see that
-    /// version. When it panics the object counts as invalid and its last good version stays.
+    /// Runs on the informer's task, once per stored version of the object, before readers see that version. If it
+    /// panics, the object counts as invalid and its last good version stays.
     fn index(&self, key: Key<'_>, object: &T, emit: &mut dyn FnMut(Self::Key));
 }
 
-/// The snapshot does not have the index asked for.
+/// The snapshot does not have the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MissingIndex {
-    /// It is an index of another informer.
+    /// The index belongs to another informer.
     #[error("the index belongs to another informer than the snapshot")]
     Foreign,
-    /// It was added to the informer after the snapshot was taken (`Informer::add_index`).
+    /// The index was added after the snapshot was taken ([`Informer::add_index`](crate::Informer::add_index)).
     #[error("the index was added after the snapshot was taken")]
     Later,
 }

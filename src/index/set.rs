@@ -8,20 +8,20 @@ use crate::store::next_store;
 
 /// The indexes declared on a builder: [`Builder::indexes`](crate::builder::Builder::indexes).
 ///
-/// A function that declares what a part of an application looks up takes this rather than a builder, and serves
-/// its unit tests as well (`Snapshot::from_objects`, feature `testing`).
+/// A function that declares the indexes of one part of an application takes this in place of a builder, so that unit
+/// tests can call it too (`Snapshot::from_objects`, feature `testing`).
 pub struct IndexSet<T> {
     indexers: Vec<Box<dyn Indexer<T>>>,
     store: u64,
 }
 
 impl<T: Send + Sync + 'static> IndexSet<T> {
-    /// No index yet.
+    /// An empty set.
     pub fn new() -> Self {
         Self { indexers: Vec::new(), store: next_store() }
     }
 
-    /// Adds an index: see [`Builder::index`](crate::builder::Builder::index).
+    /// Adds an index and returns its handle. See [`Builder::index`](crate::builder::Builder::index).
     pub fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         // More than 2^32 indexes cannot be declared: each is at least a pointer here.
         let slot = self.indexers.len() as u32;

@@ -100,10 +100,7 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
 
     #[track_caller]
     fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
-        assert!(
-            self.indexes.is_empty(),
-            "a projection must come before the indexes, which use its result"
-        );
+        assert!(self.indexes.is_empty(), "a projection must come before the indexes, which use its result");
         Builder { from: self.from, project, indexes: IndexSet::new() }
     }
 }

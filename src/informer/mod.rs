@@ -199,8 +199,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
         Subscription::new(self.clone())
     }
 
-    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot that
-    /// was not synced, the first batch has all objects.
+    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot
+    /// that was not synced, the first batch has all objects.
     ///
     /// # Panics
     ///

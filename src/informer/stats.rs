@@ -1,4 +1,4 @@
-//! What an informer has done and is doing, in numbers, readable without a metrics library.
+//! Statistics of an informer, readable without a metrics library.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,86 +9,86 @@ use super::Informer;
 use crate::reflector::{Cause, Phase, Status, Tally};
 use crate::version::ResourceVersion;
 
-/// A sample of an informer in numbers, from [`Informer::stats`].
+/// Statistics of an informer, from [`Informer::stats`].
 ///
-/// Counts go up from zero at the start of the informer and never down; what is not called a count is as of now. For a
-/// metrics library or a human: no task wakes when they change. What to act on, such as staleness and the last error, is in
-/// [`Status`](crate::Status).
+/// Counts begin at zero when the informer starts, and never decrease. All other fields are present values. They are for
+/// metrics and people; no task wakes when they change. [`Status`](crate::Status) has what an application acts on, such
+/// as staleness and the last error.
 ///
-/// Printed (`{}`) they are one line, with nothing in it that came from an object.
+/// `Display` prints one line, without any content of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Objects held.
+    /// Number of cached objects.
     pub objects: usize,
-    /// Objects whose newest version could not be taken in; an earlier one may be held.
+    /// Number of objects whose newest version is invalid; an earlier one may be cached.
     pub invalid_objects: usize,
-    /// The version up to which the state is complete. `None` before the first list, and always for
-    /// [`Informer::from_stream`].
+    /// The resourceVersion that the newest snapshot reflects. `None` before the first list, for kinds without versions,
+    /// and for [`Informer::from_stream`].
     pub resource_version: Option<ResourceVersion>,
     /// Count of published changes of content. Bookmarks do not count.
     pub revision: u64,
-    /// Time since the API server last sent something: an event, a bookmark, or a page of a list. API servers send
-    /// bookmarks about once a minute, so minutes are a sign of trouble. `None` before the first time.
+    /// Time since the last event, bookmark or list page. API servers send bookmarks about once a minute, so several
+    /// minutes are a sign of a problem. `None` before the first one.
     pub last_event: Option<Duration>,
     /// Count of completed lists.
     pub lists: u64,
-    /// Lists after the first, by what made them necessary.
+    /// Counts of the lists after the first, by cause.
     pub relists: Relists,
     /// Count of watches opened.
     pub watches: u64,
-    /// Count of watches opened without a list: API servers end each after minutes, connections break. The watch that
-    /// is part of a list or follows it is not counted. 0 for [`Informer::from_stream`], which is not told.
+    /// Count of watches opened without a list, after the API server ended a watch or a connection broke. A watch that
+    /// is part of a list, or follows one, is not counted. 0 for [`Informer::from_stream`].
     pub watch_restarts: u64,
-    /// Count of errors met: requests that failed, watches that broke, answers that were of no use.
+    /// Count of errors: failed requests, broken watches, invalid responses.
     pub errors: u64,
-    /// Count of the times when the API server had gone back, as after a restore from a backup, and all was taken in
-    /// anew. 0 for [`Informer::from_stream`].
+    /// Count of new epochs: the API server returned to an earlier state, as after a restore from a backup, and every
+    /// object was stored again. 0 for [`Informer::from_stream`].
     pub new_epochs: u64,
-    /// Old versions of the state that somebody still holds: a snapshot, a batch, a reader, or a subscription that
-    /// lags. As of at most half a second ago while the informer runs.
+    /// Number of old versions of the state kept in memory by a snapshot, a batch, or a subscription that lags. At most
+    /// half a second old while the informer runs.
     pub pinned_versions: usize,
-    /// Subscriptions that exist.
+    /// Number of subscriptions.
     pub subscribers: usize,
-    /// How many published changes of content the slowest subscription has not been given yet. A batch counts as given
-    /// when it was handed out; it brings all that happened since the last one.
+    /// Number of published changes of content (as in [`revision`](Self::revision)) that the slowest subscription has
+    /// not received yet. A batch counts as received when `next` has returned it.
     pub slowest_lag: u64,
 }
 
-/// How often a kind was listed again, by what made that necessary. The first list is none of them.
+/// Counts of relists, by cause. The first list is not among them.
 ///
-/// Counted when the list begins; further attempts at it are not counted, whatever they fail for.
+/// A relist counts once, when it begins; further attempts do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Relists {
-    /// The version held was no longer kept by the API server (410): the informer had been cut off for long, or
-    /// changes are many and history is short.
+    /// The API server no longer had the version to resume from (410): the informer was disconnected for long, or there
+    /// are many changes and the history is short.
     pub expired: u64,
-    /// The version held was not known yet to the API server that was asked (`ResourceVersionTooLarge`).
+    /// The API server did not have the version to resume from yet (`ResourceVersionTooLarge`).
     pub too_large: u64,
-    /// Several watches in a row failed or ended at once.
+    /// Several watches in a row failed, or ended immediately.
     pub watch_failed: u64,
-    /// The API server refuses to watch (a 4xx such as 403): it is listed from time to time.
+    /// The API server refuses watches (a 4xx such as 403), so the kind is polled.
     pub watch_refused: u64,
     /// A watch returned an invalid response.
     pub invalid_response: u64,
     /// A watch sent an event older than the previous one.
     pub out_of_order: u64,
-    /// After a long silence, a consistent read was below the version held.
+    /// After a long silence, a consistent read returned a version below the cached one.
     pub behind: u64,
-    /// The kind was not found (404), and is asked for again.
+    /// The kind was not found (404).
     pub kind_absent: u64,
-    /// [`Informer::refresh`] was called; one list may serve several calls.
+    /// [`Informer::refresh`] was called. Several calls may share one list.
     pub refresh: u64,
-    /// The stream of [`Informer::from_stream`] began a list anew, and does not tell why.
+    /// The stream of [`Informer::from_stream`] listed again; it does not report why.
     pub by_stream: u64,
 }
 
 impl<T> Informer<T> {
-    /// The informer in numbers.
+    /// Returns statistics of the informer.
     ///
-    /// O(subscriptions), under the short lock of the list of subscriptions. Waits for no reader of snapshots, and neither
-    /// writer nor readers wait for it.
+    /// O(subscriptions), under a short lock of the list of subscriptions. Does not wait for the writer or for readers
+    /// of snapshots, and does not delay them.
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
@@ -178,12 +178,12 @@ impl Relists {
         }
     }
 
-    /// All of them together.
+    /// The sum of all causes.
     pub fn total(&self) -> u64 {
         self.causes().map(|(_, count)| count).sum()
     }
 
-    /// Each cause by its name, the name of its field, with how often it was: for metrics with a label.
+    /// Iterates over the causes, each with the name of its field and its count, for a metric with a label.
     pub fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let Self {
             expired,

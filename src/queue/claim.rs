@@ -1,14 +1,15 @@
-//! A key handed out.
+//! A claimed key.
 
 use std::{fmt, hash::Hash, ops::Deref, sync::Arc};
 
 use super::work_queue::WorkQueue;
 
-/// The right to work on one key: derefs to it, and as long as it lives nobody else gets that key.
+/// The exclusive right to work on one key. It dereferences to the key; no other [`get`](WorkQueue::get) returns the key
+/// until the claim ends.
 ///
-/// It ends when dropped, also by a panic or because the task was aborted; a key added meanwhile is then queued
-/// again. Ending it says nothing of success: for a retry call
-/// [`add_rate_limited`](WorkQueue::add_rate_limited) first, else [`forget`](WorkQueue::forget).
+/// It ends when it is dropped, also by a panic or an aborted task (client-go's `Done`). If the key was added meanwhile,
+/// it is then queued again. The end does not mean success: before it, call
+/// [`add_rate_limited`](WorkQueue::add_rate_limited) to retry, or [`forget`](WorkQueue::forget) after a success.
 #[must_use = "dropping the claim ends it"]
 pub struct Claim<K: Hash + Eq> {
     queue: WorkQueue<K>,
@@ -22,7 +23,7 @@ impl<K: Hash + Eq> Claim<K> {
         Self { queue, key }
     }
 
-    /// Ends the claim; the same as dropping it.
+    /// Ends the claim, as dropping it does. O(1), one short lock.
     pub fn done(self) {}
 
     pub(super) fn queue(&self) -> &WorkQueue<K> {

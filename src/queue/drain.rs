@@ -1,4 +1,4 @@
-//! The end of a queue: at once, when its work is done, or at a deadline.
+//! Ends a queue: at once, when its work is done, or at a deadline.
 
 use std::{hash::Hash, pin::pin, time::Duration};
 
@@ -10,23 +10,23 @@ use super::{
     work_queue::WorkQueue,
 };
 
-/// A queue ended with work left over.
+/// The queue ended before all accepted keys were done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the work queue ended with {discarded} keys not handed out and {in_flight} still being worked on")]
+#[error("the work queue ended with {discarded} keys discarded and {in_flight} still claimed")]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// Keys that were queued, or to be queued again, and were thrown away.
+    /// Number of keys that were discarded: those queued, or to be queued again.
     pub discarded: usize,
-    /// Keys whose claim had not ended.
+    /// Number of keys whose claim had not ended.
     pub in_flight: usize,
 }
 
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// Accepts no more keys. Those queued are still handed out, also those added again while claimed; then every
-    /// [`get`](Self::get) returns `None`. Delayed keys, retries among them, are dropped: their time may be
-    /// far away, and the next start lists everything anew.
+    /// Stops accepting keys. [`get`](Self::get) still returns the queued keys, and those that were added again while
+    /// claimed; after that it returns `None`. Delayed keys, including retries, are dropped: their deadline may be far
+    /// away, and the next start of the application lists every object again. Does not wait.
     pub fn shut_down(&self) {
         self.shared.update(|inner, _| {
             if inner.phase == Phase::Open {
@@ -36,27 +36,26 @@ impl<K: Hash + Eq> WorkQueue<K> {
         });
     }
 
-    /// Ends the queue at once: as [`shut_down`](Self::shut_down), but what is queued is discarded too. Leases
-    /// stay valid until they end. A [`drain`](Self::drain) under way returns.
+    /// [`shut_down`](Self::shut_down), and discards the queued keys too. Claims stay valid until they end. A running
+    /// [`drain`](Self::drain) returns. Does not wait.
     pub fn shut_down_now(&self) {
         self.shared.update(|inner, _| {
             inner.force();
         });
     }
 
-    /// [Shuts down](Self::shut_down) and waits until all that was accepted is done: the queued keys, the claimed
-    /// ones, and those added again meanwhile. Somebody must still be getting them.
+    /// [Shuts down](Self::shut_down) and waits until all accepted keys are done: those queued, those claimed, and those
+    /// added again meanwhile. Workers must continue to call [`get`](Self::get).
     ///
     /// # Errors
-    /// [`Unfinished`] when `within` passed first, or [`shut_down_now`](Self::shut_down_now) was called; what was
-    /// still queued is then discarded, and every `get` ends. A later call returns at once, with what is still
-    /// in flight then.
+    /// [`Unfinished`] if `within` passes first, or if [`shut_down_now`](Self::shut_down_now) is called. The queued keys
+    /// are then discarded, and every `get` returns `None`. A later call returns at once, with the present `in_flight`.
     ///
     /// # Cancel safety
-    /// Cancel-safe: a dropped call leaves the queue shut down, with nothing discarded.
+    /// Cancel-safe: a dropped call leaves the queue shut down, and discards nothing.
     ///
     /// # Panics
-    /// When the runtime has no timer.
+    /// If the runtime has no timer.
     pub async fn drain(&self, within: Duration) -> Result<(), Unfinished> {
         let deadline = after(Instant::now(), within);
         self.shut_down();
@@ -81,7 +80,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
 // === impl Inner ===
 
 impl<K: Hash + Eq> Inner<K> {
-    /// Goes to the last phase, and returns how many runs that cost.
+    /// Enters the last phase, and returns the number of discarded keys.
     fn force(&mut self) -> usize {
         if let Phase::Forced { discarded } = self.phase {
             return discarded;

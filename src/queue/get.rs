@@ -9,19 +9,19 @@ use super::{claim::Claim, shared::Shared, work_queue::WorkQueue};
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// The next key, in the order in which they became ready; waits for one. `None` once the queue is shut
-    /// down and nothing is left to hand out: neither a queued key nor a claimed one that was added again. (So a
-    /// task that shuts the queue down and holds such a claim must end it before it asks for more.)
+    /// Waits for the next key, in the order in which keys became ready, and claims it. Returns `None` once the queue is
+    /// shut down and no key is left: neither a queued one nor a claimed one that was added again. (So a task that shuts
+    /// down the queue while it holds such a claim must end the claim before it calls `get` again.)
     ///
-    /// A call that finds a key takes O(1), and yields to the runtime now and then, so a worker with endless work
-    /// starves no one.
+    /// O(1) if a key is ready. The call yields to the runtime from time to time, so that a busy worker does not starve
+    /// other tasks.
     ///
     /// # Cancel safety
-    /// Cancel-safe: a key is taken and returned in one step, and a dropped call passes on what woke it. A call
-    /// that is kept without being polled keeps it, as with any future that stands in a line.
+    /// Cancel-safe: a key is taken and returned in one step, and a dropped call passes its wake-up on. A call that is
+    /// neither polled nor dropped keeps its wake-up.
     ///
     /// # Panics
-    /// When keys are delayed and the runtime has no timer.
+    /// If keys are delayed and the runtime has no timer.
     pub async fn get(&self) -> Option<Claim<K>> {
         tokio::task::consume_budget().await;
         let mut waiter = Waiter::new(&self.shared);

@@ -1,4 +1,4 @@
-//! A work queue of keys: what stands between "something changed" and "reconcile it".
+//! A work queue of keys, between the changes of an informer and the reconcile function.
 //!
 //! ```text
 //! subscription -keys-> add ---------------.                  .-> get -> Claim -> your reconcile
@@ -6,24 +6,23 @@
 //!                      add_rate_limited ---^        ^-- re-add while claimed -- done -'
 //! ```
 //!
-//! The semantics are those client-go's `workqueue` made the convention for Kubernetes controllers:
+//! The semantics are those of client-go's `workqueue`:
 //!
-//! * **Level-triggered**: a key that is already queued is not queued twice; however many changes it stands
-//!   for, one run of the reconcile sees them all.
-//! * **One worker per key**: a key handed out is not handed out again before its [`Claim`] ends. Added
-//!   meanwhile, it is queued once more when the claim ends, so no change is missed.
-//! * **FIFO**: keys come out in the order in which they became ready. Waiting [`get`](WorkQueue::get)s are woken
-//!   in the order they began to wait, but a `get` that finds a key takes it: no worker idles for another.
-//! * **Delayed adds**: the earlier deadline wins. An add without delay does not cancel a delayed one.
-//! * **Retries** wait for the longer of a per-key exponential delay and a token bucket all keys share.
-//! * **Drain**: [`drain`](WorkQueue::drain) ends a queue without losing what was accepted, within a deadline.
+//! * **Level-triggered**: a queued key is not queued twice. One reconcile handles all changes since the last one.
+//! * **One worker per key**: a key is not returned again before its [`Claim`] ends. A key that is added meanwhile is
+//!   queued again when the claim ends, so no change is missed.
+//! * **FIFO**: keys are returned in the order in which they became ready. Waiting [`get`](WorkQueue::get)s are woken in
+//!   the order in which they began to wait, but a `get` that finds a key takes it.
+//! * **Delayed adds**: the earlier deadline wins. An add without a delay does not cancel a delayed one.
+//! * **Retries** wait for the longer of an exponential delay per key and a token bucket that all keys share.
+//! * **Drain**: [`drain`](WorkQueue::drain) ends a queue, within a deadline, without losing accepted keys.
 //!
-//! No task runs behind the queue: one of the waiting `get`s watches the clock for all of them. [`workers`]
-//! runs a reconcile function on the keys; the tasks belong to the handle it returns.
+//! The queue has no task: one of the waiting `get`s waits for the deadlines of delayed keys. [`workers`] runs a
+//! reconcile function on the keys; its handle owns the tasks.
 //!
-//! Keys stay in memory while they are queued, claimed or delayed, and their failure counts until
-//! [`forget`](WorkQueue::forget) (which `workers` calls after each success). All of it is bounded by the number
-//! of distinct keys, not by the number of adds.
+//! Keys stay in memory while they are queued, claimed or delayed. Failure counts stay until
+//! [`forget`](WorkQueue::forget), which `workers` calls after each success. Memory is bounded by the number of distinct
+//! keys, not by the number of adds.
 //!
 //! ```
 //! use kube_informer::queue::WorkQueue;

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use kube_informer::queue::{Options, WorkQueue};
 ///
-/// // Failed keys wait 50 ms, then 100 ms, .. up to a minute; all keys together 20 retries at once, then one
-/// // every 10 ms.
+/// // Failed keys wait 50 ms, then 100 ms, and so on up to a minute. All keys together get 20 retries at once,
+/// // then one every 10 ms.
 /// let options = Options::new()
 ///     .backoff(Duration::from_millis(50), Duration::from_secs(60))
 ///     .bucket(20, Duration::from_millis(10));
@@ -28,7 +28,8 @@ pub struct Options {
 // === impl Options ===
 
 impl Options {
-    /// 5 ms doubling up to 1000 s for each key; 100 retries at once, then one every 100 ms, for all.
+    /// client-go's defaults: per key 5 ms, doubled up to 1000 s; for all keys 100 retries at once, then one every 100
+    /// ms.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -39,14 +40,14 @@ impl Options {
         }
     }
 
-    /// What a key waits after its first failure, doubled by each further one up to `cap`.
+    /// Sets the delay of a key after its first failure; each further failure doubles it, up to `cap`.
     #[must_use]
     pub fn backoff(self, base: Duration, cap: Duration) -> Self {
         Self { base, cap, ..self }
     }
 
-    /// The token bucket that the retries of all keys share: `burst` at once, then one per `refill`. A `refill`
-    /// of zero means no such limit.
+    /// Sets the token bucket that the retries of all keys share: `burst` at once, then one per `refill`. A `refill` of
+    /// zero means no limit.
     #[must_use]
     pub fn bucket(self, burst: u32, refill: Duration) -> Self {
         Self { burst, refill, ..self }

@@ -1,36 +1,39 @@
-//! What a queue has done and is doing, readable without a metrics library.
+//! Statistics of a queue, readable without a metrics library.
 //!
 //! The stats are those of client-go's `workqueue_*` metrics. They are counted under the queue's lock, which
 //! each operation holds anyway: a few integer additions, no atomics, and every sample is consistent.
 
 use std::time::Duration;
 
-/// A sample of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats).
+/// Statistics of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats). The names of client-go's `workqueue_*`
+/// metrics are given where they differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Keys that could be handed out now.
+    /// Number of keys that are ready.
     pub depth: usize,
-    /// Keys waiting for a deadline, retries among them.
+    /// Number of keys that wait for a deadline, including retries.
     pub delayed: usize,
-    /// Keys claimed.
+    /// Number of claimed keys.
     pub processing: usize,
-    /// Keys queued so far, also by a deadline; an add of a key that was queued already is not counted.
+    /// Count of keys queued, also by a deadline. An add of a key that is queued already does not count.
     pub adds: u64,
-    /// Failures counted so far by [`add_rate_limited`](super::WorkQueue::add_rate_limited).
+    /// Count of failures, by [`add_rate_limited`](super::WorkQueue::add_rate_limited).
     pub retries: u64,
-    /// The ages of all present claims together: grows by a second a second for each worker that is stuck.
+    /// Sum of the ages of all present claims (`unfinished_work_seconds`). It grows by a second per second for each
+    /// stuck worker.
     pub unfinished: Duration,
-    /// The age of the oldest present claim.
+    /// Age of the oldest present claim (`longest_running_processor_seconds`).
     pub longest_running: Duration,
-    /// From an add (or a deadline) to the claim. A key added while claimed waits from then on.
+    /// Times from an add (or a deadline) to the claim (`queue_duration_seconds`). A key that is added while claimed
+    /// waits from that add on.
     pub wait: Timings,
-    /// The length of each claim that ended.
+    /// Durations of the claims that ended (`work_duration_seconds`).
     pub work: Timings,
 }
 
-/// Durations summed up: count, sum and maximum exactly, quantiles from buckets that double in width from a
-/// microsecond to about 12 days. Under 400 bytes, whatever is recorded.
+/// A summary of durations: exact count, sum and maximum, and quantiles from buckets that double in width from a
+/// microsecond to about 12 days. Less than 400 bytes.
 ///
 /// ```
 /// # use kube_informer::queue::WorkQueue;
@@ -72,25 +75,25 @@ pub(super) struct Recorder {
 // === impl Timings ===
 
 impl Timings {
-    /// How many durations were recorded.
+    /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// All of them together.
+    /// The sum of the durations.
     #[must_use]
     pub fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// The longest; zero if there was none.
+    /// The longest duration; zero if there is none.
     #[must_use]
     pub fn max(&self) -> Duration {
         self.max
     }
 
-    /// The average; zero if there was none.
+    /// The mean duration; zero if there is none.
     #[must_use]
     pub fn mean(&self) -> Duration {
         match self.count {
@@ -99,9 +102,8 @@ impl Timings {
         }
     }
 
-    /// A duration that this share of those recorded did not exceed (0.5 is the median): at most twice the
-    /// true quantile or a microsecond, and at most the maximum. A share outside of 0 to 1 is taken as the
-    /// nearest. O(1).
+    /// An upper bound of the quantile (0.5 is the median): at most twice the true quantile, or a microsecond, and at
+    /// most the maximum. A share below 0 or above 1 counts as 0 or 1. O(1).
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let rank = (share.clamp(0.0, 1.0) * self.count as f64).ceil() as u64;
@@ -109,8 +111,8 @@ impl Timings {
         bucket.map_or(self.max, |(bound, _)| bound.min(self.max))
     }
 
-    /// The histogram as (upper bound, how many were below it), cumulative as metrics libraries want it. What
-    /// is longer than the last bound is only in [`count`](Self::count).
+    /// The cumulative histogram, as pairs of an upper bound and the number of durations below it, as metrics libraries
+    /// use it. Durations above the last bound are only in [`count`](Self::count).
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         let bounds = (0..BUCKETS - 1).map(|i| Duration::from_micros(1 << i));
         bounds.zip(self.buckets.iter().scan(0, |sum, count| {

@@ -1,4 +1,4 @@
-//! The handle: adding keys, and looking at the queue.
+//! The handle of a queue.
 
 use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use super::{
 
 /// A queue of distinct keys for any number of producers and workers; see the [module](super) for its semantics.
 ///
-/// A handle is a pointer: clones are cheap and speak of the same queue. Every call but [`get`](Self::get) and
-/// [`drain`](Self::drain) is synchronous and holds one short lock; no task or callback runs under it, but the
-/// keys' `Hash`, `Eq` and `Drop` do (as does `Clone` when a failure is counted), so these must neither panic
-/// nor use the queue. An add allocates the key once and costs O(1), a delayed one O(log delayed keys).
+/// Cloning copies a pointer; all clones are the same queue. Every call but [`get`](Self::get) and
+/// [`drain`](Self::drain) is synchronous and holds one short lock. `Hash`, `Eq` and `Drop` of the keys run under it
+/// (and `Clone`, when a failure is counted), so these must not panic and must not use the queue; no other code of the
+/// application does. An add allocates once, for the key, and costs O(1); a delayed add costs O(log delayed keys).
 ///
 /// ```
 /// use kube_informer::queue::WorkQueue;
@@ -25,7 +25,7 @@ use super::{
 /// let producer = queue.clone();
 /// let task = tokio::spawn(async move { producer.add("default/net1".to_owned()) });
 ///
-/// let key = queue.get().await.unwrap(); // a claim: nobody else gets this key until it is dropped
+/// let key = queue.get().await.unwrap(); // a claim: no other `get` returns this key until it is dropped
 /// assert_eq!(*key, "default/net1");
 /// # task.await.unwrap();
 /// # }
@@ -49,14 +49,14 @@ impl<K: Hash + Eq> WorkQueue<K> {
         Self { shared: Arc::new(Shared::new(&options)) }
     }
 
-    /// Queues the key now, unless it already waits in the queue. If it is claimed, it is queued when the claim
-    /// ends. Does nothing once the queue is shut down.
+    /// Queues the key, unless it is queued already. If it is claimed, it is queued when the claim ends. No effect once
+    /// the queue is shut down. O(1).
     pub fn add(&self, key: K) {
         self.add_shared(Arc::new(key));
     }
 
-    /// Queues each key as [`add`](Self::add) does, under one lock: nobody sees a part of them. The iterator is
-    /// collected first, so it may do as it likes.
+    /// Queues each key as [`add`](Self::add) does, under one lock, so that they become visible together. The iterator
+    /// is collected before the lock is taken. O(keys).
     pub fn add_all(&self, keys: impl IntoIterator<Item = K>) {
         let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
         if keys.is_empty() {
@@ -65,11 +65,11 @@ impl<K: Hash + Eq> WorkQueue<K> {
         self.shared.update(|inner, now| keys.into_iter().for_each(|key| inner.add(key, now)));
     }
 
-    /// Queues the key after the delay. If it is already delayed, the earlier deadline wins; a key that is
-    /// queued or claimed meanwhile comes back at its deadline all the same. Nothing cancels a delayed add but
-    /// the end of the queue: [shut down](Self::shut_down), it drops those it holds and accepts no more.
+    /// Queues the key after the delay. If it is delayed already, the earlier deadline wins. A key that is queued or
+    /// claimed meanwhile is queued again at its deadline. Only [`shut_down`](Self::shut_down) cancels delayed adds.
+    /// O(log delayed keys).
     ///
-    /// The timer is that of the runtime [`get`](Self::get) runs in, with its millisecond granularity.
+    /// The timer is that of the tokio runtime in which [`get`](Self::get) runs, with a granularity of a millisecond.
     pub fn add_after(&self, key: K, delay: Duration) {
         let key = Arc::new(key);
         self.shared.update(|inner, now| match delay {
@@ -78,39 +78,39 @@ impl<K: Hash + Eq> WorkQueue<K> {
         });
     }
 
-    /// Ends the per-key delay's growth: the key's next failure counts as its first. Call it when the work on
-    /// the key succeeded, or is given up; the counts of keys never forgotten stay in memory. A retry already
-    /// scheduled stays. Does not touch the queue's lock.
+    /// Resets the failure count of the key, so that its next failure counts as the first. Call it after a success, or
+    /// when the key is dropped for good; the count stays in memory otherwise. A scheduled retry stays. O(1), without
+    /// the lock of the queue.
     pub fn forget(&self, key: &K) {
         self.shared.backoff.forget(key);
     }
 
-    /// How many failures [`add_rate_limited`](Self::add_rate_limited) counted since the key was last forgotten.
+    /// The number of failures of the key since [`forget`](Self::forget) (client-go's `NumRequeues`). O(1).
     #[must_use]
     pub fn retries(&self, key: &K) -> u32 {
         self.shared.backoff.failures(key)
     }
 
-    /// How many keys could be handed out now: neither those claimed nor those delayed.
+    /// The number of keys that are ready; claimed and delayed keys do not count. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.update(|inner, _| inner.state.ready())
     }
 
-    /// Whether no key could be handed out now.
+    /// Whether no key is ready. O(1).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the queue has stopped to accept keys.
+    /// Whether the queue was shut down. O(1).
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.shared.update(|inner, _| inner.phase != Phase::Open)
     }
 
-    /// The queue's counters and times at this moment: one consistent sample. Copies under a kilobyte and looks
-    /// at each claimed key; cheap enough for a scrape, not meant for each reconcile.
+    /// Returns statistics, as one consistent sample. O(claimed keys); copies less than a kilobyte. Cheap enough for
+    /// each scrape of metrics, not for each reconcile.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.update(|inner, now| inner.sample(now))
@@ -122,14 +122,13 @@ impl<K: Hash + Eq> WorkQueue<K> {
 }
 
 impl<K: Hash + Eq + Clone> WorkQueue<K> {
-    /// Queues the key again after a failure: counts the failure and waits for the longer of the key's
-    /// exponential delay and the next token of the bucket shared by all keys (see [`Options`]).
+    /// Counts a failure and queues the key again, after the longer of its exponential delay and the next token of the
+    /// bucket that all keys share (see [`Options`]).
     ///
-    /// Adding one key again and again neither inflates its delay nor drains the bucket, as it does in
-    /// client-go (controller-runtime issue 1594). A failure is counted once per claim, and without a claim only
-    /// if the key was not waiting already. And a token is taken only if this add makes the key come earlier
-    /// than it would have: one that is queued, to be queued after its claim, or delayed for no longer, keeps
-    /// its place.
+    /// Repeated adds of one key neither increase its delay nor drain the bucket, as they do in client-go
+    /// (controller-runtime issue 1594). A failure counts once per claim, and without a claim only if the key was not
+    /// waiting already. A token is taken only if this add makes the key ready earlier: a key that is queued, will be
+    /// queued after its claim, or has an earlier deadline keeps its place.
     pub fn add_rate_limited(&self, key: K) {
         let key = Arc::new(key);
         self.shared.update(|inner, now| {

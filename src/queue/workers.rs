@@ -1,4 +1,4 @@
-//! A reconcile function run on the keys of a queue by a fixed number of tasks.
+//! Runs a reconcile function on the keys of a queue, on a fixed number of tasks.
 
 use std::{
     fmt,
@@ -13,44 +13,46 @@ use tokio::task::JoinSet;
 
 use super::{claim::Claim, drain::Unfinished, work_queue::WorkQueue};
 
-/// What to do with a key whose reconcile succeeded. Its failures are forgotten either way.
+/// What to do with a key after its reconcile succeeded, as kube-runtime's `Action`. Its failure count is reset in any
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Action {
     requeue_after: Option<Duration>,
 }
 
-/// Why a key is going to be retried, for the hook of [`workers_with_hook`].
+/// Why a key will be retried. For the hook of [`workers_with_hook`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure<'a, E> {
-    /// The reconcile returned this.
+    /// The reconcile returned this error.
     Error(&'a E),
-    /// The reconcile panicked. What with, the process's panic hook has seen.
+    /// The reconcile panicked. The payload went to the panic hook.
     Panicked,
 }
 
-/// The tasks started by [`workers`]. Dropped, it aborts them; what they were at is queued again.
+/// The tasks of [`workers`]. Dropping this aborts them; the keys that they work on are queued again.
 #[must_use = "dropping the handle stops the workers"]
 pub struct Workers<K> {
     queue: WorkQueue<K>,
     tasks: JoinSet<()>,
 }
 
-/// A key being reconciled. Dropped before it settled - the task was aborted - it queues the key again.
+/// A key that is being reconciled. If it is dropped before it settled (the task was aborted), it queues the key again.
 struct Attempt<K: Hash + Eq> {
     claim: Claim<K>,
     settled: bool,
 }
 
-/// Runs `reconcile` on each key the queue hands out, on `n` tasks (at least one) of the current runtime.
+/// Runs `reconcile` on the keys of the queue, on `n` tasks (at least one) of the current tokio runtime. Returns at
+/// once.
 ///
-/// * `Ok(action)` forgets the key's failures and does what the [`Action`] says.
-/// * An error or a panic counts a failure of that key and retries it, and nothing else, later
-///   ([`add_rate_limited`](WorkQueue::add_rate_limited)). A panic needs to unwind for that.
+/// * `Ok(action)` resets the failure count of the key, and applies the [`Action`].
+/// * An error or a panic counts a failure of the key and retries it later
+///   ([`add_rate_limited`](WorkQueue::add_rate_limited)); other keys are not affected. This requires panics to unwind.
 ///
-/// Failures are traced without key, error or panic message, which may hold anything; see
-/// [`workers_with_hook`] to see them.
+/// Failures are logged without the key, the error or the panic message, since these may contain any data. Use
+/// [`workers_with_hook`] to receive them.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -81,8 +83,8 @@ where
     workers_with_hook(queue, n, reconcile, |_, _| {})
 }
 
-/// As [`workers`], and calls `hook` with the key and its [`Failure`] before it is retried, on the worker's task:
-/// the place for logs and counters. A hook that panics changes nothing else.
+/// [`workers`], with a hook for logs and counters. It receives the key and the [`Failure`] before the retry, and runs
+/// on the worker's task. A panic of the hook has no other effect.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -110,8 +112,8 @@ where
     Workers { queue: queue.clone(), tasks }
 }
 
-/// One reconcile; `None` is a failure. Whatever of the user's runs - also the drop of the error - runs where a
-/// panic is caught.
+/// One reconcile; `None` is a failure. A panic of any code of the application, including the drop of the error, is
+/// caught.
 async fn run<K, F, Fut, E, H>(key: &K, reconcile: &F, hook: &H) -> Option<Action>
 where
     K: Clone,
@@ -140,12 +142,12 @@ where
 // === impl Action ===
 
 impl Action {
-    /// Nothing to do until the key is added again.
+    /// Waits until the key is added again.
     pub fn await_change() -> Self {
         Self { requeue_after: None }
     }
 
-    /// Look at the key again after this time, as by [`add_after`](WorkQueue::add_after).
+    /// Reconciles the key again after this time, as [`add_after`](WorkQueue::add_after) does.
     pub fn requeue(delay: Duration) -> Self {
         Self { requeue_after: Some(delay) }
     }
@@ -154,15 +156,15 @@ impl Action {
 // === impl Workers ===
 
 impl<K: Hash + Eq> Workers<K> {
-    /// [Drains](WorkQueue::drain) the queue - so nobody else's workers get new keys from it either - and joins
-    /// every task. At the deadline those still at work are aborted, at their next `.await`: a reconcile that
-    /// blocks its thread delays this call.
+    /// [Drains](WorkQueue::drain) the queue, which also ends other workers of the same queue, and joins every task. At
+    /// the deadline, tasks that are still running are aborted at their next `.await`; a reconcile that blocks its
+    /// thread delays this call.
     ///
     /// # Errors
     /// [`Unfinished`] as from [`drain`](WorkQueue::drain).
     ///
     /// # Cancel safety
-    /// A dropped call has shut the queue down and aborts the tasks.
+    /// A dropped call shuts the queue down (if it was polled) and aborts the tasks.
     pub async fn shutdown(mut self, within: Duration) -> Result<(), Unfinished> {
         let drained = self.queue.drain(within).await;
         if drained.is_err() {

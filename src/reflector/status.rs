@@ -1,10 +1,10 @@
-//! What an informer says of itself: how it is doing, and since when it is not doing well.
+//! The health of an informer.
 
 use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// What the informer is doing right now.
+/// The phase of an informer: what it is doing now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -14,12 +14,12 @@ pub enum Phase {
     Listing,
     /// Watching for changes; the state is current up to the server's own delay.
     Watching,
-    /// Waiting before the next attempt.
+    /// Waiting before the next attempt, after an error.
     BackingOff,
-    /// Waiting before the next list: the kind has no versions to watch from, or watches of it are forbidden or do not
+    /// Waiting before the next list: the kind has no versions to watch from, or its watches are forbidden or do not
     /// work. [`Status::stale_since`] is the time of the last list.
     Polling,
-    /// The kind is not served; asked again from time to time.
+    /// The kind is not installed (404). The informer checks again every 8 to 10 s.
     Absent,
     /// Shut down.
     Stopped,
@@ -31,19 +31,20 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What it is doing.
+    /// What the informer is doing.
     pub phase: Phase,
-    /// The first list is complete. Never goes back to false.
+    /// Whether the first list is complete. Once true, it stays true.
     pub synced: bool,
-    /// Since when the state may be behind the server; `None` while it is followed.
+    /// Since when the state may be behind the API server; `None` while a watch keeps it current.
     pub stale_since: Option<Instant>,
-    /// The last error, kept after recovery.
+    /// The last error. It stays after recovery.
     pub last_error: Option<Error>,
-    /// Errors in a row; 0 once things work again.
+    /// The number of errors in a row; 0 after a success.
     pub failures: u32,
-    /// Whether versions can be put in order (KEP-5504); when not, only equality is used.
+    /// Whether the resourceVersions have an order (KEP-5504). If not, the informer compares them for equality only.
     pub ordered_versions: bool,
-    /// The server gives this kind no versions (`PodMetrics`, `ComponentStatus`): lists are compared by content.
+    /// Whether the kind has no resourceVersions (`PodMetrics`, `ComponentStatus`), so that objects are compared by
+    /// content.
     pub unversioned: bool,
 }
 

@@ -76,7 +76,7 @@ pub use crate::stored::{Projected, Stored};
 /// registry.start();
 /// if timeout(Duration::from_secs(30), registry.synced()).await.is_err() {
 ///     for missing in registry.not_synced() {
-///         eprintln!("{missing}"); // pods: listing; list pods: the API server answered 403 Forbidden
+///         eprintln!("{missing}"); // pods: listing; list pods: the API server returned 403 Forbidden
 ///     }
 /// }
 /// assert_eq!(drainer.pods.read(|pods| pods.by_index(&drainer.by_node, "node-1").len()), 0);
@@ -88,11 +88,11 @@ pub use crate::stored::{Projected, Stored};
 /// # fn main() {}
 /// ```
 ///
-/// There is one informer for each stored type, kind (group, version and plural), and [`Scope`]. Equal declarations share
-/// one informer: its objects, its indexes and its watch.
+/// There is one informer for each stored type, kind (group, version and plural), and [`Scope`]. Equal declarations
+/// share one informer: its objects, its indexes and its watch.
 ///
-/// - **Declare.** Each part declares the kinds it needs and keeps the handles. Until the start, any part may add indexes,
-///   set the configuration, or make the informer wait for another.
+/// - **Declare.** Each part declares the kinds it needs and keeps the handles. Until the start, any part may add
+///   indexes, set the configuration, or make the informer wait for another.
 /// - **Start.** [`start`](Self::start) starts all declared informers, in the order of declaration. Informers declared
 ///   later start with the next call.
 /// - **Wait.** [`synced`](Self::synced) waits for all of them. [`not_synced`](Self::not_synced) lists those that are

@@ -12,8 +12,9 @@ use crate::stored::Stored;
 
 /// A caller's handle to an informer of a [`Registry`](crate::Registry).
 ///
-/// All callers that declare the same type and scope share one informer, with one copy of the objects and one watch. Until
-/// the registry is started, each caller may add indexes. The handle keeps the informer running, as an [`Informer`] does.
+/// All callers that declare the same type and scope share one informer, with one copy of the objects and one watch.
+/// Until the registry is started, each caller may add indexes. The handle keeps the informer running, as an
+/// [`Informer`] does.
 pub struct SharedInformer<T: Stored> {
     slot: Arc<Slot<T>>,
     informer: Informer<T>,

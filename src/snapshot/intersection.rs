@@ -20,7 +20,8 @@ pub struct Intersection<A, B> {
 // === impl Hits ===
 
 impl<'a, T> Hits<'a, T> {
-    /// The hits that are also in `other`: the intersection of two or more index look-ups, ordered by namespace and name.
+    /// The hits that are also in `other`: the intersection of two or more index look-ups, ordered by namespace and
+    /// name.
     ///
     /// ```
     /// use kube_informer::index::{self, IndexSet};

@@ -19,8 +19,8 @@ pub struct Selected<'s, I> {
 // === impl View ===
 
 impl<T: Resource> View<T> {
-    /// Iterates over the objects whose labels match the selector, in no particular order: those that a list request with
-    /// this `labelSelector` returns.
+    /// Iterates over the objects whose labels match the selector, in no particular order: those that a list request
+    /// with this `labelSelector` returns.
     ///
     /// Lazy, O(n) in all, no allocation. If an index narrows the candidates down, [`by_index`](Self::by_index) and
     /// [`Hits::select`] are faster. This needs the labels, so it exists for informers that store whole objects or their

@@ -1,17 +1,16 @@
-//! What is taken from a server at most, in bytes, in pages and in time.
+//! Bounds on responses of the API server, in bytes, pages and time.
 
 use std::time::Duration;
 
-/// Bounds on what an informer takes from an API server, so that no broken answer takes the process down or is waited
-/// for without end. Given to [`Config::limits`](crate::Config::limits).
+/// Bounds on the responses that an informer accepts from an API server, so that no broken response exhausts memory or
+/// is waited for without end. For [`Config::limits`](crate::Config::limits).
 ///
-/// The defaults are far above what a sound API server does. Whatever exceeds one is an error that says so in the
-/// informer's [`Status`](crate::Status) and, like any other, is followed by a growing wait and another attempt; the
-/// state is kept meanwhile. An object that is too large harms only itself, as does one nested deeper than 128 levels,
-/// or one that is no JSON; bytes that are no UTF-8 are read as U+FFFD and harm nothing. Zero means no limit, for each
-/// of them.
+/// The defaults are far above what a healthy API server sends. A response that exceeds a limit is an error, reported in
+/// the informer's [`Status`](crate::Status). As after any other error, the informer keeps its state and retries with
+/// growing waits. An object that is too large, nested deeper than 128 levels, or not JSON, is invalid and affects no
+/// other object. Bytes that are not UTF-8 are read as U+FFFD. For each limit, zero means no limit.
 ///
-/// client-go has no such bounds but its timeouts: it reads what comes.
+/// client-go has timeouts, but no such bounds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +44,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 // === impl Limits ===
 
 impl Limits {
-    /// The defaults, which are said with each limit.
+    /// The defaults. The documentation of each limit has its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -61,77 +60,77 @@ impl Limits {
         }
     }
 
-    /// The largest event of a watch, in bytes of JSON: 32 MiB. This much is held of an event that does not end. How
-    /// many lines it takes, and what stands between two events, does not matter.
+    /// Sets the largest event of a watch, in bytes of JSON. Default: 32 MiB. An event that does not end needs this much
+    /// memory. Line breaks within an event, and white space between events, do not matter.
     ///
-    /// Beyond it the watch is given up, and listed instead: nothing tells where such an event ends, or whether it
-    /// does. An event holds one object, so leave room above [`object_bytes`](Self::object_bytes).
+    /// After a larger event the informer closes the watch and lists the kind, since the end of such an event is not
+    /// known. An event contains one object, so this should be larger than [`object_bytes`](Self::object_bytes).
     #[must_use]
     pub fn line_bytes(self, bytes: usize) -> Self {
         Self { line_bytes: size(bytes), ..self }
     }
 
-    /// The largest page of a list, in bytes of JSON: 512 MiB.
+    /// Sets the largest page of a list, in bytes of JSON. Default: 512 MiB.
     ///
-    /// Pages of [`page_size`](crate::Config::page_size) objects are far smaller; but a list that expired between
-    /// two pages is asked for in one piece, and servers may ignore the size. Beyond it the list fails.
+    /// Pages of [`page_size`](crate::Config::page_size) objects are far smaller. But a list that expired between two
+    /// pages is requested in one piece, and servers may ignore the page size. After a larger page the informer lists
+    /// again, with pages of half the size where it can.
     #[must_use]
     pub fn page_bytes(self, bytes: usize) -> Self {
         Self { page_bytes: size(bytes), ..self }
     }
 
-    /// The largest object, in bytes of JSON: 16 MiB. etcd takes requests of 1.5 MiB by default, and as JSON what is
-    /// stored in protobuf can be a few times as large.
+    /// Sets the largest object, in bytes of JSON. Default: 16 MiB. etcd accepts requests of 1.5 MiB by default, and an
+    /// object stored as protobuf can be a few times as large as JSON.
     ///
-    /// A larger one is invalid, in a list and in a watch: counted, listed in [`View::invalid`](crate::View::invalid), neither
-    /// decoded nor projected, its last good version kept, and tried again at its next version. All others are taken
-    /// in. An object whose metadata is not readable is counted as invalid; a DELETED event deletes an object of any size.
+    /// A larger object is invalid, in a list and in a watch: it is counted and listed in
+    /// [`View::invalid`](crate::View::invalid), and neither decoded nor projected. Its last good version stays, and its
+    /// next version is tried again. Other objects are not affected. A DELETED event deletes an object of any size.
     #[must_use]
     pub fn object_bytes(self, bytes: usize) -> Self {
         Self { object_bytes: size(bytes), ..self }
     }
 
-    /// The most pages of one list: 10,000, which is five million objects at the default page size, and more than
-    /// etcd is made for.
+    /// Sets the most pages of one list. Default: 10,000, which is five million objects at the default page size, and
+    /// more than etcd is made for.
     ///
-    /// Beyond it the list fails and nothing of it is kept: a server that always answers a new `continue` token is
-    /// not followed for ever. Streaming lists have no pages, and five minutes for all.
+    /// A list of more pages fails, and nothing of it is stored. This stops a server that returns a new `continue` token
+    /// without end. Streaming lists have no pages; they have five minutes in total.
     #[must_use]
     pub fn pages(self, pages: u32) -> Self {
         Self { pages: if pages == 0 { u32::MAX } else { pages }, ..self }
     }
 
-    /// How long a response may take to begin: 30 s. What was sent meanwhile may be lost, as on a half-open
-    /// connection.
+    /// Sets how long the head of a response may take. Default: 30 s. This detects half-open connections.
     ///
-    /// A kube-apiserver answers within a few seconds, or says 429; a client that retries by itself, as kube's does
-    /// by default, needs this time for all of its attempts.
+    /// A kube-apiserver responds within a few seconds, or with 429. A client that retries by itself, as kube's does by
+    /// default, needs this time for all of its attempts.
     #[must_use]
     pub fn head_time(self, time: Duration) -> Self {
         Self { head_time: duration(time), ..self }
     }
 
-    /// How long the body of a list may stand still before its end: 30 s.
+    /// Sets how long the body of a list may pause. Default: 30 s.
     #[must_use]
     pub fn body_silence(self, time: Duration) -> Self {
         Self { body_silence: duration(time), ..self }
     }
 
-    /// How long the body of a page may take in all, however steadily it drips: 5 min. A kube-apiserver gives up on a
-    /// list after one.
+    /// Sets how long the body of a page may take in total. Default: 5 min. A kube-apiserver aborts a list after one
+    /// minute.
     #[must_use]
     pub fn page_time(self, time: Duration) -> Self {
         Self { page_time: duration(time), ..self }
     }
 
-    /// How long a watch may be without event or bookmark before one object is read, to learn whether there is
-    /// anything to hear: 3 min, where a kube-apiserver sends bookmarks about once a minute.
+    /// Sets how long a watch may be without an event or bookmark before the informer checks it, by a consistent read of
+    /// one object. Default: 3 min; a kube-apiserver sends bookmarks about once a minute.
     ///
-    /// This finds out half-open connections, and API servers restored from a backup, which say nothing to a watch
-    /// from a version they do not have yet. A time shorter than that between bookmarks costs a small list whenever
-    /// it has passed, and a new watch when anything was written to the cluster meanwhile. At least a second passes
-    /// after a watch was opened. Without a limit, a connection is found dead when its watch should have ended (10
-    /// minutes at most), and a restored server perhaps never.
+    /// This detects half-open connections, and API servers restored from a backup, which send nothing to a watch from a
+    /// version that they do not have yet. A time shorter than that between bookmarks costs a small list whenever it has
+    /// passed, and a new watch if anything was written to the cluster meanwhile. The first check is at least a second
+    /// after a watch was opened. Without a limit, a dead connection is detected when its watch should have ended (after
+    /// 10 minutes at most), and a restored server perhaps never.
     #[must_use]
     pub fn watch_silence(self, time: Duration) -> Self {
         Self { watch_silence: duration(time), ..self }

@@ -71,8 +71,8 @@ impl<T> Batch<T> {
         Self { old, new, initial, scope, predicate, nothing: Posting::new() }
     }
 
-    /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list of
-    /// changes is allocated. May be called any number of times.
+    /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list
+    /// of changes is allocated. May be called any number of times.
     pub fn changes(&self) -> Changes<'_, T> {
         let objects = || Trie::diff(&self.old.objects, &self.new.objects);
         let differences = match &self.scope {

@@ -13,8 +13,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Adds the keys that `keys` returns for each change to `queue`. Runs until the informer stops (returns why) or the
     /// queue is shut down (returns `None`, at the first change after that). The first batch has all objects.
     ///
-    /// `keys` receives the change and the snapshot that contains it. It returns any number of keys to reconcile: that of
-    /// the object, or those of related objects, as controller-runtime's `EnqueueRequestsFromMapFunc` does.
+    /// `keys` receives the change and the snapshot that contains it. It returns any number of keys to reconcile: that
+    /// of the object, or those of related objects, as controller-runtime's `EnqueueRequestsFromMapFunc` does.
     ///
     /// Run it in a task, and end that task with the queue. Not cancel-safe: if it is dropped in the middle of a batch,
     /// the rest of that batch is not added.

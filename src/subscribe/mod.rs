@@ -129,7 +129,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Drops changes for which `wanted(before, after)` is false. `before` is `None` for a new object, `after` for a
     /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is walked.
     ///
-    /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier filter.
+    /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier
+    /// filter.
     #[must_use]
     pub fn filter<F>(mut self, wanted: F) -> Self
     where

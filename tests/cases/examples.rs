@@ -387,7 +387,7 @@ pub(super) async fn the_quickstart_follows_a_cluster(ctx: &Ctx) -> Result<()> {
     accounts.create(&PostParams::default(), &nobody).await?;
     let powerless = kubeconfig(ctx, "kind-test", "nobody").await?;
     Program::start("quickstart", &powerless, &["--cluster"])?
-        .refuses("list pods: the API server answered 403")
+        .refuses("list pods: the API server returned 403")
         .await?;
     Ok(())
 }
@@ -426,7 +426,7 @@ pub(super) async fn the_inspector_shows_a_cluster(ctx: &Ctx) -> Result<()> {
     program.says("Informer(pods: watching, 1 object at version ").await?;
     program.interrupt().await?;
 
-    inspect(&["secrets", "--once"])?.refuses("list secrets: the API server answered 403").await?;
+    inspect(&["secrets", "--once"])?.refuses("list secrets: the API server returned 403").await?;
     inspect(&["nothings"])?.refuses("the API server has no `nothings`").await?;
     inspect(&["subnets.nowhere.io"])?.refuses("the API server has no group `nowhere.io`").await?;
     inspect(&["subjectaccessreviews.authorization.k8s.io"])?.refuses("cannot be listed and watched").await?;

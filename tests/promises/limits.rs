@@ -244,7 +244,7 @@ async fn p08_a_body_that_dribbles_is_given_up() {
     });
     let began = Instant::now();
     let indexed = detour.start(Limits::new().page_time(Duration::from_secs(40)));
-    says(&indexed, "no answer within 40 s").await;
+    says(&indexed, "no response within 40 s").await;
     assert!(began.elapsed() < Duration::from_secs(41));
     assert_eq!(detour.answered(), 1);
     detour.mend();

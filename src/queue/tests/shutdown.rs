@@ -102,10 +102,7 @@ async fn drain_gives_up_at_its_deadline_and_says_what_was_left() {
     let error = queue.drain(100 * MS).await.unwrap_err();
     assert_eq!(start.elapsed(), 100 * MS);
     assert_eq!(error, Unfinished { discarded: 2, in_flight: 2 });
-    assert_eq!(
-        error.to_string(),
-        "the work queue ended with 2 keys not handed out and 2 still being worked on"
-    );
+    assert_eq!(error.to_string(), "the work queue ended with 2 keys discarded and 2 still claimed");
     b.done();
     assert!(queue.get().await.is_none(), "b is not handed out again");
     a.done();

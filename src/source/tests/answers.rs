@@ -211,7 +211,7 @@ async fn an_answer_that_is_no_success_tells_code_reason_and_when_to_come_back() 
     ];
     for (code, body, headers, text, retry_after) in rows {
         let error = list(source(client(code, headers, Some(data(&body))).0)).await.err().unwrap();
-        assert_eq!(error.to_string(), format!("list configmaps: the API server answered {text}"));
+        assert_eq!(error.to_string(), format!("list configmaps: the API server returned {text}"));
         assert_eq!(error.retry_after(), retry_after.map(Duration::from_secs));
         assert_eq!(error.http_code(), Some(code));
         assert!(!texts(&error).contains("secret"), "{error}");
@@ -243,7 +243,7 @@ async fn an_answer_that_does_not_come_is_given_up_after_30_seconds() {
     assert!(error.is_timeout());
     assert_eq!(begun.elapsed().as_secs(), 30);
     let error = source(client(200, &[], None).0).watch(&watching()).await.err().unwrap();
-    assert_eq!(error.to_string(), "watch configmaps: no answer within 30 s");
+    assert_eq!(error.to_string(), "watch configmaps: no response within 30 s");
 }
 
 #[tokio::test(start_paused = true)]

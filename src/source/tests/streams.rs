@@ -41,7 +41,7 @@ async fn each_line_is_an_event() {
         "bookmark 4 false",
         "bookmark 5 true",
         "bookmark 6 false",
-        "error: watch configmaps: the API server answered 410 Expired",
+        "error: watch configmaps: the API server returned 410 Expired",
     ];
     assert_eq!(events(answering(data(&body.concat()))).await, expected);
 }
