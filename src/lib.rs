@@ -180,8 +180,9 @@ pub use self::scope::Scope;
 pub use self::selector::Selector;
 pub use self::snapshot::{Snapshot, View};
 pub use self::source::Limits;
+pub use self::store::End;
 pub use self::stored::Stored;
-pub use self::subscribe::{Batch, Change, End, Subscription};
+pub use self::subscribe::{Batch, Change, Subscription};
 pub use self::version::ResourceVersion;
 
 /// The builder of an informer, and the types it is generic over.

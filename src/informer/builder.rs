@@ -4,13 +4,17 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
+use futures_core::Stream;
+use kube_client::Api;
 use kube_core::Resource;
+use kube_runtime::watcher;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Abandon, Driver};
-use super::from::{Feed, FromApi, Parts};
+use super::from::{Feed, FromApi, FromStream, Parts, Project};
 use super::last::LastWord;
 use super::{Informer, Inner, Prepared};
 use crate::config::Config;
@@ -34,9 +38,52 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
 /// Capacity of the command channel; callers wait when it is full.
 const COMMANDS: usize = 8;
 
-/// Computes what is stored of an object; `None` skips the object, an error makes it invalid.
-pub(crate) type Project<K, T> =
-    Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
+impl<K> Informer<K> {
+    /// Returns the builder of an informer with the kind, namespace and client of an [`Api`].
+    ///
+    /// The informer stores `K` itself, unless the builder is given a projection.
+    pub fn builder(api: Api<K>) -> Builder<K, K>
+    where
+        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Default,
+    {
+        Self::builder_with(api, K::DynamicType::default())
+    }
+
+    /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
+    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
+    where
+        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
+    {
+        Builder::new(FromApi::new(api, dyntype))
+    }
+
+    /// Returns the builder of an informer fed by kube-runtime's [`watcher`](kube_runtime::watcher()), or by any stream
+    /// of its events. The informer stops when the stream ends.
+    ///
+    /// Such a stream lists and backs off by itself, and carries neither list versions nor bookmarks. So the guarantees
+    /// are weaker: snapshots have no [`resource_version`](View::resource_version), [`at_least`](Self::at_least) returns
+    /// an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the stream.
+    ///
+    /// ```no_run
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kube_client::{Api, Client};
+    /// use kube_informer::Informer;
+    /// use kube_runtime::{WatchStreamExt, watcher};
+    ///
+    /// # async fn example(client: Client) {
+    /// let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
+    /// let maps = Informer::from_stream(events).start();
+    /// # }
+    /// ```
+    pub fn from_stream<E>(events: E) -> Builder<K, K, FromStream<E>>
+    where
+        K: Resource + Send + Sync + 'static,
+        E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    {
+        Builder::new(FromStream::new(events))
+    }
+}
 
 impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     pub(crate) fn new(from: S) -> Self {

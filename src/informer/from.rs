@@ -1,5 +1,6 @@
 //! The sources of an informer's objects.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::builder::Project;
 use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Command, Gate, Options, Recorder, Status};
@@ -35,6 +35,10 @@ pub struct FromApi<K: Resource> {
 pub struct FromStream<E> {
     events: E,
 }
+
+/// Computes what is stored of an object; `None` skips the object, an error makes it invalid.
+pub(crate) type Project<K, T> =
+    Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
 /// A source that feeds a store. Sealed: only [`FromApi`] and [`FromStream`] implement it.
 pub trait Feed<K>: Sized {

@@ -17,10 +17,6 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use futures_core::Stream;
 use futures_util::stream;
-use kube_client::Api;
-use kube_core::Resource;
-use kube_runtime::watcher;
-use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,7 +34,6 @@ use crate::object::Obj;
 use crate::reflector::{Command, Phase, Status, Tally};
 use crate::snapshot::{Snapshot, View};
 use crate::store::{AddIndex, Retired, Shared};
-use crate::subscribe::Subscription;
 
 /// A typed, indexed copy of the objects of one kind, kept up to date by a list and a watch (client-go's
 /// `SharedIndexInformer`).
@@ -49,7 +44,7 @@ use crate::subscribe::Subscription;
 /// ```
 ///
 /// Built by [`Informer::builder`]. An `Informer` is a handle: cloning copies a pointer. The informer runs until
-/// [`shutdown`](Self::shutdown), or until its last handle and [`Subscription`] are dropped. Snapshots and objects stay
+/// [`shutdown`](Self::shutdown), or until its last handle and [`Subscription`](crate::Subscription) are dropped. Snapshots and objects stay
 /// valid after that.
 ///
 /// Reads are synchronous and lock-free: they wait neither for the API server nor for each other. While the server
@@ -73,53 +68,6 @@ struct Inner<T> {
     tasks: TaskTracker,
     /// What is in other hands and perhaps not polled: the driver of `build`, or a registry's entry before its start.
     idle: OnceLock<Weak<dyn Abandon>>,
-}
-
-impl<K> Informer<K> {
-    /// Returns the builder of an informer with the kind, namespace and client of an [`Api`].
-    ///
-    /// The informer stores `K` itself, unless the builder is given a projection.
-    pub fn builder(api: Api<K>) -> Builder<K, K>
-    where
-        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
-        K::DynamicType: Default,
-    {
-        Self::builder_with(api, K::DynamicType::default())
-    }
-
-    /// [`builder`](Self::builder) for kinds known only at run time, such as `DynamicObject`.
-    pub fn builder_with(api: Api<K>, dyntype: K::DynamicType) -> Builder<K, K>
-    where
-        K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
-    {
-        Builder::new(FromApi::new(api, dyntype))
-    }
-
-    /// Returns the builder of an informer fed by kube-runtime's [`watcher`](kube_runtime::watcher()), or by any stream
-    /// of its events. The informer stops when the stream ends.
-    ///
-    /// Such a stream lists and backs off by itself, and carries neither list versions nor bookmarks. So the guarantees
-    /// are weaker: snapshots have no [`resource_version`](View::resource_version), [`at_least`](Self::at_least) returns
-    /// an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the stream.
-    ///
-    /// ```no_run
-    /// use k8s_openapi::api::core::v1::ConfigMap;
-    /// use kube_client::{Api, Client};
-    /// use kube_informer::Informer;
-    /// use kube_runtime::{WatchStreamExt, watcher};
-    ///
-    /// # async fn example(client: Client) {
-    /// let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
-    /// let maps = Informer::from_stream(events).start();
-    /// # }
-    /// ```
-    pub fn from_stream<E>(events: E) -> Builder<K, K, FromStream<E>>
-    where
-        K: Resource + Send + Sync + 'static,
-        E: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
-    {
-        Builder::new(FromStream::new(events))
-    }
 }
 
 impl<T: Send + Sync + 'static> Informer<T> {
@@ -192,23 +140,6 @@ impl<T: Send + Sync + 'static> Informer<T> {
     #[inline]
     pub fn get(&self, key: impl AsKey) -> Option<Obj<T>> {
         self.inner.shared.load().get(key).cloned()
-    }
-
-    /// Returns a stream of changes. The first batch has all objects, each as `Added`. Allocates once.
-    pub fn subscribe(&self) -> Subscription<T> {
-        Subscription::new(self.clone())
-    }
-
-    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot
-    /// that was not synced, the first batch has all objects.
-    ///
-    /// # Panics
-    ///
-    /// If the snapshot belongs to another informer.
-    #[track_caller]
-    pub fn subscribe_from(&self, snapshot: &Snapshot<T>) -> Subscription<T> {
-        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot belongs to another informer");
-        Subscription::from(self.clone(), snapshot.clone())
     }
 
     /// Returns the health of the informer. Copies a small struct, under a short lock that readers of snapshots do not

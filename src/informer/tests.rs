@@ -8,8 +8,9 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::*;
+use crate::End;
 use crate::index;
-use crate::subscribe::{Change, End};
+use crate::subscribe::Change;
 use crate::testing::ApiServer;
 
 fn client(server: &ApiServer) -> Client {

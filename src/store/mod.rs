@@ -16,9 +16,11 @@
 //! complete; one that breaks off is forgotten by going back to the published version.
 
 mod add_index;
+mod end;
 mod intake;
 mod late;
 mod life;
+mod positions;
 mod publish;
 mod retired;
 mod shared;
@@ -35,9 +37,11 @@ use std::sync::atomic::{self, AtomicU64};
 use foldhash::fast::RandomState;
 
 pub(crate) use self::add_index::AddIndex;
+pub use self::end::End;
 pub(crate) use self::intake::Intake;
 use self::late::Late;
 use self::life::Life;
+pub(crate) use self::positions::Position;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
 pub(crate) use self::retired::Retired;

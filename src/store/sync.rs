@@ -6,4 +6,5 @@ pub(super) use std::sync::OnceLock;
 pub(super) use arc_swap::{ArcSwap, Guard};
 pub(super) use tokio::sync::watch;
 
-pub(super) use crate::subscribe::{End, Positions};
+pub(super) use super::end::End;
+pub(super) use super::positions::Positions;

@@ -2,9 +2,10 @@
 
 use std::hash::Hash;
 
-use super::{Change, End, Subscription};
+use super::{Change, Subscription};
 use crate::queue::WorkQueue;
 use crate::snapshot::Snapshot;
+use crate::store::End;
 
 /// How many changes are turned into keys before the task yields.
 pub(super) const CHUNK: usize = 512;

@@ -12,7 +12,6 @@
 
 mod batch;
 mod feed;
-mod positions;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -27,13 +26,12 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 pub use self::batch::{Batch, Change, Changes};
-pub(crate) use self::positions::{Position, Positions};
 use self::scope::{ByKey, Scope};
 use crate::index::Index;
 use crate::informer::Informer;
 use crate::object::Obj;
 use crate::snapshot::Snapshot;
-use crate::store::Wake;
+use crate::store::{End, Position, Wake};
 
 /// A stream of the changes of an informer. See [`Informer::subscribe`].
 ///
@@ -61,15 +59,23 @@ pub struct Subscription<T> {
 /// Selects changes by the value before and the value after.
 type Predicate<T> = Arc<dyn Fn(Option<&Obj<T>>, Option<&Obj<T>>) -> bool + Send + Sync>;
 
-/// Why a subscription has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum End {
-    /// The informer was shut down.
-    Stopped,
-    /// The informer's task panicked: in the application's stream ([`Informer::from_stream`]), or in the task that polls
-    /// the driver of [`Builder::build`](crate::builder::Builder::build). Anything else is a bug in this crate.
-    Failed,
+impl<T: Send + Sync + 'static> Informer<T> {
+    /// Returns a stream of changes. The first batch has all objects, each as `Added`. Allocates once.
+    pub fn subscribe(&self) -> Subscription<T> {
+        Subscription::new(self.clone())
+    }
+
+    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot
+    /// that was not synced, the first batch has all objects.
+    ///
+    /// # Panics
+    ///
+    /// If the snapshot belongs to another informer.
+    #[track_caller]
+    pub fn subscribe_from(&self, snapshot: &Snapshot<T>) -> Subscription<T> {
+        assert_eq!(snapshot.store, self.snapshot().store, "the snapshot belongs to another informer");
+        Subscription::from(self.clone(), snapshot.clone())
+    }
 }
 
 impl<T: Send + Sync + 'static> Subscription<T> {
