@@ -183,7 +183,7 @@ impl<T> Obj<T> {
         &this.header().keys
     }
 
-    /// Where it lies: a name for it as long as it is held.
+    /// The address, which identifies the object while it is referenced.
     pub(crate) fn address(this: &Self) -> usize {
         this.0.as_ptr() as usize
     }

@@ -1,4 +1,4 @@
-//! The index keys of one object, stored with it: taking an object out of an index calls nobody's code.
+//! The index keys of one object, stored with it, so that removing it from an index calls no code of the application.
 
 use std::any::Any;
 use std::cmp::Ordering;
@@ -14,7 +14,7 @@ pub(crate) type SharedKey = Arc<dyn Any + Send + Sync>;
 pub(crate) enum IndexKeys {
     None,
     One(SlotKey),
-    /// In order, so that one is found among many by halving: an object's author decides how many there are.
+    /// Sorted, for binary search: the author of an object decides how many there are.
     Many(Box<[SlotKey]>),
 }
 

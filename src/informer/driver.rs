@@ -1,4 +1,4 @@
-//! What runs an informer, while it is in the hands of the application: it may be polled, left alone, or dropped.
+//! The driver of an informer, which the application may poll, leave alone, or drop.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,25 +6,25 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
-/// What an informer cannot end by its stop token, since it may not be polled.
+/// A future that may not be polled, so that a stop token does not end it.
 pub(crate) trait Abandon: Send + Sync {
-    /// Drops what was not started or is not being polled. What is being polled ends after that poll.
+    /// Drops the future unless it is being polled; then it ends after that poll.
     fn abandon(&self);
 }
 
-/// The future that [`build`](super::Builder::build) hands out.
+/// The future that [`build`](super::Builder::build) returns.
 ///
-/// `shutdown` takes it away while it is not polled, so that every wait ends with the informer, whatever became of
-/// the task that was to poll it.
+/// `shutdown` drops its content while it is not polled, so that every wait ends with the informer, even if no task
+/// polls the driver any more.
 pub(super) struct Driver(Arc<Driven>);
 
-/// The driver's side that the informer knows.
+/// The part of the driver that the informer has a reference to.
 pub(super) struct Driven(Mutex<State>);
 
 struct State {
     /// `None` while it is being polled, and after its end.
     future: Option<BoxFuture<'static, ()>>,
-    /// Whoever polls the driver.
+    /// The task that polls the driver.
     waker: Option<Waker>,
     abandoned: bool,
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::{Informer, Inner};
 
-/// Leads back to an informer for as long as somebody else holds it.
+/// A weak reference to an informer: `upgrade` returns it while another handle exists.
 pub(crate) struct WeakInformer<T>(Weak<Inner<T>>);
 
 impl<T> WeakInformer<T> {

@@ -14,7 +14,7 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-/// A delay nobody waits out, short enough that no clock overflows.
+/// Longer than any process runs, and short enough that no clock overflows.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Deadline and order of arrival.

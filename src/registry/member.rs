@@ -67,7 +67,7 @@ impl Member {
     ///
     /// When the other waits for this one, itself or through others.
     pub(super) fn wait_for(&self, earlier: &Arc<Self>) -> Result<(), Error> {
-        // Two that are told to wait for each other at once must not both find that nobody does yet.
+        // Serializes the checks: two calls that would make a circle must not both succeed.
         static ORDER: Mutex<()> = Mutex::new(());
         let _order = lock(&ORDER);
         if earlier.is(self) || earlier.waits_for(self) {
@@ -135,7 +135,7 @@ impl Member {
         self.tasks.is_empty()
     }
 
-    /// Waits until the informer's task has ended, if it is told to.
+    /// Waits until the informer's task has ended. Does not stop it.
     pub(super) async fn ended(&self) {
         self.tasks.wait().await;
     }

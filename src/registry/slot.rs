@@ -1,4 +1,4 @@
-//! One entry of a registry: an informer that is held until it is started, and only known of afterwards.
+//! One entry of a registry: it keeps the informer alive until the start, and has a weak reference afterwards.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, Weak};
@@ -20,32 +20,31 @@ use crate::stored::Stored;
 pub(super) struct Slot<T: Stored> {
     pub(super) member: Arc<Member>,
     informer: WeakInformer<T>,
-    /// `None` once started or abandoned. What is in there is dropped without the lock: the application's closures are
-    /// part of it.
+    /// `None` once started or abandoned. It contains closures of the application, so it is dropped without the lock.
     idle: Mutex<Option<Idle<T>>>,
 }
 
-/// What there is before the start.
+/// The state before the start.
 pub(super) struct Idle<T: Stored> {
     pub(super) prepared: Prepared<T::Object, T, FromApi<T::Object>>,
-    /// Its own, if a caller has given it one.
+    /// The configuration that a caller has set.
     pub(super) config: Option<Config>,
-    /// Each ends when a prerequisite has synced, and holds it until then.
+    /// Each completes when a prerequisite has synced, and keeps it alive until then.
     pub(super) prerequisites: Vec<BoxFuture<'static, Result<(), Error>>>,
     informer: Informer<T>,
 }
 
-/// A [`Slot`] of a type that only its key knows.
+/// A [`Slot`] with its type erased; the key knows the type.
 pub(super) trait AnySlot: Abandon + Any {
     fn member(&self) -> &Arc<Member>;
 
-    /// Whether somebody holds it, and it was not stopped.
+    /// Whether it has a handle and was not stopped.
     fn is_live(&self) -> bool;
 
-    /// Whether nobody holds it any more.
+    /// Whether it has no handle.
     fn is_forgotten(&self) -> bool;
 
-    /// Starts the informer as a task, unless it was started, or nobody holds it.
+    /// Starts the informer as a task, unless it was started or has no handle.
     fn start(&self);
 }
 
@@ -78,18 +77,18 @@ impl<T: Stored> Slot<T> {
         (slot, informer)
     }
 
-    /// A handle, unless nobody else has one any more.
+    /// A handle, if the informer still has one.
     pub(super) fn informer(&self) -> Option<Informer<T>> {
         let held = lock(&self.idle).as_ref().map(|idle| idle.informer.clone());
         held.or_else(|| self.informer.upgrade())
     }
 
-    /// Another caller has decided otherwise.
+    /// The error for two different configurations.
     pub(super) fn conflict(&self) -> Error {
         Kind::Conflict { resource: self.member.name.clone() }.into()
     }
 
-    /// Changes what is to be started.
+    /// Changes the informer before its start.
     pub(super) fn settle<R>(&self, change: impl FnOnce(&mut Idle<T>) -> R) -> Result<R, Error> {
         let mut idle = lock(&self.idle);
         if let Some(idle) = &mut *idle {
@@ -147,7 +146,7 @@ impl<T: Stored> Abandon for Slot<T> {
     }
 }
 
-/// Waits for prerequisites; for ever, when one has stopped before it synced.
+/// Waits for prerequisites; without end if one has stopped before it synced.
 async fn all_synced(prerequisites: Vec<BoxFuture<'static, Result<(), Error>>>, stop: &CancellationToken) {
     if try_join_all(prerequisites).await.is_err() {
         stop.cancelled().await;

@@ -1,16 +1,17 @@
-//! How far the subscriptions of an informer are, for those who ask; nobody else keeps count of them.
+//! The positions of the subscriptions of an informer, for its statistics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// So many are looked through before the dead ones among them are worth looking for.
+/// The number of positions at which dead ones are first removed.
 const FIRST_SWEEP: usize = 16;
 
-/// Where every subscription of one informer stands.
+/// The positions of all subscriptions of one informer.
 ///
-/// The lock is for subscribing and for asking. Neither the writer nor a reader of snapshots knows of it, and a
-/// subscription that moves on stores a number of its own. A dropped one leaves a dead pointer, found at the next
-/// look or when there are twice as many as at the last, so they cost no more than those that live.
+/// Only subscribing and statistics take the lock; neither the writer nor a reader of snapshots does. A subscription
+/// that advances stores a number of its own. A dropped one leaves a dead pointer, which is removed by the next
+/// statistics, or when there are twice as many positions as after the last removal. So memory is proportional to the
+/// live ones.
 pub(crate) struct Positions(Mutex<Known>);
 
 struct Known {
@@ -18,7 +19,7 @@ struct Known {
     sweep_at: usize,
 }
 
-/// The revision up to which one subscription was given all there is.
+/// The revision up to which one subscription has received all changes.
 pub(crate) struct Position(Arc<AtomicU64>);
 
 // === impl Positions ===
@@ -39,7 +40,7 @@ impl Positions {
         Position(position)
     }
 
-    /// How many there are, and the least of them. O(n).
+    /// The number of subscriptions, and the lowest position. O(n).
     pub(crate) fn look(&self) -> (usize, Option<u64>) {
         let mut least: Option<u64> = None;
         let mut known = self.lock();
@@ -60,7 +61,7 @@ impl Positions {
 // === impl Position ===
 
 impl Position {
-    /// Only told to those who look: nothing is ordered by it.
+    /// Relaxed: only statistics read it, and nothing is ordered by it.
     pub(crate) fn reach(&self, revision: u64) {
         self.0.store(revision, Relaxed);
     }

@@ -74,7 +74,7 @@ impl Builder {
         Self { latency, ..self }
     }
 
-    /// Lets `token` in as `user`; requests without a known token are answered 401 from then on.
+    /// Registers a bearer token for `user`. From then on, requests without a registered token get 401.
     #[must_use]
     pub fn token(mut self, token: &str, user: &str) -> Self {
         self.access.add_token(token, user);

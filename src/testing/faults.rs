@@ -131,7 +131,7 @@ pub(super) enum EventAction {
 }
 
 impl Fault {
-    /// Meets the next request (or event) of any kind, once.
+    /// Applies to the next request (or event) of any kind, once.
     #[must_use]
     pub fn new(action: FaultAction) -> Self {
         Self { verb: None, resource: None, form: None, versioned: None, skip: 0, times: 1, action }
@@ -185,13 +185,13 @@ impl Fault {
         Self { versioned: Some(false), ..self }
     }
 
-    /// Lets this many pass first.
+    /// Skips this many first.
     #[must_use]
     pub fn after(self, passes: u64) -> Self {
         Self { skip: passes, ..self }
     }
 
-    /// Meets this many in a row; 0 stands for all that come.
+    /// Applies to this many in a row; 0 means all.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: if times == 0 { u64::MAX } else { times }, ..self }

@@ -262,7 +262,7 @@ impl ApiServer {
         *lock(&self.shared.latency) = latency;
     }
 
-    /// Lets `token` in as `user`. With the first token, requests without a known one are answered 401.
+    /// Registers a bearer token for `user`. After the first one, requests without a registered token get 401.
     pub fn add_token(&self, token: &str, user: &str) {
         self.shared.access().add_token(token, user);
     }
