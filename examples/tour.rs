@@ -1,10 +1,10 @@
-//! What an informer does on day two, each in a few lines, on an API server in this process.
+//! What an informer can do beyond the quickstart, a few lines for each, on an API server in this process.
 //!
 //! ```text
 //! cargo run --example tour
 //! ```
 //!
-//! For the first day see `quickstart`, for a whole controller `subnet_controller`, for the stats `inspect`.
+//! See `quickstart` for the start, `controller` for a whole controller, and `inspect` for the stats.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use kube_runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
 use tokio::time::timeout;
 
-/// Longer than any step takes here. With a real API server, too, put a time around what waits for it.
+/// Longer than any step here takes. With a real API server, too, put a timeout around each wait.
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let client = Client::new(server.service(), "default");
 
-    // Limits: a server that is broken, or hostile, is not followed into running out of memory.
+    // Limits: a broken or hostile server cannot make this process run out of memory.
     let limits = Limits::new().object_bytes(1 << 20).page_bytes(64 << 20).pages(1000);
     let mut maps =
         Informer::builder(Api::<ConfigMap>::all(client.clone())).config(Config::new().limits(limits));
@@ -51,18 +51,18 @@ async fn main() -> anyhow::Result<()> {
     let maps = maps.start();
     timeout(SOON, maps.synced()).await??;
 
-    // Several conditions at once, without a copy: what two indexes have in common, or a label selector.
+    // Several conditions at once, without a copy: the intersection of two indexes, or a label selector.
     let snapshot = maps.snapshot();
     let databases = snapshot.by_index(&by_namespace, "shop").and(snapshot.by_index(&by_tier, "db"));
     println!("by two indexes:    {}", keys(databases));
     let selector: Selector = "tier in (web,proxy),!retired".parse()?;
     println!("by a selector:     {}", keys(snapshot.by_index(&by_namespace, "blog").select(&selector)));
 
-    // An index that was not thought of at the start. It is built beside the readers.
+    // An index added to a running informer. Readers continue while it is built.
     let by_size = maps.add_index(size).await?;
     println!("by a late index:   {} of size 1", maps.read(|view| view.by_index(&by_size, "1").len()));
 
-    // Read your own write; wait for whatever can be said of a snapshot.
+    // Read your own write; wait for any condition on a snapshot.
     let shop = Api::<ConfigMap>::namespaced(client.clone(), "shop");
     let larger = Patch::Merge(json!({ "data": { "size": "20" } }));
     let written = shop.patch("cart", &PatchParams::default(), &larger).await?;
@@ -71,24 +71,24 @@ async fn main() -> anyhow::Result<()> {
     shop.delete("stock", &Default::default()).await?;
     timeout(SOON, maps.wait_until(|view: &View<_>| view.get(("shop", "stock")).is_none())).await??;
 
-    // A consumer that was restarted goes on from the snapshot it had worked up to, and has missed nothing.
+    // A consumer that was restarted resumes from its last snapshot: the first batch has everything that changed since.
     let mut changes = maps.subscribe_from(&snapshot);
     let batch = timeout(SOON, changes.next()).await?.context("the informer runs")?;
     let mut missed: Vec<String> = batch.changes().map(|change| format!("{change:?}")).collect();
     missed.sort();
     println!("since a snapshot:  {}", missed.join("; "));
 
-    // Take in everything anew: for content that has changed under its version.
+    // List everything again and reuse nothing: for content that changed without a new resourceVersion.
     let renewed = timeout(SOON, maps.refresh()).await??;
     println!("after a refresh:   {} objects", renewed.len());
 
-    // kube-runtime's watcher feeds an informer as well. It keeps less of what is promised: see docs/GUARANTEES.md.
+    // kube-runtime's watcher can feed an informer, with weaker guarantees: see docs/GUARANTEES.md.
     let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
     let watched = Informer::from_stream(events).start();
     timeout(SOON, watched.synced()).await??;
     println!("fed by a watcher:  {} objects", watched.snapshot().len());
 
-    // How it is doing, on one line; `stats()` has it in numbers.
+    // Its health on one line; `stats()` has the numbers.
     println!("{maps:?}");
     watched.shutdown().await;
     maps.shutdown().await;

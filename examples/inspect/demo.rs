@@ -1,4 +1,4 @@
-//! Something to look at: an API server in this process, objects that come and go, and a bit of trouble.
+//! An API server in this process, with objects that come and go, and a few faults.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
-/// What there is to look at.
+/// The kinds to show.
 pub const KINDS: [&str; 3] = ["pods", "deployments.apps", "subnets.kubeovn.io"];
 
-/// Between two changes.
+/// The time between two changes.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A server, and who changes what is in it.
+/// A server, and the task that changes its objects.
 pub struct Demo {
     server: ApiServer,
     churn: JoinHandle<Result<(), Status>>,
@@ -24,7 +24,7 @@ pub struct Demo {
 impl Demo {
     /// # Errors
     ///
-    /// When the server does not take the first objects.
+    /// When the server rejects the first objects.
     pub fn start() -> Result<Self, Status> {
         let subnets = Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets");
         let deployments = Kind::namespaced("apps", "v1", "Deployment", "deployments");
@@ -76,7 +76,7 @@ async fn churn(server: ApiServer) -> Result<(), Status> {
         match step % 50 {
             // A connection breaks: the watch is opened again.
             15 => server.inject(Fault::new(FaultAction::CutStream).verb("watch").resource("pods")),
-            // What is held of pods is forgotten by the server: all is listed again.
+            // The server drops the history of pods: the informer lists them again.
             35 => server.inject(Fault::new(FaultAction::ErrorEvent(410)).verb("watch").resource("pods")),
             _ => {}
         }

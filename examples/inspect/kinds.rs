@@ -34,7 +34,7 @@ pub async fn find(client: &Client, name: &str) -> anyhow::Result<Found> {
     }
     let mut silent = Vec::new();
     for group in client.list_api_groups().await.context("what the API server serves")?.groups {
-        // A group may be served by somebody else, who is down.
+        // An aggregated API server may serve the group, and may be down.
         match discovery::group(client, &group.name).await {
             Ok(group) => {
                 if let Some(found) = pick(&group, name)? {

@@ -1,14 +1,14 @@
 //! `kubectl get --watch` as a table that refreshes itself, with the stats of the informers behind it.
 //!
 //! ```text
-//! cargo run --example inspect                                           an API server in this process, for a few seconds
+//! cargo run --example inspect                                           an API server in this process
 //! cargo run --example inspect -- --cluster pods deployments.apps        the cluster of your kubeconfig: only reads
 //! cargo run --example inspect -- --cluster -n kube-system -l k8s-app=kube-dns --once
 //! ```
 //!
-//! The kinds are found at run time, by discovery ([`kinds`]). Of each object only the metadata is asked for, and only its
-//! age is kept: the rest of what is shown is its key. What is drawn is in [`table`], and [`demo`] is what goes on in the
-//! server of this process.
+//! [`kinds`] finds the kinds at run time, by discovery. The informers request only the metadata of each object and keep
+//! only its age; the table shows that and the key. [`table`] draws it, and [`demo`] changes objects in the server of
+//! this process.
 #![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
 
 mod cli;
@@ -31,15 +31,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::cli::Cli;
 use crate::kinds::Found;
 
-/// How long the API server may take to answer for the first time.
+/// How long the first response of the API server may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// What is kept of an object.
+/// What the cache keeps of an object.
 struct Row {
     created: Option<Timestamp>,
 }
 
-/// One kind, followed.
+/// One kind and its informer.
 struct Inspected {
     kind: Found,
     objects: Informer<Row>,
@@ -62,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
         let kind = found.map_err(|_| anyhow!("the API server does not answer"))??;
         inspected.push(inspect(&client, kind, &cli));
     }
-    // Follows only every other second, as a controller that is slow: see the stats of the first kind.
+    // Reads a batch only every other second, as a slow controller does: see the stats of the first kind.
     let follower = demo.is_some().then(|| tokio::spawn(demo::follow_slowly(inspected[0].objects.clone())));
 
     if cli.once {
@@ -72,10 +72,10 @@ async fn main() -> anyhow::Result<()> {
                 Err(_) => bail!("no list of {} within {} s", one.kind.name, FIRST_ANSWER.as_secs()),
             }
         }
-        read_by_somebody(table::print(&inspected, cli.rows))?;
+        unless_closed(table::print(&inspected, cli.rows))?;
     } else {
         tokio::select! {
-            drawn = draw(&inspected, &cli) => read_by_somebody(drawn)?,
+            drawn = draw(&inspected, &cli) => unless_closed(drawn)?,
             interrupted = tokio::signal::ctrl_c() => interrupted?,
             () = async { sleep(Duration::from_secs(cli.seconds)).await }, if demo.is_some() => {}
         }
@@ -124,7 +124,7 @@ fn inspect(client: &Client, kind: Found, cli: &Cli) -> Inspected {
     Inspected { kind, objects: objects.start(), in_order }
 }
 
-/// Draws again and again, until nobody looks.
+/// Draws at each interval, until standard output is closed.
 async fn draw(inspected: &[Inspected], cli: &Cli) -> io::Result<()> {
     let in_place = io::stdout().is_terminal();
     let mut ticks = interval(cli.interval);
@@ -140,6 +140,6 @@ async fn draw(inspected: &[Inspected], cli: &Cli) -> io::Result<()> {
 }
 
 /// The end of a pipe, as in `| head`, is no error.
-fn read_by_somebody(written: io::Result<()>) -> io::Result<()> {
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

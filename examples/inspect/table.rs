@@ -19,7 +19,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 ///
 /// # Errors
 ///
-/// When nobody reads.
+/// When standard output is closed.
 pub fn redraw(inspected: &[Inspected], rows: usize) -> io::Result<()> {
     let text = text(inspected, rows).replace('\n', &format!("{CLEAR_LINE}\n"));
     let mut out = io::stdout().lock();
@@ -31,7 +31,7 @@ pub fn redraw(inspected: &[Inspected], rows: usize) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When nobody reads.
+/// When standard output is closed.
 pub fn print(inspected: &[Inspected], rows: usize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", text(inspected, rows))?;

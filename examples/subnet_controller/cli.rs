@@ -5,68 +5,68 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 
-/// A Kube-OVN subnet controller that finds its NetworkAttachmentDefinitions in an informer's cache.
+/// A Kube-OVN subnet controller that reads NetworkAttachmentDefinitions (NADs) from an informer's cache.
 ///
-/// By default a demonstration: against an API server in this process, under churn, the controller runs once
+/// By default it runs a simulation: against an API server in this process, under churn, the controller runs once
 /// with a GET of the NAD in each reconcile and once with the cache, and a table compares the two.
 /// With --cluster it is a controller for the subnets of a real cluster.
 #[derive(Debug, Parser)]
 #[command(
     name = "subnet_controller",
     after_help = "\
-Exit code: 0 if all went well; 1 if a status was not what it should be, or something failed; 2 for a wrong
-command line; 130 after Ctrl-C in the demonstration."
+Exit code: 0 on success; 1 if a status was wrong, or something failed; 2 for a wrong command line; 130 after
+Ctrl-C in the simulation."
 )]
 pub struct Cli {
-    /// Reconciles at the same time
+    /// Number of reconciles that run at the same time
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     pub workers: usize,
 
-    /// Where reconciles get NADs from: `direct` asks the API server each time, `cached` the informer [default:
+    /// Where reconciles get NADs from: `direct` sends a GET each time, `cached` reads the informer [default:
     /// both; with --cluster cached]
     #[arg(long, value_enum)]
     pub mode: Option<Modes>,
 
-    #[command(flatten, next_help_heading = "Demonstration")]
-    pub demo: DemoArgs,
+    #[command(flatten, next_help_heading = "Simulation")]
+    pub simulation: SimulationArgs,
 
     #[command(flatten, next_help_heading = "Real cluster")]
     pub cluster: ClusterArgs,
 }
 
-/// Options of the demonstration.
+/// Options of the simulation.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub struct SimulationArgs {
     /// How long each mode runs
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
 
-    /// NetworkAttachmentDefinitions, at the beginning
+    /// Number of NetworkAttachmentDefinitions at the start
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
     pub nads: usize,
 
-    /// Subnets, at the beginning
+    /// Number of subnets at the start
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one)]
     pub subnets: usize,
 
-    /// Pods, at the beginning
+    /// Number of pods at the start
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
     pub pods: usize,
 
-    /// Makes the same changes in the same order again [default: any]
+    /// Seed of the changes: the same seed makes the same changes in the same order [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Changes a second [default: measured, between what the two modes can serve]
+    /// Changes per second [default: measured, between the capacities of the two modes]
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
 
-    /// What each request of the controller takes: 1.2ms, 800us, 1s. The default is the median of a GET measured
+    /// Latency of each request of the controller: 1.2ms, 800us, 1s. The default is the median of a GET measured
     /// on a real kube-apiserver
     #[arg(long, value_name = "TIME", default_value = "1.2ms", value_parser = duration)]
     pub api_latency: Duration,
 
-    /// Draws the queue's depth over time into this SVG file
+    /// Draws the depth of the work queue over time, as SVG, into this file
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
 }
@@ -85,15 +85,15 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "FILE", requires = "cluster")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// The context of the kubeconfig; has to be named unless it begins with `kind-`
+    /// The context of the kubeconfig; required unless its name begins with `kind-`
     #[arg(long, value_name = "NAME", requires = "cluster")]
     pub context: Option<String>,
 
-    /// Prints what it would write, and writes nothing
+    /// Prints what it would write, but writes nothing
     #[arg(long, requires = "cluster")]
     pub dry_run: bool,
 
-    /// Creates this many demonstration NADs, subnets and pods first, and deletes them at the end
+    /// Creates this many NADs, subnets and pods first, and deletes them at the end
     #[arg(long, value_name = "N", requires = "cluster", conflicts_with = "dry_run", value_parser = at_least_one)]
     pub load: Option<usize>,
 
@@ -190,8 +190,11 @@ mod tests {
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let cli = parse("").unwrap();
-        assert_eq!((cli.demo.nads, cli.demo.subnets, cli.demo.pods, cli.demo.seconds), (200, 500, 2000, 15));
-        assert_eq!(cli.demo.api_latency, Duration::from_micros(1200));
+        assert_eq!(
+            (cli.simulation.nads, cli.simulation.subnets, cli.simulation.pods, cli.simulation.seconds),
+            (200, 500, 2000, 15)
+        );
+        assert_eq!(cli.simulation.api_latency, Duration::from_micros(1200));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A subnet controller that never asks the API server twice.
+//! A subnet controller that reads from informers' caches, and a simulation that measures what that saves.
 //!
 //! ```text
-//! cargo run --example subnet_controller               a demonstration, without a cluster
-//! cargo run --example subnet_controller -- --cluster  a controller, for a real one
+//! cargo run --example subnet_controller               a simulation, without a cluster
+//! cargo run --example subnet_controller -- --cluster  a controller for a real cluster
 //! ```
 //!
 //! `controller` is the controller, a folder to copy. `simulation` measures it: it runs the controller against an API
@@ -47,13 +47,13 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> anyhow::Result<Ended> {
     if !cli.cluster.cluster {
         let modes = cli.mode.unwrap_or(Modes::Both).list();
-        return simulation::demonstrate(&cli.demo, cli.workers, modes).await;
+        return simulation::simulate(&cli.simulation, cli.workers, modes).await;
     }
     let mode = match cli.mode {
         None | Some(Modes::Cached) => Mode::Cached,
         Some(Modes::Direct) => Mode::Direct,
         Some(Modes::Both) => {
-            anyhow::bail!("--mode both is for the demonstration; a cluster needs one of the two")
+            anyhow::bail!("--mode both is for the simulation; a cluster needs one of the two")
         }
     };
     cluster::run(&cli.cluster, cli.workers, mode).await.map(|()| Ended::Right)

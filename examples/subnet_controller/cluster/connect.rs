@@ -1,4 +1,4 @@
-//! From a kubeconfig to a client, without touching a cluster that was not meant.
+//! From a kubeconfig to a client, with a check that the context is the intended one.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::log::say;
 use crate::cli::ClusterArgs;
 use crate::controller::{Brief, Pod};
 
-/// How long the API server may take to answer for the first time.
+/// How long the first response of the API server may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The context of a pod's own service account.
 const IN_CLUSTER: &str = "in-cluster";
 
-/// A client of the cluster that was meant, which has answered.
+/// A client of the intended cluster, after the API server has responded once.
 ///
 /// # Errors
 ///
-/// When the kubeconfig is of no use, the context not confirmed, or the API server out of reach.
+/// When the kubeconfig is invalid, the context is not confirmed, or the API server is unreachable.
 pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
     let (context, mut config) = match kubeconfig(args)? {
         Some(kubeconfig) => {
@@ -37,8 +37,8 @@ pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
             (IN_CLUSTER.to_owned(), Config::incluster().map_err(|_| anyhow!(none))?)
         }
     };
-    // Otherwise kube's client itself repeats requests answered with 429, 503 or 504, for minutes, and nobody
-    // hears of it. Informers and work queues have their own, visible, backoff.
+    // By default, kube's client retries after 429, 503 and 504, for minutes and without a log line. Informers and
+    // work queues have a visible backoff of their own.
     config.default_retry = false;
     let url = config.cluster_url.to_string();
     say!("context `{context}`, {url}");
@@ -48,7 +48,7 @@ pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
     match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
         Err(_) => bail!("the API server at {url} has not answered within {} s", FIRST_ANSWER.as_secs()),
         Ok(Ok(version)) => say!("Kubernetes {}.{}", version.major, version.minor),
-        // It has answered; what it forbids will be said when it is needed.
+        // The server is reachable. If the controller needs more rights, the informers report it.
         Ok(Err(kube_client::Error::Api(status))) if status.code == 403 => {}
         Ok(Err(error)) => bail!("the API server at {url}: {}", Brief(&error)),
     }
@@ -77,7 +77,7 @@ pub async fn refuse_beside_kube_ovn(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The kubeconfig asked for, or the usual one; `None` where there is none.
+/// The kubeconfig of the command line, or the default one; `None` if there is none.
 fn kubeconfig(args: &ClusterArgs) -> anyhow::Result<Option<Kubeconfig>> {
     if let Some(path) = &args.kubeconfig {
         let read = Kubeconfig::read_from(path);
@@ -99,7 +99,7 @@ fn kubeconfig(args: &ClusterArgs) -> anyhow::Result<Option<Kubeconfig>> {
     }
 }
 
-/// The context asked for, or the current one.
+/// The context of the command line, or the current one.
 fn context_of(kubeconfig: &Kubeconfig, args: &ClusterArgs) -> anyhow::Result<String> {
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let wanted =
@@ -119,7 +119,7 @@ fn confirm(context: &str, named: Option<&str>) -> anyhow::Result<()> {
     bail!("this is not a kind cluster; if it is meant, name it: --context {context}")
 }
 
-/// Without what the file holds: a YAML error would show the lines around it, and they may be credentials.
+/// Without the content of the file: a YAML error would show the lines around it, and they may be credentials.
 fn describe(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(_) => "is not a kubeconfig".to_owned(),

@@ -1,4 +1,4 @@
-//! Objects to try the controller on: created when asked for, and deleted at the end.
+//! Objects for `--load`, created at the start and deleted at the end.
 
 use anyhow::anyhow;
 use kube_client::api::{DeleteParams, PostParams, Preconditions};
@@ -16,7 +16,7 @@ const LABEL: &str = "subnet-controller-demo";
 pub struct Load {
     client: Client,
     namespace: String,
-    /// Told apart from what another run created.
+    /// Distinguishes the objects of this run from those of another.
     run: String,
     created: Vec<Created>,
 }
@@ -25,7 +25,7 @@ struct Created {
     api: Api<DynamicObject>,
     what: String,
     name: String,
-    /// `None` while it is not known whether it was created.
+    /// `None` until the API server has confirmed that it was created.
     uid: Option<String>,
 }
 

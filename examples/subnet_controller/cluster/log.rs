@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::controller::{Observe, Outcome, ReconcileError, Run, Subnet, SubnetStatus};
 
-/// `println!`, but for its panic when nobody reads any more: what was created has still to be deleted.
+/// Like `println!`, but does not panic when standard output is closed: the load must still be deleted.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! The controller on a real cluster: connects carefully, prints what it does, and leaves nothing behind.
+//! The controller on a real cluster: confirms the context, prints what it does, and deletes what it created.
 
 mod connect;
 mod load;
@@ -15,10 +15,10 @@ use self::log::{Log, say};
 use crate::cli::{ClusterArgs, Mode};
 use crate::controller::{Caches, Controller, NadSource, Settings};
 
-/// How often there is a line on how things stand.
+/// Interval of the status lines.
 const STATUS: Duration = Duration::from_secs(30);
 
-/// How long the work at hand may take after Ctrl-C.
+/// How long the workers may drain the queue after Ctrl-C.
 const FINISH: Duration = Duration::from_secs(5);
 
 /// Runs the controller until Ctrl-C or SIGTERM.
@@ -60,7 +60,7 @@ pub async fn run(args: &ClusterArgs, workers: usize, mode: Mode) -> anyhow::Resu
     ended.and(deleted)
 }
 
-/// Creates the load, if any, and tells from time to time how things stand. Only ends with an error.
+/// Creates the load, if any, and prints a status line at intervals. Returns only with an error.
 async fn work(
     controller: &Controller,
     log: &Log,
@@ -96,7 +96,7 @@ async fn start_caches(client: &Client) -> anyhow::Result<Caches> {
     Ok(caches)
 }
 
-/// How much there is, and whether it is up to date.
+/// The number of objects in each cache, and whether it is up to date.
 fn standing(caches: &Caches) -> String {
     let (nads, subnets, pods) = (caches.nads.snapshot(), caches.subnets.snapshot(), caches.pods.snapshot());
     let mut text = format!(
@@ -124,7 +124,7 @@ fn standing(caches: &Caches) -> String {
     text
 }
 
-/// Ends with the first Ctrl-C, or SIGTERM where there is such a thing.
+/// Completes at the first Ctrl-C, or SIGTERM on Unix.
 fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

@@ -8,7 +8,7 @@ use super::nad::Nad;
 use super::pod::PodNetworks;
 use super::types::Subnet;
 
-/// What the controller knows of the cluster, in memory.
+/// The controller's caches of the cluster.
 #[derive(Clone)]
 pub struct Caches {
     pub nads: Informer<Nad>,
@@ -23,7 +23,7 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// Starts the informers and waits until they know all there is.
+    /// Starts the informers and waits until each has listed all its objects.
     ///
     /// # Errors
     ///
@@ -35,13 +35,13 @@ impl Caches {
         Ok(caches)
     }
 
-    /// Says what is needed. Other controllers of the same program would use the same registry, and share what they
-    /// need too.
+    /// Declares the informers and their indexes. Other controllers of the same program declare theirs on the same
+    /// registry: equal declarations share one informer.
     fn declare(registry: Registry) -> Result<Self, Error> {
         let nads = registry.declare::<Nad>();
         let pods = registry.declare::<PodNetworks>();
         let subnets = registry.declare::<Subnet>();
-        // A subnet handled before NADs and pods are known would be found to have none, and be told so in its status.
+        // If subnets came first, reconciles would find no NADs and no pods, and write that to the statuses.
         subnets.after(&nads)?;
         subnets.after(&pods)?;
         Ok(Self {

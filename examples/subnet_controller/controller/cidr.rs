@@ -19,7 +19,7 @@ pub struct Plan {
 pub struct Block {
     pub net: IpNet,
     pub gateway: IpAddr,
-    /// Addresses a pod may have, before any is in use. Saturates: a ::/0 has one more than `u128` holds.
+    /// The number of addresses for pods, used or not. Saturates: ::/0 has one address more than `u128::MAX`.
     pub usable: u128,
 }
 

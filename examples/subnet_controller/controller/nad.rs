@@ -1,4 +1,4 @@
-//! From a NetworkAttachmentDefinition to what the controller wants to know of it: its provider and CNI type.
+//! What the cache keeps of a NetworkAttachmentDefinition (NAD): its providers and its CNI type.
 //!
 //! `spec.config` is JSON in a string and parsing it is the expensive part of a look-up. The informer runs
 //! [`Nad::from_crd`] once for each version of each object.
@@ -14,8 +14,8 @@ use super::types::NetworkAttachmentDefinition;
 
 /// What the cache keeps of a NetworkAttachmentDefinition.
 ///
-/// A config that cannot be read is a value like any other, not a decoding error: the subnet that needs the NAD
-/// shall say so in its status for as long as it is so.
+/// An unreadable config is a value like any other, not a decoding error: the status of a subnet that needs the NAD
+/// reports it.
 #[derive(Clone, Debug)]
 pub struct Nad {
     /// The type of its first plugin, or why there is none.
@@ -26,7 +26,7 @@ pub struct Nad {
     generation: i64,
 }
 
-/// Why a `spec.config` is of no use. Tells what is wrong, never what is in it.
+/// Why a `spec.config` is invalid. It never contains the config itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     Empty,
@@ -63,7 +63,7 @@ impl Stored for Nad {
 }
 
 impl Nad {
-    /// The projection from what the API serves to what is kept.
+    /// The projection from the object to what the cache keeps.
     pub fn from_crd(nad: NetworkAttachmentDefinition) -> Self {
         let cni_type = cni_type(&nad.spec.config);
         let plain = format!("{}.{}", nad.name_any(), nad.namespace().unwrap_or_default());
@@ -72,28 +72,28 @@ impl Nad {
             _ if nad.name_any().contains('.') => vec![],
             Ok(kube_ovn) if kube_ovn == "kube-ovn" => vec![format!("{plain}.ovn")],
             Ok(_) => vec![plain],
-            // Could become either once it is mended; a subnet that names it either way wants to know.
+            // The type is unknown, so subnets may name it either way, and both must be reconciled.
             Err(_) => vec![format!("{plain}.ovn"), plain],
         };
         Self { cni_type, providers, generation: nad.metadata.generation.unwrap_or_default() }
     }
 
-    /// The providers a subnet may name it by: one, two while its config is broken, none with a dot in its name.
+    /// The providers by which a subnet may name it: one; two if its config is invalid; none if its name has a dot.
     pub fn providers(&self) -> &[String] {
         &self.providers
     }
 
-    /// Whether nothing that matters here lies between this version and the next one received.
+    /// Whether the change from this version to the next one received is irrelevant to every subnet.
     ///
-    /// Equal projections alone would not do: of several quick changes only the last is delivered, and a
-    /// reconcile may have read one in between that meant something else. So at most one spec may lie between.
+    /// Equal projections alone are not enough: of several quick changes only the last is delivered, and a reconcile
+    /// may have read one in between that differed. So the generation may grow by at most one.
     pub fn means_the_same_as(&self, newer: &Self) -> bool {
         self.cni_type == newer.cni_type && newer.generation - self.generation <= 1
     }
 }
 
-/// The namespace and name of the NAD a provider stands for: `name.namespace.ovn` or `name.namespace`. Others,
-/// such as `ovn` alone, stand for none.
+/// The namespace and name of the NAD that a provider names: `name.namespace.ovn` or `name.namespace`. Others,
+/// such as `ovn` alone, name none.
 pub fn nad_of_provider(provider: &str) -> Option<(&str, &str)> {
     let mut fields = provider.split('.');
     let (name, namespace, third, more) = (fields.next()?, fields.next()?, fields.next(), fields.next());

@@ -1,4 +1,4 @@
-//! Where a reconcile gets the NAD of its subnet from: all that differs between the two modes.
+//! Where a reconcile gets the NAD of its subnet from: the only difference between the two modes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,18 +12,18 @@ use super::nad::{Nad, nad_of_provider};
 /// See the [module](self).
 #[derive(Clone)]
 pub enum NadSource {
-    /// A GET from the API server and a parse of the answer, each time: what Kube-OVN's controller did.
+    /// A GET and a parse of the response in each reconcile, as Kube-OVN's controller did.
     Direct(Client),
-    /// A look-up in the informer's snapshot: a few tens of nanoseconds, and already parsed.
+    /// A look-up in the informer's snapshot, where the NAD is already parsed. Sends no request.
     Cached,
 }
 
 impl NadSource {
-    /// The NAD that has this provider, if there is one.
+    /// The NAD with this provider, if it exists.
     ///
     /// # Errors
     ///
-    /// Of the request. A look-up in the snapshot has none.
+    /// When the request fails. A look-up in the snapshot cannot fail.
     pub async fn nad<'a>(
         &self,
         caches: &Caches,

@@ -1,4 +1,4 @@
-//! From a pod to what the controller wants to know of it: the networks it has an address in.
+//! What the cache keeps of a pod: the networks in which it has an address.
 
 use kube_informer::index::AnnotationKey;
 use kube_informer::{Stored, registry::Projected};
@@ -20,7 +20,7 @@ impl Stored for PodNetworks {
 }
 
 impl PodNetworks {
-    /// `None` for a pod that has ended: its addresses are free again.
+    /// `None` for a pod that has ended: its addresses are free.
     pub fn of(pod: Pod) -> Option<Self> {
         if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
             return None;
@@ -32,7 +32,7 @@ impl PodNetworks {
         Some(Self(networks.collect()))
     }
 
-    /// As the cache finds it by: the prefix is the provider, the value the subnet.
+    /// The index keys: the prefix is the provider, the value the subnet.
     pub fn keys(&self) -> &[AnnotationKey] {
         &self.0
     }

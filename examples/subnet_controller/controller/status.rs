@@ -1,4 +1,4 @@
-//! What a subnet's status should be: a function of the subnet, its NAD and its pods, without any I/O.
+//! The desired status: a function of the subnet, its NAD and the number of its pods, without I/O.
 
 use super::cidr::{Block, Plan};
 use super::nad::{Nad, nad_of_provider};
@@ -10,8 +10,8 @@ struct NotReady {
     message: String,
 }
 
-/// The status `subnet` should have, with `nad` being what its provider names, if that exists, and `pods` the
-/// number of pods that have an address in it.
+/// The desired status of `subnet`. `nad` is the NAD that its provider names, if it exists; `pods` is the number of
+/// pods that have an address in it.
 pub fn desired_status(subnet: &Subnet, nad: Option<&Nad>, pods: usize) -> SubnetStatus {
     let plan = Plan::of(&subnet.spec);
     let (v4, v6) = match &plan {
@@ -41,7 +41,7 @@ pub fn desired_status(subnet: &Subnet, nad: Option<&Nad>, pods: usize) -> Subnet
     }
 }
 
-/// Whether the network behind the provider is there.
+/// Whether the network that the provider names is usable.
 fn network(provider: &str, nad: Option<&Nad>) -> Result<(), NotReady> {
     let Some((namespace, name)) = nad_of_provider(provider) else {
         if provider == "ovn" {

@@ -1,6 +1,6 @@
-//! From "something changed" to "these subnets have to be looked at".
+//! From a change to the keys of the subnets to reconcile.
 //!
-//! Only what changed is looked at: there is no resync, and no scan over all subnets.
+//! The cost of a change depends on the subnets that it affects: there is no resync, and no scan over all subnets.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::types::Subnet;
 
 /// Queues subnets that are new or whose spec changed, and those that are gone, until the informer stops.
 ///
-/// The generation counts the versions of the spec, and our own status patches leave it alone.
+/// The API server increments the generation when the spec changes, and not for the controller's own status patches.
 pub async fn subnets(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Observe) {
     let mut changes = caches.subnets.subscribe();
     drop(caches);
@@ -32,7 +32,7 @@ pub async fn subnets(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl 
     }
 }
 
-/// Queues the subnets of each NAD that came, went, or changed its meaning.
+/// Queues the subnets of each NAD that was created, deleted, or changed in what matters.
 pub async fn nads(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Observe) {
     let mut changes = caches.nads.subscribe();
     while let Some(batch) = changes.next().await {
@@ -52,7 +52,7 @@ pub async fn pods(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Obs
     let mut changes = caches.pods.subscribe();
     while let Some(batch) = changes.next().await {
         if batch.is_initial() {
-            continue; // these were known before any subnet, and each subnet is queued by its own first batch
+            continue; // `subnets` queues every subnet in its own first batch
         }
         let subnets = caches.subnets.snapshot();
         for change in batch.changes() {
@@ -68,7 +68,7 @@ pub async fn pods(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Obs
     }
 }
 
-/// The providers under which subnets may see a difference; none for a change that changes nothing here.
+/// The providers whose subnets the change may affect; none if it changes nothing that matters here.
 fn affected_providers<'a>(change: &Change<'a, Nad>) -> BTreeSet<&'a str> {
     if let Change::Modified { old, new } = change
         && old.means_the_same_as(new)
@@ -78,12 +78,12 @@ fn affected_providers<'a>(change: &Change<'a, Nad>) -> BTreeSet<&'a str> {
     sides(change).flat_map(|nad| nad.providers()).map(String::as_str).collect()
 }
 
-/// The object before and after, as far as there is one.
+/// The object before and after the change, as far as they exist.
 fn sides<'a, T>(change: &Change<'a, T>) -> impl Iterator<Item = &'a Obj<T>> + use<'a, T> {
     change.old().into_iter().chain(change.new())
 }
 
-/// The subnet of that name, unless it is one of another provider.
+/// The subnet with this name, if it has this provider.
 fn with_provider<'a>(subnets: &'a Snapshot<Subnet>, provider: &str, name: &str) -> Option<&'a Obj<Subnet>> {
     subnets.get(name).filter(|subnet| subnet.provider() == provider)
 }

@@ -1,5 +1,5 @@
-//! The three kinds the controller works on, with just the fields it needs. What is left out here is skipped
-//! while decoding and never held in memory.
+//! The three kinds that the controller uses, with only the fields it needs. Decoding skips all other fields, so
+//! they never take memory.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub struct Subnet {
     pub status: Option<SubnetStatus>,
 }
 
-/// What the user asks for.
+/// The desired state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SubnetSpec {
@@ -41,7 +41,7 @@ pub struct SubnetSpec {
     pub vpc: String,
 }
 
-/// What the controller reports.
+/// The observed state, which the controller writes.
 ///
 /// The counts are `f64` because their type in the CRD is `number`, and an API server keeps no more of it: a
 /// /64 has 2^64 addresses. Numbers that went to the server and came back then compare equal.
@@ -59,8 +59,8 @@ pub struct SubnetStatus {
     pub v6_using: f64,
 }
 
-/// One aspect of a subnet's state. It carries no time: the status is a function of the world and of nothing
-/// else, so that comparing it tells whether there is something to write.
+/// One aspect of a subnet's state. It has no timestamp: the status is a function of the cached objects alone, so a
+/// comparison decides whether there is something to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Condition {
@@ -86,7 +86,7 @@ pub struct NadSpec {
     pub config: String,
 }
 
-/// A pod: its annotations say which addresses it has, its phase whether it still has them.
+/// A pod: its annotations name its subnets, and its phase says whether it still uses their addresses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pod {
     pub metadata: ObjectMeta,
@@ -94,7 +94,7 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
-/// The little of a pod's status that matters here.
+/// The one field of a pod's status that is needed here.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PodStatus {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Are the statuses right? All of them computed anew from the server's objects, by scans, and compared.
+//! Checks the statuses: computes each again from the server's objects, by scans, and compares.
 
 use std::collections::BTreeMap;
 

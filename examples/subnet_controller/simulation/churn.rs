@@ -1,4 +1,4 @@
-//! Applies changes inside the server in an open loop: on schedule, whatever the controller has done so far.
+//! Applies changes inside the server in an open loop: on schedule, independent of the controller's progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

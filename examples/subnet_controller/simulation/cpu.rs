@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::server::THREADS;
 
-/// Since the process began. `None` where the kernel does not tell (it is Linux's `/proc` that is read).
+/// Since the process started. `None` where `/proc` does not have it: it exists on Linux only.
 pub fn controller() -> Option<Duration> {
     let mut total = Duration::ZERO;
     for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {

@@ -1,17 +1,16 @@
-//! The simulation: runs the controller against an API server in this process, under churn, and measures it in both modes.
+//! The simulation: runs the controller against an API server in this process, under churn, and measures both modes.
 //!
 //! ```text
 //! plan (seed) -> churn -> server -watch-> controller -> tracker -> report, plot
 //!      ^ rate: calibrate                                  ^ depth, sampled
 //! ```
 //!
-//! It uses the folder `controller`, which does not know of it. There is nothing to copy here.
+//! It uses the folder `controller`, never the other way round. There is nothing to copy here.
 
 mod calibrate;
 mod check;
 mod churn;
 mod cpu;
-mod demo;
 mod measured;
 mod model;
 mod objects;
@@ -20,7 +19,8 @@ mod progress;
 mod report;
 mod run;
 mod server;
+mod simulate;
 mod tracker;
 mod wire;
 
-pub use demo::{Ended, demonstrate};
+pub use simulate::{Ended, simulate};

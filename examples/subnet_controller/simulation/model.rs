@@ -1,7 +1,7 @@
 //! The churn, made up in advance: from a seed, a list of changes that are all possible one after another.
 //!
-//! The model knows what exists when, so that nothing is created twice, and which subnets each change concerns,
-//! so that the measurement knows whose status to wait for.
+//! The model tracks which objects exist, so that it creates nothing twice, and which subnets each change affects,
+//! so that the measurement can wait for their statuses.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -86,7 +86,7 @@ pub fn mix() -> Vec<String> {
     MIX.iter().map(|share| format!("{:2} % {}", share.percent, share.what)).collect()
 }
 
-/// A seed nobody chose; short, since it may be typed again.
+/// A random seed; short, because a user may type it again.
 pub fn any_seed() -> u64 {
     u64::from(rand::random::<u32>() % 1_000_000)
 }
@@ -254,7 +254,7 @@ impl Model {
         let mut object = objects::nad(nad, config);
         object["metadata"]["generation"] = self.generations[nad].into();
         let object: NetworkAttachmentDefinition =
-            serde_json::from_value(object).expect("the demonstration's own NADs have the right form");
+            serde_json::from_value(object).expect("the simulation's own NADs have the right form");
         Nad::from_crd(object)
     }
 

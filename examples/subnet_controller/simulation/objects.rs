@@ -1,8 +1,8 @@
-//! The objects of the demonstration, as JSON: what a cluster with Multus and Kube-OVN holds.
+//! The objects of the simulation, as JSON: those of a cluster with Multus and Kube-OVN.
 
 use serde_json::{Value, json};
 
-/// Resource names as the server knows them.
+/// Resource names on the server.
 pub const NADS: &str = "network-attachment-definitions.k8s.cni.cncf.io";
 pub const SUBNETS: &str = "subnets.kubeovn.io";
 pub const PODS: &str = "pods";

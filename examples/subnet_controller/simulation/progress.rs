@@ -39,7 +39,7 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// Told every few milliseconds.
+    /// Called every few milliseconds.
     pub fn update(&self, elapsed: Duration, reconciles: u64, changes: u64, depth: usize) {
         let message = || {
             let (changes, reconciles) = (thousands(changes as f64), thousands(reconciles as f64));

@@ -1,5 +1,5 @@
-//! The API server of the demonstration: in this process, with threads of its own, so that its work can be told
-//! from the controller's.
+//! The API server of the simulation: in this process, on threads of its own, so that its CPU time is not counted as
+//! the controller's.
 
 use anyhow::{Context as _, anyhow};
 use kube_informer::testing::{ApiServer, Kind, Serving};
@@ -25,7 +25,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When there are no threads or ports to be had.
+    /// When it cannot start a thread or bind a port.
     pub fn start() -> anyhow::Result<Self> {
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -61,7 +61,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the server would answer with one.
+    /// When the server would return one.
     pub fn apply(&self, write: Write) -> anyhow::Result<u64> {
         let before = self.api.resource_version();
         let (what, answer) = match write {
@@ -75,8 +75,9 @@ impl Server {
                 (format!("delete {resource} {name}"), answer)
             }
         };
-        let answer = answer.map_err(|status| anyhow!("{what} in the demonstration's server: {status}"))?;
-        // The answer to a deletion has no version. The next one is not after it, and nobody else deletes.
+        let answer = answer.map_err(|status| anyhow!("{what} in the simulation's server: {status}"))?;
+        // The response to a deletion has no resourceVersion. It is at most the next one: there is no other client that
+        // deletes.
         let version = answer["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
         Ok(version.unwrap_or(before + 1))
     }
@@ -95,7 +96,7 @@ impl Server {
         }
     }
 
-    /// Requests answered so far: reads and writes.
+    /// The number of requests so far: reads and writes.
     pub fn requests(&self) -> (u64, u64) {
         let requests = self.api.requests();
         (requests.reads(), requests.writes())

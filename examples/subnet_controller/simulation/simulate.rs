@@ -1,4 +1,4 @@
-//! The demonstration from its header to its result.
+//! The simulation from its header to its result.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::plot::Plot;
 use super::progress::Progress;
 use super::report::{self, seconds, thousands};
 use super::run::{Conditions, run};
-use crate::cli::{DemoArgs, Mode};
+use crate::cli::{Mode, SimulationArgs};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,12 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Runs the demonstration.
+/// Runs the simulation.
 ///
 /// # Errors
 ///
 /// When it cannot be run: the message names what is in the way.
-pub async fn demonstrate(args: &DemoArgs, workers: usize, modes: &[Mode]) -> anyhow::Result<Ended> {
+pub async fn simulate(args: &SimulationArgs, workers: usize, modes: &[Mode]) -> anyhow::Result<Ended> {
     let plot = args.plot.as_deref().map(Plot::create).transpose()?;
     let stop = stop_on_ctrl_c();
     let mut conditions = Conditions {

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_the_status_of_a_subnet_that_is_gone() {
+    fn no_change_waits_for_the_status_of_a_subnet_that_is_gone() {
         let tracker = Tracker::new();
         tracker.changed(0, 10, Instant::now(), &[1]);
         reconciled(&tracker, 1, "9", Outcome::Gone);

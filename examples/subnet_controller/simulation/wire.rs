@@ -39,8 +39,8 @@ struct Delayed<S> {
 /// When no thread can be started, or the client cannot be built.
 pub fn client(url: &str, latency: Duration) -> anyhow::Result<Client> {
     let mut config = Config::new(url.parse()?);
-    // Otherwise kube's client itself repeats requests answered with 429, 503 or 504, for minutes, and nobody
-    // hears of it. Informers and work queues have their own, visible, backoff.
+    // By default, kube's client retries after 429, 503 and 504, for minutes and without a log line. Informers and
+    // work queues have a visible backoff of their own.
     config.default_retry = false;
     let (waiting, delays) = mpsc::channel::<Delay>();
     // All wait equally long, so the first to come is the first to go. Ends with the last sender.
