@@ -91,6 +91,40 @@ impl Measured {
     }
 }
 
+#[cfg(test)]
+impl Measured {
+    /// A run for the tests of what is printed and drawn.
+    pub fn example(mode: Mode, reads: u64) -> Self {
+        let mut latency = super::tracker::new_histogram();
+        latency.record(2_000_000).unwrap();
+        Self {
+            mode,
+            length: Duration::from_secs(10),
+            churn: Applied { changes: 20_000, late: Duration::ZERO },
+            totals: Totals {
+                reconciles: 10_000,
+                written: 3000,
+                handler: Duration::from_secs(20),
+                nads: 10_000,
+                nad: Duration::from_secs(5),
+                unchanged: 5000,
+                unchanged_took: Duration::from_secs(10),
+            },
+            reads,
+            writes: 3000,
+            failures: 0,
+            cpu: Some(Duration::from_secs(4)),
+            cpu_per_nad: Some(Duration::from_micros(100)),
+            depths: vec![(Duration::ZERO, 3), (Duration::ZERO, 9), (Duration::ZERO, 5)],
+            deepest: 12,
+            latency,
+            drained: Some(Duration::from_millis(3)),
+            checked: Some(Checked { subnets: 500, wrong: vec![] }),
+            error: None,
+        }
+    }
+}
+
 /// 0 of 0 is 0.
 pub fn ratio(of: f64, all: f64) -> f64 {
     if all > 0.0 { of / all } else { 0.0 }

@@ -124,4 +124,17 @@ mod tests {
             assert_eq!(range(&drawn), range(&all), "{count}");
         }
     }
+
+    #[test]
+    fn the_picture_has_a_line_and_a_label_for_each_mode() {
+        let mut runs = [Measured::example(Mode::Direct, 10_000), Measured::example(Mode::Cached, 100)];
+        let svg = draw(&runs, "caption").unwrap();
+        assert!(svg.contains("direct (median 5)") && svg.contains("cached (median 5)"), "{svg}");
+        runs[0].depths = samples(1_000_000);
+        assert!(draw(&runs, "caption").unwrap().len() < 60_000);
+        for run in &mut runs {
+            run.depths = Vec::new();
+        }
+        assert!(draw(&runs, "caption").is_ok());
+    }
 }

@@ -179,42 +179,10 @@ fn times(direct: f64, cached: f64) -> String {
 mod tests {
     use super::*;
     use crate::simulation::check::Checked;
-    use crate::simulation::churn::Applied;
-    use crate::simulation::tracker::{Totals, new_histogram};
-
-    fn measured(mode: Mode, reads: u64) -> Measured {
-        let mut latency = new_histogram();
-        latency.record(2_000_000).unwrap();
-        Measured {
-            mode,
-            length: Duration::from_secs(10),
-            churn: Applied { changes: 20_000, late: Duration::ZERO },
-            totals: Totals {
-                reconciles: 10_000,
-                written: 3000,
-                handler: Duration::from_secs(20),
-                nads: 10_000,
-                nad: Duration::from_secs(5),
-                unchanged: 5000,
-                unchanged_took: Duration::from_secs(10),
-            },
-            reads,
-            writes: 3000,
-            failures: 0,
-            cpu: Some(Duration::from_secs(4)),
-            cpu_per_nad: Some(Duration::from_micros(100)),
-            depths: vec![(Duration::ZERO, 3), (Duration::ZERO, 9), (Duration::ZERO, 5)],
-            deepest: 12,
-            latency,
-            drained: Some(Duration::from_millis(3)),
-            checked: Some(Checked { subnets: 500, wrong: vec![] }),
-            error: None,
-        }
-    }
 
     #[test]
     fn the_table_has_a_column_for_each_mode_and_their_ratio() {
-        let table = table(&[measured(Mode::Direct, 10_000), measured(Mode::Cached, 100)]);
+        let table = table(&[Measured::example(Mode::Direct, 10_000), Measured::example(Mode::Cached, 100)]);
         let row = |name: &str| {
             let line = table.lines().find(|line| line.contains(name)).unwrap();
             line.trim_matches('│')
@@ -236,14 +204,14 @@ mod tests {
 
     #[test]
     fn one_mode_alone_has_no_ratio_and_no_sentence() {
-        let runs = [measured(Mode::Cached, 0)];
+        let runs = [Measured::example(Mode::Cached, 0)];
         assert!(!table(&runs).contains("direct / cached"));
         assert_eq!(sentence(&runs), None);
     }
 
     #[test]
     fn a_wrong_status_is_named() {
-        let mut run = measured(Mode::Cached, 0);
+        let mut run = Measured::example(Mode::Cached, 0);
         assert!(verdict(&run).ends_with("all 500 statuses are right"), "{}", verdict(&run));
         run.checked = Some(Checked { subnets: 500, wrong: vec!["subnet-00007".into()] });
         assert!(
