@@ -29,8 +29,8 @@ impl<'a, T> Hits<'a, T> {
     ///
     /// let mut indexes = IndexSet::new();
     /// let by_namespace = indexes.index(index::namespace());
-    /// let by_app = indexes.index(|pod: &(&str, &str)| pod.0);
-    /// let by_node = indexes.index(|pod: &(&str, &str)| pod.1);
+    /// let by_app = indexes.index(|pod: &(&'static str, &'static str)| pod.0);
+    /// let by_node = indexes.index(|pod: &(&'static str, &'static str)| pod.1);
     /// let pods = Snapshot::from_objects(indexes, [
     ///     (("default", "a"), ("web", "node1")),
     ///     (("default", "b"), ("web", "node2")),
