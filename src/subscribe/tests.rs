@@ -1,5 +1,5 @@
 //! `feed`: what reaches a queue, in what pieces, and how it ends. Subscriptions themselves are tested through the
-//! public API, in tests/promises.
+//! public API, in tests/guarantees.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -5,11 +5,11 @@
 #
 # A name is a code span of lower case with `::` in it, its folders separated by `/`:
 #
-#   `promises/read::p02_a_held_snapshot_never_changes`  tests/promises/read.rs; so for each folder or file of tests/
+#   `guarantees/read::p02_a_held_snapshot_never_changes`  tests/guarantees/read.rs; so for each folder or file of tests/
 #   `cases/waiting::own_writes_are_read`                a case of tests/real.rs
 #   `trie/sharing::a_change_copies_one_path`            a unit test in src/; modules called `tests` are left out
 #   `::p02_another`                                     another test of the place named before
-#   `trie/model::*`, `promises/streams::p05_*`          at least one
+#   `trie/model::*`, `guarantees/streams::p05_*`          at least one
 #
 # A test's name without its place is an error too, since nothing would check it.
 set -euo pipefail

@@ -1,4 +1,4 @@
-//! The promises of docs/GUARANTEES.md, each test named by the promise it carries.
+//! The guarantees of docs/GUARANTEES.md, each test named by the number of the guarantee it checks.
 //!
 //! All of it goes through the public API and the in-process API server. Unless a test says otherwise it runs on
 //! tokio's paused clock, where waiting costs nothing, with readers that matter on threads of their own.
