@@ -1,6 +1,9 @@
 //! Kinds that come and go, and objects that are not what their kind promises.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::ComponentStatus;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube_client::{
     Api,
@@ -180,7 +183,7 @@ pub(super) async fn an_unserved_version_keeps_its_state_whatever_was_asked_for(c
     serve_first_version(ctx, &widgets, false).await?;
     until_status(&informer, "it is absent", |status| status.phase == Phase::Absent).await?;
     // Each poll, of which there are some in half a minute, is followed by a discovery.
-    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
     let status = informer.status();
     ensure!(status.phase == Phase::Absent && status.stale_since.is_some(), "{status:?}");
     ensure!(informer.snapshot().len() == 1, "it was given up");
@@ -370,5 +373,28 @@ async fn is_invalid_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Resu
     ensure!(informer.stats().lists == 1, "it took another list");
     informer.shutdown().await;
     api.delete_collection(&Default::default(), &Default::default()).await?;
+    Ok(())
+}
+
+/// The API server makes these up at each list: neither they nor their list have a version, and they cannot be watched.
+pub(super) async fn a_kind_without_versions_is_polled(ctx: &Ctx) -> Result<()> {
+    let every = Config::new().poll_interval(Duration::from_secs(1));
+    let components = Informer::<ComponentStatus>::builder(Api::all(ctx.client.clone())).config(every).start();
+    let first = synced(&components).await?;
+    ensure!(first.resource_version().is_none() && !first.is_empty(), "{first:?}");
+    let polled = until_status(&components, "it is polled", |status| status.phase == Phase::Polling).await?;
+    ensure!(polled.unversioned, "{polled:?}");
+
+    wait_until("it is listed again", async || Ok(components.stats().lists >= 2)).await?;
+    let later = components.snapshot();
+    for (old, new) in first.iter().zip(later.iter()) {
+        // Health may have changed; what has not keeps its allocation.
+        ensure!(
+            old.conditions != new.conditions || Obj::ptr_eq(old, new),
+            "{} is taken in again",
+            Obj::name(new)
+        );
+    }
+    components.shutdown().await;
     Ok(())
 }

@@ -130,6 +130,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(kinds::an_optional_kind_is_done_without_until_it_comes),
         case!(kinds::a_refresh_shows_what_changed_at_an_unchanged_version).real_only(),
         case!(kinds::an_invalid_object_harms_only_itself_and_heals),
+        case!(kinds::a_kind_without_versions_is_polled).real_only(),
         case!(registry::shared_informers_sync_without_an_optional_kind_that_comes_later),
         case!(outages::a_killed_server_costs_neither_reads_nor_deletes)
             .real_only()

@@ -17,7 +17,7 @@ use crate::support::{
     envtest::Backup,
     follow::{SOON, Seen, next, seen, synced, until, until_status},
     objects::{create, create_many, named, set_value, value},
-    wire::Wire,
+    wire::{Sent, Wire},
     world::Ctx,
 };
 
@@ -60,14 +60,10 @@ pub(super) async fn a_restored_etcd_begins_a_new_epoch(ctx: &Ctx) -> Result<()> 
     let sent: Vec<_> =
         follower.wire.sent()[sent_before..].iter().filter(|sent| sent.is_ok()).cloned().collect();
     let watched = sent.iter().any(|sent| sent.is_watch() && sent.parameter("resourceVersion") == Some(&held));
-    let reads = |limit| {
-        let consistent = sent
-            .iter()
-            .filter(|sent| sent.is_list() && sent.parameter("resourceVersion").is_none())
-            .filter(|sent| sent.parameter("limit") == Some(limit));
-        consistent.count()
-    };
-    ensure!(watched && reads("1") >= 1 && reads("500") == 1, "{sent:?}");
+    let consistent = |sent: &&Sent| sent.parameter("resourceVersion").is_none();
+    let probes = sent.iter().filter(|sent| sent.is_probe()).filter(consistent).count();
+    let pages = sent.iter().filter(|sent| sent.is_list()).filter(consistent).count();
+    ensure!(watched && probes >= 1 && pages == 1, "{sent:?}");
     follower.maps.shutdown().await;
     Ok(())
 }
