@@ -1,5 +1,7 @@
 //! Snapshots without an informer, for unit tests of code that reads them.
 
+use futures_util::FutureExt as _;
+
 use crate::index::IndexSet;
 use crate::key::AsKey;
 use crate::reflector::Reuse;
@@ -38,7 +40,7 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
         let (store, indexers) = indexes.into_parts();
         let mut writer = Writer::new(store, indexers);
         let mut version = 0;
-        writer.begin_list(Reuse::Unchanged);
+        let mut list = writer.begin_list(Reuse::Unchanged);
         for (key, object) in objects {
             version += 1;
             let meta = Meta {
@@ -46,10 +48,10 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
                 uid: version.to_string().into(),
                 resource_version: ResourceVersion::from_number(version),
             };
-            writer.insert(&meta, object);
+            writer.insert(&mut list, &meta, object);
         }
-        writer.finish_list();
-        writer.publish(Some(ResourceVersion::from_number(version)));
+        let committed = writer.commit(list, Some(ResourceVersion::from_number(version))).now_or_never();
+        debug_assert!(committed.is_some(), "there is nothing to wait for where nothing was stored");
         let snapshot = writer.shared().snapshot();
         if let Some(invalid) = snapshot.invalid().next() {
             panic!("{invalid}");

@@ -41,7 +41,7 @@ pub(crate) async fn follow<K, W>(
     W: Sink<Box<K>>,
 {
     let mut follower =
-        Follower { sink, status, record, commands, listing: false, changes: Vec::new(), log: Log::default() };
+        Follower { sink, status, record, commands, list: None, changes: Vec::new(), log: Log::default() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
@@ -52,7 +52,7 @@ struct Follower<K, W: Sink<Box<K>>> {
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Between `Init` and `InitDone`.
-    listing: bool,
+    list: Option<W::List>,
     /// Changes not yet published.
     changes: Vec<WatchEvent<Box<K>>>,
     log: Log,
@@ -65,7 +65,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
         loop {
             let event = tokio::select! {
                 // In no fixed order: neither may keep the other waiting. No order is taken while a list is collected.
-                Some(order) = self.commands.recv(), if !self.listing => {
+                Some(order) = self.commands.recv(), if self.list.is_none() => {
                     // A refresh is not asked of a stream.
                     if let Command::AddIndex(index) = order {
                         self.sink.add_index(index).await;
@@ -110,14 +110,17 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             Ok(watcher::Event::Init) => {
                 self.publish().await;
                 self.enter(Phase::Listing);
-                self.listing = true;
                 self.record.relists(Cause::Stream);
-                self.sink.begin_list(Reuse::Same).await;
+                self.list = Some(self.sink.begin_list(Reuse::Same));
             }
-            Ok(watcher::Event::InitApply(object)) if self.listing => self.sink.list(item(object)),
-            Ok(watcher::Event::InitDone) if self.listing => {
-                self.listing = false;
-                self.sink.commit_unversioned_list().await;
+            // Without its `Init` a list is no list; what it names is there all the same.
+            Ok(watcher::Event::InitApply(object)) => match &mut self.list {
+                Some(list) => self.sink.upsert(list, item(object)),
+                None => self.change(WatchEvent::Applied(item(object))),
+            },
+            Ok(watcher::Event::InitDone) => {
+                let Some(list) = self.list.take() else { return };
+                self.sink.commit(list, None).await;
                 self.record.listed();
                 self.recovered();
                 self.record.committed();
@@ -126,24 +129,17 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                 }
                 self.status.send_modify(|status| status.synced = true);
             }
-            // Without its `Init` a list is no list; what it names is there all the same.
-            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
-                self.change(WatchEvent::Applied(item(object))).await;
-            }
+            Ok(watcher::Event::Apply(object)) => self.change(WatchEvent::Applied(item(object))),
             Ok(watcher::Event::Delete(object)) => {
-                self.change(WatchEvent::Deleted(item(object).map(|item| item.meta))).await;
+                self.change(WatchEvent::Deleted(item(object).map(|item| item.meta)));
             }
-            Ok(watcher::Event::InitDone) => {}
             Err(error) => self.failed(Kind::Stream(Box::new(error)).into()),
         }
     }
 
-    async fn change(&mut self, event: WatchEvent<Box<K>>) {
-        if self.listing {
-            // An unfinished list is given up where changes come without its end.
-            self.listing = false;
-            self.sink.abort_list().await;
-        }
+    fn change(&mut self, event: WatchEvent<Box<K>>) {
+        // An unfinished list is aborted where changes come without its end.
+        self.list = None;
         self.changes.push(event);
         self.recovered();
     }

@@ -7,47 +7,46 @@ use crate::version::ResourceVersion;
 /// The writer's end of the store.
 ///
 /// Nothing here blocks. What may take long lets other tasks run in between ([`Turn`](super::turn::Turn)); readers
-/// see none of what is half done. Cancelled there, the sink is only good to be dropped or asked to
-/// [`abort_list`](Sink::abort_list).
+/// see none of what is half done. A call that is cancelled changes nothing that readers see.
 ///
-/// A list is collected in a working version of its own and shown to readers at once, by
-/// [`commit_list`](Sink::commit_list); one that breaks off leaves what readers see untouched.
+/// A list is a value of its own. Readers see nothing of it before [`commit`](Sink::commit); dropping it aborts it.
 pub(crate) trait Sink<P>: Send + 'static {
     /// An index to add, and who waits for it.
     type AddIndex: Send + 'static;
 
+    /// A list that is being collected.
+    type List: Send;
+
     /// The version of the committed state, from which a watch goes on. `None` before the first list.
-    fn held(&self) -> Option<&ResourceVersion>;
+    fn held(&self) -> Option<ResourceVersion>;
 
-    /// Starts a list. An unfinished earlier one is forgotten.
-    fn begin_list(&mut self, reuse: Reuse) -> impl Future<Output = ()> + Send;
+    /// Starts a list, of what is committed now.
+    fn begin_list(&mut self, reuse: Reuse) -> Self::List;
 
-    /// Takes in one listed object; of two with one key, the later counts. A version the committed state holds
-    /// already is neither decoded nor projected again, if what is held is [`Reuse::Unchanged`].
-    fn list(&mut self, item: Listed<P>);
+    /// Adds one listed object, or a newer version of it; of two with one key, the later counts. A version that the
+    /// committed state holds already is neither decoded nor projected again, if the list may
+    /// [reuse](Reuse::Unchanged) it.
+    fn upsert(&mut self, list: &mut Self::List, item: Listed<P>);
 
-    /// An object listed before is gone again: a streaming list may hear of changes before its end. An error has a
-    /// key, and deletes by it.
-    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>);
+    /// An object listed before is gone again: a streaming list may receive changes before its end. An error with a key
+    /// deletes by it.
+    fn delete(&mut self, list: &mut Self::List, deleted: Result<Meta, DecodeError>);
 
-    /// The list that is collected, with [`Reuse::Nothing`], has shown itself to be of a new epoch: as if it had begun with
-    /// [`Reuse::NewEpoch`].
-    fn begin_epoch(&mut self);
+    /// A list that began with [`Reuse::Nothing`] is of a new epoch: as if it had begun with [`Reuse::NewEpoch`].
+    fn begin_epoch(&mut self, list: &mut Self::List);
 
-    /// The list is complete: what was not listed is gone. Publishes once. Backwards is for the caller to decide:
-    /// the version is taken as it is.
-    fn commit_list(&mut self, version: ResourceVersion) -> impl Future<Output = ()> + Send;
-
-    /// [`commit_list`](Self::commit_list) of a list whose version is not known.
-    fn commit_unversioned_list(&mut self) -> impl Future<Output = ()> + Send;
-
-    /// The list broke off.
-    fn abort_list(&mut self) -> impl Future<Output = ()> + Send;
+    /// The list is complete: what was not listed is gone. Publishes once. Whether the version goes back is for the
+    /// caller to decide: it is published as it is. `None` for a kind whose lists have no version.
+    fn commit(
+        &mut self,
+        list: Self::List,
+        version: Option<ResourceVersion>,
+    ) -> impl Future<Output = ()> + Send;
 
     /// The kind is not served: shows that there is nothing, of no version.
     fn commit_absence(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Adds an index. Not called while a list is collected. Cancelled, it has added nothing.
+    /// Adds an index. Not called while a list is collected. Cancelled, it adds nothing.
     fn add_index(&mut self, index: Self::AddIndex) -> impl Future<Output = ()> + Send;
 
     /// Takes in what a watch yielded, in order, and publishes once. An event below the version its own stream

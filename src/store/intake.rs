@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Writer;
 use super::add_index::AddIndex;
+use super::draft::Draft;
+use super::{List, Writer};
 use crate::error::DecodeError;
 use crate::key::AsKey;
 use crate::reflector::{Regression, Reuse, Sink, Turn};
@@ -24,45 +25,45 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
         Self { writer, take }
     }
 
-    fn insert(&mut self, item: Item<P>) {
-        if self.writer.holds(&item.meta) {
+    fn upsert_into(&mut self, draft: &mut Draft<T>, item: Listed<P>) {
+        let indexers = &self.writer.indexers;
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => return draft.mark_invalid(indexers, error),
+        };
+        if draft.holds(&item.meta) {
             return;
         }
         let meta = item.meta.clone();
         // Nothing of ours is changed in there, so nothing is left half done.
         match catch_unwind(AssertUnwindSafe(|| (self.take)(item))) {
-            Ok(Ok(Some(value))) => self.writer.insert(&meta, value),
-            Ok(Ok(None)) => self.writer.remove(meta.key.as_key()),
-            Ok(Err(error)) => self.writer.mark_invalid(error),
-            Err(_) => self.writer.mark_invalid(DecodeError::of(&meta, "its projection panicked")),
+            Ok(Ok(Some(value))) => draft.insert(indexers, &meta, value),
+            Ok(Ok(None)) => draft.remove(indexers, meta.key.as_key()),
+            Ok(Err(error)) => draft.mark_invalid(indexers, error),
+            Err(_) => draft.mark_invalid(indexers, DecodeError::of(&meta, "its projection panicked")),
         }
     }
 
-    fn take_in(&mut self, item: Listed<P>) {
-        match item {
-            Ok(item) => self.insert(item),
-            Err(error) => self.writer.mark_invalid(error),
-        }
-    }
-
-    fn change(&mut self, event: WatchEvent<P>) {
-        match event {
-            WatchEvent::Applied(item) => self.take_in(item),
-            WatchEvent::Deleted(deleted) => self.take_out(deleted),
-            WatchEvent::Bookmark { .. } => {}
-        }
-    }
-
-    /// What cannot be read otherwise still says which object is gone.
-    fn take_out(&mut self, deleted: Result<Meta, DecodeError>) {
+    /// A delete that is invalid otherwise still says which object is gone.
+    fn delete_from(&mut self, draft: &mut Draft<T>, deleted: Result<Meta, DecodeError>) {
+        let indexers = &self.writer.indexers;
         match deleted {
             Ok(meta) => {
-                self.writer.remove_life(meta.key.as_key(), Some(&meta.uid), Some(&meta.resource_version));
+                let (key, version) = (meta.key.as_key(), Some(&meta.resource_version));
+                draft.remove_life(indexers, key, Some(&meta.uid), version);
             }
             Err(error) => match error.key() {
-                Some(key) => self.writer.remove_life(key.as_key(), error.uid(), error.resource_version()),
-                None => self.writer.mark_invalid(error),
+                Some(key) => draft.remove_life(indexers, key.as_key(), error.uid(), error.resource_version()),
+                None => draft.mark_invalid(indexers, error),
             },
+        }
+    }
+
+    fn change(&mut self, draft: &mut Draft<T>, event: WatchEvent<P>) {
+        match event {
+            WatchEvent::Applied(item) => self.upsert_into(draft, item),
+            WatchEvent::Deleted(deleted) => self.delete_from(draft, deleted),
+            WatchEvent::Bookmark { .. } => {}
         }
     }
 
@@ -87,46 +88,35 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
 
 impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
     type AddIndex = AddIndex<T>;
+    type List = List<T>;
 
-    fn held(&self) -> Option<&ResourceVersion> {
+    fn held(&self) -> Option<ResourceVersion> {
         self.writer.resource_version()
     }
 
-    async fn begin_list(&mut self, held: Reuse) {
-        self.writer.begin_list(held);
+    fn begin_list(&mut self, reuse: Reuse) -> List<T> {
+        self.writer.begin_list(reuse)
     }
 
-    fn list(&mut self, item: Listed<P>) {
-        self.take_in(item);
+    fn upsert(&mut self, list: &mut List<T>, item: Listed<P>) {
+        self.upsert_into(&mut list.0, item);
     }
 
-    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>) {
-        self.take_out(deleted);
+    fn delete(&mut self, list: &mut List<T>, deleted: Result<Meta, DecodeError>) {
+        self.delete_from(&mut list.0, deleted);
     }
 
-    fn begin_epoch(&mut self) {
-        self.writer.begin_epoch();
+    fn begin_epoch(&mut self, list: &mut List<T>) {
+        list.begin_epoch();
     }
 
-    async fn commit_list(&mut self, version: ResourceVersion) {
-        self.writer.remove_unlisted().await;
-        self.writer.finish_list();
-        self.writer.publish(Some(version));
-    }
-
-    async fn commit_unversioned_list(&mut self) {
-        self.writer.remove_unlisted().await;
-        self.writer.finish_list();
-        self.writer.publish(None);
-    }
-
-    async fn abort_list(&mut self) {
-        self.writer.abort_list();
+    async fn commit(&mut self, list: List<T>, version: Option<ResourceVersion>) {
+        self.writer.commit(list, version).await;
     }
 
     async fn commit_absence(&mut self) {
-        self.writer.clear().await;
-        self.writer.publish(None);
+        let nothing = self.writer.begin_list(Reuse::Unchanged);
+        self.writer.commit(nothing, None).await;
     }
 
     async fn add_index(&mut self, index: AddIndex<T>) {
@@ -139,7 +129,8 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
     }
 
     async fn apply(&mut self, events: &mut Vec<WatchEvent<P>>) -> Result<(), Regression> {
-        let mut reached = self.writer.resource_version().cloned();
+        let mut draft = self.writer.draft(Reuse::Unchanged);
+        let mut reached = draft.resource_version.clone();
         let mut outcome = Ok(());
         let mut turn = Turn::new();
         for event in events.drain(..) {
@@ -147,22 +138,21 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
             if outcome.is_err() {
                 break;
             }
-            self.change(event);
+            self.change(&mut draft, event);
             turn.pass().await;
         }
-        self.writer.publish(reached);
+        self.writer.publish(draft, reached);
         outcome
     }
 
     async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) {
-        self.writer.hold(Reuse::Same);
+        let mut draft = self.writer.draft(Reuse::Same);
         let mut turn = Turn::new();
         for event in events.drain(..) {
-            self.change(event);
+            self.change(&mut draft, event);
             turn.pass().await;
         }
-        self.writer.hold(Reuse::Unchanged);
-        self.writer.publish(None);
+        self.writer.publish(draft, None);
     }
 }
 

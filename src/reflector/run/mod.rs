@@ -73,12 +73,10 @@ where
         state: State::start(),
         options,
         open: None,
-        listing: false,
         bookmarks: Bookmarks::default(),
         log: Log::default(),
     };
     stop.run_until_cancelled(reflector.drive()).await;
-    reflector.abort_list().await;
     reflector.enter(Phase::Stopped);
     reflector.sink
 }
@@ -96,8 +94,6 @@ struct Reflector<S: Source, W: Sink<S::Payload>> {
     gate: Arc<Gate>,
     state: State,
     open: Option<Open<S::Payload, S::Watch>>,
-    /// The sink has begun a list.
-    listing: bool,
     bookmarks: Bookmarks,
     log: Log,
 }
@@ -164,22 +160,21 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         };
         let mut open = match opened {
             Ok(stream) => Open::new(stream, request.timeout, &self.options),
-            Err(error) => return self.streaming_failed(error).await,
+            Err(error) => return self.streaming_failed(error),
         };
         self.reached();
         self.recovery.spend_list(open.opened);
         self.enter(Phase::Listing);
-        self.listing = true;
         // Of which epoch it is shows at its end.
-        let held = if new_epoch { Reuse::Nothing } else { self.reuse() };
-        self.sink.begin_list(held).await;
+        let reuse = if new_epoch { Reuse::Nothing } else { self.reuse() };
+        let mut list = self.sink.begin_list(reuse);
         let (mut window, mut objects) = (open.opened, 0);
         let mut turn = Turn::new();
         loop {
             let patience = (open.heard + self.options.streaming_silence).min(deadline);
             if timeout_at(patience, open.read_a_turn(&self.options)).await.is_err() && open.batch.is_empty() {
                 let error = self.timeout("watch", self.options.streaming_silence);
-                return self.streaming_endless(error).await;
+                return self.streaming_endless(error);
             }
             if !open.batch.is_empty() {
                 self.record.heard(open.heard);
@@ -187,22 +182,22 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             let mut events = std::mem::take(&mut open.batch).into_iter();
             while let Some(event) = events.next() {
                 match event {
-                    WatchEvent::Applied(item) => self.sink.list(item),
-                    WatchEvent::Deleted(deleted) => self.sink.list_deleted(deleted),
+                    WatchEvent::Applied(item) => self.sink.upsert(&mut list, item),
+                    WatchEvent::Deleted(deleted) => self.sink.delete(&mut list, deleted),
                     WatchEvent::Bookmark { initial_events_end: false, .. } => {}
                     WatchEvent::Bookmark { resource_version, initial_events_end: true } => {
                         if resource_version.is_empty() {
                             let error =
                                 self.protocol("watch", "the end of a streaming list without a version");
-                            return self.streaming_failed(error).await;
+                            return self.streaming_failed(error);
                         }
                         if self.is_below(&resource_version) {
                             if !new_epoch {
-                                return self.list_below(from).await;
+                                return self.list_below(from);
                             }
-                            self.sink.begin_epoch();
+                            self.sink.begin_epoch(&mut list);
                         }
-                        self.commit(resource_version).await;
+                        self.commit(list, Some(resource_version)).await;
                         open.batch = events.collect();
                         self.opened(open);
                         return Input::Listed { versioned: true };
@@ -213,11 +208,11 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             }
             match open.end.take() {
                 None => {}
-                Some(Err(error)) => return self.streaming_failed(error).await,
+                Some(Err(error)) => return self.streaming_failed(error),
                 // One that ends in order before its own end is not a streaming list.
                 Some(Ok(())) => {
                     let error = self.protocol("watch", "a list that ended before its end");
-                    return self.streaming_failed(error).await;
+                    return self.streaming_failed(error);
                 }
             }
             let now = Instant::now();
@@ -225,7 +220,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 let patient = now.duration_since(open.opened) < self.options.streaming_patience;
                 if !patient && objects < self.options.page_size.max(1) {
                     let error = self.protocol("watch", "a streaming list that goes on without an end");
-                    return self.streaming_endless(error).await;
+                    return self.streaming_endless(error);
                 }
                 (window, objects) = (now, 0);
             }
@@ -245,42 +240,40 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             continue_token: None,
             resource_version: self.from(from),
         };
-        let mut version: Option<ResourceVersion> = None;
+        let mut begun: Option<(ResourceVersion, W::List)> = None;
         let mut pages: u32 = 0;
         let mut turn = Turn::new();
         loop {
             let page = match self.source.list(&request).await {
                 Ok(page) => page,
                 Err(error) => {
-                    let at = if version.is_some() { PageAt::Later } else { PageAt::First };
-                    return Err(self.list_failed(error, form, at).await);
+                    let at = if begun.is_some() { PageAt::Later } else { PageAt::First };
+                    return Err(self.list_failed(error, form, at));
                 }
             };
             self.reached();
             let now = Instant::now();
             self.record.heard(now);
-            match &version {
+            let (first, list) = match &mut begun {
                 None => {
                     self.recovery.spend_list(now);
                     self.enter(Phase::Listing);
                     let below = self.is_below(&page.resource_version);
                     if below && !new_epoch {
-                        return Err(self.list_below(from).await);
+                        return Err(self.list_below(from));
                     }
-                    self.listing = true;
-                    let held = if below { Reuse::NewEpoch } else { self.reuse() };
-                    self.sink.begin_list(held).await;
+                    let reuse = if below { Reuse::NewEpoch } else { self.reuse() };
+                    begun.insert((page.resource_version.clone(), self.sink.begin_list(reuse)))
                 }
-                // What was listed before may be missing here. (From an older first page, a watch makes up for it.)
-                Some(first) if page.resource_version < *first => {
-                    let error = self.protocol("list", "a page of a lower version than the first one");
-                    return Err(self.list_failed(error, form, PageAt::Later).await);
-                }
-                Some(_) => {}
+                Some(begun) => begun,
+            };
+            // What was listed before may be missing here. (From an older first page, a watch makes up for it.)
+            if page.resource_version < *first {
+                let error = self.protocol("list", "a page of a lower version than the first one");
+                return Err(self.list_failed(error, form, PageAt::Later));
             }
-            version.get_or_insert(page.resource_version);
             for item in page.items {
-                self.sink.list(item);
+                self.sink.upsert(list, item);
                 turn.pass().await;
             }
             if page.continue_token.is_none() {
@@ -288,29 +281,27 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             }
             if page.continue_token == request.continue_token {
                 let error = self.protocol("list", "a page that continues with itself");
-                return Err(self.list_failed(error, form, PageAt::Later).await);
+                return Err(self.list_failed(error, form, PageAt::Later));
             }
             pages += 1;
             if pages >= self.options.pages {
                 let error = self.protocol("list", "more pages than the limit");
-                return Err(self.list_failed(error, form, PageAt::Later).await);
+                return Err(self.list_failed(error, form, PageAt::Later));
             }
             request.continue_token = page.continue_token;
             yield_now().await;
         }
-        let version = version.filter(|version| !version.is_empty());
+        let Some((version, list)) = begun else { return Ok(false) };
+        let version = Some(version).filter(|version| !version.is_empty());
         let versioned = version.is_some();
-        match version {
-            Some(version) => self.commit(version).await,
-            None => self.commit_unversioned().await,
-        }
+        self.commit(list, version).await;
         Ok(versioned)
     }
 
     async fn watch(&mut self) -> Input {
         let open = match self.open.take() {
             Some(open) => open,
-            None => match self.open_watch(self.sink.held().cloned()).await {
+            None => match self.open_watch(self.sink.held()).await {
                 Ok(open) => open,
                 Err(error) => return self.watch_failed(error, false),
             },
@@ -548,17 +539,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     // --- outcomes ---
 
-    async fn commit(&mut self, version: ResourceVersion) {
-        let ordered = version.is_ordered();
-        self.sink.commit_list(version).await;
-        self.listing = false;
-        self.listed(ordered, false);
-    }
-
-    async fn commit_unversioned(&mut self) {
-        self.sink.commit_unversioned_list().await;
-        self.listing = false;
-        self.listed(false, true);
+    /// `version`: `None` for a list that has none.
+    async fn commit(&mut self, list: W::List, version: Option<ResourceVersion>) {
+        let ordered = version.as_ref().is_some_and(ResourceVersion::is_ordered);
+        let unversioned = version.is_none();
+        self.sink.commit(list, version).await;
+        self.listed(ordered, unversioned);
     }
 
     fn listed(&mut self, ordered: bool, unversioned: bool) {
@@ -598,27 +584,24 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.open = Some(open);
     }
 
-    async fn streaming_failed(&mut self, error: Error) -> Input {
+    fn streaming_failed(&mut self, error: Error) -> Input {
         let code = error.http_code().unwrap_or_default();
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
-            self.abort_list().await;
             tracing::debug!(%error, "the server has no streaming lists; listing in pages");
             // No failure: other lists will do.
             return Input::StreamingRefused;
         }
-        self.list_failed(error, Form::Stream, PageAt::First).await
+        self.list_failed(error, Form::Stream, PageAt::First)
     }
 
     /// It does not come to its end.
-    async fn streaming_endless(&mut self, error: Error) -> Input {
-        self.abort_list().await;
+    fn streaming_endless(&mut self, error: Error) -> Input {
         self.failed(error);
         Input::StreamingRefused
     }
 
-    async fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
-        self.abort_list().await;
+    fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
         // What the server has worked for, or may have.
         if at == PageAt::First
             && !error.is_unanswered()
@@ -631,8 +614,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         Input::ListFailed { error, form, at }
     }
 
-    async fn list_below(&mut self, from: Origin) -> Input {
-        self.abort_list().await;
+    fn list_below(&mut self, from: Origin) -> Input {
         self.failed(self.protocol("list", "a version below the one held"));
         Input::ListBelow { from }
     }
@@ -647,12 +629,6 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             self.failed(self.protocol("watch", "a watch that ends at once"));
         }
         Input::WatchEnded { worked }
-    }
-
-    async fn abort_list(&mut self) {
-        if std::mem::take(&mut self.listing) {
-            self.sink.abort_list().await;
-        }
     }
 
     /// The watch works: it said something, or has been open for a while.
@@ -678,7 +654,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     fn probed(&self, version: &ResourceVersion) -> Option<Ordering> {
-        self.sink.held().and_then(|held| version.partial_cmp(held))
+        self.sink.held().and_then(|held| version.partial_cmp(&held))
     }
 
     /// How long the watch may be without event or bookmark.
@@ -690,13 +666,13 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     /// What is asked for must not be older than the asking, so a list for a refresh is a consistent read.
     fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
         match from {
-            Origin::Reuse if !self.wants_refresh() => self.sink.held().cloned(),
+            Origin::Reuse if !self.wants_refresh() => self.sink.held(),
             Origin::Reuse | Origin::Newest => None,
         }
     }
 
     fn is_below(&self, version: &ResourceVersion) -> bool {
-        self.sink.held().is_some_and(|held| version < held)
+        self.sink.held().is_some_and(|held| *version < held)
     }
 
     /// In whole seconds, as it is asked for.

@@ -29,7 +29,8 @@ use crate::version::ResourceVersion;
 #[derive(Default)]
 struct Model {
     objects: BTreeMap<String, u64>,
-    listed: Option<BTreeMap<String, u64>>,
+    /// A list is being collected.
+    listing: bool,
     invalid: usize,
     held: Option<ResourceVersion>,
     /// Every call but those for single objects.
@@ -39,6 +40,13 @@ struct Model {
 struct ModelSink {
     model: Arc<Mutex<Model>>,
     held: Option<ResourceVersion>,
+}
+
+/// Says in the model when it is dropped before its commit.
+struct ModelList {
+    objects: BTreeMap<String, u64>,
+    model: Arc<Mutex<Model>>,
+    committed: bool,
 }
 
 /// A reflector at work.
@@ -71,69 +79,66 @@ impl Model {
     }
 }
 
-impl ModelSink {
-    fn begin(&mut self, call: &str) {
-        let mut model = self.model.lock().unwrap();
-        model.calls.push(call.to_owned());
-        model.invalid = 0;
-        model.listed = Some(BTreeMap::new());
+impl Drop for ModelList {
+    fn drop(&mut self) {
+        if !self.committed {
+            let mut model = self.model.lock().unwrap();
+            model.calls.push(String::from("abort"));
+            model.listing = false;
+        }
     }
 }
 
 impl<P: Payload> Sink<P> for ModelSink {
     type AddIndex = &'static str;
+    type List = ModelList;
 
-    fn held(&self) -> Option<&ResourceVersion> {
-        self.held.as_ref()
+    fn held(&self) -> Option<ResourceVersion> {
+        self.held.clone()
     }
 
-    async fn begin_list(&mut self, held: Reuse) {
-        self.begin(match held {
+    fn begin_list(&mut self, reuse: Reuse) -> ModelList {
+        let call = match reuse {
             Reuse::Unchanged => "begin",
             Reuse::Same => "begin as told",
             Reuse::Nothing => "begin anew",
             Reuse::NewEpoch => "new epoch",
-        });
+        };
+        let mut model = self.model.lock().unwrap();
+        assert!(!model.listing, "a list while another one is collected");
+        model.calls.push(call.to_owned());
+        model.invalid = 0;
+        model.listing = true;
+        ModelList { objects: BTreeMap::new(), model: self.model.clone(), committed: false }
     }
 
-    fn list(&mut self, item: Listed<P>) {
-        let model = &mut *self.model.lock().unwrap();
-        Model::take(model.listed.as_mut().expect("a list was begun"), &mut model.invalid, item);
+    fn upsert(&mut self, list: &mut ModelList, item: Listed<P>) {
+        Model::take(&mut list.objects, &mut self.model.lock().unwrap().invalid, item);
     }
 
-    fn list_deleted(&mut self, deleted: Result<Meta, DecodeError>) {
-        Model::remove(self.model.lock().unwrap().listed.as_mut().expect("a list was begun"), deleted);
+    fn delete(&mut self, list: &mut ModelList, deleted: Result<Meta, DecodeError>) {
+        Model::remove(&mut list.objects, deleted);
     }
 
-    fn begin_epoch(&mut self) {
+    fn begin_epoch(&mut self, _: &mut ModelList) {
         self.model.lock().unwrap().calls.push(String::from("of a new epoch"));
     }
 
-    async fn commit_list(&mut self, version: ResourceVersion) {
+    async fn commit(&mut self, mut list: ModelList, version: Option<ResourceVersion>) {
+        list.committed = true;
         let mut model = self.model.lock().unwrap();
-        model.calls.push(format!("commit {version}"));
-        model.objects = model.listed.take().expect("a list was begun");
-        model.held = Some(version.clone());
-        self.held = Some(version);
-    }
-
-    async fn commit_unversioned_list(&mut self) {
-        let mut model = self.model.lock().unwrap();
-        model.calls.push(String::from("commit"));
-        model.objects = model.listed.take().expect("a list was begun");
-        model.held = None;
-        self.held = None;
-    }
-
-    async fn abort_list(&mut self) {
-        let mut model = self.model.lock().unwrap();
-        model.calls.push(String::from("abort"));
-        assert!(model.listed.take().is_some(), "nothing to abort");
+        model.calls.push(
+            version.as_ref().map_or_else(|| String::from("commit"), |version| format!("commit {version}")),
+        );
+        model.objects = std::mem::take(&mut list.objects);
+        model.listing = false;
+        model.held = version.clone();
+        self.held = version;
     }
 
     async fn commit_absence(&mut self) {
         let mut model = self.model.lock().unwrap();
-        assert!(model.listed.is_none(), "an absence during a list");
+        assert!(!model.listing, "an absence during a list");
         model.calls.push(String::from("absent"));
         model.objects.clear();
         model.held = None;
@@ -142,13 +147,13 @@ impl<P: Payload> Sink<P> for ModelSink {
 
     async fn add_index(&mut self, index: &'static str) {
         let mut model = self.model.lock().unwrap();
-        assert!(model.listed.is_none(), "an index during a list");
+        assert!(!model.listing, "an index during a list");
         model.calls.push(index.to_owned());
     }
 
     async fn apply(&mut self, events: &mut Vec<WatchEvent<P>>) -> Result<(), Regression> {
         let model = &mut *self.model.lock().unwrap();
-        assert!(model.listed.is_none(), "an event during a list");
+        assert!(!model.listing, "an event during a list");
         model.calls.push(format!("apply {}", events.len()));
         for event in events.drain(..) {
             let version = match &event {
@@ -175,7 +180,7 @@ impl<P: Payload> Sink<P> for ModelSink {
 
     async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) {
         let model = &mut *self.model.lock().unwrap();
-        assert!(model.listed.is_none(), "an event during a list");
+        assert!(!model.listing, "an event during a list");
         model.calls.push(format!("apply {} unordered", events.len()));
         for event in events.drain(..) {
             match event {

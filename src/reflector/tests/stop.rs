@@ -30,7 +30,7 @@ async fn n8_stopping_takes_no_time_wherever_the_loop_is() {
         assert_eq!(before.elapsed(), Duration::ZERO, "{name}");
         assert_eq!(reflector.source.open(), 0, "{name}");
         assert_eq!(reflector.source.requests(), asked, "{name}");
-        assert!(sink.model.lock().unwrap().listed.is_none(), "{name}: a list was left open");
+        assert!(!sink.model.lock().unwrap().listing, "{name}: a list was left open");
         assert_eq!(reflector.status.borrow().phase, Phase::Stopped);
         assert_eq!(Arc::strong_count(&sink.model), 2, "{name}: something else holds the store");
     }

@@ -3,12 +3,16 @@
 mod model;
 mod rules;
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::error::DecodeError;
 use crate::index::{Index, IndexBy, namespace};
 use crate::key::ObjectKey;
+use crate::object::Obj;
+use crate::reflector::Sink;
 use crate::source::{Item, WatchEvent};
 
 /// What is stored in these tests: a number, and the index keys it asks for.

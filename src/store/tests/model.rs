@@ -78,8 +78,8 @@ fn run(seed: u64, keys: u64) {
     let mut model = Model::default();
     let mut version = 10;
     let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    now(harness.intake.commit_list(ResourceVersion::from_number(version)));
+    let list = harness.intake.begin_list(Reuse::Unchanged);
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(version))));
     for step in 0..250 {
         if step == 60 {
             let by_rest = |value: &Value| value.number % 7;
@@ -139,7 +139,7 @@ fn run(seed: u64, keys: u64) {
                 // A list that shows more than its version says, as pages of a server that goes on do: what led there
                 // is heard again, and takes nothing of it back.
                 let reached = version - u64::try_from(events.len()).expect("a few");
-                relist_at(&mut harness, &server, reached);
+                relist(&mut harness, &server, reached, usize::MAX);
                 model = listed(&model, &server);
                 for event in events {
                     now(harness.intake.apply(&mut vec![event])).expect("events come in order");
@@ -196,23 +196,14 @@ fn key(number: u64) -> ObjectKey {
 }
 
 fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64, at_most: usize) {
-    now(harness.intake.begin_list(Reuse::Unchanged));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
     for (key, object) in server.iter().take(at_most) {
-        harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
+        let item = item(key, object.uid, object.version, object.served.clone());
+        harness.intake.upsert(&mut list, Ok(item));
     }
     if at_most == usize::MAX {
-        now(harness.intake.commit_list(ResourceVersion::from_number(version)));
-    } else if at_most.is_multiple_of(2) {
-        now(harness.intake.abort_list());
+        now(harness.intake.commit(list, Some(ResourceVersion::from_number(version))));
     }
-}
-
-fn relist_at(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: u64) {
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    for (key, object) in server {
-        harness.intake.list(Ok(item(key, object.uid, object.version, object.served.clone())));
-    }
-    now(harness.intake.commit_list(ResourceVersion::from_number(version)));
 }
 
 /// A list names every object there is; what it does not name is gone.

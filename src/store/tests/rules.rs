@@ -7,16 +7,15 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::*;
-use crate::reflector::Sink;
 use crate::store::intake::Take;
 
 fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
     let mut harness = harness();
-    now(harness.intake.begin_list(Reuse::Unchanged));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
     for (key, uid, version, served) in objects {
-        harness.intake.list(Ok(item(key, *uid, *version, served.clone())));
+        harness.intake.upsert(&mut list, Ok(item(key, *uid, *version, served.clone())));
     }
-    now(harness.intake.commit_list(ResourceVersion::from_number(100)));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(100))));
     harness
 }
 
@@ -25,10 +24,12 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
-    now(harness.intake.begin_list(Reuse::Unchanged));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
     // It would be invalid if it were looked at.
-    harness.intake.list(Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
-    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
+    harness
+        .intake
+        .upsert(&mut list, Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
     let after = harness.intake.writer.shared().snapshot();
     assert!(Obj::ptr_eq(before.get(&key).unwrap(), after.get(&key).unwrap()));
     assert_eq!(after.revision(), before.revision(), "nothing changed");
@@ -87,14 +88,14 @@ fn an_invalid_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 1);
-    now(harness.intake.begin_list(Reuse::Unchanged));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
     // Good by now, but said to be the version that was invalid: not looked at.
-    harness.intake.list(Ok(item(&key, 1, 50, good(7))));
-    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
+    harness.intake.upsert(&mut list, Ok(item(&key, 1, 50, good(7))));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.len(), view.invalid_len()), (0, 1));
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    now(harness.intake.commit_list(ResourceVersion::from_number(300)));
+    let list = harness.intake.begin_list(Reuse::Unchanged);
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(300))));
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0, "gone from the server");
 }
 
@@ -108,8 +109,8 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
     now(harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))])).unwrap();
     let view = harness.intake.writer.shared().snapshot();
     assert_eq!((view.invalid_len(), view.invalid().len()), (1, 0));
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
+    let list = harness.intake.begin_list(Reuse::Unchanged);
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0);
 }
 
@@ -186,8 +187,8 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
         let meta = item(&key, 1, version, good(1)).meta;
         WatchEvent::Applied(Ok(Item { meta, payload: () }))
     };
-    now(intake.begin_list(Reuse::Unchanged));
-    now(intake.commit_list(ResourceVersion::from_number(1)));
+    let list = intake.begin_list(Reuse::Unchanged);
+    now(intake.commit(list, Some(ResourceVersion::from_number(1))));
     now(intake.apply(&mut vec![event(2)])).unwrap();
     // Readers take all that one can hold, and are the last to let go of it.
     let (snapshot, object) = (shared.snapshot(), shared.load().get(&key).cloned().unwrap());
@@ -214,9 +215,11 @@ fn an_object_whose_metadata_does_not_read_is_still_there() {
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
     let meta = item(&key, 1, 60, good(7)).meta;
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    harness.intake.list(Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
-    now(harness.intake.commit_list(ResourceVersion::from_number(200)));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
+    harness
+        .intake
+        .upsert(&mut list, Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
     let after = harness.intake.writer.shared().snapshot();
     assert!(after.get(&key).is_some_and(|object| Obj::ptr_eq(object, before.get(&key).unwrap())));
     assert_eq!(after.invalid_len(), 1);
@@ -262,18 +265,18 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     for streamed in [false, true] {
         for (at, (event, expected)) in table.iter().enumerate() {
             let mut harness = harness();
-            now(harness.intake.begin_list(Reuse::Unchanged));
-            harness.intake.list(Ok(item(&key, 2, 20, good(7))));
+            let mut list = harness.intake.begin_list(Reuse::Unchanged);
+            harness.intake.upsert(&mut list, Ok(item(&key, 2, 20, good(7))));
             let event = clone_of(event);
             if streamed {
                 match event {
-                    WatchEvent::Applied(item) => harness.intake.list(item),
-                    WatchEvent::Deleted(deleted) => harness.intake.list_deleted(deleted),
+                    WatchEvent::Applied(item) => harness.intake.upsert(&mut list, item),
+                    WatchEvent::Deleted(deleted) => harness.intake.delete(&mut list, deleted),
                     WatchEvent::Bookmark { .. } => {}
                 }
-                now(harness.intake.commit_list(ResourceVersion::from_number(10)));
+                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10))));
             } else {
-                now(harness.intake.commit_list(ResourceVersion::from_number(10)));
+                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10))));
                 now(harness.intake.apply(&mut vec![event])).unwrap();
             }
             harness.intake.writer.validate();
@@ -300,9 +303,9 @@ fn an_invalid_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
         let before = harness.intake.writer.shared().snapshot();
-        now(harness.intake.begin_list(Reuse::Unchanged));
-        harness.intake.list(Ok(item(&key, 2, 150, Served { manner, ..good(8) })));
-        now(harness.intake.commit_list(ResourceVersion::from_number(200)));
+        let mut list = harness.intake.begin_list(Reuse::Unchanged);
+        harness.intake.upsert(&mut list, Ok(item(&key, 2, 150, Served { manner, ..good(8) })));
+        now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
         assert_eq!(lives(&harness, &key), (None, Some("uid-2".to_owned())), "{manner:?}");
         let after = harness.intake.writer.shared().snapshot();
         let changes: Vec<_> = crate::subscribe::differences(&before, &after).collect();
@@ -315,10 +318,10 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
     let mut harness = synced(&[(&a, 1, 10, good(7)), (&b, 2, 10, good(8))]);
     let before = harness.intake.writer.shared().snapshot();
-    now(harness.intake.begin_list(Reuse::Same));
-    harness.intake.list(Ok(item(&a, 1, 5, good(9))));
-    harness.intake.list(Ok(item(&b, 2, 10, good(1))));
-    now(harness.intake.commit_unversioned_list());
+    let mut list = harness.intake.begin_list(Reuse::Same);
+    harness.intake.upsert(&mut list, Ok(item(&a, 1, 5, good(9))));
+    harness.intake.upsert(&mut list, Ok(item(&b, 2, 10, good(1))));
+    now(harness.intake.commit(list, None));
     let after = harness.intake.writer.shared().snapshot();
     assert_eq!((after.get(&a).unwrap().number, after.resource_version()), (9, None));
     assert!(
@@ -329,9 +332,9 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     now(harness.intake.apply_unordered(&mut vec![applied(item(&b, 2, 4, good(2)))]));
     assert_eq!(harness.intake.writer.shared().snapshot().get(&b).unwrap().number, 2);
     // From the API server an older version is no news.
-    now(harness.intake.begin_list(Reuse::Unchanged));
-    harness.intake.list(Ok(item(&a, 1, 3, good(3))));
-    now(harness.intake.commit_list(ResourceVersion::from_number(20)));
+    let mut list = harness.intake.begin_list(Reuse::Unchanged);
+    harness.intake.upsert(&mut list, Ok(item(&a, 1, 3, good(3))));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(20))));
     assert_eq!(harness.intake.writer.shared().snapshot().get(&a).unwrap().number, 9);
 }
 
@@ -346,9 +349,9 @@ fn versions_made_of_content_tell_the_same_from_the_changed() {
     };
     let mut harness = harness();
     let mut list = |objects: Vec<_>| {
-        now(harness.intake.begin_list(Reuse::Unchanged));
-        objects.into_iter().for_each(|object| harness.intake.list(object));
-        now(harness.intake.commit_unversioned_list());
+        let mut list = harness.intake.begin_list(Reuse::Unchanged);
+        objects.into_iter().for_each(|object| harness.intake.upsert(&mut list, object));
+        now(harness.intake.commit(list, None));
         harness.intake.writer.validate();
         harness.intake.writer.shared().snapshot()
     };
@@ -432,13 +435,13 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(|_: &Slow| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let (shared, retired) = (intake.writer.shared().clone(), intake.writer.retired().clone());
-    intake.begin_list(Reuse::Unchanged).await;
+    let mut list = intake.begin_list(Reuse::Unchanged);
     for number in 0..OBJECTS {
         let meta = item(&ObjectKey::cluster(&number.to_string()), 1, 1, good(1)).meta;
-        intake.list(Ok(Item { meta, payload: () }));
+        intake.upsert(&mut list, Ok(Item { meta, payload: () }));
     }
     // Whether it was shown or not.
-    intake.abort_list().await;
+    drop(list);
     drop(intake);
     let mut finish = pin!(retired.finish(shared));
     let mut polls = 0;
@@ -467,23 +470,24 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(|_: &Grudge| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {
-        now(intake.begin_list(Reuse::Unchanged));
+        let mut list = intake.begin_list(Reuse::Unchanged);
         for name in ["a", "b", "c", "c", "d"] {
             let meta = item(&ObjectKey::cluster(name), 1, version, good(1)).meta;
-            intake.list(Ok(Item { meta, payload: () }));
+            intake.upsert(&mut list, Ok(Item { meta, payload: () }));
             version += 1;
         }
+        list
     };
-    list(&mut intake, 1);
-    now(intake.commit_list(ResourceVersion::from_number(10)));
-    list(&mut intake, 11);
+    let first = list(&mut intake, 1);
+    now(intake.commit(first, Some(ResourceVersion::from_number(10))));
+    let broken = list(&mut intake, 11);
     armed.store(true, atomic::Ordering::Relaxed);
-    now(intake.abort_list());
+    drop(broken);
     intake.writer.validate();
     let shared = intake.writer.shared().clone();
     assert_eq!(shared.snapshot().resource_version(), Some(&"10".into()));
-    list(&mut intake, 11);
-    now(intake.commit_list(ResourceVersion::from_number(20)));
+    let second = list(&mut intake, 11);
+    now(intake.commit(second, Some(ResourceVersion::from_number(20))));
     intake.writer.validate();
     assert_eq!(
         shared.snapshot().iter().map(Obj::resource_version).filter(|held| *held > "10".into()).count(),

@@ -1,0 +1,314 @@
+//! The next version of a store, before readers see it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::indexers::Indexers;
+use super::late::Late;
+use super::life::Life;
+use super::list::Listing;
+use super::retired::{Retired, World};
+use crate::error::DecodeError;
+use crate::free::free;
+use crate::hash::KeyHasher;
+use crate::index::AnyTable;
+use crate::key::{AsKey, Key};
+use crate::object::{Identity, Obj};
+use crate::reflector::Reuse;
+use crate::snapshot::{Invalid, View};
+use crate::source::Meta;
+use crate::trie::{Element, Trie};
+use crate::version::ResourceVersion;
+
+/// A version that is being made of the published one: by a batch of events, by a list, or by a new index.
+///
+/// It shares everything with the published version; the path to each change is copied once. The writer publishes it as
+/// a whole. One that is dropped instead leaves no trace, and is freed in parts.
+pub(crate) struct Draft<T> {
+    pub(super) revision: u64,
+    pub(super) epoch: u64,
+    pub(super) synced: bool,
+    pub(super) resource_version: Option<ResourceVersion>,
+    pub(super) objects: Trie<Obj<T>>,
+    pub(super) tables: Vec<AnyTable>,
+    /// Index keys of objects that were there before the index.
+    pub(super) late: Trie<Late>,
+    pub(super) invalid: Trie<Invalid>,
+    pub(super) nameless: usize,
+    /// Objects of the published version that are not in this one.
+    pub(super) replaced: Vec<Obj<T>>,
+    /// Content differs from what is published.
+    pub(super) changed: bool,
+    /// What of the stored versions is reused.
+    pub(super) reuse: Reuse,
+    /// What only a list has.
+    pub(super) listing: Option<Listing<T>>,
+    hasher: KeyHasher,
+    /// Where it goes when it is dropped. `None` once it is published.
+    retired: Option<Arc<Retired<T>>>,
+}
+
+impl<T> Draft<T> {
+    /// A copy of what is published: O(1) in the number of objects.
+    pub(super) fn of(view: &View<T>, late: Trie<Late>, reuse: Reuse, retired: Arc<Retired<T>>) -> Self {
+        Self {
+            revision: view.revision,
+            epoch: view.epoch,
+            synced: view.synced,
+            resource_version: view.resource_version.clone(),
+            objects: view.objects.clone(),
+            tables: view.tables.to_vec(),
+            late,
+            invalid: view.invalid.clone(),
+            nameless: view.nameless,
+            replaced: Vec::new(),
+            changed: false,
+            reuse,
+            listing: None,
+            hasher: view.hasher.clone(),
+            retired: Some(retired),
+        }
+    }
+
+    /// The version to publish, the index keys beside it, and the objects that it replaces.
+    pub(super) fn into_parts(mut self, store: u64) -> (View<T>, Trie<Late>, Vec<Obj<T>>) {
+        self.retired = None;
+        let view = View {
+            store,
+            revision: self.revision + u64::from(self.changed),
+            epoch: self.epoch,
+            synced: self.synced,
+            resource_version: self.resource_version.take(),
+            hasher: self.hasher.clone(),
+            objects: std::mem::take(&mut self.objects),
+            tables: std::mem::take(&mut self.tables).into(),
+            invalid: std::mem::take(&mut self.invalid),
+            nameless: self.nameless,
+        };
+        (view, std::mem::take(&mut self.late), std::mem::take(&mut self.replaced))
+    }
+
+    /// Drops a draft that differs in nothing from what is published, so that there is nothing to free.
+    pub(super) fn drop_unchanged(mut self) {
+        self.retired = None;
+    }
+
+    /// Whether this version of the object, or a newer one, was taken in already, well or badly. A list also notes that
+    /// the object still exists.
+    pub(super) fn holds(&mut self, meta: &Meta) -> bool {
+        let key = meta.key.as_key();
+        let hash = self.hasher.object(key);
+        let stored = self.objects.get(hash, |object| Obj::is(object, key));
+        if let (Some(stored), Some(listing)) = (stored, &mut self.listing) {
+            listing.name(stored);
+        }
+        if matches!(self.reuse, Reuse::Nothing | Reuse::NewEpoch) || meta.resource_version.is_empty() {
+            return false;
+        }
+        let is_invalid = |invalid: &Invalid| invalid.error().key.as_ref() == Some(&meta.key);
+        let known = self.listing.as_ref().and_then(|listing| listing.known_invalid.get(hash, is_invalid));
+        match known.or_else(|| self.invalid.get(hash, is_invalid)).cloned() {
+            Some(invalid) => {
+                let (held, offered) = (Life::of_invalid(&invalid), Life::of(meta));
+                let holds = self.reaches(held.cmp_version(&offered), || held.is_same_as(&offered));
+                if holds {
+                    self.invalid.insert(invalid);
+                }
+                holds
+            }
+            None => stored.is_some_and(|stored| {
+                let order = Obj::cmp_version(stored, &meta.resource_version);
+                self.reaches(order, || Obj::has_uid(stored, &meta.uid))
+            }),
+        }
+    }
+
+    /// Whether a stored version makes the offered one superfluous: it is the same version, or a newer one where versions
+    /// have an order.
+    fn reaches(&self, order: Option<Ordering>, is_same: impl FnOnce() -> bool) -> bool {
+        match order {
+            Some(Ordering::Equal) => is_same(),
+            // Of another life too: that one is over.
+            Some(Ordering::Greater) => self.reuse == Reuse::Unchanged,
+            _ => false,
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Draft<T> {
+    /// Stores a value. If an index panics, the object stays as it was and is marked as invalid.
+    pub(super) fn insert(&mut self, indexers: &Indexers<T>, meta: &Meta, value: T) {
+        let key = meta.key.as_key();
+        let hash = self.hasher.object(key);
+        let keys = match indexers.keys(&self.tables, &self.hasher, key, &value) {
+            Ok(keys) => keys,
+            Err(mismatch) => {
+                free(value);
+                return self.mark_invalid(indexers, DecodeError::of(meta, mismatch));
+            }
+        };
+        let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
+        let Ok(new) = Obj::new(&identity, keys, value) else {
+            let error = DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows");
+            return self.mark_invalid(indexers, error);
+        };
+        self.invalid.remove(hash, |invalid| invalid.error().key.as_ref() == Some(&meta.key));
+        let old = self.objects.insert(new.clone());
+        self.reindex(indexers, old.as_ref(), Some(&new));
+        self.replaced.extend(old);
+        self.changed = true;
+    }
+
+    /// Removes an object, and what is known to be invalid about it.
+    pub(super) fn remove(&mut self, indexers: &Indexers<T>, key: Key<'_>) {
+        self.remove_invalid(key, |_| true);
+        self.remove_object(indexers, key, |_| true);
+    }
+
+    /// An object is deleted at the server: removes what is stored of it, unless that is known to be of a later life of
+    /// its name.
+    pub(super) fn remove_life(
+        &mut self,
+        indexers: &Indexers<T>,
+        key: Key<'_>,
+        uid: Option<&str>,
+        version: Option<&ResourceVersion>,
+    ) {
+        let deleted = Life { uid: uid.unwrap_or_default().into(), version: version.cloned() };
+        let ends = |held: Life<'_>| {
+            held.is_same_as(&deleted)
+                || matches!(held.cmp_version(&deleted), Some(Ordering::Less | Ordering::Equal))
+        };
+        self.remove_invalid(key, |invalid| ends(Life::of_invalid(invalid)));
+        self.remove_object(indexers, key, |object| ends(Life::of_object(object)));
+    }
+
+    fn remove_invalid(&mut self, key: Key<'_>, is_meant: impl Fn(&Invalid) -> bool) {
+        let is_invalid =
+            |invalid: &Invalid| invalid.error().key.as_ref().is_some_and(|invalid| invalid.as_key() == key);
+        let hash = self.hasher.object(key);
+        self.changed |=
+            self.invalid.remove(hash, |invalid| is_invalid(invalid) && is_meant(invalid)).is_some();
+    }
+
+    pub(super) fn remove_object(
+        &mut self,
+        indexers: &Indexers<T>,
+        key: Key<'_>,
+        is_meant: impl Fn(&Obj<T>) -> bool,
+    ) {
+        let hash = self.hasher.object(key);
+        let Some(old) = self.objects.remove(hash, |object| Obj::is(object, key) && is_meant(object)) else {
+            return;
+        };
+        self.reindex(indexers, Some(&old), None);
+        self.replaced.push(old);
+        self.changed = true;
+    }
+
+    /// Notes that the newest version of an object could not be taken in. What is stored of it stays, unless that is of
+    /// an earlier life of its name, which is over.
+    pub(super) fn mark_invalid(&mut self, indexers: &Indexers<T>, error: DecodeError) {
+        let Some(key) = error.key.clone() else {
+            self.nameless += 1;
+            self.changed = true;
+            return;
+        };
+        let key = key.as_key();
+        let hash = self.hasher.object(key);
+        let stored = self.objects.get(hash, |object| Obj::is(object, key));
+        if let (Some(stored), Some(listing)) = (stored, &mut self.listing) {
+            // It still exists.
+            listing.name(stored);
+        }
+        let invalid = Invalid::new(hash, error);
+        let new = Life::of_invalid(&invalid);
+        let is_older = |held: Life<'_>| {
+            self.reuse == Reuse::Unchanged && held.cmp_version(&new) == Some(Ordering::Greater)
+        };
+        let known = self.invalid.get(hash, |known| known.same_key(&invalid));
+        if stored.is_some_and(|stored| is_older(Life::of_object(stored)))
+            || known.is_some_and(|known| is_older(Life::of_invalid(known)))
+        {
+            return;
+        }
+        let is_over = stored.is_some_and(|stored| !Life::of_object(stored).is_same_as(&new));
+        if is_over {
+            self.remove_object(indexers, key, |_| true);
+        }
+        self.invalid.insert(invalid);
+        self.changed = true;
+    }
+
+    /// Brings every index up to date with one object. Runs no code of the application: keys are told apart by where
+    /// they lie.
+    fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
+        let new_keys = new.map(Obj::index_keys);
+        if let Some(old) = old {
+            let late = self.late.remove(old.hash(), |late| late.is_of(old));
+            let keys = late.as_ref().map_or(&[][..], Late::keys);
+            for key in Obj::index_keys(old).as_slice().iter().chain(keys) {
+                if !new_keys.is_some_and(|keys| keys.contains(key)) {
+                    indexers.at(key.slot).remove(&mut self.tables[key.slot as usize], &key.key, old);
+                }
+            }
+            // The last to have its keys, it runs their destructors.
+            free(late);
+        }
+        for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
+            if let Some(new) = new {
+                indexers.at(key.slot).insert(&mut self.tables[key.slot as usize], &key.key, new);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn validate(&self, indexers: &Indexers<T>) {
+        self.objects.validate();
+        self.invalid.validate();
+        for (slot, table) in (0u32..).zip(&self.tables) {
+            let keys = |object: &Obj<T>| {
+                [Obj::index_keys(object).as_slice(), super::late::late_keys(&self.late, object)].concat()
+            };
+            indexers.at(slot).validate(table, slot, &self.objects, &keys);
+        }
+        self.late.validate();
+        for late in self.late.iter() {
+            let object = self.objects.get(late.hash(), |object| late.is_of(object));
+            assert!(object.is_some(), "index keys of an object that is gone");
+        }
+    }
+}
+
+/// It is not freed all at once.
+impl<T> Drop for Draft<T> {
+    fn drop(&mut self) {
+        let Some(retired) = self.retired.take() else { return };
+        if let Some(listing) = self.listing.take() {
+            listing.discard(&retired);
+        }
+        retired.discard(World {
+            tables: std::mem::take(&mut self.tables),
+            objects: std::mem::take(&mut self.objects),
+            replaced: std::mem::take(&mut self.replaced),
+            late: std::mem::take(&mut self.late),
+            invalid: std::mem::take(&mut self.invalid),
+        });
+    }
+}
+
+impl DecodeError {
+    pub(crate) fn projection(meta: &Meta, source: Arc<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { source: Some(source), ..Self::of(meta, "its projection failed") }
+    }
+
+    pub(super) fn stored<T>(object: &Obj<T>, mismatch: &str) -> Self {
+        let uid = Some(Obj::uid(object).into());
+        Self { uid, ..Self::new(Some(object.into()), Some(Obj::resource_version(object)), mismatch) }
+    }
+
+    pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {
+        let (key, version) = (meta.key.clone(), meta.resource_version.clone());
+        Self { uid: Some(meta.uid.clone()), ..Self::new(Some(key), Some(version), mismatch) }
+    }
+}

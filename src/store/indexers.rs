@@ -1,0 +1,57 @@
+//! The indexes of a store: how the keys of an object are found.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::free::free;
+use crate::hash::KeyHasher;
+use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
+use crate::key::Key;
+
+/// All indexes of a store, by slot. Their tables are part of each version.
+pub(super) struct Indexers<T>(Vec<Box<dyn Indexer<T>>>);
+
+impl<T: 'static> Indexers<T> {
+    pub(super) fn new(indexers: Vec<Box<dyn Indexer<T>>>) -> Self {
+        Self(indexers)
+    }
+
+    pub(super) fn empty_tables(&self) -> Vec<AnyTable> {
+        self.0.iter().map(|indexer| indexer.empty()).collect()
+    }
+
+    /// The slot of the next index.
+    pub(super) fn next_slot(&self) -> u32 {
+        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
+        self.0.len() as u32
+    }
+
+    pub(super) fn push(&mut self, indexer: Box<dyn Indexer<T>>) {
+        self.0.push(indexer);
+    }
+
+    pub(super) fn at(&self, slot: u32) -> &dyn Indexer<T> {
+        &*self.0[slot as usize]
+    }
+
+    /// The keys of a value in each index. Runs the application's index closures, and `Hash` and `Eq` of their keys.
+    pub(super) fn keys(
+        &self,
+        tables: &[AnyTable],
+        hasher: &KeyHasher,
+        key: Key<'_>,
+        value: &T,
+    ) -> Result<IndexKeys, &'static str> {
+        let mut keys: Vec<SlotKey> = Vec::new();
+        for (slot, (indexer, table)) in (0u32..).zip(self.0.iter().zip(tables)) {
+            let found = catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, hasher, key, value)));
+            match found {
+                Ok(found) => keys.extend(found),
+                Err(_) => {
+                    keys.into_iter().for_each(free);
+                    return Err("an index of it panicked");
+                }
+            }
+        }
+        Ok(keys.into())
+    }
+}
