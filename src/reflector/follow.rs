@@ -64,10 +64,10 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
         let mut turn = Turn::new();
         loop {
             let event = tokio::select! {
-                // In no fixed order: neither may keep the other waiting. No order is taken while a list is collected.
-                Some(order) = self.commands.recv(), if self.list.is_none() => {
+                // In no fixed order: neither may keep the other waiting. No command is carried out while a list is collected.
+                Some(command) = self.commands.recv(), if self.list.is_none() => {
                     // A refresh is not asked of a stream.
-                    if let Command::AddIndex(index) = order {
+                    if let Command::AddIndex(index) = command {
                         self.sink.add_index(index).await;
                         self.publish().await;
                     }

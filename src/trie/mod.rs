@@ -130,7 +130,6 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         }
     }
 
-    #[cfg(test)]
     /// Whether both are the same version: O(1), and false for equal content that was built apart.
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         self.root.ptr_eq(&other.root)
