@@ -2,9 +2,9 @@
 //! processes.
 //!
 //! The binaries come from `KUBEBUILDER_ASSETS` or from `tools/envtest/build.sh`. Without them each case on
-//! the real server is shown as ignored, with the reason. What the cases are is in `tests/cases`.
+//! the real server is shown as ignored, with the reason. What the cases are is in `tests/both_servers`.
 
-mod cases;
+mod both_servers;
 
 /// What the cases stand on.
 mod support {
@@ -34,7 +34,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cases::{Case, Servers},
+    both_servers::{Case, Servers},
     support::{
         envtest::{self, Options, TestCluster},
         programs,
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     args.test_threads = Some(1);
     let shared = Arc::new(Shared::default());
     let mut trials = Vec::new();
-    for case in cases::all() {
+    for case in both_servers::all() {
         if case.servers == Servers::Both {
             trials.push(in_process_trial(case));
         }

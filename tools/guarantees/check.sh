@@ -6,7 +6,7 @@
 # A name is a code span of lower case with `::` in it, its folders separated by `/`:
 #
 #   `guarantees/read::p02_a_held_snapshot_never_changes`  tests/guarantees/read.rs; so for each folder or file of tests/
-#   `cases/waiting::own_writes_are_read`                a case of tests/real.rs
+#   `both_servers/waiting::own_writes_are_read`          a case of tests/real.rs
 #   `trie/sharing::a_change_copies_one_path`            a unit test in src/; modules called `tests` are left out
 #   `::p02_another`                                     another test of the place named before
 #   `trie/model::*`, `guarantees/streams::p05_*`          at least one
@@ -35,11 +35,11 @@ tests() {
     running --test "$target" | sed "s/^/$target::/"
   done
   # The cases are listed once for each server, without their module.
-  if grep -q '`cases/' "$@"; then
+  if grep -q '`both_servers/' "$@"; then
     local cases
     cases=$(running --test real | sed 's/.*:://' | sort -u)
-    sed -n 's/.*case!(\([a-z_]*\)::\([a-z_0-9]*\)).*/\2 \1/p' tests/cases/mod.rs | sort |
-      join - <(printf '%s\n' "$cases") | awk '{ print "cases::" $2 "::" $1 }'
+    sed -n 's/.*case!(\([a-z_]*\)::\([a-z_0-9]*\)).*/\2 \1/p' tests/both_servers/mod.rs | sort |
+      join - <(printf '%s\n' "$cases") | awk '{ print "both_servers::" $2 "::" $1 }'
   fi
 }
 
