@@ -55,7 +55,7 @@ impl Controller {
         let (pods, api) = (pods.start(), Api::<Namespace>::all(client));
         let namespaces = Informer::builder(api.clone()).start();
 
-        // Before the first reconcile, the caches are complete: a pod not yet listed would be missing in a count.
+        // The caches are complete before the first reconcile: a pod not yet listed would be missing in a count.
         timeout(WITHIN, pods.synced_or_blocked()).await??;
         timeout(WITHIN, namespaces.synced_or_blocked()).await??;
 
@@ -109,7 +109,7 @@ async fn reconcile(shared: &Shared, key: &ObjectKey) -> anyhow::Result<Action> {
 
 /// A small controller: keeps the number of pods of each namespace in an annotation of that namespace.
 ///
-/// Runs on an API server in this process for a moment, makes changes there, and prints what the controller writes.
+/// Runs briefly on an API server in this process, makes changes there, and prints the writes of the controller.
 #[derive(Debug, Parser)]
 #[command(name = "controller")]
 struct Cli {

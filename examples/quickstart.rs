@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     let mut pods = Informer::builder(Api::<Pod>::all(client))
         .project(|pod: Pod| PodInfo { node: pod.spec.and_then(|spec| spec.node_name) });
 
-    // The indexes. A function of yours returns the key, or one of `index::` does.
+    // The indexes. A closure returns the key, or use one of the functions of `index`.
     let by_node = pods.index(|pod: &PodInfo| pod.node.clone());
     let by_namespace = pods.index(index::namespace());
 
@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
         println!("{count} pods on {node}: {}", names.join(", "));
     }
 
-    // Follow the changes. The first batch has all objects that exist, each later one what has changed since.
+    // Follow the changes. The first batch has all objects; each later batch has the changes since the one before.
     let mut changes = pods.subscribe();
     changes.next().await;
     let mut left = demo.make_changes()?;

@@ -1,4 +1,4 @@
-//! What an informer can do beyond the quickstart, a few lines for each, on an API server in this process.
+//! Features of an informer beyond the quickstart, a few lines each, on an API server in this process.
 //!
 //! ```text
 //! cargo run --example tour
@@ -18,7 +18,7 @@ use kube_runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
 use tokio::time::timeout;
 
-/// Longer than any step here takes. With a real API server, too, put a timeout around each wait.
+/// Longer than any step here takes. Put a timeout around each wait, also with a real API server.
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -71,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
     shop.delete("stock", &Default::default()).await?;
     timeout(SOON, maps.wait_until(|view: &View<_>| view.get(("shop", "stock")).is_none())).await??;
 
-    // A consumer that was restarted resumes from its last snapshot: the first batch has everything that changed since.
+    // A restarted consumer resumes from its last snapshot: the first batch has everything that changed since.
     let mut changes = maps.subscribe_from(&snapshot);
     let batch = timeout(SOON, changes.next()).await?.context("the informer runs")?;
     let mut missed: Vec<String> = batch.changes().map(|change| format!("{change:?}")).collect();
@@ -88,7 +88,7 @@ async fn main() -> anyhow::Result<()> {
     timeout(SOON, watched.synced()).await??;
     println!("fed by a watcher:  {} objects", watched.snapshot().len());
 
-    // Its health on one line; `stats()` has the numbers.
+    // The health of the informer on one line; `stats()` has the numbers.
     println!("{maps:?}");
     watched.shutdown().await;
     maps.shutdown().await;

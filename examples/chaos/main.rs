@@ -5,8 +5,8 @@
 //! cargo run --example chaos -- --seconds 120 --seed 1 --seeds 3  120 s each, seeds 1 to 3
 //! ```
 //!
-//! Prints how late each consumer saw a write, what it asked of the API server for that, and how what it holds
-//! differs from what exists. The same code is a test: `cargo test --test chaos`.
+//! Prints, for each consumer, how late it saw the writes, how many requests it sent to the API server, and how its
+//! objects differ from those of the server. The same code is a test: `cargo test --test chaos`.
 
 #[path = "../../tests/chaos/side_by_side/mod.rs"]
 mod side_by_side;
@@ -29,19 +29,19 @@ use self::{progress::Progress, side_by_side::Settings};
 #[derive(Debug, Parser)]
 #[command(name = "chaos")]
 struct Cli {
-    /// How long each run is harmed; booting and the rest at its end come on top
+    /// How long each run has faults; the boot before it and the rest at its end take additional time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     seconds: u64,
 
-    /// Which faults: the first seed [default: at random]
+    /// The seed of the first run, which determines its faults [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// How many runs, each with the next seed
+    /// Number of runs, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
 
-    /// Also prints what was going on where a consumer was late by more than 1 s of its own
+    /// Also prints what happened while a consumer was late by more than 1 s of its own
     #[arg(long)]
     explain: bool,
 }
@@ -50,18 +50,20 @@ struct Cli {
 async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if let Err(reason) = envtest::find_binaries() {
-        println!("Nothing was run: {reason}");
+        println!("The example did not run: {reason}");
         println!(
-            "That script builds them from source with Go; KUBEBUILDER_ASSETS names a folder that has them already."
+            "That script builds them from source with Go. If a folder has them already, set KUBEBUILDER_ASSETS to it."
         );
         return Ok(ExitCode::SUCCESS);
     }
     let length = Duration::from_secs(cli.seconds);
     let first = cli.seed.unwrap_or_else(|| rand::random::<u32>().into());
     println!(
-        "Lags in seconds, from the answer to a write to its sight; `own` leaves out the time in which nothing got"
+        "Lags are in seconds, from the response to a write until the consumer sees it. `own` excludes the time in"
     );
-    println!("through to anybody. `wrong` counts changes that contradict the state before them.\n");
+    println!(
+        "which no consumer received anything. `wrong` counts changes that contradict the state before them.\n"
+    );
     let mut correct = true;
     for seed in (0..cli.seeds).map(|number| first.wrapping_add(number)) {
         let progress = Progress::new(seed, length);

@@ -1,4 +1,4 @@
-//! How far a run is: a bar on a terminal, else nothing. On standard error, out of the way of the result.
+//! The progress of a run: a bar on a terminal, else nothing. On standard error, separate from the result.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     pub(crate) fn new(seed: u64, length: Duration) -> Self {
-        // It draws nothing where standard error is no terminal.
+        // It draws nothing if standard error is not a terminal.
         let bar = ProgressBar::new(length.as_millis().try_into().unwrap_or(u64::MAX));
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {msg}") {
             bar.set_style(style);
@@ -29,7 +29,7 @@ impl Progress {
                 self.0.set_position(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
                 self.0.set_message(format!("{} s", elapsed.as_secs()));
             }
-            Stage::Rest => self.0.set_message("waiting until all agree"),
+            Stage::Rest => self.0.set_message("waiting until all consumers agree"),
         }
     }
 

@@ -6,8 +6,8 @@ use clap::Parser;
 
 /// A table of objects that refreshes itself, with the stats of the informers behind it.
 ///
-/// By default it shows an API server in this process, with some objects that come and go, a slow subscriber and a
-/// watch that breaks. With --cluster it shows the cluster of your kubeconfig, and only reads.
+/// By default it shows an API server in this process, which creates and deletes objects and breaks a watch, and a slow
+/// subscriber. With --cluster it shows the cluster of your kubeconfig, and only reads.
 #[derive(Debug, Parser)]
 #[command(
     name = "inspect",
@@ -18,11 +18,11 @@ Examples:
   inspect --cluster subnets.kubeovn.io --interval 5s
   inspect --cluster pods -l app=web --once
 
-Each kind is an informer; its line of stats is below the tables. Ctrl-C ends it."
+Each kind has an informer, and a line of its stats below the tables. Ctrl-C ends the program."
 )]
 pub struct Cli {
-    /// What to show, by its plural or kind, and its group where it is not enough: pods, deployments.apps,
-    /// subnets.kubeovn.io [default: pods; without --cluster all there is]
+    /// The kinds to show: a plural or kind, with its group if several groups have it: pods, deployments.apps,
+    /// subnets.kubeovn.io [default: pods; without --cluster all kinds of the demonstration]
     #[arg(value_name = "KIND", value_parser = kind)]
     kinds: Vec<String>,
 
@@ -34,27 +34,27 @@ pub struct Cli {
     #[arg(long, value_name = "NAME", requires = "cluster")]
     pub context: Option<String>,
 
-    /// Only objects of this namespace, and those that are in none [default: all]
+    /// Shows only objects of this namespace, and cluster-scoped objects [default: all]
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
 
-    /// Only objects with these labels: app=web,tier!=db
+    /// Shows only objects with these labels: app=web,tier!=db
     #[arg(long, short = 'l', value_name = "LABELS", default_value = "", hide_default_value = true)]
     pub selector: String,
 
-    /// Between two tables: 2s, 500ms
+    /// The time between two tables: 2s, 500ms
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
     pub interval: Duration,
 
-    /// Objects of each kind, at most
+    /// The maximum number of objects shown of each kind
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub rows: usize,
 
-    /// Prints one table as soon as everything is there, and ends
+    /// Prints one table once all informers have synced, and ends
     #[arg(long)]
     pub once: bool,
 
-    /// How long the demonstration lasts
+    /// How long the demonstration lasts, in seconds
     #[arg(
         long,
         value_name = "N",

@@ -1,4 +1,4 @@
-//! An API server in this process, with objects that come and go, and a few faults.
+//! An API server in this process, which creates and deletes objects and injects a few faults.
 
 use std::time::Duration;
 
@@ -49,12 +49,12 @@ impl Demo {
         self.churn.abort();
         // Cancelled is as it should be.
         if let Ok(Err(status)) = self.churn.await {
-            eprintln!("the demonstration went wrong: {}", status.message());
+            eprintln!("the demonstration failed: {}", status.message());
         }
     }
 }
 
-/// Takes two seconds for each batch, however many changes there are.
+/// Takes two seconds for each batch, whatever its number of changes.
 pub async fn follow_slowly<T: Send + Sync + 'static>(objects: Informer<T>) {
     let mut changes = objects.subscribe();
     while changes.next().await.is_some() {

@@ -1,4 +1,4 @@
-//! Finds a kind by what people call it, in what the API server says it serves.
+//! Finds a kind by a short name among the kinds that the API server reports.
 
 use anyhow::{Context as _, bail};
 use kube_client::Client;
@@ -8,7 +8,7 @@ use kube_client::discovery::{self, ApiCapabilities, ApiGroup, Scope, verbs};
 /// A kind that the API server serves.
 #[derive(Debug)]
 pub struct Found {
-    /// As `kubectl` calls it: `pods`, `deployments.apps`.
+    /// The name that `kubectl` uses: `pods`, `deployments.apps`.
     pub name: String,
     pub resource: ApiResource,
     pub namespaced: bool,
@@ -18,22 +18,24 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// When no such kind is served, or it can be neither listed nor watched.
+/// When no such kind is served, or it cannot be listed and watched.
 pub async fn find(client: &Client, name: &str) -> anyhow::Result<Found> {
     if let Some((plural, group)) = name.split_once('.') {
-        let served = client.list_api_groups().await.context("what the API server serves")?;
+        let served = client.list_api_groups().await.context("list the API groups")?;
         if !served.groups.iter().any(|served| served.name == group) {
             bail!("`{name}`: the API server has no group `{group}`");
         }
-        let group = discovery::group(client, group).await.with_context(|| format!("what is in `{group}`"))?;
+        let group =
+            discovery::group(client, group).await.with_context(|| format!("list the kinds of `{group}`"))?;
         return pick(&group, plural)?.with_context(|| format!("the API server has no `{name}`"));
     }
-    let core = discovery::group(client, ApiGroup::CORE_GROUP).await.context("what the API server serves")?;
+    let core =
+        discovery::group(client, ApiGroup::CORE_GROUP).await.context("list the kinds of the core group")?;
     if let Some(found) = pick(&core, name)? {
         return Ok(found);
     }
     let mut silent = Vec::new();
-    for group in client.list_api_groups().await.context("what the API server serves")?.groups {
+    for group in client.list_api_groups().await.context("list the API groups")?.groups {
         // An aggregated API server may serve the group, and may be down.
         match discovery::group(client, &group.name).await {
             Ok(group) => {
@@ -46,7 +48,7 @@ pub async fn find(client: &Client, name: &str) -> anyhow::Result<Found> {
     }
     match silent.as_slice() {
         [] => bail!("the API server has no `{name}`"),
-        _ => bail!("the API server has no `{name}`, unless in what it cannot tell of: {}", silent.join(", ")),
+        _ => bail!("the API server has no `{name}`; these groups did not respond: {}", silent.join(", ")),
     }
 }
 

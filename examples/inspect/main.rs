@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`kinds`] finds the kinds at run time, by discovery. The informers request only the metadata of each object and keep
-//! only its age; the table shows that and the key. [`table`] draws it, and [`demo`] changes objects in the server of
-//! this process.
+//! only its creation time. [`table`] draws the key and the age of each object. [`demo`] changes objects in the server
+//! of this process.
 #![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
 
 mod cli;
@@ -43,7 +43,7 @@ struct Row {
 struct Inspected {
     kind: Found,
     objects: Informer<Row>,
-    /// All under one key: an index lists its objects in order, and a screenful of them is found without the rest.
+    /// All objects under one key: an index returns its objects in order, so the first ones need no look at the rest.
     in_order: Index<Row, ()>,
 }
 
@@ -59,10 +59,11 @@ async fn main() -> anyhow::Result<()> {
     let mut inspected = Vec::new();
     for name in cli.kinds() {
         let found = timeout(FIRST_ANSWER, kinds::find(&client, name)).await;
-        let kind = found.map_err(|_| anyhow!("the API server does not answer"))??;
+        let kind = found
+            .map_err(|_| anyhow!("the API server has not responded within {} s", FIRST_ANSWER.as_secs()))??;
         inspected.push(inspect(&client, kind, &cli));
     }
-    // Reads a batch only every other second, as a slow controller does: see the stats of the first kind.
+    // Reads a batch only every two seconds, as a slow controller does: see the stats of the first kind.
     let follower = demo.is_some().then(|| tokio::spawn(demo::follow_slowly(inspected[0].objects.clone())));
 
     if cli.once {
@@ -105,7 +106,7 @@ async fn connect(context: Option<String>) -> anyhow::Result<Client> {
     // kube's own retries would hide 429 and 5xx for minutes.
     let client = Client::try_from(client_config(config))?;
     match timeout(FIRST_ANSWER, client.apiserver_version()).await {
-        Err(_) => bail!("the API server at {url} has not answered within {} s", FIRST_ANSWER.as_secs()),
+        Err(_) => bail!("the API server at {url} has not responded within {} s", FIRST_ANSWER.as_secs()),
         Ok(version) => version.with_context(|| format!("the API server at {url}"))?,
     };
     Ok(client)
@@ -139,7 +140,7 @@ async fn draw(inspected: &[Inspected], cli: &Cli) -> io::Result<()> {
     }
 }
 
-/// The end of a pipe, as in `| head`, is no error.
+/// A closed pipe, as in `| head`, is not an error.
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

@@ -1,4 +1,4 @@
-//! What is drawn: for each kind its objects as `kubectl get` shows them, and below all of them the stats.
+//! Draws the objects of each kind as `kubectl get` shows them, and the stats of all informers below.
 
 use std::io::{self, Write as _};
 

@@ -7,8 +7,8 @@ use clap::{Args, Parser, ValueEnum};
 
 /// A Kube-OVN subnet controller that reads NetworkAttachmentDefinitions (NADs) from an informer's cache.
 ///
-/// By default it runs a simulation: against an API server in this process, under churn, the controller runs once
-/// with a GET of the NAD in each reconcile and once with the cache, and a table compares the two.
+/// By default it runs a simulation with an API server in this process that changes its objects all the time. The
+/// controller runs once with a GET of the NAD in each reconcile and once with the cache, and a table compares the two.
 /// With --cluster it is a controller for the subnets of a real cluster.
 #[derive(Debug, Parser)]
 #[command(
@@ -37,7 +37,7 @@ pub struct Cli {
 /// Options of the simulation.
 #[derive(Debug, Args)]
 pub struct SimulationArgs {
-    /// How long each mode runs
+    /// How long each mode runs, in seconds
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
 

@@ -1,4 +1,4 @@
-//! A subnet controller that reads from informers' caches, and a simulation that measures what that saves.
+//! A subnet controller that reads from informers' caches, and a simulation that measures what the caches save.
 //!
 //! ```text
 //! cargo run --example subnet_controller               a simulation, without a cluster

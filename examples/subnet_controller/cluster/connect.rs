@@ -33,7 +33,7 @@ pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
             (context, config)
         }
         None => {
-            let none = "no kubeconfig ($KUBECONFIG, ~/.kube/config), and not in a pod of a cluster";
+            let none = "no kubeconfig ($KUBECONFIG, ~/.kube/config), and this is not a pod of a cluster";
             (IN_CLUSTER.to_owned(), Config::incluster().map_err(|_| anyhow!(none))?)
         }
     };
@@ -46,7 +46,7 @@ pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
 
     let client = Client::try_from(config).with_context(|| format!("context `{context}`"))?;
     match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
-        Err(_) => bail!("the API server at {url} has not answered within {} s", FIRST_ANSWER.as_secs()),
+        Err(_) => bail!("the API server at {url} has not responded within {} s", FIRST_ANSWER.as_secs()),
         Ok(Ok(version)) => say!("Kubernetes {}.{}", version.major, version.minor),
         // The server is reachable. If the controller needs more rights, the informers report it.
         Ok(Err(kube_client::Error::Api(status))) if status.code == 403 => {}
@@ -59,10 +59,10 @@ pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Client> {
 ///
 /// # Errors
 ///
-/// When a kube-ovn-controller runs here, or it cannot be found out.
+/// When a kube-ovn-controller runs here, or the API server refuses the check.
 pub async fn refuse_beside_kube_ovn(client: &Client) -> anyhow::Result<()> {
     let cannot = |error: &kube_client::Error| {
-        anyhow!("find out whether a kube-ovn-controller runs here: {} (manifests/rbac.yaml)", Brief(error))
+        anyhow!("check for a kube-ovn-controller in this cluster: {} (manifests/rbac.yaml)", Brief(error))
     };
     let named = ListParams::default().fields("metadata.name=kube-ovn-controller").limit(1);
     let deployments = match Api::<Deployment>::all(client.clone()).list_metadata(&named).await {
@@ -107,16 +107,18 @@ fn context_of(kubeconfig: &Kubeconfig, args: &ClusterArgs) -> anyhow::Result<Str
     match wanted {
         Some(name) if known.contains(&name) => Ok(name.to_owned()),
         Some(name) => bail!("the kubeconfig has no context `{name}`; it has: {}", known.join(", ")),
-        None => bail!("the kubeconfig has no current context; choose one by --context: {}", known.join(", ")),
+        None => {
+            bail!("the kubeconfig has no current context; choose one with --context: {}", known.join(", "))
+        }
     }
 }
 
-/// A context that is not kind's has to be named.
+/// A context that is not kind's must be named on the command line.
 fn confirm(context: &str, named: Option<&str>) -> anyhow::Result<()> {
     if context.starts_with("kind-") || named == Some(context) {
         return Ok(());
     }
-    bail!("this is not a kind cluster; if it is meant, name it: --context {context}")
+    bail!("this is not a kind cluster; to use it, add --context {context}")
 }
 
 /// Without the content of the file: a YAML error would show the lines around it, and they may be credentials.
@@ -126,7 +128,7 @@ fn describe(error: &KubeconfigError) -> String {
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
         KubeconfigError::LoadContext(name) => format!("there is no context `{name}`"),
         KubeconfigError::LoadClusterOfContext(name) => format!("there is no cluster `{name}`"),
-        KubeconfigError::ParseClusterUrl(_) => "the cluster's URL is not one".to_owned(),
+        KubeconfigError::ParseClusterUrl(_) => "the URL of the cluster is invalid".to_owned(),
         error => error.to_string(),
     }
 }
@@ -160,7 +162,7 @@ contexts:
                 .and_then(|context| confirm(&context, args.context.as_deref()).map(|()| context))
         };
         let error = check("").unwrap_err().to_string();
-        assert!(error.ends_with("name it: --context prod"), "{error}");
+        assert!(error.ends_with("add --context prod"), "{error}");
         assert_eq!(check("--context prod").unwrap(), "prod");
         assert_eq!(check("--context kind-dev").unwrap(), "kind-dev");
         let error = check("--context staging").unwrap_err().to_string();

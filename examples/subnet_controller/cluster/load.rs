@@ -84,7 +84,7 @@ impl Load {
         match why {
             None => Ok(()),
             Some(why) => Err(anyhow!(
-                "{left} of the objects created are left ({why}); delete them with: kubectl delete \
+                "{left} of the created objects were not deleted ({why}); delete them with: kubectl delete \
                  pods,network-attachment-definitions,subnets.kubeovn.io --all-namespaces -l {LABEL}={}",
                 self.run
             )),

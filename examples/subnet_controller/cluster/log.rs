@@ -56,8 +56,8 @@ impl Observe for Log {
     fn failed(&self, subnet: &str, error: Option<&ReconcileError>) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
         match error {
-            Some(error) => eprintln!("{subnet}: {error}; will be tried again"),
-            None => eprintln!("{subnet}: the reconcile panicked; will be tried again"),
+            Some(error) => eprintln!("{subnet}: {error}; retries later"),
+            None => eprintln!("{subnet}: the reconcile panicked; retries later"),
         }
     }
 }

@@ -42,7 +42,7 @@ pub async fn run(args: &ClusterArgs, workers: usize, mode: Mode) -> anyhow::Resu
         Mode::Direct => NadSource::Direct(client.clone()),
         Mode::Cached => NadSource::Cached,
     };
-    let what = if args.dry_run { "would write, and writing nothing" } else { "writes" };
+    let what = if args.dry_run { "would write, but writing nothing" } else { "writes" };
     say!("running with {workers} workers, NADs {mode}; printing what it {what}; Ctrl-C ends it");
     let log = Log::new();
     let settings = Settings { nad_source, workers, dry_run: args.dry_run };
@@ -81,16 +81,16 @@ async fn work(
 async fn start_caches(client: &Client) -> anyhow::Result<Caches> {
     let caches = Caches::start(client).await.map_err(|error| {
         let hint = if error.is_forbidden() {
-            ": the rules it needs are in manifests/rbac.yaml"
+            ": manifests/rbac.yaml has the permissions that it needs"
         } else if error.is_kind_absent() {
-            ": its CustomResourceDefinition is not installed, see manifests/crds.yaml"
+            ": its CustomResourceDefinition is not installed; see manifests/crds.yaml"
         } else {
             ""
         };
         anyhow!("{error}{hint}")
     })?;
     if caches.nads.status().phase == Phase::Absent {
-        say!("NetworkAttachmentDefinitions are not served here; they are taken in once they are");
+        say!("NetworkAttachmentDefinitions are not served here; the controller reads them once they are");
     }
     say!("{}", standing(&caches));
     Ok(caches)
@@ -108,7 +108,7 @@ fn standing(caches: &Caches) -> String {
     );
     let broken = nads.iter().filter(|nad| nad.cni_type.is_err()).count();
     if broken > 0 {
-        text += &format!("; {broken} NADs with a config of no use");
+        text += &format!("; {broken} NADs with an invalid config");
     }
     let undecoded = nads.invalid_len() + subnets.invalid_len() + pods.invalid_len();
     if undecoded > 0 {

@@ -99,8 +99,8 @@ impl Block {
     }
 }
 
-/// The addresses of a block that hosts can have: without its network and broadcast address in IPv4, without
-/// the routers' anycast address in IPv6; a block of one or two addresses gives them all.
+/// The addresses of a block that hosts can have: without the network and the broadcast address in IPv4, without the
+/// routers' anycast address in IPv6. A block of one or two addresses has no such exceptions.
 fn hosts(net: IpNet) -> Range {
     let (first, last) = (number(net.network()), number(net.broadcast()));
     match net {

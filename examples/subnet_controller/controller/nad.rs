@@ -18,9 +18,9 @@ use super::types::NetworkAttachmentDefinition;
 /// reports it.
 #[derive(Clone, Debug)]
 pub struct Nad {
-    /// The type of its first plugin, or why there is none.
+    /// The type of its first plugin, or the reason why there is none.
     pub cni_type: Result<String, ConfigError>,
-    /// The providers a subnet may name it by.
+    /// The providers by which a subnet may name it.
     providers: Vec<String>,
     /// `metadata.generation`: counts the versions of the spec.
     generation: i64,
@@ -54,7 +54,7 @@ struct CniPlugin {
 impl Stored for Nad {
     type Object = NetworkAttachmentDefinition;
 
-    /// Without NADs there are still the subnets of the default network.
+    /// A cluster without NADs still has the subnets of the default network.
     const ABSENT: Absent = Absent::Empty;
 
     fn project(nad: NetworkAttachmentDefinition) -> Projected<Self> {

@@ -37,7 +37,7 @@ impl PodNetworks {
         &self.0
     }
 
-    /// As (provider, subnet).
+    /// Pairs of (provider, subnet).
     pub fn networks(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|key| (key.prefix.as_str(), key.value.as_str()))
     }

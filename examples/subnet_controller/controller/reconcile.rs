@@ -115,8 +115,8 @@ impl fmt::Display for ReconcileError {
         match self {
             Self::Nad(error) => write!(f, "get its NetworkAttachmentDefinition: {}", Brief(error)),
             Self::Patch(error) => write!(f, "patch its status: {}", Brief(error)),
-            Self::ReadBack(Some(error)) => write!(f, "read its status back: {error}"),
-            Self::ReadBack(None) => f.write_str("its status has not come back through the watch"),
+            Self::ReadBack(Some(error)) => write!(f, "wait for its new status: {error}"),
+            Self::ReadBack(None) => f.write_str("the watch has not delivered its new status in time"),
         }
     }
 }
@@ -130,10 +130,10 @@ impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             kube_client::Error::Api(status) => {
-                write!(f, "the API server answered {} {}", status.code, status.reason)
+                write!(f, "the API server returned {} {}", status.code, status.reason)
             }
             kube_client::Error::SerdeError(_) => {
-                f.write_str("the API server's answer is not what was asked for")
+                f.write_str("the API server's response has an unexpected form")
             }
             kube_client::Error::Service(error) => {
                 // The outer text is "client error (Connect)"; why is further in.

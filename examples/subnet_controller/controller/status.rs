@@ -4,7 +4,7 @@ use super::cidr::{Block, Plan};
 use super::nad::{Nad, nad_of_provider};
 use super::types::{Condition, Subnet, SubnetStatus};
 
-/// Why a subnet is not ready: `reason` for machines, `message` for people.
+/// The cause why a subnet is not ready: `reason` for programs, `message` for people.
 struct NotReady {
     reason: &'static str,
     message: String,

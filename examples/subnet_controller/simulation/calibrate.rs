@@ -1,4 +1,4 @@
-//! Finds a rate of changes that shows the difference: more than `direct` can serve, less than `cached` can.
+//! Finds a rate of changes that shows the difference: more than `direct` can serve, and less than `cached` can serve.
 
 use std::time::Duration;
 

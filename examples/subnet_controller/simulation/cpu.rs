@@ -1,4 +1,4 @@
-//! The CPU time of the controller: that of all threads of the process but the API server's.
+//! The CPU time of the controller: the sum of all threads of the process, except those of the API server.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a run of one mode has measured.
+//! The measurements of a run in one mode.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //!      ^ rate: calibrate                                  ^ depth, sampled
 //! ```
 //!
-//! It uses the folder `controller`, never the other way round. There is nothing to copy here.
+//! It uses the folder `controller`, and `controller` uses nothing of it. There is nothing to copy here.
 
 mod calibrate;
 mod check;

@@ -1,7 +1,7 @@
-//! The churn, made up in advance: from a seed, a list of changes that are all possible one after another.
+//! Plans the churn: from a seed, it computes a list of changes of which each is possible after the ones before.
 //!
-//! The model tracks which objects exist, so that it creates nothing twice, and which subnets each change affects,
-//! so that the measurement can wait for their statuses.
+//! The model tracks which objects exist, so it creates no object twice. It also tracks which subnets each change
+//! affects, so the measurement can wait for their statuses.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -35,7 +35,7 @@ pub enum Write {
     Delete { resource: &'static str, namespace: Option<String>, name: String },
 }
 
-/// A kind of change with its share, in percent, and what comes of it.
+/// A kind of change, with its share in percent and its text in the report.
 struct Share {
     percent: u32,
     what: &'static str,
@@ -65,19 +65,19 @@ struct Population {
 }
 
 const MIX: [Share; 10] = [
-    Share { percent: 42, what: "a pod is touched (nothing to write)", make: Model::touch_pod },
-    Share { percent: 10, what: "a pod starts", make: Model::start_pod },
-    Share { percent: 10, what: "a pod goes", make: Model::end_pod },
+    Share { percent: 42, what: "a pod is annotated (nothing to write)", make: Model::touch_pod },
+    Share { percent: 10, what: "a pod is created", make: Model::start_pod },
+    Share { percent: 10, what: "a pod is deleted", make: Model::end_pod },
     Share {
         percent: 10,
-        what: "a NAD's config is edited and means the same (no reconcile)",
+        what: "a NAD's config is edited without effect (no reconcile)",
         make: Model::rewrite_nad,
     },
-    Share { percent: 8, what: "a NAD changes its CNI type (nothing to write)", make: Model::retype_nad },
-    Share { percent: 3, what: "a NAD's config is broken or mended", make: Model::break_nad },
+    Share { percent: 8, what: "a NAD's CNI type is changed (nothing to write)", make: Model::retype_nad },
+    Share { percent: 3, what: "a NAD's config becomes invalid, or valid again", make: Model::break_nad },
     Share { percent: 3, what: "a NAD is deleted or created", make: Model::flip_nad },
     Share { percent: 4, what: "a subnet is deleted or created", make: Model::flip_subnet },
-    Share { percent: 4, what: "a subnet's excludeIps are edited", make: Model::exclude_ips },
+    Share { percent: 4, what: "a subnet's excludeIps is edited", make: Model::exclude_ips },
     Share { percent: 6, what: "a subnet's vpc is edited (nothing to write)", make: Model::change_vpc },
 ];
 

@@ -1,4 +1,4 @@
-//! The queue's depth over time, of both modes, as an SVG file.
+//! The depth of the queue over time in both modes, as an SVG file.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ const POINTS: usize = 600;
 
 /// The file for the plot.
 ///
-/// It is created before the runs, so that a wrong path is an error at once and not half a minute later.
+/// It is created before the runs, so a wrong path is reported at once and not half a minute later.
 pub struct Plot<'a> {
     path: &'a Path,
     file: File,

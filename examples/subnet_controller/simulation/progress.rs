@@ -1,5 +1,5 @@
-//! How far a run is: a bar on a terminal, else a line every 5 seconds. On standard error, out of the way of
-//! the result.
+//! The progress of a run: a bar on a terminal, else a line every 5 seconds. On standard error, separate from the
+//! result.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;

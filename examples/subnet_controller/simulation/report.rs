@@ -1,4 +1,4 @@
-//! The result in words: a table of both modes, one sentence, and what went wrong.
+//! The result as text: a table of both modes, one sentence, and the errors.
 
 use std::time::Duration;
 
@@ -36,10 +36,11 @@ const ROWS: [Row; 10] = [
 ];
 
 const NOTES: &str = "\
-(1) CPU time of one look-up, measured after the run with nothing but look-ups going on, times the look-ups of
-    the run, by the CPU time of the controller's threads in the run (not the API server's and the churn's).
-(2) From the change inside the server until the answer to the status patch, or, where there is nothing to
-    write, until the end of the reconcile that saw the change. Changes left to the drain are included.";
+(1) The CPU time of one look-up, times the number of look-ups in the run, divided by the CPU time of the
+    controller's threads in the run. The first is measured after the run, while nothing else runs. The threads of
+    the API server and of the changes do not count.
+(2) From the change inside the server until the response to the status patch, or, if there is nothing to write,
+    until the end of the reconcile that saw the change. Changes reconciled while the queue drains are included.";
 
 /// The table, with the notes it needs.
 pub fn table(runs: &[Measured]) -> String {
@@ -62,18 +63,18 @@ pub fn table(runs: &[Measured]) -> String {
     format!("{table}\n{NOTES}")
 }
 
-/// What to remember of it.
+/// The result in one sentence.
 pub fn sentence(runs: &[Measured]) -> Option<String> {
     let (direct, cached) = pair(runs)?;
     let change = thousands(ratio(cached.churn.changes as f64, cached.length.as_secs_f64()));
     let asks = match cached.reads_per_reconcile() {
-        none if none < 0.005 => "nothing".to_owned(),
-        some => format!("{} times", fraction(some)),
+        none if none < 0.005 => "no reads".to_owned(),
+        some => format!("{} reads", fraction(some)),
     };
     Some(format!(
-        "Result: at {change} changes a second the queue's median depth was {} with the cache and {} without, and a \
-         status followed its change in {} instead of {} (median); a reconcile got its NAD in {} instead of {}, \
-         and asked the API server for {asks} instead of {} times.",
+        "Result: at {change} changes a second, the median depth of the queue was {} with the cache and {} without. A \
+         status followed its change in {} instead of {} (median). A reconcile got its NAD in {} instead of {}, and \
+         sent {asks} instead of {} reads to the API server.",
         cached.median_depth(),
         direct.median_depth(),
         seconds(cached.latency_at(0.5).as_secs_f64()),
@@ -84,7 +85,7 @@ pub fn sentence(runs: &[Measured]) -> Option<String> {
     ))
 }
 
-/// A line on what a run did, and whether it did it right.
+/// A line about one run: its changes, and whether all statuses are right.
 pub fn verdict(run: &Measured) -> String {
     let Measured { mode, churn, .. } = run;
     let mut line = format!(
@@ -93,14 +94,14 @@ pub fn verdict(run: &Measured) -> String {
         seconds(run.length.as_secs_f64())
     );
     if churn.late > Duration::from_millis(100) {
-        line += &format!(" (at worst {} behind schedule)", seconds(churn.late.as_secs_f64()));
+        line += &format!(" (at most {} behind schedule)", seconds(churn.late.as_secs_f64()));
     }
     if run.failures > 0 {
         line += &format!(", {} failed reconciles retried", run.failures);
         line += &run.error.as_ref().map(|error| format!(" (the latest: {error})")).unwrap_or_default();
     }
     match (&run.checked, run.drained) {
-        (None, _) => line + "; interrupted, its statuses were not checked",
+        (None, _) => line + "; interrupted, so its statuses were not checked",
         (Some(checked), drained) => {
             line += &match drained {
                 Some(took) => format!("; queue empty {} later", seconds(took.as_secs_f64())),

@@ -40,11 +40,11 @@ pub struct Conditions {
     pub length: Duration,
 }
 
-/// Runs one mode. When `stop` is cancelled the stats so far come back, unchecked.
+/// Runs one mode. If `stop` is cancelled, it returns the stats so far, unchecked.
 ///
 /// # Errors
 ///
-/// When it cannot be run at all.
+/// When it cannot run at all.
 pub async fn run(
     mode: Mode,
     conditions: Conditions,
@@ -85,7 +85,7 @@ pub async fn run(
     Ok(measured)
 }
 
-/// The part that is measured.
+/// The measured part.
 #[expect(clippy::too_many_arguments, reason = "one place, and all of it is needed")]
 async fn churn(
     mode: Mode,

@@ -17,7 +17,7 @@ use crate::cli::{Mode, SimulationArgs};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Right,
-    /// Some status was not what it should be.
+    /// Some status was wrong.
     Wrong,
     Interrupted,
 }
@@ -26,7 +26,7 @@ pub enum Ended {
 ///
 /// # Errors
 ///
-/// When it cannot be run: the message names what is in the way.
+/// When it cannot run: the message names the reason.
 pub async fn simulate(args: &SimulationArgs, workers: usize, modes: &[Mode]) -> anyhow::Result<Ended> {
     let plot = args.plot.as_deref().map(Plot::create).transpose()?;
     let stop = stop_on_ctrl_c();
@@ -41,15 +41,15 @@ pub async fn simulate(args: &SimulationArgs, workers: usize, modes: &[Mode]) -> 
     introduce(&conditions);
     conditions.rate = match args.rate {
         Some(rate) => {
-            println!("rate      {} changes/s, as asked for", thousands(rate));
+            println!("rate      {} changes/s, from --rate", thousands(rate));
             rate
         }
         None => match calibrate(conditions, &stop).await? {
             None => return Ok(Ended::Interrupted),
             Some(found) => {
                 println!(
-                    "rate      {} changes/s: measured at {} changes/s, direct could do {} reconciles/s and cached \
-                     {}; a change leads to {:.2}",
+                    "rate      {} changes/s: in a trial at {} changes/s, direct could do {} reconciles/s and cached \
+                     {}; a change leads to {:.2} reconciles",
                     thousands(found.rate),
                     thousands(found.trial_rate),
                     thousands(found.direct),

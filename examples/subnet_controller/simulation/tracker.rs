@@ -1,4 +1,4 @@
-//! Counts what the controller does, and how long each change waits for the status it leads to.
+//! Counts the work of the controller, and measures the time from each change to the status that it leads to.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

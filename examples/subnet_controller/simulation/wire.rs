@@ -1,7 +1,7 @@
-//! The way to the API server: a client whose every request takes at least a given time.
+//! A client of the API server whose requests each take at least a given time.
 //!
-//! Loopback is faster than any cluster's network and API server. The wait is kept by a thread of its own, since
-//! tokio's clock counts whole milliseconds and would make 2 of 1.2.
+//! Loopback is faster than the network and the API server of any cluster. A thread of its own measures the wait, since
+//! the timer of tokio counts whole milliseconds and would turn 1.2 ms into 2 ms.
 
 use std::pin::Pin;
 use std::sync::mpsc;
