@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use super::request::{RequestInfo, Verb};
 use super::status::Status;
 
-/// Which requests a rule is about; a new rule is about all of them.
+/// The requests that a rule applies to. A new rule applies to all requests.
 ///
-/// Rules are asked newest first and the first that fits decides; without any, everything is allowed. So
-/// `deny(Rule::all().user("app"))` followed by `allow(Rule::all().user("app").verb("list"))` leaves the user
-/// `app` with lists.
+/// The newest rule that applies to a request decides. If none applies, the request is allowed. So
+/// `deny(Rule::all().user("app"))`, followed by `allow(Rule::all().user("app").verb("list"))`, allows the user `app`
+/// only lists.
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     user: Option<String>,
@@ -25,35 +25,35 @@ pub(super) struct Access {
 }
 
 impl Rule {
-    /// A rule about every request.
+    /// A rule that applies to every request.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Only requests of this user.
+    /// Restricts the rule to requests of this user.
     #[must_use]
     pub fn user(self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self }
     }
 
-    /// Only this verb (`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`); may
-    /// be said several times.
+    /// Restricts the rule to this verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or
+    /// `deletecollection`. Several calls select several verbs.
     #[must_use]
     pub fn verb(mut self, verb: &str) -> Self {
         self.verbs.push(verb.to_owned());
         self
     }
 
-    /// Only this resource, `pods` or `subnets.kubeovn.io`; a subresource is one of its own:
-    /// `subnets.kubeovn.io/status`. May be said several times.
+    /// Restricts the rule to this resource, such as `pods` or `subnets.kubeovn.io`. A subresource is a resource of its
+    /// own: `subnets.kubeovn.io/status`. Several calls select several resources.
     #[must_use]
     pub fn resource(mut self, resource: &str) -> Self {
         self.resources.push(resource.to_owned());
         self
     }
 
-    /// Only requests in this namespace; never those at cluster scope.
+    /// Restricts the rule to requests in this namespace. It then applies to no request at cluster scope.
     #[must_use]
     pub fn namespace(self, namespace: &str) -> Self {
         Self { namespace: Some(namespace.to_owned()), ..self }

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::faults::FaultAction;
 use super::watch::Watch;
 
-/// Body of the answers of [`ApiService`](super::ApiService). Dropping it ends a watch.
+/// The body of a response of [`ApiService`](super::ApiService). Dropping it ends a watch.
 pub struct ApiBody {
     inner: Inner,
     clip: Option<Clip>,

@@ -9,7 +9,7 @@ use super::server::ApiServer;
 use super::shared::{Settings, Shared};
 use super::state::State;
 
-/// Settings of a server to be; from [`ApiServer::builder`].
+/// Builds an [`ApiServer`]. From [`ApiServer::builder`].
 #[derive(Debug)]
 pub struct Builder {
     kinds: Vec<Kind>,
@@ -34,41 +34,41 @@ impl Builder {
         }
     }
 
-    /// Serves this kind too.
+    /// Adds a kind to those that the server serves.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kinds.push(kind);
         self
     }
 
-    /// Serves only CustomResourceDefinitions and what [`kind`](Builder::kind) adds. Without namespaces, objects
-    /// may be created in any.
+    /// Serves only CustomResourceDefinitions and the kinds that [`kind`](Builder::kind) adds. Without a
+    /// Namespace kind, objects can be created in any namespace.
     #[must_use]
     pub fn without_built_ins(self) -> Self {
         Self { built_ins: false, ..self }
     }
 
-    /// The resourceVersion before the first write; 1 by default.
+    /// Sets the resourceVersion before the first write. Default: 1.
     #[must_use]
     pub fn start_version(self, version: u64) -> Self {
         Self { version, ..self }
     }
 
-    /// How many changes of each kind are remembered (100,000 by default): who watches from an older version
-    /// gets 410, and memory stays bounded.
+    /// Sets how many changes of each kind the server remembers, which bounds its memory. Default: 100,000. A watch from
+    /// an older version gets 410.
     #[must_use]
     pub fn history(self, changes: usize) -> Self {
         Self { history: changes, ..self }
     }
 
-    /// How often a watch that asks for bookmarks gets one; a minute by default, as kube-apiserver.
+    /// Sets the time between two bookmarks of a watch that requests them. Default: one minute, as in kube-apiserver.
     #[must_use]
     pub fn bookmark_interval(self, interval: Duration) -> Self {
         Self { bookmark_interval: interval, ..self }
     }
 
-    /// How long every request waits before it is answered; not at all by default. tokio's timer rounds it up to whole
-    /// milliseconds.
+    /// Sets how long the server waits before it responds to a request. Default: no wait. The timer of tokio rounds the
+    /// wait up to whole milliseconds.
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
         Self { latency, ..self }
@@ -81,24 +81,24 @@ impl Builder {
         self
     }
 
-    /// Allows what the rule describes, against rules given earlier.
+    /// Allows the requests that the rule applies to. It overrides earlier rules.
     #[must_use]
     pub fn allow(mut self, rule: Rule) -> Self {
         self.access.add_rule(rule, true);
         self
     }
 
-    /// Answers 403 to what the rule describes, against rules given earlier.
+    /// Denies the requests that the rule applies to, with 403. It overrides earlier rules.
     #[must_use]
     pub fn deny(mut self, rule: Rule) -> Self {
         self.access.add_rule(rule, false);
         self
     }
 
-    /// The server, with the namespaces `default`, `kube-node-lease`, `kube-public` and `kube-system`.
+    /// Builds the server, with the namespaces `default`, `kube-node-lease`, `kube-public` and `kube-system`.
     ///
     /// # Panics
-    /// When a kind given to [`kind`](Builder::kind) has no valid name (`plural.group` must be a DNS name).
+    /// If a kind given to [`kind`](Builder::kind) has an invalid name (`plural.group` must be a DNS name).
     #[must_use]
     #[track_caller]
     pub fn build(self) -> ApiServer {
@@ -120,13 +120,13 @@ impl Builder {
 }
 
 impl ApiServer {
-    /// A server of the usual built-in kinds, open to everybody.
+    /// Creates a server of the usual built-in kinds. It allows all requests.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Begins a server of other kinds, or with tokens, latency and the like.
+    /// Returns the builder of a server with other kinds, or with settings such as tokens and latency.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new()

@@ -12,44 +12,45 @@ use super::query::is_true;
 use super::request::{RequestInfo, Verb};
 use super::status::Status;
 
-/// What goes wrong. See [`Fault`] for when.
+/// The effect of a [`Fault`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FaultAction {
-    /// The request is answered with this status code, and `Retry-After` when given (seconds).
+    /// The server responds with this status code, and with `Retry-After` if it is set.
     Respond {
-        /// HTTP status code, also of the Status in the body.
+        /// The HTTP status code, also of the Status in the body.
         code: u16,
-        /// Value of the `Retry-After` header and of `details.retryAfterSeconds`.
+        /// The value of the `Retry-After` header and of `details.retryAfterSeconds`, in seconds.
         retry_after: Option<u64>,
     },
-    /// The request is answered 504 "Too large resource version" in words only, without the structured cause: as
-    /// servers older than Kubernetes 1.19 and many aggregated ones say it.
+    /// The server responds with 504 and the text "Too large resource version", but without the structured cause.
+    /// Servers older than Kubernetes 1.19 and many aggregated servers do this.
     TooLargeVersion,
-    /// The request is answered 200 with this body, whatever it was.
+    /// The server responds to any request with 200 and this body.
     Garbage(Bytes),
-    /// The request is never answered: not even the head comes.
+    /// The server never responds, not even with a head.
     Hang,
-    /// The connection is closed instead of an answer (in process: an error).
+    /// The server closes the connection without a response. (In process, the service returns an error.)
     Reset,
-    /// The head comes and so many bytes of the body, as of a list or of the events of a watch; then the connection is
-    /// cut.
+    /// The server sends the head and this many bytes of the body (of a list, or of the events of a watch), and then
+    /// cuts the connection.
     CutAfter(u64),
-    /// The head comes and so many bytes of the body; then nothing more, as from a half-open connection.
+    /// The server sends the head and this many bytes of the body, and then nothing, as over a half-open connection.
     StallAfter(u64),
-    /// The streaming list never says that its initial events are complete. It goes on with changes and bookmarks.
+    /// The server never marks the initial events of a streaming list as complete. It continues with changes and
+    /// bookmarks.
     NoInitialEventsEnd,
-    /// The watch stream ends cleanly instead of the next event.
+    /// The server ends the watch cleanly in place of the next event.
     EndStream,
-    /// The connection is cut instead of the next event.
+    /// The server cuts the connection in place of the next event.
     CutStream,
-    /// The watch stream ends with an ERROR event of this code instead of the next event; 410 is `Expired`.
+    /// The server ends the watch with an ERROR event of this code in place of the next event. 410 is `Expired`.
     ErrorEvent(u16),
-    /// These bytes are written into the stream before the next event.
+    /// The server sends these bytes before the next event.
     Insert(Bytes),
 }
 
-/// A fault with the requests it meets: any verb and any resource, once, unless told otherwise.
+/// A fault, and the requests to which it applies. By default it applies once, to any verb and any resource.
 ///
 /// ```
 /// use kube_informer::testing::{ApiServer, Fault, FaultAction};
@@ -58,7 +59,7 @@ pub enum FaultAction {
 /// let busy = FaultAction::Respond { code: 429, retry_after: Some(1) };
 /// server.inject(Fault::new(busy).verb("list").resource("pods").times(3));
 ///
-/// // Only lists in pages, from no version, work from now on.
+/// // From now on, the only lists that succeed are in pages and without a version.
 /// let broken = FaultAction::Respond { code: 500, retry_after: None };
 /// for fault in [Fault::new(broken.clone()).streaming(), Fault::new(broken.clone()).unpaged()] {
 ///     server.inject(fault.times(0));
@@ -131,67 +132,68 @@ pub(super) enum EventAction {
 }
 
 impl Fault {
-    /// Applies to the next request (or event) of any kind, once.
+    /// A fault that applies once, to the next request or event.
     #[must_use]
     pub fn new(action: FaultAction) -> Self {
         Self { verb: None, resource: None, form: None, versioned: None, skip: 0, times: 1, action }
     }
 
-    /// Only this verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    /// Restricts the fault to this verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or
+    /// `deletecollection`.
     #[must_use]
     pub fn verb(self, verb: &str) -> Self {
         Self { verb: Some(verb.to_owned()), ..self }
     }
 
-    /// Only this resource: `pods`, `subnets.kubeovn.io`.
+    /// Restricts the fault to this resource, such as `pods` or `subnets.kubeovn.io`.
     #[must_use]
     pub fn resource(self, resource: &str) -> Self {
         Self { resource: Some(resource.to_owned()), ..self }
     }
 
-    /// Only streaming lists: watches with `sendInitialEvents`.
+    /// Restricts the fault to streaming lists: watches with `sendInitialEvents`.
     #[must_use]
     pub fn streaming(self) -> Self {
         Self { form: Some(Form::Streaming), ..self }
     }
 
-    /// Only watches that are no streaming lists.
+    /// Restricts the fault to watches that are not streaming lists.
     #[must_use]
     pub fn changes(self) -> Self {
         Self { form: Some(Form::Changes), ..self }
     }
 
-    /// Only lists in pages: with a `limit` or `continue`.
+    /// Restricts the fault to lists in pages: with a `limit` or `continue`.
     #[must_use]
     pub fn paged(self) -> Self {
         Self { form: Some(Form::Paged), ..self }
     }
 
-    /// Only lists in one piece.
+    /// Restricts the fault to lists in one piece.
     #[must_use]
     pub fn unpaged(self) -> Self {
         Self { form: Some(Form::Unpaged), ..self }
     }
 
-    /// Only requests that name a `resourceVersion`. Further pages of a list do not count as such.
+    /// Restricts the fault to requests with a `resourceVersion`. It does not apply to further pages of a list.
     #[must_use]
     pub fn versioned(self) -> Self {
         Self { versioned: Some(true), ..self }
     }
 
-    /// Only requests that name no `resourceVersion`. Further pages of a list do not count as such.
+    /// Restricts the fault to requests without a `resourceVersion`. It does not apply to further pages of a list.
     #[must_use]
     pub fn unversioned(self) -> Self {
         Self { versioned: Some(false), ..self }
     }
 
-    /// Skips this many first.
+    /// Skips this many requests or events first.
     #[must_use]
     pub fn after(self, passes: u64) -> Self {
         Self { skip: passes, ..self }
     }
 
-    /// Applies to this many in a row; 0 means all.
+    /// Sets how many requests or events in a row the fault applies to. 0 means all.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: if times == 0 { u64::MAX } else { times }, ..self }

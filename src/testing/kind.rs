@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::object::metadata;
 use super::status::Status;
 
-/// A resource the server serves.
+/// A kind that the server serves.
 ///
-/// Kinds are custom resources unless [`built_in`](Kind::built_in) says otherwise; the two differ on the wire
-/// (list items of built-in kinds carry no `apiVersion` and `kind`, updates of custom resources must carry a
-/// `resourceVersion`, ...), and clients meet both.
+/// A kind is a custom resource, or a [`built_in`](Kind::built_in) kind. The two differ in requests and responses: for
+/// example, list items of built-in kinds have no `apiVersion` and `kind`, and updates of custom resources need a
+/// `resourceVersion`.
 ///
 /// ```
 /// use kube_informer::testing::Kind;
@@ -43,7 +43,7 @@ enum Versions {
 }
 
 impl Kind {
-    /// A namespaced custom resource: API group (`""` for core), version, kind and plural. Allocates the names.
+    /// A namespaced custom resource, by API group (`""` for the core group), version, kind and plural. Allocates.
     #[must_use]
     pub fn namespaced(group: &str, version: &str, kind: &str, plural: &str) -> Self {
         Self {
@@ -63,56 +63,56 @@ impl Kind {
         }
     }
 
-    /// A cluster-scoped custom resource; otherwise as [`namespaced`](Kind::namespaced).
+    /// A cluster-scoped custom resource; the parameters are those of [`namespaced`](Kind::namespaced).
     #[must_use]
     pub fn cluster(group: &str, version: &str, kind: &str, plural: &str) -> Self {
         Self { namespaced: false, ..Self::namespaced(group, version, kind, plural) }
     }
 
-    /// With the status subresource: `/status` writes only the status, all else leaves it alone.
+    /// Adds the status subresource: a write to `/status` changes only the status, and no other write changes it.
     #[must_use]
     pub fn with_status(self) -> Self {
         Self { status: true, ..self }
     }
 
-    /// Served the way kube-apiserver serves its own kinds, not custom resources: bare list items, strategic
-    /// merge patches accepted, updates without `resourceVersion` allowed, no `metadata.generation`.
+    /// Serves the kind as kube-apiserver serves its own kinds: list items have no `apiVersion` and `kind`, strategic
+    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`.
     #[must_use]
     pub fn built_in(self) -> Self {
         Self { custom: false, generation: false, ..self }
     }
 
-    /// Counts changes of the spec in `metadata.generation`. Custom resources always do; of the built-in kinds
-    /// only some.
+    /// Counts changes of the spec in `metadata.generation`. Custom resources always have this; only some built-in kinds
+    /// do.
     #[must_use]
     pub fn with_generation(self) -> Self {
         Self { generation: true, ..self }
     }
 
-    /// Lets `path` (as in `spec.nodeName`) be used in field selectors, next to the name and the namespace.
+    /// Accepts `path`, such as `spec.nodeName`, in field selectors, besides the name and the namespace.
     #[must_use]
     pub fn selectable(mut self, path: &str) -> Self {
         self.selectable.push(path.to_owned());
         self
     }
 
-    /// Without versions and without watches, as `pods.metrics.k8s.io` and `componentstatuses`: neither lists nor
-    /// objects carry a `resourceVersion`, objects have no `uid`, a list is never paged, and a watch is answered 405.
-    /// Otherwise [`built_in`](Kind::built_in).
+    /// Serves the kind without versions and without watches, as `pods.metrics.k8s.io` and `componentstatuses`: lists
+    /// and objects have no `resourceVersion`, objects have no `uid`, a list is never paged, and a watch gets 405. All
+    /// else is as with [`built_in`](Kind::built_in).
     #[must_use]
     pub fn unversioned(self) -> Self {
         Self { versions: Versions::Absent, ..self.built_in() }
     }
 
-    /// Without versions, and with a watch that needs none, as the kinds of `controlplane.antrea.io`: whatever it is
-    /// asked for, it sends all objects as ADDED, a bookmark without a version, then changes. Otherwise as
-    /// [`unversioned`](Kind::unversioned), but objects have a `uid`.
+    /// Serves the kind without versions, but with a watch, as the kinds of `controlplane.antrea.io`. Each watch,
+    /// whatever its parameters, sends all objects as ADDED, then a bookmark without a version, then changes. Objects
+    /// have a `uid`. All else is as with [`unversioned`](Kind::unversioned).
     #[must_use]
     pub fn unversioned_with_watch(self) -> Self {
         Self { versions: Versions::AbsentButWatched, ..self.built_in() }
     }
 
-    /// Answers a delete with the object instead of a Status, as some built-in kinds do.
+    /// Responds to a delete with the object and not with a Status, as some built-in kinds do.
     pub(super) fn returning_deleted(self) -> Self {
         Self { returns_deleted: true, ..self }
     }
@@ -127,7 +127,8 @@ impl Kind {
         self
     }
 
-    /// What this server's other functions call the resource: `plural.group`, or `plural` for the core group.
+    /// The name of the resource in the methods of the server: `plural.group`, or `plural` for the core group.
+    /// Allocates.
     #[must_use]
     pub fn name(&self) -> String {
         self.qualified()

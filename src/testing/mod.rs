@@ -1,17 +1,19 @@
-//! A Kubernetes API server in the test's own process, with the semantics of the real one.
+//! An in-process Kubernetes API server for tests, with the semantics of the real one.
 //!
-//! [`ApiServer`] stores any JSON object of the kinds it serves and answers create, get, list, watch, update,
-//! patch and delete the way kube-apiserver 1.36 does: resourceVersions and conflicts, generations and the status
-//! subresource, finalizers, selectors, pages that stay at one version, watches from any remembered version with
-//! bookmarks, streaming lists, `410 Gone`, 401 and 403, CustomResourceDefinitions that come and go. The same
-//! script of requests is compared with a real server; the differences that are left are listed in
-//! `docs/TESTING.md`.
+//! [`ApiServer`] stores any JSON object of the kinds it serves. It responds to create, get, list, watch, update, patch
+//! and delete as kube-apiserver 1.36 does:
 //!
-//! No kube or k8s-openapi type is in its API: it serves clients of any version, as a tower service
-//! ([`ApiServer::service`]) or over loopback HTTP ([`ApiServer::serve`]).
+//! - resourceVersions and conflicts, generations, the status subresource, finalizers, selectors;
+//! - pages at one version, watches from any remembered version, bookmarks, streaming lists, `410 Gone`;
+//! - 401 and 403, and CustomResourceDefinitions that are installed and removed.
+//!
+//! Tests compare it with a real server by a script of requests. `docs/TESTING.md` lists the differences.
+//!
+//! Its API has no kube or k8s-openapi type, so it serves clients of any version: as a tower service
+//! ([`ApiServer::service`]), or over loopback HTTP ([`ApiServer::serve`]).
 //!
 //! ```text
-//! request -> service -> route -> state { version counter, kind -> collection { objects, history } } -> answer
+//! request -> service -> route -> state { version counter, kind -> collection { objects, history } } -> response
 //!              |  latency, token, faults, rules, log                             ^ watch: a cursor into it
 //! ```
 #![deny(missing_docs)]

@@ -5,27 +5,27 @@ use std::collections::{BTreeMap, VecDeque};
 /// How many requests are kept in detail.
 const RECENT: usize = 1024;
 
-/// One answered request.
+/// One request, and the status code of its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestRecord {
-    /// HTTP method.
+    /// The HTTP method.
     pub method: String,
-    /// Path and query as sent.
+    /// The path and query, as sent.
     pub path: String,
-    /// The user the token stood for; empty when it stood for none.
+    /// The user of the token; empty if the token belongs to no user.
     pub user: String,
-    /// The API verb; `other` for discovery and health.
+    /// The API verb; `other` for discovery and health checks.
     pub verb: &'static str,
-    /// `plural.group`, with `/subresource` if any; empty for discovery and health.
+    /// `plural.group`, with `/subresource` if there is one; empty for discovery and health checks.
     pub resource: String,
-    /// The HTTP status code of the answer. 0 when a fault left the request without one.
+    /// The HTTP status code of the response; 0 if a fault prevented a response.
     pub code: u16,
 }
 
-/// The requests a server has answered, at one moment; from [`ApiServer::requests`](super::ApiServer::requests).
+/// The requests of a server up to one moment. From [`ApiServer::requests`](super::ApiServer::requests).
 ///
-/// The counters cover all of them, [`recent`](Requests::recent) the last thousand.
+/// The counts include all requests; [`recent`](Requests::recent) has the last thousand.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     counts: BTreeMap<(&'static str, String, String), u64>,
@@ -33,32 +33,32 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Requests with this verb on this resource (`"pods"`, `"subnets.kubeovn.io/status"`), of any user.
+    /// The number of requests of any user with this verb on this resource (`"pods"`, `"subnets.kubeovn.io/status"`).
     #[must_use]
     pub fn count(&self, verb: &str, resource: &str) -> u64 {
         self.sum(|v, r, _| v == verb && r == resource)
     }
 
-    /// All requests on resources.
+    /// The number of all requests on resources.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.sum(|verb, _, _| verb != "other")
     }
 
-    /// Gets, lists and watches.
+    /// The number of gets, lists and watches.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.sum(|verb, _, _| matches!(verb, "get" | "list" | "watch"))
     }
 
-    /// Creates, updates, patches and deletes.
+    /// The number of creates, updates, patches and deletes.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.sum(|verb, _, _| !matches!(verb, "get" | "list" | "watch" | "other"))
     }
 
-    /// The sum of the counters that a function of verb, resource and user accepts. O(counters), of which there
-    /// are as many as combinations seen.
+    /// The number of requests for which `accept(verb, resource, user)` is true. O(c) for c combinations of verb,
+    /// resource and user that occurred.
     pub fn sum(&self, mut accept: impl FnMut(&str, &str, &str) -> bool) -> u64 {
         self.counts
             .iter()
@@ -67,7 +67,7 @@ impl Requests {
             .sum()
     }
 
-    /// The latest requests, oldest first.
+    /// The last thousand requests, oldest first.
     pub fn recent(&self) -> impl Iterator<Item = &RequestRecord> {
         self.recent.iter()
     }

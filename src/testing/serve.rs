@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::service::ApiService;
 
-/// A server that listens; from [`ApiServer::serve`](super::ApiServer::serve).
+/// A server that listens on a port. From [`ApiServer::serve`](super::ApiServer::serve).
 ///
-/// Dropping it ends the listener and every connection soon after; [`shutdown`](Serving::shutdown) also waits
-/// until that has happened.
+/// Soon after it is dropped, the listener and every connection end. [`shutdown`](Serving::shutdown) also waits for
+/// that.
 #[derive(Debug)]
 pub struct Serving {
     address: SocketAddr,
@@ -30,20 +30,20 @@ impl Serving {
         Ok(Self { address, stop, accept: Some(accept) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://127.0.0.1:port`.
+    /// The URL of the server, `http://127.0.0.1:port`. Allocates.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Stops listening, cuts every connection and waits until their tasks are gone. When the future is dropped
-    /// early, they end all the same.
+    /// Stops listening, cuts every connection, and waits until their tasks have ended. Cancel-safe: if the call is
+    /// dropped, the tasks end too.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(accept) = self.accept.take() {

@@ -22,13 +22,13 @@ use super::write::{Edit, Target};
 
 /// A Kubernetes API server in this process.
 ///
-/// Cheap to clone; all clones are the same server, and it lives as long as one of them, a [`service`] or a
-/// [`Serving`] does. It runs no task of its own.
+/// Cloning copies a pointer. All clones are the same server, which lives as long as a clone, a [`service`] or a
+/// [`Serving`] exists. It has no task of its own.
 ///
-/// The functions that read and write objects do what the same request over HTTP does, without authorization,
-/// latency, faults and the request log: for arranging a test and for driving load. They take one short lock and
-/// never block for anything else. Resources are called `pods` or `subnets.kubeovn.io`; the namespace is `None`
-/// for cluster-scoped ones.
+/// The methods that read and write objects have the same effect as the request over HTTP, but without authorization,
+/// latency, faults and the request log. Use them to prepare a test and to change objects during it. They take one short
+/// lock and do not block otherwise. The name of a resource is `pods` or `subnets.kubeovn.io`; the namespace is `None`
+/// for a cluster-scoped kind.
 ///
 /// ```
 /// # fn main() -> Result<(), kube_informer::testing::Status> {
@@ -58,7 +58,7 @@ impl ApiServer {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The server as a tower service, for clients that take one instead of a network. Cheap.
+    /// Returns the server as a tower service, for clients that accept one in place of a network. O(1).
     ///
     /// ```
     /// use kube_informer::testing::ApiServer;
@@ -73,19 +73,19 @@ impl ApiServer {
         ApiService::new(self.shared.clone())
     }
 
-    /// Serves HTTP/1.1 on a free loopback port until the result is shut down or dropped.
+    /// Serves HTTP/1.1 on a free loopback port until the returned [`Serving`] is shut down or dropped.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// If no port can be bound.
     pub async fn serve(&self) -> std::io::Result<Serving> {
         Serving::start(self.service()).await
     }
 
-    /// Creates an object; the kind follows from its `apiVersion` and `kind`, the namespace from its metadata
-    /// (`default` when a namespaced object names none).
+    /// Creates an object of the kind and namespace that it names. The default namespace of a namespaced object is
+    /// `default`.
     ///
     /// # Errors
-    /// What the API would answer: unknown kind, missing namespace, invalid name, name taken, ...
+    /// The error of the API: unknown kind, missing namespace, invalid name, existing name, ...
     pub fn create(&self, object: Value) -> Result<Value, Status> {
         let mut state = self.shared.state();
         let kind = state.kind_of(&object).ok_or_else(Status::no_such_resource)?;
@@ -96,12 +96,11 @@ impl ApiServer {
         state.create(&kind.name(), namespace.as_deref(), object, false).map(|stored| stored.value().clone())
     }
 
-    /// Replaces an object, found by its own kind, namespace and name. A `resourceVersion` in it is a
-    /// precondition, and custom resources must carry one. A change of the status is ignored where the status is a
-    /// subresource.
+    /// Replaces the object with the kind, namespace and name of this one. A `resourceVersion` in it is a precondition;
+    /// custom resources need one. If the status is a subresource, a change of it is ignored.
     ///
     /// # Errors
-    /// What the API would answer: not found, conflict, ...
+    /// The error of the API: not found, conflict, ...
     pub fn update(&self, object: Value) -> Result<Value, Status> {
         let mut state = self.shared.state();
         let kind = state.kind_of(&object).ok_or_else(Status::no_such_resource)?;
@@ -116,10 +115,10 @@ impl ApiServer {
         state.edit(target, Edit::Replace(object)).map(|stored| stored.value().clone())
     }
 
-    /// Applies a merge patch (RFC 7386); a `resourceVersion` in it is a precondition.
+    /// Applies a merge patch (RFC 7386). A `resourceVersion` in it is a precondition.
     ///
     /// # Errors
-    /// What the API would answer: not found, conflict, ...
+    /// The error of the API: not found, conflict, ...
     pub fn merge_patch<'a>(
         &self,
         resource: &str,
@@ -130,10 +129,10 @@ impl ApiServer {
         self.patch(resource, namespace.into(), name, patch, false)
     }
 
-    /// Applies a merge patch to the status subresource; all but the status is ignored, as the API does.
+    /// Applies a merge patch to the status subresource. All but the status is ignored, as in the API.
     ///
     /// # Errors
-    /// What the API would answer; 404 for a kind without the subresource.
+    /// The error of the API; 404 for a kind without the subresource.
     pub fn patch_status<'a>(
         &self,
         resource: &str,
@@ -156,11 +155,11 @@ impl ApiServer {
         self.shared.state().edit(target, Edit::Merge(patch)).map(|stored| stored.value().clone())
     }
 
-    /// Deletes an object; one with finalizers is marked and stays until they are gone. The answer is what the
-    /// API sends: a Status, or the object.
+    /// Deletes an object, and returns the response of the API: a Status, or the object. An object with finalizers is
+    /// marked, and stays until its finalizers are removed.
     ///
     /// # Errors
-    /// What the API would answer: not found.
+    /// The error of the API: not found.
     pub fn delete<'a>(
         &self,
         resource: &str,
@@ -174,10 +173,10 @@ impl ApiServer {
         Ok(deleted.answer(&kind))
     }
 
-    /// The newest version of an object. O(log n) and a clone of it.
+    /// Returns the newest version of an object. O(log n); clones the object.
     ///
     /// # Errors
-    /// Not found, or a kind that is not served.
+    /// The object is not found, or the kind is not served.
     pub fn get<'a>(
         &self,
         resource: &str,
@@ -192,10 +191,11 @@ impl ApiServer {
         }
     }
 
-    /// The list object with every object of a namespace, or of all (`None`), in key order. Clones them.
+    /// Returns the list of the objects of a namespace, or of all namespaces (`None`), in the order of their keys.
+    /// Clones the objects.
     ///
     /// # Errors
-    /// A kind that is not served.
+    /// The kind is not served.
     pub fn list<'a>(&self, resource: &str, namespace: impl Into<Option<&'a str>>) -> Result<Value, Status> {
         let state = self.shared.state();
         let id = state.resolve(resource)?;
@@ -203,29 +203,30 @@ impl ApiServer {
         Ok(page.to_value(state.collection(id)?.kind()))
     }
 
-    /// How many objects of a resource there are; 0 for a kind that is not served. O(1).
+    /// The number of objects of a resource; 0 for a kind that is not served. O(1).
     #[must_use]
     pub fn count(&self, resource: &str) -> usize {
         let state = self.shared.state();
         state.find(resource).and_then(|id| state.collection(id).ok()).map_or(0, |all| all.len())
     }
 
-    /// The version of the newest write to anything. O(1).
+    /// The version of the newest write to any object. O(1).
     #[must_use]
     pub fn resource_version(&self) -> u64 {
         self.shared.state().version()
     }
 
-    /// Serves another kind from now on. A custom one gets a CustomResourceDefinition, as if it had been posted.
+    /// Adds a kind to those that the server serves. For a custom resource, this also creates its
+    /// CustomResourceDefinition, as a POST of the definition does.
     ///
     /// # Errors
-    /// When its definition cannot be stored.
+    /// If the definition cannot be stored.
     pub fn install(&self, kind: Kind) -> Result<(), Status> {
         install(&mut self.shared.state(), kind)
     }
 
-    /// Stops serving a kind, as deleting its definition does: its objects are deleted, its watches see that and
-    /// end, then its paths answer 404. False when it was not served.
+    /// Stops serving a kind, as the deletion of its definition does: its objects are deleted, its watches deliver these
+    /// deletions and end, and then its paths return 404. Returns false if the kind was not served.
     pub fn uninstall(&self, resource: &str) -> bool {
         let mut state = self.shared.state();
         let options = DeleteOptions::default();
@@ -235,29 +236,30 @@ impl ApiServer {
         }
     }
 
-    /// Forgets the history up to `version`, as etcd's compaction does: lists, pages and watches at an older one
-    /// get 410, open watches that are behind get the ERROR event.
+    /// Drops the history up to `version`, as a compaction of etcd does. Lists, pages and watches at an older version
+    /// get 410, and open watches that are behind get an ERROR event.
     pub fn compact(&self, version: u64) {
         self.shared.state().compact(version);
     }
 
-    /// Forgets all history.
+    /// Drops all history. See [`compact`](Self::compact).
     pub fn compact_all(&self) {
         self.compact(u64::MAX);
     }
 
-    /// What was asked over HTTP or the service so far. Clones the log.
+    /// Returns the requests so far, over HTTP and over the service. Clones the log.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.shared.log().clone()
     }
 
-    /// Starts the request log anew.
+    /// Clears the request log.
     pub fn reset_requests(&self) {
         *self.shared.log() = Requests::default();
     }
 
-    /// Makes every request from now on wait this long before it is answered.
+    /// Sets how long the server waits before it responds to a request, from now on. See
+    /// [`Builder::latency`](super::Builder::latency).
     pub fn set_latency(&self, latency: Duration) {
         *lock(&self.shared.latency) = latency;
     }
@@ -267,32 +269,33 @@ impl ApiServer {
         self.shared.access().add_token(token, user);
     }
 
-    /// Makes `token` unknown again.
+    /// Removes a bearer token.
     pub fn remove_token(&self, token: &str) {
         self.shared.access().remove_token(token);
     }
 
-    /// Allows what the rule describes, against older rules.
+    /// Allows the requests that the rule applies to. It overrides earlier rules.
     pub fn allow(&self, rule: Rule) {
         self.shared.access().add_rule(rule, true);
     }
 
-    /// Answers 403 to what the rule describes, against older rules. Open watches stay open, as on a real server.
+    /// Denies the requests that the rule applies to, with 403. It overrides earlier rules. Open watches stay open, as
+    /// on a real server.
     pub fn deny(&self, rule: Rule) {
         self.shared.access().add_rule(rule, false);
     }
 
-    /// Ends every open watch stream, cleanly.
+    /// Ends every open watch cleanly.
     pub fn disconnect_watches(&self) {
         self.shared.hang_up.send_modify(|count| *count += 1);
     }
 
-    /// Arms a fault; those armed earlier are met first.
+    /// Adds a fault. If several faults apply to a request, the one added first is used.
     pub fn inject(&self, fault: Fault) {
         self.shared.faults.inject(fault);
     }
 
-    /// Disarms all faults. Requests that hang stay so.
+    /// Removes all faults. Requests that hang continue to hang.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }

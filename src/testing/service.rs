@@ -30,11 +30,11 @@ use super::status::Status;
 /// As kube-apiserver's limit of a request body.
 const MAX_BODY: usize = 3 * 1024 * 1024;
 
-/// An [`ApiServer`](super::ApiServer) as a tower service over any request body; from
+/// An [`ApiServer`](super::ApiServer) as a tower service for any request body. From
 /// [`ApiServer::service`](super::ApiServer::service).
 ///
-/// Always ready. An answer is an error only where a fault wants the connection gone; a dropped future leaves a
-/// write either done or not begun.
+/// It is always ready. A call returns an error only if a fault closes the connection. Cancel-safe: if the future is
+/// dropped, its write is either complete or was not begun.
 #[derive(Clone, Debug)]
 pub struct ApiService {
     shared: Arc<Shared>,

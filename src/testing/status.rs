@@ -9,9 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::kind::Kind;
 
-/// A refused request: what the API server would have sent as `kind: Status`.
-///
-/// Cheap to build, one small JSON tree to send. See the Kubernetes API concepts, "Response status kind".
+/// An error response of the API server, an object of `kind: Status`. See "Response status kind" in the Kubernetes API
+/// concepts.
 #[derive(Clone, PartialEq)]
 pub struct Status {
     code: u16,
@@ -37,8 +36,7 @@ impl Status {
         self.code
     }
 
-    /// The machine-readable reason (`NotFound`, `Conflict`, `Expired`, ...); empty where the real server sends
-    /// none. O(1).
+    /// The reason for programs (`NotFound`, `Conflict`, `Expired`, ...); empty if the real server sends none. O(1).
     #[must_use]
     pub fn reason(&self) -> &str {
         self.reason
@@ -50,7 +48,7 @@ impl Status {
         &self.message
     }
 
-    /// The object as it goes over the wire. Allocates it.
+    /// Returns the object that the server sends. Allocates.
     #[must_use]
     pub fn to_value(&self) -> Value {
         let mut metadata = Map::new();
