@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::source::Limits;
 
-/// How an informer lists, watches and recovers: page size, limits, the policy for kinds that are not installed, and the
-/// budgets for requests.
+/// The settings with which an informer lists, watches and recovers: page size, limits, the policy for kinds that are
+/// not installed, and the budgets for requests.
 ///
 /// For one informer ([`Builder::config`](crate::builder::Builder::config)), for all informers of a registry
 /// ([`Registry::with_config`](crate::Registry::with_config)), and for one of those
-/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) says *which* objects to
+/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) selects the objects to
 /// cache.
 ///
 /// The defaults are meant for production. `docs/RECOVERY.md` has the policy, and the cost of each fault.
@@ -49,7 +49,7 @@ pub struct Config {
 #[non_exhaustive]
 pub enum Absent {
     /// The informer is not synced before the kind is installed. If the kind is uninstalled later, its objects stay
-    /// cached, and [`Status::stale_since`](crate::Status::stale_since) says since when.
+    /// cached, and [`Status::stale_since`](crate::Status::stale_since) is set.
     #[default]
     Wait,
     /// The informer is synced, with an empty cache, before the kind is installed. Once it is installed, its objects

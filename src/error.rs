@@ -69,8 +69,8 @@ pub(crate) enum Kind {
 /// Free text of the server. It may quote what users sent, so no formatting shows it.
 pub(crate) struct Message(Box<str>);
 
-/// Why an object could not be stored. It has the key of the object, the JSON path and the kind of mismatch, and never a
-/// value.
+/// The reason why an object could not be stored. It has the key of the object, the JSON path and the kind of mismatch,
+/// and never a value.
 #[derive(Clone)]
 pub struct DecodeError {
     pub(crate) key: Option<ObjectKey>,
@@ -302,7 +302,7 @@ impl Error {
         }
     }
 
-    /// The wait that the API server asked for (`Retry-After`, or `details.retryAfterSeconds`).
+    /// The wait that the API server requested (`Retry-After`, or `details.retryAfterSeconds`).
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.0 {
             Kind::Api { retry_after, .. } => *retry_after,

@@ -66,7 +66,7 @@
 //! - **Lossless.** The changes of a [`Batch`], applied to the snapshot before it, give exactly its snapshot. Changes of
 //!   one object are coalesced. No delete of a delivered object is lost: it is `Deleted`, or `Replaced` where another
 //!   object has its name.
-//! - **Possibly behind.** A snapshot is the newest state that has arrived. [`Status::stale_since`] says since when it
+//! - **Possibly behind.** A snapshot is the newest state received. [`Status::stale_since`] is the time since which it
 //!   may be behind the API server, and [`Informer::at_least`] waits for a write of your own.
 //!
 //! No guarantee spans two informers. `docs/GUARANTEES.md` lists each guarantee with its tests.
@@ -78,30 +78,30 @@
 //! | [`Informer::snapshot`], [`Informer::read`] | O(1) | no [^first] | no |
 //! | [`Informer::get`] | O(1), and one reference count | no [^first] | no |
 //! | [`View::get`], [`View::len`] | O(1) | no | no |
-//! | [`View::by_index`] | O(1); walking the hits is O(hits) | no | no |
+//! | [`View::by_index`] | O(1); iterating over the hits is O(hits) | no | no |
 //! | [`Hits::and`](iter::Hits::and) | O(n log m) for n hits and m of a longer list, at most O(n + m) | no | no |
-//! | [`View::select`], [`View::iter`], [`View::index_keys`] | O(n) to walk all | no | no |
+//! | [`View::select`], [`View::iter`], [`View::index_keys`] | O(n) to iterate over all | no | no |
 //! | [`Informer::subscribe`] | O(1) amortized | yes | short lock of the subscriptions |
-//! | [`Batch::changes`] | O(changes) to walk all | no list of changes | no |
+//! | [`Batch::changes`] | O(changes) to iterate over all | no list of changes | no |
 //! | [`Informer::status`] | O(1) | no | short lock of the status |
 //! | [`Informer::stats`] | O(subscriptions) | no [^first] | short lock of the subscriptions |
 //! | [`Informer::add_index`] | O(n), on the informer's task | yes | no, it is `async` |
 //! | [`Informer::refresh`] | one list, on the informer's task | yes | no, it is `async` |
 //! | [`WorkQueue::add`](queue::WorkQueue::add) | O(1) | the key, once | short lock of the queue |
 //!
-//! A held [`Snapshot`], [`Batch`] or [`Subscription`] keeps the old versions of the objects that changed since in
-//! memory, and nothing else. `docs/BENCHMARKS.md` has times, beside those of other caches.
+//! A held [`Snapshot`], [`Batch`] or [`Subscription`] keeps in memory the old versions of the objects that changed
+//! since, and nothing else. `docs/BENCHMARKS.md` has times, beside those of other caches.
 //!
 //! [^first]: The first such call of a thread allocates once.
 //!
 //! # Recovery
 //!
 //! While the API server cannot be reached, readers keep the last state and [`Informer::status`] reports it as stale.
-//! The informer retries by itself, with jitter: it opens a watch that ended again within 100 ms, obeys `Retry-After`,
-//! and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]). [`Limits`] bounds what
-//! it accepts from a broken server. An object that does not decode is reported by [`View::invalid`] and affects no
-//! other object. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest time that the cache is
-//! behind.
+//! The informer retries by itself, with jitter. When a watch ends, it opens another one within 100 ms. It obeys
+//! `Retry-After`, and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]).
+//! [`Limits`] bounds the responses that it accepts from a broken server. [`View::invalid`] reports an object that does
+//! not decode; no other object is affected. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest
+//! time that the cache is behind.
 //!
 //! # Testing
 //!

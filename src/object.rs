@@ -124,8 +124,8 @@ impl<T> Obj<T> {
         text(this.bytes(header.namespace_len.into(), header.name_len))
     }
 
-    /// The uid (`metadata.uid`), which tells apart two objects that had the same name. Allocates, since it formats the
-    /// uid; [`Obj::same_uid`] does not.
+    /// The uid (`metadata.uid`), which differs between two objects that had the same name. Allocates, since it formats
+    /// the uid; [`Obj::same_uid`] does not.
     pub fn uid(this: &Self) -> Cow<'_, str> {
         match this.uid_parts() {
             Uid::Binary(bytes) => uuid_text::format(bytes).into(),

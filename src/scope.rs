@@ -1,8 +1,9 @@
-//! Which objects of a kind an informer caches.
+//! Selects the objects of a kind that an informer caches.
 
 use std::fmt;
 
-/// Which objects of a kind an informer caches: their namespace, and the selectors that the API server applies.
+/// Selects the objects of a kind that an informer caches: their namespace, and the selectors that the API server
+/// applies.
 ///
 /// For [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in). A
 /// registry compares scopes as text: `a=1,b=2` and `b=2,a=1` make two informers.

@@ -51,7 +51,7 @@ pub fn annotation(name: impl Into<String>) -> Annotation {
     Annotation(name.into())
 }
 
-/// An index by all annotations whose name ends in `suffix`, for annotations that have a part of the key in their name.
+/// An index by all annotations whose name ends in `suffix`, for annotations whose name contains a part of the key.
 ///
 /// For example, Kube-OVN records the subnet of a pod's interface in the annotation
 /// `net1.default.ovn.kubernetes.io/logical_switch: subnet1`. With the suffix `.kubernetes.io/logical_switch`, its key

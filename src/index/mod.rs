@@ -6,9 +6,9 @@
 //!
 //! | declared by | keys of an object |
 //! |---|---|
-//! | `builder.index(\|o: &T\| key)` | what the closure returns, as an [`IntoKeys`]: one key, an `Option`, a `Vec`, an array |
-//! | `builder.index(index::namespace())` | those of a function of this module |
-//! | `builder.index(..)` of an [`IndexBy`] of your own | what it emits; it also receives the key of the object |
+//! | `builder.index(\|o: &T\| key)` | returned by the closure ([`IntoKeys`]): one key, an `Option`, a `Vec`, an array |
+//! | `builder.index(index::namespace())` | computed by a function of this module |
+//! | `builder.index(..)` of an [`IndexBy`] of your own | emitted by it; it also receives the key of the object |
 //!
 //! A key has any type that is `Hash + Eq + Send + Sync`. Look-ups borrow it: `&str` for `String`, and any type that
 //! implements [`equivalent::Equivalent`]. The objects under a key are ordered by namespace and name.

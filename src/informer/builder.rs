@@ -62,8 +62,9 @@ impl<K> Informer<K> {
     /// of its events. The informer stops when the stream ends.
     ///
     /// Such a stream lists and backs off by itself, and carries neither list versions nor bookmarks. So the guarantees
-    /// are weaker: snapshots have no [`resource_version`](crate::View::resource_version), [`at_least`](Self::at_least) returns
-    /// an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the stream.
+    /// are weaker: snapshots have no [`resource_version`](crate::View::resource_version), [`at_least`](Self::at_least)
+    /// returns an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the
+    /// stream.
     ///
     /// ```no_run
     /// use k8s_openapi::api::core::v1::ConfigMap;

@@ -46,8 +46,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// Lists the kind again; decodes, projects and indexes every object again; returns a snapshot of the result.
     ///
     /// For content that changes at an unchanged resourceVersion, which no watch reports: a conversion or a default of a
-    /// CustomResourceDefinition, or data that a projection reads elsewhere. Subscribers see every object as `Modified`,
-    /// since values need not be comparable.
+    /// CustomResourceDefinition, or data that a projection reads from elsewhere. Subscribers see every object as
+    /// `Modified`, since values need not be comparable.
     ///
     /// Waits through errors of the API server until the list is complete. Calls that wait at the same time share one
     /// list. Use a timeout. Cancel-safe: a call that is dropped before the list begins has no effect.

@@ -44,8 +44,8 @@ use crate::store::{AddIndex, Retired, Shared};
 /// ```
 ///
 /// Built by [`Informer::builder`]. An `Informer` is a handle: cloning copies a pointer. The informer runs until
-/// [`shutdown`](Self::shutdown), or until its last handle and [`Subscription`](crate::Subscription) are dropped. Snapshots and objects stay
-/// valid after that.
+/// [`shutdown`](Self::shutdown), or until its last handle and [`Subscription`](crate::Subscription) are dropped.
+/// Snapshots and objects stay valid after that.
 ///
 /// Reads are synchronous and lock-free: they wait neither for the API server nor for each other. While the server
 /// cannot be reached, they return the last state, and [`status`](Self::status) reports it as stale.
@@ -71,7 +71,7 @@ struct Inner<T> {
 }
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Waits until the first list is complete, in the snapshot and in every index (client-go's `WaitForCacheSync`).
+    /// Waits until the first list is complete in the snapshot and in every index (client-go's `WaitForCacheSync`).
     ///
     /// Objects that do not decode do not delay this; [`Stats::invalid_objects`] counts them. For a kind that is not
     /// installed, the empty cache counts as synced with [`Absent::Empty`](crate::Absent::Empty) and

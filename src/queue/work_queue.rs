@@ -13,8 +13,9 @@ use super::{
 ///
 /// Cloning copies a pointer; all clones are the same queue. Every call but [`get`](Self::get) and
 /// [`drain`](Self::drain) is synchronous and holds one short lock. `Hash`, `Eq` and `Drop` of the keys run under it
-/// (and `Clone`, when a failure is counted), so these must not panic and must not use the queue; no other code of the
-/// application does. An add allocates once, for the key, and costs O(1); a delayed add costs O(log delayed keys).
+/// (and `Clone`, when a failure is counted), so these must not panic and must not use the queue. No other code of the
+/// application runs under the lock. An add allocates once, for the key, and costs O(1); a delayed add costs O(log
+/// delayed keys).
 ///
 /// ```
 /// use kube_informer::queue::WorkQueue;

@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 
 use super::{claim::Claim, drain::Unfinished, work_queue::WorkQueue};
 
-/// What to do with a key after its reconcile succeeded, as kube-runtime's `Action`. Its failure count is reset in any
-/// case.
+/// The next step for a key after its reconcile succeeded, as kube-runtime's `Action`. The failure count of the key is
+/// reset in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Action {
     requeue_after: Option<Duration>,
 }
 
-/// Why a key will be retried. For the hook of [`workers_with_hook`].
+/// The reason why a key is retried. For the hook of [`workers_with_hook`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure<'a, E> {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// The phase of an informer: what it is doing now.
+/// The phase of an informer: its current activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -31,11 +31,11 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What the informer is doing.
+    /// The current activity of the informer.
     pub phase: Phase,
     /// Whether the first list is complete. Once true, it stays true.
     pub synced: bool,
-    /// Since when the state may be behind the API server; `None` while a watch keeps it current.
+    /// The time since which the state may be behind the API server; `None` while a watch keeps it current.
     pub stale_since: Option<Instant>,
     /// The last error. It stays after recovery.
     pub last_error: Option<Error>,

@@ -23,8 +23,8 @@ use crate::version::ResourceVersion;
 
 /// The state of an informer at one moment. It never changes.
 ///
-/// It dereferences to [`View`], which has the reads. Cloning copies a pointer. A held snapshot keeps the old versions
-/// of the objects that changed since in memory, and nothing else. It does not keep the informer running, and stays
+/// It dereferences to [`View`], which has the reads. Cloning copies a pointer. A held snapshot keeps in memory the old
+/// versions of the objects that changed since, and nothing else. It does not keep the informer running, and stays
 /// valid after the informer has stopped.
 pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
 
@@ -98,8 +98,8 @@ impl<T> View<T> {
 
     /// Returns the objects under an index key, ordered by namespace and name (client-go's `ByIndex`).
     ///
-    /// O(1), no allocation; the number of hits is known without walking them. [`Hits::and`] and [`Hits::select`] narrow
-    /// the hits down.
+    /// O(1), no allocation; the number of hits is known without iterating over them. [`Hits::and`] and [`Hits::select`]
+    /// narrow the hits down.
     ///
     /// # Panics
     ///

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Bounds on the responses that an informer accepts from an API server, so that no broken response exhausts memory or
-/// is waited for without end. For [`Config::limits`](crate::Config::limits).
+/// Bounds on the responses that an informer accepts from an API server. A broken response neither exhausts memory nor
+/// keeps the informer waiting forever. For [`Config::limits`](crate::Config::limits).
 ///
 /// The defaults are far above what a healthy API server sends. A response that exceeds a limit is an error, reported in
 /// the informer's [`Status`](crate::Status). As after any other error, the informer keeps its state and retries with
@@ -91,11 +91,11 @@ impl Limits {
         Self { object_bytes: size(bytes), ..self }
     }
 
-    /// Sets the most pages of one list. Default: 10,000, which is five million objects at the default page size, and
-    /// more than etcd is made for.
+    /// Sets the maximum number of pages of one list. Default: 10,000, which is five million objects at the default page
+    /// size, and more than etcd is designed for.
     ///
-    /// A list of more pages fails, and nothing of it is stored. This stops a server that returns a new `continue` token
-    /// without end. Streaming lists have no pages; they have five minutes in total.
+    /// A list of more pages fails, and none of its objects are stored. This stops a server that returns new `continue`
+    /// tokens forever. Streaming lists have no pages; they have five minutes in total.
     #[must_use]
     pub fn pages(self, pages: u32) -> Self {
         Self { pages: if pages == 0 { u32::MAX } else { pages }, ..self }
@@ -127,10 +127,10 @@ impl Limits {
     /// one object. Default: 3 min; a kube-apiserver sends bookmarks about once a minute.
     ///
     /// This detects half-open connections, and API servers restored from a backup, which send nothing to a watch from a
-    /// version that they do not have yet. A time shorter than that between bookmarks costs a small list whenever it has
-    /// passed, and a new watch if anything was written to the cluster meanwhile. The first check is at least a second
-    /// after a watch was opened. Without a limit, a dead connection is detected when its watch should have ended (after
-    /// 10 minutes at most), and a restored server perhaps never.
+    /// version that they do not have yet. If this time is shorter than the time between bookmarks, each check costs a
+    /// small list, and a new watch if anything was written to the cluster meanwhile. The first check is at least a
+    /// second after a watch was opened. Without a limit, a dead connection is detected when its watch should have ended
+    /// (after 10 minutes at most), and a restored server possibly never.
     #[must_use]
     pub fn watch_silence(self, time: Duration) -> Self {
         Self { watch_silence: duration(time), ..self }

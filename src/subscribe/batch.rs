@@ -12,7 +12,7 @@ use crate::trie::{self, Trie};
 
 /// The changes since the previous batch, and the snapshot that contains them.
 ///
-/// [`changes`](Self::changes) computes them when it is walked. A batch keeps both snapshots in memory.
+/// [`changes`](Self::changes) computes them while it is iterated. A batch keeps both snapshots in memory.
 pub struct Batch<T> {
     old: Snapshot<T>,
     new: Snapshot<T>,

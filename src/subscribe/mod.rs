@@ -65,8 +65,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
         Subscription::new(self.clone())
     }
 
-    /// Resumes from a snapshot of this informer: the first batch has everything that changed since. From a snapshot
-    /// that was not synced, the first batch has all objects.
+    /// Returns a stream of changes that resumes from a snapshot of this informer: the first batch has everything that
+    /// changed since. From a snapshot that was not synced, the first batch has all objects. Allocates once.
     ///
     /// # Panics
     ///
@@ -133,7 +133,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     }
 
     /// Drops changes for which `wanted(before, after)` is false. `before` is `None` for a new object, `after` for a
-    /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is walked.
+    /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is iterated.
     ///
     /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier
     /// filter.
@@ -153,7 +153,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         poll_fn(|context| self.poll_batch(context)).await
     }
 
-    /// Why [`next`](Self::next) returned `None`. `None` while the informer runs.
+    /// The reason why [`next`](Self::next) returned `None`. `None` while the informer runs.
     pub fn end(&self) -> Option<End> {
         self.wake.has_ended().then(|| self.informer.shared().end()).flatten()
     }
