@@ -31,10 +31,10 @@ const PODS: &str = "example.dev/pods";
 /// How long each step may take: the first lists, a write until the watch delivers it, the last reconciles.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// What the reconciles share: the caches that they read, and the client with which they write.
+/// The data that the reconciles share: the caches that they read, and the client with which they write.
 struct Shared {
     namespaces: Informer<Namespace>,
-    /// Only the keys of the pods: `()` is what the cache keeps of each.
+    /// Only the keys of the pods: the cache keeps `()` of each pod.
     pods: Informer<()>,
     pods_by_namespace: Index<(), String>,
     api: Api<Namespace>,

@@ -15,7 +15,7 @@ use kube_informer::{Change, Informer, Obj, client_config, index};
 use serde_json::json;
 use tokio::time::timeout;
 
-/// What the cache keeps of a pod: only what is looked up. The rest is dropped when a pod is decoded.
+/// The part of a pod that the cache keeps: only the data that this program reads. The rest is dropped after decoding.
 struct PodInfo {
     node: Option<String>,
 }

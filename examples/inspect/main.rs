@@ -34,7 +34,7 @@ use crate::kinds::Found;
 /// How long the first response of the API server may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// What the cache keeps of an object.
+/// The part of an object that the cache keeps.
 struct Row {
     created: Option<Timestamp>,
 }

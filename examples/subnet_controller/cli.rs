@@ -22,7 +22,7 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     pub workers: usize,
 
-    /// Where reconciles get NADs from: `direct` sends a GET each time, `cached` reads the informer [default:
+    /// The source of NADs in a reconcile: `direct` sends a GET each time, `cached` reads the informer [default:
     /// both; with --cluster cached]
     #[arg(long, value_enum)]
     pub mode: Option<Modes>,

@@ -12,7 +12,7 @@ use crate::controller::{Brief, NetworkAttachmentDefinition, Pod, Subnet};
 /// The label on everything created here.
 const LABEL: &str = "subnet-controller-demo";
 
-/// What was created so far.
+/// The objects created so far.
 pub struct Load {
     client: Client,
     namespace: String,

@@ -1,4 +1,4 @@
-//! What the controller does, as lines on standard output.
+//! Prints the work of the controller as lines on standard output.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

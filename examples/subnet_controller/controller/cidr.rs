@@ -23,7 +23,7 @@ pub struct Block {
     pub usable: u128,
 }
 
-/// What is wrong with a subnet's addresses.
+/// An error in the addresses of a subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlanError {
     Cidr(String),

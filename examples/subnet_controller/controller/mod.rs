@@ -6,9 +6,9 @@
 //! subnets -subscription-> new spec or gone ----------------'
 //! ```
 //!
-//! Read in this order: `types` (the kinds, as the API server has them), `nad` and `pod` (what the cache keeps of
-//! each object), `caches` (informers and indexes), `triggers` (from a change to the keys to reconcile), `reconcile`
-//! (reads snapshots, writes if needed) and `status` with `cidr` (what the status should be, without I/O).
+//! Read in this order: `types` (the kinds, as the API server has them), `nad` and `pod` (the part of each object that
+//! the cache keeps), `caches` (informers and indexes), `triggers` (from a change to the keys to reconcile), `reconcile`
+//! (reads snapshots, writes if needed) and `status` with `cidr` (the desired status, without I/O).
 //! `nad_source` exists for the comparison: a controller of your own needs only its `Cached` side.
 
 mod caches;
@@ -49,7 +49,7 @@ pub struct Controller {
     workers: Workers<ObjectKey>,
 }
 
-/// How to run the controller.
+/// Settings of the controller.
 pub struct Settings {
     pub nad_source: NadSource,
     /// The number of reconciles that run at the same time.

@@ -1,6 +1,6 @@
-//! What the cache keeps of a NetworkAttachmentDefinition (NAD): its providers and its CNI type.
+//! The part of a NetworkAttachmentDefinition (NAD) that the cache keeps: its providers and its CNI type.
 //!
-//! `spec.config` is JSON in a string and parsing it is the expensive part of a look-up. The informer runs
+//! `spec.config` is JSON in a string, and to parse it is the expensive part of a look-up. The informer runs
 //! [`Nad::from_crd`] once for each version of each object.
 
 use std::fmt;
@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::types::NetworkAttachmentDefinition;
 
-/// What the cache keeps of a NetworkAttachmentDefinition.
+/// The part of a NetworkAttachmentDefinition that the cache keeps.
 ///
-/// An unreadable config is a value like any other, not a decoding error: the status of a subnet that needs the NAD
+/// An invalid config is stored as a value; it is not a decoding error. The status of a subnet that needs the NAD
 /// reports it.
 #[derive(Clone, Debug)]
 pub struct Nad {
@@ -26,7 +26,7 @@ pub struct Nad {
     generation: i64,
 }
 
-/// Why a `spec.config` is invalid. It never contains the config itself.
+/// The reason why a `spec.config` is invalid. It never contains the config itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     Empty,

@@ -1,4 +1,4 @@
-//! Where a reconcile gets the NAD of its subnet from: the only difference between the two modes.
+//! The source of a subnet's NAD in a reconcile: the only difference between the two modes.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the controller reports about its work.
+//! Reports the work of the controller.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use kube_informer::ResourceVersion;
 use super::reconcile::ReconcileError;
 use super::types::Subnet;
 
-/// Receives what the controller does. Use it for logs and metrics.
+/// Receives reports of the controller's work. Use it for logs and metrics.
 pub trait Observe: Clone + Send + Sync + 'static {
     /// A trigger has added keys; `depth` is the number of keys in the queue now.
     fn queued(&self, _depth: usize) {}
@@ -25,9 +25,9 @@ pub struct Run<'a> {
     pub outcome: Outcome<'a>,
     /// The resourceVersions of the snapshots of NADs, subnets and pods that it read.
     pub seen: [Option<&'a ResourceVersion>; 3],
-    /// How long it took to get the NAD; `None` if it needed none.
+    /// The time to get the NAD; `None` if the reconcile needed none.
     pub nad_took: Option<Duration>,
-    /// How long the whole reconcile took.
+    /// The time of the whole reconcile.
     pub took: Duration,
     /// When the API server confirmed the write, or when the reconcile found nothing to write.
     pub stored_at: Instant,

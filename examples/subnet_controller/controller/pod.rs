@@ -1,11 +1,11 @@
-//! What the cache keeps of a pod: the networks in which it has an address.
+//! The part of a pod that the cache keeps: the networks in which it has an address.
 
 use kube_informer::index::AnnotationKey;
 use kube_informer::{Stored, registry::Projected};
 
 use super::types::{LOGICAL_SWITCH, Pod};
 
-/// What the cache keeps of a pod.
+/// The part of a pod that the cache keeps.
 #[derive(Clone, Debug)]
 pub struct PodNetworks(Vec<AnnotationKey>);
 

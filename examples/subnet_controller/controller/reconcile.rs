@@ -18,7 +18,7 @@ use super::types::Subnet;
 /// How long to wait until the watch delivers a write. After that, the reconcile fails and is retried.
 const READ_BACK: Duration = Duration::from_secs(10);
 
-/// Why a reconcile failed.
+/// The reason why a reconcile failed.
 #[derive(Debug)]
 pub enum ReconcileError {
     Nad(kube_client::Error),
@@ -27,7 +27,7 @@ pub enum ReconcileError {
     ReadBack(Option<kube_informer::Error>),
 }
 
-/// What the workers share.
+/// The data that the workers share.
 pub struct Worker<O> {
     pub caches: Caches,
     pub subnets: Api<Subnet>,
@@ -39,7 +39,7 @@ pub struct Worker<O> {
 // === impl Worker ===
 
 impl<O: Observe> Worker<O> {
-    /// Compares the status of one subnet with what it should be, and writes it only if they differ.
+    /// Compares the status of one subnet with the desired status, and writes it only if they differ.
     ///
     /// # Errors
     ///

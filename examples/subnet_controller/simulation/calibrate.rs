@@ -9,21 +9,21 @@ use super::progress::Progress;
 use super::run::{Conditions, run};
 use crate::cli::Mode;
 
-/// How long each mode is tried.
+/// The duration of each trial.
 const TRIAL: Duration = Duration::from_secs(1);
 
-/// How much more than `direct` can serve is asked for at most: enough to overload it, and no more load on the
-/// machine than that takes.
+/// The maximum load, as a multiple of the load that `direct` can serve: enough to overload it, without more load on the
+/// machine than necessary.
 const OVERLOAD: f64 = 1.6;
 
-/// What was found.
+/// The result of the trials.
 pub struct Calibration {
     /// Changes a second in the trials.
     pub trial_rate: f64,
-    /// Reconciles a second each mode could do.
+    /// The number of reconciles a second that each mode can do.
     pub direct: f64,
     pub cached: f64,
-    /// Reconciles a change leads to.
+    /// The number of reconciles per change.
     pub per_change: f64,
     /// The rate to use.
     pub rate: f64,

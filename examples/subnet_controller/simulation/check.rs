@@ -1,4 +1,4 @@
-//! Checks the statuses: computes each again from the server's objects, by scans, and compares.
+//! Checks the statuses: computes each one again from the objects of the server, by scans, and compares them.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::controller::{Nad, NetworkAttachmentDefinition, Pod, PodNetworks, Subn
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {
     pub subnets: usize,
-    /// Names of subnets whose status is not what it should be, in order.
+    /// The names of subnets with a wrong status, in order.
     pub wrong: Vec<String>,
 }
 
-/// Compares the statuses in the server with what they should be.
+/// Compares the statuses in the server with the desired ones.
 ///
 /// # Errors
 ///

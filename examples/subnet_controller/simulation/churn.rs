@@ -16,11 +16,11 @@ pub struct Churn {
     applied: Arc<AtomicU64>,
 }
 
-/// What was done.
+/// The result of the churn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Applied {
     pub changes: u64,
-    /// How far the schedule was missed at worst.
+    /// The longest delay behind the schedule.
     pub late: Duration,
 }
 

@@ -12,7 +12,7 @@ use crate::cli::Mode;
 /// The stats of one mode. Counts are of the time of the churn, without start and drain.
 pub struct Measured {
     pub mode: Mode,
-    /// How long the churn lasted.
+    /// The duration of the churn.
     pub length: Duration,
     pub churn: Applied,
     pub totals: Totals,
@@ -30,7 +30,7 @@ pub struct Measured {
     pub deepest: usize,
     /// Nanoseconds from change to status, the changes finished in the drain included.
     pub latency: Histogram<u64>,
-    /// How long the queue took to drain after the churn; `None` when it had not when the time was up.
+    /// The time in which the queue drained after the churn; `None` if it did not drain in time.
     pub drained: Option<Duration>,
     /// `None` when it was interrupted.
     pub checked: Option<Checked>,
@@ -85,7 +85,7 @@ impl Measured {
         Duration::from_secs_f64(ratio(self.totals.unchanged_took.as_secs_f64(), self.totals.unchanged as f64))
     }
 
-    /// How many reconciles a second `workers` could do, were there always one to do.
+    /// The number of reconciles a second that `workers` can do if the queue is never empty.
     pub fn capacity(&self, workers: usize) -> f64 {
         workers as f64 * ratio(self.totals.reconciles as f64, self.totals.handler.as_secs_f64())
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::objects::{self, Config, NADS, PODS, SUBNETS};
 use crate::controller::{Nad, NetworkAttachmentDefinition};
 
-/// How many objects there are.
+/// The number of objects of each kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub nads: usize,
@@ -42,7 +42,7 @@ struct Share {
     make: fn(&mut Model) -> Option<Change>,
 }
 
-/// What exists, and what is to come.
+/// The existing objects, and the source of the next changes.
 pub struct Model {
     size: Size,
     random: StdRng,
@@ -117,7 +117,7 @@ impl Model {
         }
     }
 
-    /// What exists before any change.
+    /// The objects before the first change.
     pub fn initial(&self) -> impl Iterator<Item = Value> {
         let size = self.size;
         let nads = (0..size.nads).map(|nad| objects::nad(nad, self.configs[nad]));
@@ -249,7 +249,7 @@ impl Model {
         Change { write, kind: 0, subnets }
     }
 
-    /// What the controller makes of a NAD.
+    /// The controller's projection of a NAD.
     fn projected(&self, nad: usize, config: Config) -> Nad {
         let mut object = objects::nad(nad, config);
         object["metadata"]["generation"] = self.generations[nad].into();

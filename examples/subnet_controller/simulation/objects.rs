@@ -10,7 +10,7 @@ pub const PODS: &str = "pods";
 /// Namespaces that NADs and pods are spread over.
 const NAMESPACES: usize = 20;
 
-/// What a NAD's `spec.config` is like.
+/// The form of a NAD's `spec.config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Config {
     /// The CNI type, and a number that makes configs of one meaning differ in text.

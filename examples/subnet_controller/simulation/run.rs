@@ -21,13 +21,13 @@ use super::wire;
 use crate::cli::Mode;
 use crate::controller::{Caches, Controller, NadSource, Settings};
 
-/// How often the queue's depth is taken.
+/// The time between two samples of the queue's depth.
 const SAMPLE: Duration = Duration::from_millis(10);
 
-/// How long the first reconciles, and those left after the churn, may take.
+/// The maximum time for the first reconciles, and for those left after the churn.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// What is the same for both modes.
+/// The conditions that are the same for both modes.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions {
     pub size: Size,
@@ -36,7 +36,7 @@ pub struct Conditions {
     pub latency: Duration,
     /// Changes a second.
     pub rate: f64,
-    /// How long there are changes.
+    /// The duration of the churn.
     pub length: Duration,
 }
 
@@ -141,7 +141,7 @@ async fn churn(
 }
 
 /// Waits until the informers have seen every change and the queue has been empty for a moment. Returns how long
-/// that took; `None` when the time was up first, or `stop` was cancelled.
+/// that took; `None` if that took too long, or `stop` was cancelled.
 async fn settle(controller: &Controller, tracker: &Tracker, stop: &CancellationToken) -> Option<Duration> {
     let begin = Instant::now();
     let mut quiet_since = None;

@@ -161,7 +161,7 @@ impl Observe for Tracker {
 // === impl Totals ===
 
 impl Totals {
-    /// What was added since an earlier moment.
+    /// The sums since an earlier moment.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             reconciles: self.reconciles - earlier.reconciles,
