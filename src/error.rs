@@ -14,11 +14,11 @@ use crate::version::ResourceVersion;
 /// response body, since these may be Secrets. An error returned by a closure of the application is available only as
 /// [`source`](std::error::Error::source).
 #[derive(Clone)]
-pub struct Error(Arc<Kind>);
+pub struct Error(Arc<ErrorKind>);
 
 /// What happened. Private: new causes are no breaking change.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorKind {
     #[error("{verb} {resource}: the API server returned {code} {reason}")]
     Api {
         verb: &'static str,
@@ -158,38 +158,38 @@ impl std::error::Error for DecodeError {
 impl Error {
     /// The informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
-        matches!(*self.0, Kind::Stopped | Kind::SharedStopped { .. })
+        matches!(*self.0, ErrorKind::Stopped | ErrorKind::SharedStopped { .. })
     }
 
     /// The shared informer was started, so its declaration cannot be changed. `Informer::add_index` still adds an
     /// index.
     pub fn is_started(&self) -> bool {
-        matches!(*self.0, Kind::AlreadyStarted { .. })
+        matches!(*self.0, ErrorKind::AlreadyStarted { .. })
     }
 
     /// Two shared informers would wait for each other ([`SharedInformer::after`](crate::SharedInformer::after)).
     pub fn is_circular(&self) -> bool {
-        matches!(*self.0, Kind::Circular { .. })
+        matches!(*self.0, ErrorKind::Circular { .. })
     }
 
     /// Another caller has set a different [`Config`](crate::Config) for the shared informer.
     pub fn is_conflict(&self) -> bool {
-        matches!(*self.0, Kind::Conflict { .. })
+        matches!(*self.0, ErrorKind::Conflict { .. })
     }
 
     /// The resourceVersions to compare are not decimals, so they have no order (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
-        matches!(*self.0, Kind::Unordered)
+        matches!(*self.0, ErrorKind::Unordered)
     }
 
     /// The informer is fed by a stream (`Informer::from_stream`), so it cannot list on request.
     pub fn is_unsupported(&self) -> bool {
-        matches!(*self.0, Kind::Unsupported)
+        matches!(*self.0, ErrorKind::Unsupported)
     }
 
     /// The API server was restored from a backup during a wait for a version.
     pub fn is_new_epoch(&self) -> bool {
-        matches!(*self.0, Kind::NewEpoch)
+        matches!(*self.0, ErrorKind::NewEpoch)
     }
 
     /// The API server forbids the request (HTTP 403): for example, RBAC rules lack `list` or `watch`.
@@ -210,7 +210,7 @@ impl Error {
     /// The requested version is no longer kept (HTTP 410, or reason `Expired`).
     pub fn is_expired(&self) -> bool {
         match &*self.0 {
-            Kind::Api { code, reason, .. } => *code == 410 || reason == "Expired" || reason == "Gone",
+            ErrorKind::Api { code, reason, .. } => *code == 410 || reason == "Expired" || reason == "Gone",
             _ => false,
         }
     }
@@ -219,7 +219,7 @@ impl Error {
     /// `ResourceVersionTooLarge`, or with only its text, as old and aggregated servers return it. The server lags
     /// behind the one that returned the version, or etcd was restored from a backup.
     pub fn is_version_too_large(&self) -> bool {
-        matches!(&*self.0, Kind::Api { version_too_large: true, .. })
+        matches!(&*self.0, ErrorKind::Api { version_too_large: true, .. })
     }
 
     /// The API server rejects the request for now (HTTP 429). See [`retry_after`](Self::retry_after).
@@ -234,7 +234,7 @@ impl Error {
 
     /// A page of a list was larger than [`Limits::page_bytes`](crate::Limits::page_bytes).
     pub(crate) fn is_page_too_large(&self) -> bool {
-        matches!(*self.0, Kind::PageTooLarge { .. })
+        matches!(*self.0, ErrorKind::PageTooLarge { .. })
     }
 
     /// Retrying the same request will not help: a 4xx, 501 or 505, but for those that pass by themselves or that
@@ -250,42 +250,42 @@ impl Error {
 
     /// The response is not one of the Kubernetes API.
     pub(crate) fn is_protocol(&self) -> bool {
-        matches!(*self.0, Kind::Protocol { .. })
+        matches!(*self.0, ErrorKind::Protocol { .. })
     }
 
     /// No response arrived in time. See [`Limits`](crate::Limits).
     pub fn is_timeout(&self) -> bool {
-        matches!(*self.0, Kind::Timeout { .. })
+        matches!(*self.0, ErrorKind::Timeout { .. })
     }
 
     /// The connection failed: the request did not reach the API server, or the response broke off.
     pub fn is_transport(&self) -> bool {
-        matches!(*self.0, Kind::Transport { .. })
+        matches!(*self.0, ErrorKind::Transport { .. })
     }
 
     /// Nothing was received: the connection was refused, or broke before the head of a response.
     pub(crate) fn is_unanswered(&self) -> bool {
-        matches!(*self.0, Kind::Transport { answered: false, .. })
+        matches!(*self.0, ErrorKind::Transport { answered: false, .. })
     }
 
     /// The server, or a proxy, sent a response.
     pub(crate) fn is_answered(&self) -> bool {
         match *self.0 {
-            Kind::Transport { answered, .. } => answered,
-            Kind::Api { .. } | Kind::Protocol { .. } | Kind::PageTooLarge { .. } => true,
+            ErrorKind::Transport { answered, .. } => answered,
+            ErrorKind::Api { .. } | ErrorKind::Protocol { .. } | ErrorKind::PageTooLarge { .. } => true,
             _ => false,
         }
     }
 
     /// The stream of `Informer::from_stream` reported an error. It is the [`source`](std::error::Error::source).
     pub fn is_stream(&self) -> bool {
-        matches!(*self.0, Kind::Stream(_))
+        matches!(*self.0, ErrorKind::Stream(_))
     }
 
     /// The HTTP status code, if the API server returned an error response.
     pub fn http_code(&self) -> Option<u16> {
         match &*self.0 {
-            Kind::Api { code, .. } => Some(*code),
+            ErrorKind::Api { code, .. } => Some(*code),
             _ => None,
         }
     }
@@ -297,7 +297,7 @@ impl Error {
     /// where that is acceptable.
     pub fn api_message(&self) -> Option<&str> {
         match &*self.0 {
-            Kind::Api { message: Message(text), .. } => Some(&**text).filter(|text| !text.is_empty()),
+            ErrorKind::Api { message: Message(text), .. } => Some(&**text).filter(|text| !text.is_empty()),
             _ => None,
         }
     }
@@ -305,7 +305,7 @@ impl Error {
     /// The wait that the API server requested (`Retry-After`, or `details.retryAfterSeconds`).
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.0 {
-            Kind::Api { retry_after, .. } => *retry_after,
+            ErrorKind::Api { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -323,8 +323,8 @@ impl fmt::Debug for Message {
     }
 }
 
-impl From<Kind> for Error {
-    fn from(kind: Kind) -> Self {
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
         Self(Arc::new(kind))
     }
 }
@@ -353,7 +353,7 @@ mod tests {
 
     fn answer(code: u16, reason: &str) -> Error {
         let reason = reason.to_owned();
-        Kind::Api {
+        ErrorKind::Api {
             verb: "list",
             resource: String::new(),
             code,
@@ -372,8 +372,10 @@ mod tests {
         let refused = (400..500).filter(|code| !passing.contains(code));
         assert_eq!(permanent, refused.chain([501, 505]).collect::<Vec<_>>());
         assert!(!answer(400, "Expired").is_permanent(), "another version may do");
-        assert!(!Error::from(Kind::Stopped).is_permanent());
+        assert!(!Error::from(ErrorKind::Stopped).is_permanent());
         let after = Duration::ZERO;
-        assert!(!Error::from(Kind::Timeout { verb: "list", resource: String::new(), after }).is_permanent());
+        assert!(
+            !Error::from(ErrorKind::Timeout { verb: "list", resource: String::new(), after }).is_permanent()
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube_client::Client;
 use kube_informer::Informer;
-use kube_informer::testing::{ApiServer, Fault, FaultAction, Kind, Status};
+use kube_informer::testing::{ApiServer, ApiStatus, Fault, FaultAction, Kind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
@@ -18,14 +18,14 @@ const STEP: Duration = Duration::from_millis(100);
 /// A server, and the task that changes its objects.
 pub struct Demo {
     server: ApiServer,
-    churn: JoinHandle<Result<(), Status>>,
+    churn: JoinHandle<Result<(), ApiStatus>>,
 }
 
 impl Demo {
     /// # Errors
     ///
     /// When the server rejects the first objects.
-    pub fn start() -> Result<Self, Status> {
+    pub fn start() -> Result<Self, ApiStatus> {
         let subnets = Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets");
         let deployments = Kind::namespaced("apps", "v1", "Deployment", "deployments");
         let server = ApiServer::builder()
@@ -62,7 +62,7 @@ pub async fn follow_slowly<T: Send + Sync + 'static>(objects: Informer<T>) {
     }
 }
 
-async fn churn(server: ApiServer) -> Result<(), Status> {
+async fn churn(server: ApiServer) -> Result<(), ApiStatus> {
     let mut steps = interval(STEP);
     for step in 0_u32.. {
         steps.tick().await;

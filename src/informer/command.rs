@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Informer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::index::{Index, IndexBy};
 use crate::reflector::Command;
 use crate::snapshot::Snapshot;
@@ -39,7 +39,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     pub async fn add_index<X: IndexBy<T>>(&self, index: X) -> Result<Index<T, X::Key>, Error> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::AddIndex(AddIndex { index: Box::new(index), answer })).await?;
-        let slot = answered.await.map_err(|_| Error::from(Kind::Stopped))?;
+        let slot = answered.await.map_err(|_| Error::from(ErrorKind::Stopped))?;
         Ok(Index::new(slot, self.snapshot().store))
     }
 
@@ -58,15 +58,15 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// - [`Error::is_stopped`] if the informer stops first.
     pub async fn refresh(&self) -> Result<Snapshot<T>, Error> {
         if !self.inner.lists {
-            return Err(Kind::Unsupported.into());
+            return Err(ErrorKind::Unsupported.into());
         }
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Refresh(answer)).await?;
-        answered.await.map_err(|_| Error::from(Kind::Stopped))?;
+        answered.await.map_err(|_| Error::from(ErrorKind::Stopped))?;
         Ok(self.snapshot())
     }
 
     async fn ask(&self, command: Command<AddIndex<T>>) -> Result<(), Error> {
-        self.inner.commands.send(command).await.map_err(|_| Kind::Stopped.into())
+        self.inner.commands.send(command).await.map_err(|_| ErrorKind::Stopped.into())
     }
 }

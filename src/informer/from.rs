@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Absent, Config};
 use crate::error::DecodeError;
-use crate::reflector::{self, Command, Gate, Options, Recorder, Status};
+use crate::reflector::{self, Command, Gate, Recorder, Settings, Status};
 use crate::scope::Scope;
 use crate::source::{Decoder, HttpSource, Item, resource_name};
 use crate::store::{AddIndex, Intake, Writer};
@@ -119,7 +119,7 @@ where
         config.absent.get_or_insert(absent);
         let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
         let source = HttpSource::new(api, &dyntype, scope, config.limits.clone());
-        let options = Options::new(config);
+        let options = Settings::new(config);
         let intake = Intake::new(
             writer,
             Box::new(move |item| {

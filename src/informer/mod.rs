@@ -28,7 +28,7 @@ pub(crate) use self::prepared::Prepared;
 use self::stats::Health;
 pub use self::stats::{Relists, Stats};
 pub(crate) use self::weak::WeakInformer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::key::AsKey;
 use crate::object::Obj;
 use crate::reflector::{Command, Phase, Status, Tally};
@@ -102,7 +102,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 let blocking = status.borrow_and_update().blocked().cloned();
                 match blocking {
                     Some(error) => return error,
-                    None if status.changed().await.is_err() => return Kind::Stopped.into(),
+                    None if status.changed().await.is_err() => return ErrorKind::Stopped.into(),
                     None => {}
                 }
             }

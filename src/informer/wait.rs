@@ -3,7 +3,7 @@
 use kube_core::Resource;
 
 use super::Informer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::snapshot::{Snapshot, View};
 use crate::version::ResourceVersion;
 
@@ -22,7 +22,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     ///   whether the write survived;
     /// - [`Error::is_stopped`] if the informer stops first.
     pub async fn at_least(&self, written: &impl Resource) -> Result<Snapshot<T>, Error> {
-        let unordered = || Error::from(Kind::Unordered);
+        let unordered = || Error::from(ErrorKind::Unordered);
         let version = written.meta().resource_version.as_deref().ok_or_else(unordered)?;
         let version = ResourceVersion::from(version);
         if !version.is_ordered() {
@@ -33,7 +33,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
         let snapshot = self
             .wait_until(|view| {
                 end = match &view.resource_version {
-                    Some(_) if view.epoch != epoch => Some(Kind::NewEpoch.into()),
+                    Some(_) if view.epoch != epoch => Some(ErrorKind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
                     // A stream of the application has no version, and neither have some kinds.
                     None if view.synced && (!self.inner.lists || self.status().unversioned) => {
@@ -58,6 +58,6 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// [`Error::is_stopped`] if the informer stops first.
     pub async fn wait_until(&self, reached: impl FnMut(&View<T>) -> bool) -> Result<Snapshot<T>, Error> {
         let view = self.shared().wait_until(reached).await;
-        view.map(Snapshot).ok_or_else(|| Kind::Stopped.into())
+        view.map(Snapshot).ok_or_else(|| ErrorKind::Stopped.into())
     }
 }

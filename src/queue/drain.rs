@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     delay::after,
-    shared::{Inner, Phase},
+    shared::{Inner, Lifecycle},
     work_queue::WorkQueue,
 };
 
@@ -29,8 +29,8 @@ impl<K: Hash + Eq> WorkQueue<K> {
     /// away, and the next start of the application lists every object again. Does not wait.
     pub fn shut_down(&self) {
         self.shared.update(|inner, _| {
-            if inner.phase == Phase::Open {
-                inner.phase = Phase::ShutDown;
+            if inner.phase == Lifecycle::Open {
+                inner.phase = Lifecycle::ShutDown;
                 inner.delayed.clear();
             }
         });
@@ -82,12 +82,12 @@ impl<K: Hash + Eq> WorkQueue<K> {
 impl<K: Hash + Eq> Inner<K> {
     /// Enters the last phase, and returns the number of discarded keys.
     fn force(&mut self) -> usize {
-        if let Phase::Forced { discarded } = self.phase {
+        if let Lifecycle::Forced { discarded } = self.phase {
             return discarded;
         }
         self.delayed.clear();
         let discarded = self.state.discard();
-        self.phase = Phase::Forced { discarded };
+        self.phase = Lifecycle::Forced { discarded };
         discarded
     }
 }

@@ -4,7 +4,7 @@ use std::{future, hash::Hash, ops::ControlFlow, pin::pin, sync::Arc};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{claim::Claim, shared::Shared, work_queue::WorkQueue};
+use super::{claim::Claim, shared::Core, work_queue::WorkQueue};
 
 // === impl WorkQueue ===
 
@@ -36,7 +36,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
 /// One call of `get`. At most one of them is on watch: it alone sleeps until the earliest deadline, so that
 /// a key that comes due wakes one worker and not all.
 struct Waiter<'a, K: Hash + Eq> {
-    shared: &'a Shared<K>,
+    shared: &'a Core<K>,
     on_watch: bool,
     /// What the watch is for.
     alarm: Option<Instant>,
@@ -45,7 +45,7 @@ struct Waiter<'a, K: Hash + Eq> {
 // === impl Waiter ===
 
 impl<'a, K: Hash + Eq> Waiter<'a, K> {
-    fn new(shared: &'a Shared<K>) -> Self {
+    fn new(shared: &'a Core<K>) -> Self {
         Self { shared, on_watch: false, alarm: None }
     }
 

@@ -1,6 +1,6 @@
 //! What the handles of one queue share: the state under its lock, and who is woken when it changes.
 //!
-//! Every access goes through [`Shared::update`]: it first moves the keys whose delay is over into the FIFO (so
+//! Every access goes through [`Core::update`]: it first moves the keys whose delay is over into the FIFO (so
 //! the order is as if that had happened on the dot, even when no one was there to see it), then changes the
 //! state, and after unlocking wakes exactly those the change concerns.
 //!
@@ -27,7 +27,7 @@ use super::{
 };
 
 /// See the [module](self).
-pub(super) struct Shared<K> {
+pub(super) struct Core<K> {
     inner: Mutex<Inner<K>>,
     pub(super) backoff: Backoff<K>,
     /// One announcement for each key that became ready, one when the clock needs a watcher; all at the end.
@@ -44,7 +44,7 @@ pub(super) struct Inner<K> {
     pub(super) delayed: Delayed<K>,
     pub(super) bucket: Bucket,
     pub(super) recorder: Recorder,
-    pub(super) phase: Phase,
+    pub(super) phase: Lifecycle,
     /// A waiting `get` watches the clock for all.
     pub(super) watched: bool,
     /// The earliest deadline moved, or lost its watcher, during this update.
@@ -53,7 +53,7 @@ pub(super) struct Inner<K> {
 
 /// A queue only goes down this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum Lifecycle {
     Open,
     /// Nothing is accepted; what was accepted is handed out.
     ShutDown,
@@ -71,9 +71,9 @@ struct Wake {
     settled: bool,
 }
 
-// === impl Shared ===
+// === impl Core ===
 
-impl<K: Hash + Eq> Shared<K> {
+impl<K: Hash + Eq> Core<K> {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -81,7 +81,7 @@ impl<K: Hash + Eq> Shared<K> {
                 delayed: Delayed::new(),
                 bucket: Bucket::new(options),
                 recorder: Recorder::default(),
-                phase: Phase::Open,
+                phase: Lifecycle::Open,
                 watched: false,
                 reset_clock: false,
             }),
@@ -143,25 +143,25 @@ impl<K: Hash + Eq> Inner<K> {
     }
 
     pub(super) fn add(&mut self, key: Arc<K>, now: Instant) {
-        if self.phase == Phase::Open && self.state.add(key, now) {
+        if self.phase == Lifecycle::Open && self.state.add(key, now) {
             self.recorder.added();
         }
     }
 
     pub(super) fn add_at(&mut self, key: Arc<K>, deadline: Instant) {
-        if self.phase == Phase::Open && self.delayed.insert(key, deadline) {
+        if self.phase == Lifecycle::Open && self.delayed.insert(key, deadline) {
             self.reset_clock = true;
         }
     }
 
     /// Nothing will be handed out any more.
     pub(super) fn ended(&self) -> bool {
-        self.phase != Phase::Open && self.state.to_run() == 0
+        self.phase != Lifecycle::Open && self.state.to_run() == 0
     }
 
     /// A drain has nothing to wait for.
     pub(super) fn settled(&self) -> bool {
-        matches!(self.phase, Phase::Forced { .. }) || (self.ended() && self.state.running() == 0)
+        matches!(self.phase, Lifecycle::Forced { .. }) || (self.ended() && self.state.running() == 0)
     }
 
     fn promote(&mut self, now: Instant) {

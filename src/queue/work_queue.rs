@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 use super::{
     delay::after,
     options::Options,
-    shared::{Phase, Shared},
+    shared::{Core, Lifecycle},
     stats::Stats,
 };
 
@@ -32,7 +32,7 @@ use super::{
 /// # }
 /// ```
 pub struct WorkQueue<K> {
-    pub(super) shared: Arc<Shared<K>>,
+    pub(super) shared: Arc<Core<K>>,
 }
 
 // === impl WorkQueue ===
@@ -47,7 +47,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
     /// An empty queue with these limits.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Self { shared: Arc::new(Shared::new(&options)) }
+        Self { shared: Arc::new(Core::new(&options)) }
     }
 
     /// Queues the key, unless it is queued already. If it is claimed, it is queued when the claim ends. No effect once
@@ -107,7 +107,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
     /// Whether the queue was shut down. O(1).
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        self.shared.update(|inner, _| inner.phase != Phase::Open)
+        self.shared.update(|inner, _| inner.phase != Lifecycle::Open)
     }
 
     /// Returns statistics, as one consistent sample. O(claimed keys); copies less than a kilobyte. Cheap enough for
@@ -133,7 +133,7 @@ impl<K: Hash + Eq + Clone> WorkQueue<K> {
     pub fn add_rate_limited(&self, key: K) {
         let key = Arc::new(key);
         self.shared.update(|inner, now| {
-            if inner.phase != Phase::Open {
+            if inner.phase != Lifecycle::Open {
                 return;
             }
             let queued = inner.state.is_dirty(&key);

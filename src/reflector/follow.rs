@@ -15,9 +15,9 @@ use super::command::Command;
 use super::log::Log;
 use super::sink::{Reuse, Sink};
 use super::status::{Phase, Status};
-use super::tally::{Cause, Recorder};
+use super::tally::{Recorder, RelistCause};
 use super::turn::Turn;
-use crate::error::{DecodeError, Error, Kind};
+use crate::error::{DecodeError, Error, ErrorKind};
 use crate::key::ObjectKey;
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
@@ -110,7 +110,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             Ok(watcher::Event::Init) => {
                 self.publish().await;
                 self.enter(Phase::Listing);
-                self.record.relists(Cause::Stream);
+                self.record.relists(RelistCause::Stream);
                 self.list = Some(self.sink.begin_list(Reuse::Same));
             }
             // Without its `Init` a list is no list; what it names is there all the same.
@@ -133,7 +133,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             Ok(watcher::Event::Delete(object)) => {
                 self.change(WatchEvent::Deleted(item(object).map(|item| item.meta)));
             }
-            Err(error) => self.failed(Kind::Stream(Box::new(error)).into()),
+            Err(error) => self.failed(ErrorKind::Stream(Box::new(error)).into()),
         }
     }
 

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::options::Options;
+use super::settings::Settings;
 use crate::config::Budget;
 
 /// A watch that worked is opened again within this time, at random: those of many clients do not come together.
@@ -64,7 +64,7 @@ struct Bucket {
 // === impl Recovery ===
 
 impl Recovery {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Settings) -> Self {
         let config = &options.config;
         Self {
             watches: Bucket::new(config.watches),
@@ -205,7 +205,7 @@ mod tests {
     use crate::config::Config;
 
     fn recovery() -> Recovery {
-        Recovery::new(&Options { config: Config::new().jitter_seed(7), ..Options::default() })
+        Recovery::new(&Settings { config: Config::new().jitter_seed(7), ..Settings::default() })
     }
 
     fn seconds(seconds: f64) -> Duration {
@@ -299,7 +299,7 @@ mod tests {
             (0..20).map(|_| recovery.delay(Pace::Poll, None, Instant::now())).collect::<Vec<_>>()
         };
         assert_eq!(choices(recovery()), choices(recovery()));
-        let other = Options { config: Config::new(), ..Options::default() };
+        let other = Settings { config: Config::new(), ..Settings::default() };
         assert_ne!(choices(recovery()), choices(Recovery::new(&other)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use tokio::time::Instant;
 
-use super::options::Options;
+use super::settings::Settings;
 use super::turn::Turn;
 use crate::error::Error;
 use crate::source::{Payload, WatchEvent};
@@ -37,7 +37,7 @@ pub(super) struct Open<P, S> {
 // === impl Open ===
 
 impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P, S> {
-    pub(super) fn new(stream: S, timeout: Duration, options: &Options) -> Self {
+    pub(super) fn new(stream: S, timeout: Duration, options: &Settings) -> Self {
         let now = Instant::now();
         Self {
             stream,
@@ -52,7 +52,7 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
     }
 
     /// Whether the batch ended where it may, and not where nothing more was ready.
-    pub(super) fn is_full(&self, options: &Options) -> bool {
+    pub(super) fn is_full(&self, options: &Settings) -> bool {
         self.batch.len() >= options.batch_events || self.size() >= options.batch_bytes
     }
 
@@ -62,17 +62,17 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
 
     /// Waits for an event or the end, then reads what else is ready, in turns with other tasks. Cancel safe: what was
     /// read stays.
-    pub(super) async fn read(&mut self, options: &Options) {
+    pub(super) async fn read(&mut self, options: &Settings) {
         self.read_until(options, false).await;
     }
 
     /// [`read`](Self::read), but for no longer than one turn: for a list, whose events need not be seen together, so
     /// that they are not held together undecoded.
-    pub(super) async fn read_a_turn(&mut self, options: &Options) {
+    pub(super) async fn read_a_turn(&mut self, options: &Settings) {
         self.read_until(options, true).await;
     }
 
-    async fn read_until(&mut self, options: &Options, one_turn: bool) {
+    async fn read_until(&mut self, options: &Settings, one_turn: bool) {
         if self.batch.is_empty() {
             // A large batch comes seldom; its room is not kept for the next.
             self.batch.shrink_to(KEPT_ROOM);
@@ -111,7 +111,7 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
     }
 
     /// Whether it has been open for as long as a good one is.
-    pub(super) fn lasted(&self, options: &Options) -> bool {
+    pub(super) fn lasted(&self, options: &Settings) -> bool {
         self.opened.elapsed() >= options.watch_settled
     }
 }

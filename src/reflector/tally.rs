@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// Why a kind that was listed before is listed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum RelistCause {
     Expired,
     TooLarge,
     WatchFailed,
@@ -36,23 +36,23 @@ pub(crate) struct Tally {
     lists: AtomicU64,
     watches: AtomicU64,
     watch_restarts: AtomicU64,
-    relists: [AtomicU64; Cause::COUNT],
+    relists: [AtomicU64; RelistCause::COUNT],
 }
 
 /// The counting end. Told what the state machine is told, it finds out why a list begins.
 pub(crate) struct Recorder {
     tally: Arc<Tally>,
     /// Why a list would begin now, if it is not known otherwise: how the last activity ended.
-    cause: Cause,
+    cause: RelistCause,
     /// A list is being made, be it at the second attempt. The first one is, from the start.
     listing: bool,
     /// A watch was opened since the last list began.
     watched: bool,
 }
 
-// === impl Cause ===
+// === impl RelistCause ===
 
-impl Cause {
+impl RelistCause {
     const COUNT: usize = Self::Stream as usize + 1;
 
     /// Why a list follows a watch that ended so.
@@ -84,7 +84,7 @@ impl Tally {
             lists: AtomicU64::new(0),
             watches: AtomicU64::new(0),
             watch_restarts: AtomicU64::new(0),
-            relists: [const { AtomicU64::new(0) }; Cause::COUNT],
+            relists: [const { AtomicU64::new(0) }; RelistCause::COUNT],
         }
     }
 
@@ -117,7 +117,7 @@ impl Tally {
     }
 
     /// Lists but the first that were begun for this cause.
-    pub(crate) fn relists(&self, cause: Cause) -> u64 {
+    pub(crate) fn relists(&self, cause: RelistCause) -> u64 {
         self.relists[cause as usize].load(Relaxed)
     }
 }
@@ -126,18 +126,20 @@ impl Tally {
 
 impl Recorder {
     pub(crate) fn new(tally: Arc<Tally>) -> Self {
-        Self { tally, cause: Cause::WatchFailed, listing: true, watched: false }
+        Self { tally, cause: RelistCause::WatchFailed, listing: true, watched: false }
     }
 
     /// An activity ended so.
     pub(super) fn ended(&mut self, input: &Input) {
         match input {
             Input::Listed { .. } => self.listed(),
-            Input::WatchFailed { error, .. } => self.cause = Cause::of(error),
-            Input::WatchEnded { .. } | Input::Probed(Probe::Failed(_)) => self.cause = Cause::WatchFailed,
-            Input::Refresh => self.cause = Cause::Refresh,
-            Input::WentBack => self.cause = Cause::OutOfOrder,
-            Input::Probed(Probe::Below) => self.cause = Cause::Behind,
+            Input::WatchFailed { error, .. } => self.cause = RelistCause::of(error),
+            Input::WatchEnded { .. } | Input::Probed(Probe::Failed(_)) => {
+                self.cause = RelistCause::WatchFailed
+            }
+            Input::Refresh => self.cause = RelistCause::Refresh,
+            Input::WentBack => self.cause = RelistCause::OutOfOrder,
+            Input::Probed(Probe::Below) => self.cause = RelistCause::Behind,
             // Nothing that a list would follow, or the list that was begun goes on.
             Input::Go
             | Input::Silent
@@ -158,7 +160,7 @@ impl Recorder {
     }
 
     /// A list begins, unless it goes on with one that has begun.
-    pub(super) fn relists(&mut self, cause: Cause) {
+    pub(super) fn relists(&mut self, cause: RelistCause) {
         self.watched = false;
         if !std::mem::replace(&mut self.listing, true) {
             self.tally.relists[cause as usize].fetch_add(1, Relaxed);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::not_synced::NotSynced;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::reflector::{Phase, Status};
 
 /// Keeps no informer running.
@@ -71,7 +71,9 @@ impl Member {
         static ORDER: Mutex<()> = Mutex::new(());
         let _order = lock(&ORDER);
         if earlier.is(self) || earlier.waits_for(self) {
-            return Err(Kind::Circular { resource: self.name.clone(), other: earlier.name.clone() }.into());
+            return Err(
+                ErrorKind::Circular { resource: self.name.clone(), other: earlier.name.clone() }.into()
+            );
         }
         lock(&self.after).push(earlier.clone());
         Ok(())
@@ -103,7 +105,7 @@ impl Member {
                 }
             }
             if status.changed().await.is_err() {
-                return Err(Kind::SharedStopped { resource: self.name.clone() }.into());
+                return Err(ErrorKind::SharedStopped { resource: self.name.clone() }.into());
             }
         }
     }

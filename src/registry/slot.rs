@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::member::{Member, lock};
 use crate::config::Config;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
 use crate::scope::Scope;
@@ -85,7 +85,7 @@ impl<T: Stored> Slot<T> {
 
     /// The error for two different configurations.
     pub(super) fn conflict(&self) -> Error {
-        Kind::Conflict { resource: self.member.name.clone() }.into()
+        ErrorKind::Conflict { resource: self.member.name.clone() }.into()
     }
 
     /// Changes the informer before its start.
@@ -97,9 +97,9 @@ impl<T: Stored> Slot<T> {
         drop(idle);
         let resource = self.member.name.clone();
         Err(if self.member.is_started() {
-            Kind::AlreadyStarted { resource }.into()
+            ErrorKind::AlreadyStarted { resource }.into()
         } else {
-            Kind::SharedStopped { resource }.into()
+            ErrorKind::SharedStopped { resource }.into()
         })
     }
 }

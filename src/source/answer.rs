@@ -12,9 +12,9 @@ use super::call::Call;
 use crate::error::Error;
 use crate::source::Limits;
 
-/// The parts of a `Status` that are of use.
+/// The parts of a `StatusBody` that are of use.
 #[derive(Default, Deserialize)]
-struct Status {
+struct StatusBody {
     kind: Option<String>,
     code: Option<u16>,
     reason: Option<String>,
@@ -27,35 +27,35 @@ struct Status {
 struct Details {
     #[serde(rename = "retryAfterSeconds")]
     retry_after_seconds: Option<u64>,
-    causes: Option<Vec<Cause>>,
+    causes: Option<Vec<StatusCause>>,
 }
 
 #[derive(Deserialize)]
-struct Cause {
+struct StatusCause {
     reason: Option<String>,
 }
 
-/// What a response that is not a success says. Its body is read as far as a `Status` may be long.
+/// What a response that is not a success says. Its body is read as far as a `StatusBody` may be long.
 pub(super) async fn api_error(call: &Call, response: Response<Body>, limits: &Limits) -> Error {
     let code = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let header = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
     let body = read_at_most(response.into_body(), limits.error_bytes, limits.body_silence).await;
-    let status: Status = serde_json::from_slice(&body).unwrap_or_default();
+    let status: StatusBody = serde_json::from_slice(&body).unwrap_or_default();
     // The head of the response decides: proxies answer with bodies of their own.
     describe(call, code, &status, header)
 }
 
-/// What a `Status` object in a stream says; `None` when it is none.
+/// What a `StatusBody` object in a stream says; `None` when it is none.
 pub(super) fn status_error(call: &Call, object: &str) -> Option<Error> {
-    let status: Status = serde_json::from_str(object).ok()?;
-    if status.kind.as_deref() != Some("Status") {
+    let status: StatusBody = serde_json::from_str(object).ok()?;
+    if status.kind.as_deref() != Some("StatusBody") {
         return None;
     }
     Some(describe(call, status.code.unwrap_or(500), &status, None))
 }
 
-fn describe(call: &Call, code: u16, status: &Status, header: Option<Duration>) -> Error {
+fn describe(call: &Call, code: u16, status: &StatusBody, header: Option<Duration>) -> Error {
     let details = status.details.as_ref();
     let body = details.and_then(|details| details.retry_after_seconds).map(Duration::from_secs);
     let causes = details.and_then(|details| details.causes.as_deref()).unwrap_or_default();

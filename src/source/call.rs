@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use kube_core::response::reason;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// Who asked for what: the opening words of every error.
 #[derive(Clone, Debug)]
@@ -27,25 +27,25 @@ impl Call {
     /// The answer broke off.
     pub(super) fn transport(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let (verb, resource) = (self.verb, self.resource());
-        Kind::Transport { verb, resource, answered: true, source: source.into() }.into()
+        ErrorKind::Transport { verb, resource, answered: true, source: source.into() }.into()
     }
 
     /// No answer began.
     pub(super) fn unanswered(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let (verb, resource) = (self.verb, self.resource());
-        Kind::Transport { verb, resource, answered: false, source: source.into() }.into()
+        ErrorKind::Transport { verb, resource, answered: false, source: source.into() }.into()
     }
 
     pub(super) fn page_too_large(&self, limit: usize) -> Error {
-        Kind::PageTooLarge { verb: self.verb, resource: self.resource(), limit }.into()
+        ErrorKind::PageTooLarge { verb: self.verb, resource: self.resource(), limit }.into()
     }
 
     pub(super) fn timeout(&self, after: Duration) -> Error {
-        Kind::Timeout { verb: self.verb, resource: self.resource(), after }.into()
+        ErrorKind::Timeout { verb: self.verb, resource: self.resource(), after }.into()
     }
 
     pub(super) fn protocol(&self, what: &'static str) -> Error {
-        Kind::Protocol { verb: self.verb, resource: self.resource(), what }.into()
+        ErrorKind::Protocol { verb: self.verb, resource: self.resource(), what }.into()
     }
 
     /// What `Client::send` failed with.
@@ -68,7 +68,7 @@ impl Call {
         too_large: bool,
     ) -> Error {
         let reason = if reason::is_known(why) { why.to_owned() } else { reason_of(code) };
-        Kind::Api {
+        ErrorKind::Api {
             verb: self.verb,
             resource: self.resource(),
             code,

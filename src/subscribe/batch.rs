@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Predicate;
-use super::scope::Scope;
+use super::selection::Selection;
 use crate::index::{self, Posting};
 use crate::key::Key;
 use crate::object::Obj;
@@ -17,7 +17,7 @@ pub struct Batch<T> {
     old: Snapshot<T>,
     new: Snapshot<T>,
     initial: bool,
-    scope: Scope<T>,
+    selection: Selection<T>,
     predicate: Option<Predicate<T>>,
     /// Stands for an index key that a snapshot does not have.
     nothing: Posting<Obj<T>>,
@@ -65,20 +65,20 @@ impl<T> Batch<T> {
         old: Snapshot<T>,
         new: Snapshot<T>,
         initial: bool,
-        scope: Scope<T>,
+        selection: Selection<T>,
         predicate: Option<Predicate<T>>,
     ) -> Self {
-        Self { old, new, initial, scope, predicate, nothing: Posting::new() }
+        Self { old, new, initial, selection, predicate, nothing: Posting::new() }
     }
 
     /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list
     /// of changes is allocated. May be called any number of times.
     pub fn changes(&self) -> Changes<'_, T> {
         let objects = || Trie::diff(&self.old.objects, &self.new.objects);
-        let differences = match &self.scope {
-            Scope::Everything => Differences::Everything(objects()),
-            Scope::Namespace(namespace) => Differences::Namespace(objects(), namespace),
-            Scope::Key(key) => {
+        let differences = match &self.selection {
+            Selection::Everything => Differences::Everything(objects()),
+            Selection::Namespace(namespace) => Differences::Namespace(objects(), namespace),
+            Selection::Key(key) => {
                 let old = key.posting(&self.old).unwrap_or(&self.nothing);
                 let new = key.posting(&self.new).unwrap_or(&self.nothing);
                 Differences::Key(Posting::diff(old, new))

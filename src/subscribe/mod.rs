@@ -12,7 +12,7 @@
 
 mod batch;
 mod feed;
-mod scope;
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +26,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 pub use self::batch::{Batch, Change, Changes};
-use self::scope::{ByKey, Scope};
+use self::selection::{ByKey, Selection};
 use crate::index::Index;
 use crate::informer::Informer;
 use crate::object::Obj;
@@ -51,7 +51,7 @@ pub struct Subscription<T> {
     /// What the stats know of the cursor.
     position: Position,
     begun: bool,
-    scope: Scope<T>,
+    selection: Selection<T>,
     predicate: Option<Predicate<T>>,
     wake: Wake,
 }
@@ -94,7 +94,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             position: shared.positions().enter(revision),
             begun,
             cursor,
-            scope: Scope::Everything,
+            selection: Selection::Everything,
             predicate: None,
             wake: shared.changes(),
             informer,
@@ -105,7 +105,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// the objects that enter or leave. Replaces an earlier `in_namespace` or `in_index`.
     #[must_use]
     pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.scope = Scope::Namespace(namespace.into());
+        self.selection = Selection::Namespace(namespace.into());
         self
     }
 
@@ -128,7 +128,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         } else {
             self.informer.snapshot().by_index(index, &key)
         };
-        self.scope = Scope::Key(Arc::new(ByKey { index: *index, key }));
+        self.selection = Selection::Key(Arc::new(ByKey { index: *index, key }));
         self
     }
 
@@ -165,7 +165,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// Advances to the newest snapshot as soon as there is something to deliver.
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
-        let Self { informer, cursor, position, begun, scope, predicate, wake } = self;
+        let Self { informer, cursor, position, begun, selection, predicate, wake } = self;
         wake.poll_found(context, || {
             let newest = informer.snapshot();
             if !newest.is_synced() || (*begun && newest.revision() == cursor.revision()) {
@@ -174,7 +174,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             position.reach(newest.revision());
             let old = std::mem::replace(cursor, newest.clone());
             let initial = !std::mem::replace(begun, true);
-            let batch = Batch::new(old, newest, initial, scope.clone(), predicate.clone());
+            let batch = Batch::new(old, newest, initial, selection.clone(), predicate.clone());
             (initial || batch.changes().next().is_some()).then_some(batch)
         })
     }

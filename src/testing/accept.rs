@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// The shape of objects in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Shape {
 }
 
 /// The first of the accepted media types that can be served; `Table` cannot, and falls to the next.
-pub(super) fn shape(headers: &HeaderMap) -> Result<Shape, Status> {
+pub(super) fn shape(headers: &HeaderMap) -> Result<Shape, ApiStatus> {
     let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
         return Ok(Shape::Whole);
     };
@@ -32,7 +32,7 @@ pub(super) fn shape(headers: &HeaderMap) -> Result<Shape, Status> {
         }
     });
     shape.ok_or_else(|| {
-        Status::new(
+        ApiStatus::new(
             406,
             "NotAcceptable",
             "only the following media types are accepted: application/json, application/yaml, \

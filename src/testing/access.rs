@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::request::{RequestInfo, Verb};
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// The requests that a rule applies to. A new rule applies to all requests.
 ///
@@ -82,15 +82,15 @@ impl Access {
     }
 
     /// The user of a request. Without tokens everybody is `system:anonymous`.
-    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<String, Status> {
+    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<String, ApiStatus> {
         if self.tokens.is_empty() {
             return Ok("system:anonymous".into());
         }
         let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        token.and_then(|token| self.tokens.get(token.trim())).cloned().ok_or_else(Status::unauthorized)
+        token.and_then(|token| self.tokens.get(token.trim())).cloned().ok_or_else(ApiStatus::unauthorized)
     }
 
-    pub(super) fn authorize(&self, user: &str, info: &RequestInfo) -> Result<(), Status> {
+    pub(super) fn authorize(&self, user: &str, info: &RequestInfo) -> Result<(), ApiStatus> {
         let verb = info.verb.name();
         let (resource, namespace) = (info.scoped_resource(), info.namespace.as_deref());
         let decided = self.rules.iter().rev().find(|(rule, _)| rule.fits(user, verb, &resource, namespace));
@@ -98,8 +98,8 @@ impl Access {
             return Ok(());
         }
         if info.verb == Verb::Other {
-            return Err(Status::forbidden_path(user, "get", &info.path));
+            return Err(ApiStatus::forbidden_path(user, "get", &info.path));
         }
-        Err(Status::forbidden(user, verb, &info.group, &info.resource_path(), namespace, &info.name))
+        Err(ApiStatus::forbidden(user, verb, &info.group, &info.resource_path(), namespace, &info.name))
     }
 }

@@ -1,4 +1,4 @@
-//! [`Builder`]: what a server serves, and how.
+//! [`ApiServerBuilder`]: what a server serves, and how.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::state::State;
 
 /// Builds an [`ApiServer`]. From [`ApiServer::builder`].
 #[derive(Debug)]
-pub struct Builder {
+pub struct ApiServerBuilder {
     kinds: Vec<Kind>,
     built_ins: bool,
     version: u64,
@@ -21,7 +21,7 @@ pub struct Builder {
     access: Access,
 }
 
-impl Builder {
+impl ApiServerBuilder {
     pub(super) fn new() -> Self {
         Self {
             kinds: Vec::new(),
@@ -41,7 +41,7 @@ impl Builder {
         self
     }
 
-    /// Serves only CustomResourceDefinitions and the kinds that [`kind`](Builder::kind) adds. Without a
+    /// Serves only CustomResourceDefinitions and the kinds that [`kind`](ApiServerBuilder::kind) adds. Without a
     /// Namespace kind, objects can be created in any namespace.
     #[must_use]
     pub fn without_built_ins(self) -> Self {
@@ -98,7 +98,7 @@ impl Builder {
     /// Builds the server, with the namespaces `default`, `kube-node-lease`, `kube-public` and `kube-system`.
     ///
     /// # Panics
-    /// If a kind given to [`kind`](Builder::kind) has an invalid name (`plural.group` must be a DNS name).
+    /// If a kind given to [`kind`](ApiServerBuilder::kind) has an invalid name (`plural.group` must be a DNS name).
     #[must_use]
     #[track_caller]
     pub fn build(self) -> ApiServer {
@@ -128,8 +128,8 @@ impl ApiServer {
 
     /// Returns the builder of a server with other kinds, or with settings such as tokens and latency.
     #[must_use]
-    pub fn builder() -> Builder {
-        Builder::new()
+    pub fn builder() -> ApiServerBuilder {
+        ApiServerBuilder::new()
     }
 }
 

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::list::Query;
 use super::object::{Version, metadata};
 use super::state::{State, key};
-use super::status::{Cause, Status};
+use super::status::{ApiStatus, StatusCause};
 use super::write::{finalizers, is_deleting, now};
 
 /// The body and query of a delete: `meta/v1` DeleteOptions.
@@ -31,12 +31,12 @@ pub(super) enum Deleted {
 }
 
 impl DeleteOptions {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Status> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, ApiStatus> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
         let options: Value = serde_json::from_slice(body)
-            .map_err(|_| Status::bad_request("couldn't get version/kind; json parse error"))?;
+            .map_err(|_| ApiStatus::bad_request("couldn't get version/kind; json parse error"))?;
         let text = |path: &str| options.pointer(path).and_then(Value::as_str).map(str::to_owned);
         Ok(Self {
             uid: text("/preconditions/uid"),
@@ -46,14 +46,14 @@ impl DeleteOptions {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), Status> {
+    pub(super) fn check(&self) -> Result<(), ApiStatus> {
         match self.propagation.as_deref() {
             None | Some("Foreground" | "Background" | "Orphan") => Ok(()),
-            Some(other) => Err(Status::invalid_as(
+            Some(other) => Err(ApiStatus::invalid_as(
                 "meta.k8s.io",
                 "DeleteOptions",
                 "",
-                &[Cause {
+                &[StatusCause {
                     reason: "FieldValueNotSupported",
                     field: "propagationPolicy",
                     message: format!(
@@ -93,12 +93,12 @@ impl State {
         namespace: Option<&str>,
         name: &str,
         options: &DeleteOptions,
-    ) -> Result<Deleted, Status> {
+    ) -> Result<Deleted, ApiStatus> {
         options.check()?;
         let id = self.resolve(resource)?;
         let kind = self.collection(id)?.kind().clone();
         let key = key(namespace, name);
-        let old = self.collection(id)?.get(&key).cloned().ok_or_else(|| Status::not_found(&kind, name))?;
+        let old = self.collection(id)?.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&kind, name))?;
         check_preconditions(&kind, &old, options)?;
         let mut object = old.value().clone();
         let waits_for = match options.propagation.as_deref() {
@@ -149,7 +149,7 @@ impl State {
         namespace: Option<&str>,
         query: &Query,
         options: &DeleteOptions,
-    ) -> Result<super::list::Page, Status> {
+    ) -> Result<super::list::Page, ApiStatus> {
         options.check()?;
         let id = self.resolve(resource)?;
         let page = self.list(id, namespace, query)?;
@@ -165,7 +165,7 @@ impl State {
     }
 
     /// What a write to a definition brings about.
-    pub(super) fn after_write(&mut self, kind: &Kind, stored: &Arc<Version>) -> Result<(), Status> {
+    pub(super) fn after_write(&mut self, kind: &Kind, stored: &Arc<Version>) -> Result<(), ApiStatus> {
         if !definition::is_definition(kind) {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl State {
     }
 
     /// What a delete takes with it: the objects of a namespace, the kind of a definition.
-    pub(super) fn after_delete(&mut self, kind: &Kind, old: &Arc<Version>) -> Result<(), Status> {
+    pub(super) fn after_delete(&mut self, kind: &Kind, old: &Arc<Version>) -> Result<(), ApiStatus> {
         if definition::is_definition(kind) {
             if let Some(served) = definition::kind(old.value()) {
                 self.unserve(&served.name());
@@ -223,14 +223,14 @@ fn mark(kind: &Kind, object: &mut Value) {
     }
 }
 
-fn check_preconditions(kind: &Kind, old: &Version, options: &DeleteOptions) -> Result<(), Status> {
+fn check_preconditions(kind: &Kind, old: &Version, options: &DeleteOptions) -> Result<(), ApiStatus> {
     if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != old.uid()) {
         let why = format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
              deleted and then recreated",
             old.uid()
         );
-        return Err(Status::precondition(kind, old.name(), &why));
+        return Err(ApiStatus::precondition(kind, old.name(), &why));
     }
     if let Some(version) = options.version.as_deref().filter(|version| *version != old.version().to_string())
     {
@@ -239,7 +239,7 @@ fn check_preconditions(kind: &Kind, old: &Version, options: &DeleteOptions) -> R
              The object might have been modified",
             old.version()
         );
-        return Err(Status::precondition(kind, old.name(), &why));
+        return Err(ApiStatus::precondition(kind, old.name(), &why));
     }
     Ok(())
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::answer::{Answer, json};
 use super::kind::Kind;
 use super::state::State;
-use super::status::Status;
+use super::status::ApiStatus;
 
-pub(super) fn answer(state: &State, method: &Method, path: &str) -> Result<Answer, Status> {
+pub(super) fn answer(state: &State, method: &Method, path: &str) -> Result<Answer, ApiStatus> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return Err(Status::page_not_found());
+        return Err(ApiStatus::page_not_found());
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let value = match parts.as_slice() {
@@ -35,11 +35,11 @@ pub(super) fn answer(state: &State, method: &Method, path: &str) -> Result<Answe
                 group["apiVersion"] = json!("v1");
                 group
             }
-            None => return Err(Status::page_not_found()),
+            None => return Err(ApiStatus::page_not_found()),
         },
         ["api", "v1"] => resources(state, "", "v1")?,
         ["apis", name, version] => resources(state, name, version)?,
-        _ => return Err(Status::page_not_found()),
+        _ => return Err(ApiStatus::page_not_found()),
     };
     Ok(json(200, &value))
 }
@@ -54,13 +54,13 @@ fn group(name: &str, version: &str) -> Value {
     json!({ "name": name, "versions": [version], "preferredVersion": version })
 }
 
-fn resources(state: &State, group: &str, version: &str) -> Result<Value, Status> {
+fn resources(state: &State, group: &str, version: &str) -> Result<Value, ApiStatus> {
     let mut kinds: Vec<&Kind> = state
         .kinds()
         .map(|kind| &**kind)
         .filter(|kind| kind.group() == group && kind.version() == version)
         .collect();
-    let Some(first) = kinds.first() else { return Err(Status::page_not_found()) };
+    let Some(first) = kinds.first() else { return Err(ApiStatus::page_not_found()) };
     let group_version = first.api_version();
     kinds.sort_by(|a, b| a.plural().cmp(b.plural()));
     let mut resources = Vec::new();

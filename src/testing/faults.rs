@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::query::is_true;
 use super::request::{RequestInfo, Verb};
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// The effect of a [`Fault`].
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ use super::status::Status;
 pub enum FaultAction {
     /// The server responds with this status code, and with `Retry-After` if it is set.
     Respond {
-        /// The HTTP status code, also of the Status in the body.
+        /// The HTTP status code, also of the ApiStatus in the body.
         code: u16,
         /// The value of the `Retry-After` header and of `details.retryAfterSeconds`, in seconds.
         retry_after: Option<u64>,
@@ -86,7 +86,7 @@ pub(super) struct Faults {
 
 /// What a request is, as far as faults are concerned.
 #[derive(Clone, Debug)]
-pub(super) struct Scope {
+pub(super) struct Place {
     verb: &'static str,
     resource: String,
     /// `None` of what neither lists nor watches.
@@ -121,7 +121,7 @@ enum Moment {
 pub(super) enum EventFault {
     End,
     Cut,
-    Error(Status),
+    Error(ApiStatus),
 }
 
 /// What happens instead of, or before, an event.
@@ -199,7 +199,7 @@ impl Fault {
         Self { times: if times == 0 { u64::MAX } else { times }, ..self }
     }
 
-    fn meets(&self, scope: &Scope) -> bool {
+    fn meets(&self, scope: &Place) -> bool {
         self.verb.as_ref().is_none_or(|verb| *verb == scope.verb)
             && self.resource.as_ref().is_none_or(|resource| *resource == scope.resource)
             && self.form.is_none_or(|form| scope.form == Some(form))
@@ -217,7 +217,7 @@ impl FaultAction {
     }
 }
 
-impl Scope {
+impl Place {
     pub(super) fn of(info: &RequestInfo) -> Self {
         let is_set = |name: &str| !info.parameter(name).is_empty();
         let form = match info.verb {
@@ -248,28 +248,28 @@ impl Faults {
     }
 
     /// The fault that meets this request; it is used up by one.
-    pub(super) fn on_request(&self, scope: &Scope) -> Option<FaultAction> {
+    pub(super) fn on_request(&self, scope: &Place) -> Option<FaultAction> {
         self.take(scope, Moment::Request)
     }
 
     /// Whether a fault keeps this watch from saying that its initial events are complete.
-    pub(super) fn on_initial_events_end(&self, scope: &Scope) -> bool {
+    pub(super) fn on_initial_events_end(&self, scope: &Place) -> bool {
         self.take(scope, Moment::InitialEventsEnd).is_some()
     }
 
     /// The fault that meets the next event of this watch.
-    pub(super) fn on_event(&self, scope: &Scope) -> Option<EventAction> {
+    pub(super) fn on_event(&self, scope: &Place) -> Option<EventAction> {
         Some(match self.take(scope, Moment::Event)? {
             FaultAction::CutStream => EventAction::Stop(EventFault::Cut),
             FaultAction::ErrorEvent(code) => {
-                EventAction::Stop(EventFault::Error(Status::scripted(code, None)))
+                EventAction::Stop(EventFault::Error(ApiStatus::scripted(code, None)))
             }
             FaultAction::Insert(bytes) => EventAction::Insert(bytes),
             _ => EventAction::Stop(EventFault::End),
         })
     }
 
-    fn take(&self, scope: &Scope, moment: Moment) -> Option<FaultAction> {
+    fn take(&self, scope: &Place, moment: Moment) -> Option<FaultAction> {
         if self.armed.load(Ordering::Acquire) == 0 {
             return None;
         }

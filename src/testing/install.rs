@@ -3,9 +3,9 @@
 use super::definition;
 use super::kind::Kind;
 use super::state::State;
-use super::status::Status;
+use super::status::ApiStatus;
 
-pub(super) fn install(state: &mut State, kind: Kind) -> Result<(), Status> {
+pub(super) fn install(state: &mut State, kind: Kind) -> Result<(), ApiStatus> {
     if kind.is_custom() && state.find(definition::DEFINITIONS).is_some() && state.find(&kind.name()).is_none()
     {
         state.create(definition::DEFINITIONS, None, definition::of(&kind), false)?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::object::metadata;
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// A kind that the server serves.
 ///
@@ -112,7 +112,7 @@ impl Kind {
         Self { versions: Versions::AbsentButWatched, ..self.built_in() }
     }
 
-    /// Responds to a delete with the object and not with a Status, as some built-in kinds do.
+    /// Responds to a delete with the object and not with a ApiStatus, as some built-in kinds do.
     pub(super) fn returning_deleted(self) -> Self {
         Self { returns_deleted: true, ..self }
     }
@@ -223,12 +223,12 @@ impl Kind {
     }
 
     /// Whether a field selector may name `path`; the refusals are worded as the real server's.
-    pub(super) fn check_selectable(&self, path: &str) -> Result<(), Status> {
+    pub(super) fn check_selectable(&self, path: &str) -> Result<(), ApiStatus> {
         let always = path == "metadata.name" || (path == "metadata.namespace" && self.namespaced);
         if always || self.selectable.iter().any(|known| known == path) {
             return Ok(());
         }
-        Err(Status::bad_request(if self.custom || !self.selectable.is_empty() {
+        Err(ApiStatus::bad_request(if self.custom || !self.selectable.is_empty() {
             format!("field label not supported: {path}")
         } else {
             format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")

@@ -10,7 +10,7 @@ use super::object::{Form, Version, to_bytes};
 pub(super) use super::query::Query;
 use super::query::parse_version;
 use super::state::State;
-use super::status::Status;
+use super::status::ApiStatus;
 use super::token::Token;
 
 /// One page of a list, or all of it.
@@ -24,7 +24,7 @@ pub(super) struct Page {
 }
 
 impl State {
-    pub(super) fn list(&self, id: u64, namespace: Option<&str>, query: &Query) -> Result<Page, Status> {
+    pub(super) fn list(&self, id: u64, namespace: Option<&str>, query: &Query) -> Result<Page, ApiStatus> {
         let collection = self.collection(id)?;
         let has_version = collection.kind().has_versions();
         let unversioned;
@@ -43,10 +43,10 @@ impl State {
             let asked = match query.version.as_str() {
                 "" => 0,
                 text => parse_version(text)
-                    .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?,
+                    .map_err(|why| ApiStatus::bad_request(format!("invalid resource version: {why}")))?,
             };
             if asked > newest {
-                return Err(Status::too_large_version(asked, newest));
+                return Err(ApiStatus::too_large_version(asked, newest));
             }
             // A limit alone has meant an exact version since before resourceVersionMatch existed.
             let exact = query.version_match == "Exact"
@@ -57,11 +57,11 @@ impl State {
                 limit = None; // answered from the watch cache, which does not page
             }
             if version < collection.list_floor() {
-                return Err(Status::too_old_to_list());
+                return Err(ApiStatus::too_old_to_list());
             }
         } else {
             if !query.version.is_empty() && query.version != "0" {
-                return Err(Status::bad_request(
+                return Err(ApiStatus::bad_request(
                     "specifying resource version is not allowed when using continue",
                 ));
             }
@@ -69,7 +69,7 @@ impl State {
             start = format!("{prefix}{}", token.start);
             if let Some(at) = token.version {
                 if at < collection.list_floor() || at > newest {
-                    return Err(Status::expired_continue(Token { version: None, ..token }.encode()));
+                    return Err(ApiStatus::expired_continue(Token { version: None, ..token }.encode()));
                 }
                 version = at;
             }

@@ -50,11 +50,11 @@ mod write;
 
 pub use access::Rule;
 pub use body::ApiBody;
-pub use builder::Builder;
+pub use builder::ApiServerBuilder;
 pub use faults::{Fault, FaultAction};
 pub use kind::Kind;
 pub use requests::{RequestRecord, Requests};
 pub use serve::Serving;
 pub use server::ApiServer;
 pub use service::ApiService;
-pub use status::Status;
+pub use status::ApiStatus;

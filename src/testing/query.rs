@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::selector::Selector;
-use super::status::{Cause, Status};
+use super::status::{ApiStatus, StatusCause};
 
 /// ListOptions, with the selectors parsed.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +20,13 @@ pub(super) struct Query {
 
 impl Query {
     /// From the decoded pairs of the query string.
-    pub(super) fn parse(pairs: &[(String, String)], kind: &Kind) -> Result<Self, Status> {
+    pub(super) fn parse(pairs: &[(String, String)], kind: &Kind) -> Result<Self, ApiStatus> {
         let text =
             |name: &str| pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let number = |name: &str| match text(name) {
             "" => Ok(None),
             digits => digits.parse::<i64>().map(Some).map_err(|_| {
-                Status::bad_request(format!("strconv.ParseInt: parsing {digits:?}: invalid syntax"))
+                ApiStatus::bad_request(format!("strconv.ParseInt: parsing {digits:?}: invalid syntax"))
             }),
         };
         let flag = |name: &str| pairs.iter().any(|(key, value)| key == name && is_true(value));
@@ -77,15 +77,15 @@ impl Query {
         }
     }
 
-    fn validate(&self) -> Result<(), Status> {
+    fn validate(&self) -> Result<(), ApiStatus> {
         let causes = if self.watch { self.watch_faults() } else { self.list_faults() };
         if causes.is_empty() {
             return Ok(());
         }
-        Err(Status::invalid_as("meta.k8s.io", "ListOptions", "", &causes))
+        Err(ApiStatus::invalid_as("meta.k8s.io", "ListOptions", "", &causes))
     }
 
-    fn list_faults(&self) -> Vec<Cause> {
+    fn list_faults(&self) -> Vec<StatusCause> {
         let mut causes = Vec::new();
         if self.initial_events.is_some() {
             causes.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
@@ -118,7 +118,7 @@ impl Query {
         causes
     }
 
-    fn watch_faults(&self) -> Vec<Cause> {
+    fn watch_faults(&self) -> Vec<StatusCause> {
         let mut causes = Vec::new();
         let matching = self.version_match.as_str();
         if self.initial_events.is_some() {
@@ -152,12 +152,12 @@ pub(super) fn is_true(value: &str) -> bool {
     !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
 }
 
-fn forbidden(field: &'static str, why: &str) -> Cause {
-    Cause { reason: "FieldValueForbidden", field, message: format!("Forbidden: {why}") }
+fn forbidden(field: &'static str, why: &str) -> StatusCause {
+    StatusCause { reason: "FieldValueForbidden", field, message: format!("Forbidden: {why}") }
 }
 
-fn unsupported(value: &str, known: &str) -> Cause {
-    Cause {
+fn unsupported(value: &str, known: &str) -> StatusCause {
+    StatusCause {
         reason: "FieldValueNotSupported",
         field: "resourceVersionMatch",
         message: format!("Unsupported value: {value:?}: supported values: {known}"),

@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::accept::Shape;
 use super::answer::{Answer, json};
 use super::delete::{DeleteOptions, Deleted};
-use super::faults::Scope;
+use super::faults::Place;
 use super::kind::Kind;
 use super::object::{Form, Version};
 use super::query::{Query, parse_version};
 use super::request::{RequestInfo, Verb};
 use super::shared::Shared;
 use super::state::{State, key};
-use super::status::Status;
+use super::status::ApiStatus;
 use super::validate::{decode, type_name};
 use super::watch::Watch;
 use super::write::{Edit, Target};
@@ -29,9 +29,9 @@ pub(super) fn answer(
     info: &RequestInfo,
     media_type: &str,
     shape: Shape,
-    scope: Scope,
+    scope: Place,
     body: &[u8],
-) -> Result<Answer, Status> {
+) -> Result<Answer, ApiStatus> {
     let mut state = shared.state();
     let (id, kind) = resolve(&state, info)?;
     let namespace = info.namespace.as_deref();
@@ -53,14 +53,14 @@ pub(super) fn answer(
         Verb::Get => {
             let asked = match info.parameter("resourceVersion") {
                 "" => 0,
-                text => parse_version(text).map_err(Status::internal)?,
+                text => parse_version(text).map_err(ApiStatus::internal)?,
             };
             if asked > state.version() {
-                return Err(Status::too_large_version(asked, state.version()));
+                return Err(ApiStatus::too_large_version(asked, state.version()));
             }
             match state.collection(id)?.get(&key(namespace, &info.name)) {
                 Some(object) => Ok(one(200, object, shape)),
-                None => Err(Status::not_found(&kind, &info.name)),
+                None => Err(ApiStatus::not_found(&kind, &info.name)),
             }
         }
         Verb::Create => {
@@ -101,18 +101,19 @@ pub(super) fn answer(
             let page = state.delete_collection(&kind.name(), namespace, &query, &options)?;
             Ok(Answer::Json(200, page.body(&kind, shape == Shape::PartialList)))
         }
-        Verb::Other => Err(Status::method_not_allowed(&kind, "")),
+        Verb::Other => Err(ApiStatus::method_not_allowed(&kind, "")),
     }
 }
 
 /// The collection a path is about, or the 404 or 405 a real server's routes give for it.
-fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status> {
+fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), ApiStatus> {
     let known_group = |custom: bool| {
         state.kinds().any(|kind| {
             kind.group() == info.group && kind.version() == info.version && kind.is_custom() == custom
         })
     };
-    let unknown = || if known_group(false) { Status::no_such_resource() } else { Status::page_not_found() };
+    let unknown =
+        || if known_group(false) { ApiStatus::no_such_resource() } else { ApiStatus::page_not_found() };
     let id = state.find(&info.resource()).ok_or_else(unknown)?;
     let kind = state.collection(id)?.kind().clone();
     let scoped = kind.is_namespaced() == info.namespace.is_some();
@@ -123,16 +124,20 @@ fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status
     }
     if !scoped && !across {
         if all_namespaces && !kind.is_custom() {
-            return Err(Status::method_not_allowed(&kind, info.verb.name()));
+            return Err(ApiStatus::method_not_allowed(&kind, info.verb.name()));
         }
-        return Err(if kind.is_custom() { Status::page_not_found() } else { Status::no_such_resource() });
+        return Err(if kind.is_custom() {
+            ApiStatus::page_not_found()
+        } else {
+            ApiStatus::no_such_resource()
+        });
     }
     let on_status = info.subresource == "status" && kind.has_status();
     if !info.subresource.is_empty() && !on_status {
         return Err(if kind.is_custom() {
-            Status::not_found(&kind, &info.name)
+            ApiStatus::not_found(&kind, &info.name)
         } else {
-            Status::no_such_resource()
+            ApiStatus::no_such_resource()
         });
     }
     let allowed = match info.verb {
@@ -140,7 +145,7 @@ fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status
         Verb::Watch => kind.can_be_watched(),
         Verb::Create => !on_status && (info.name.is_empty() || kind.is_custom()),
         Verb::Update | Verb::Patch if info.name.is_empty() && kind.is_custom() => {
-            return Err(Status::bad_request("name must be provided"));
+            return Err(ApiStatus::bad_request("name must be provided"));
         }
         Verb::Update | Verb::Patch => !info.name.is_empty(),
         Verb::Delete | Verb::DeleteCollection => !on_status,
@@ -148,7 +153,7 @@ fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), Status
     };
     if !allowed {
         let verb = if info.verb == Verb::Other { "" } else { info.verb.name() };
-        return Err(Status::method_not_allowed(&kind, verb));
+        return Err(ApiStatus::method_not_allowed(&kind, verb));
     }
     Ok((id, kind))
 }
@@ -161,15 +166,15 @@ fn dry_run(info: &RequestInfo) -> bool {
     !info.parameter("dryRun").is_empty()
 }
 
-fn check_body_type(media_type: &str) -> Result<(), Status> {
+fn check_body_type(media_type: &str) -> Result<(), ApiStatus> {
     match media_type {
         "" | "application/json" => Ok(()),
-        _ => Err(Status::new(415, "UnsupportedMediaType", BODIES)),
+        _ => Err(ApiStatus::new(415, "UnsupportedMediaType", BODIES)),
     }
 }
 
-fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, Status> {
-    let undecodable = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, ApiStatus> {
+    let undecodable = |why: &str| ApiStatus::bad_request(format!("error decoding patch: {why}"));
     let parsed =
         || serde_json::from_slice::<Value>(body).map_err(|_| undecodable("unexpected end of JSON input"));
     match media_type {
@@ -184,10 +189,10 @@ fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, Status> {
                     type_name(&patch)
                 )));
             }
-            return serde_json::from_value(patch).map(Edit::Json).map_err(|_| Status::invalid_patch());
+            return serde_json::from_value(patch).map(Edit::Json).map_err(|_| ApiStatus::invalid_patch());
         }
-        _ if kind.is_custom() => return Err(Status::new(415, "UnsupportedMediaType", CUSTOM_PATCHES)),
-        _ => return Err(Status::unsupported_media_type()),
+        _ if kind.is_custom() => return Err(ApiStatus::new(415, "UnsupportedMediaType", CUSTOM_PATCHES)),
+        _ => return Err(ApiStatus::unsupported_media_type()),
     }
     let patch = parsed()?;
     if !patch.is_object() {
@@ -199,7 +204,7 @@ fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, Status> {
     Ok(Edit::Merge(patch))
 }
 
-fn delete_options(info: &RequestInfo, body: &[u8]) -> Result<DeleteOptions, Status> {
+fn delete_options(info: &RequestInfo, body: &[u8]) -> Result<DeleteOptions, ApiStatus> {
     let mut options = DeleteOptions::parse(body)?;
     if let Some((_, policy)) = info.query.iter().find(|(key, _)| key == "propagationPolicy") {
         options.propagation = Some(policy.clone());

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::kind::Kind;
-use super::status::Status;
+use super::status::ApiStatus;
 use super::validate::{bad_label_key, bad_label_value};
 
 /// Both selectors of a request; empty selects everything.
@@ -40,8 +40,8 @@ enum Token {
 }
 
 impl Selector {
-    pub(super) fn parse(labels: &str, fields: &str, kind: &Kind) -> Result<Self, Status> {
-        let labels = parse_labels(labels).map_err(Status::bad_request)?;
+    pub(super) fn parse(labels: &str, fields: &str, kind: &Kind) -> Result<Self, ApiStatus> {
+        let labels = parse_labels(labels).map_err(ApiStatus::bad_request)?;
         Ok(Self { labels, fields: parse_fields(fields, kind)? })
     }
 
@@ -115,7 +115,7 @@ fn field(object: &Value, path: &str) -> String {
     }
 }
 
-fn parse_fields(text: &str, kind: &Kind) -> Result<Vec<(String, bool, String)>, Status> {
+fn parse_fields(text: &str, kind: &Kind) -> Result<Vec<(String, bool, String)>, ApiStatus> {
     let mut fields = Vec::new();
     for term in text.split(',').filter(|term| !term.is_empty()) {
         let (path, equal, value) = if let Some((path, value)) = term.split_once("!=") {
@@ -123,7 +123,7 @@ fn parse_fields(text: &str, kind: &Kind) -> Result<Vec<(String, bool, String)>, 
         } else if let Some((path, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
             (path, true, value)
         } else {
-            return Err(Status::bad_request(format!(
+            return Err(ApiStatus::bad_request(format!(
                 "invalid selector: '{text}'; can't understand '{term}'"
             )));
         };

@@ -17,7 +17,7 @@ use super::serve::Serving;
 use super::service::ApiService;
 use super::shared::{Shared, lock};
 use super::state::key;
-use super::status::Status;
+use super::status::ApiStatus;
 use super::write::{Edit, Target};
 
 /// A Kubernetes API server in this process.
@@ -31,7 +31,7 @@ use super::write::{Edit, Target};
 /// for a cluster-scoped kind.
 ///
 /// ```
-/// # fn main() -> Result<(), kube_informer::testing::Status> {
+/// # fn main() -> Result<(), kube_informer::testing::ApiStatus> {
 /// use kube_informer::testing::{ApiServer, Kind};
 /// use serde_json::json;
 ///
@@ -86,9 +86,9 @@ impl ApiServer {
     ///
     /// # Errors
     /// The error of the API: unknown kind, missing namespace, invalid name, existing name, ...
-    pub fn create(&self, object: Value) -> Result<Value, Status> {
+    pub fn create(&self, object: Value) -> Result<Value, ApiStatus> {
         let mut state = self.shared.state();
-        let kind = state.kind_of(&object).ok_or_else(Status::no_such_resource)?;
+        let kind = state.kind_of(&object).ok_or_else(ApiStatus::no_such_resource)?;
         let namespace = kind.is_namespaced().then(|| match super::object::meta_str(&object, "namespace") {
             "" => "default".to_owned(),
             namespace => namespace.to_owned(),
@@ -101,9 +101,9 @@ impl ApiServer {
     ///
     /// # Errors
     /// The error of the API: not found, conflict, ...
-    pub fn update(&self, object: Value) -> Result<Value, Status> {
+    pub fn update(&self, object: Value) -> Result<Value, ApiStatus> {
         let mut state = self.shared.state();
-        let kind = state.kind_of(&object).ok_or_else(Status::no_such_resource)?;
+        let kind = state.kind_of(&object).ok_or_else(ApiStatus::no_such_resource)?;
         let meta = |field| super::object::meta_str(&object, field).to_owned();
         let (namespace, name) = (meta("namespace"), meta("name"));
         let namespace = match namespace.as_str() {
@@ -125,7 +125,7 @@ impl ApiServer {
         namespace: impl Into<Option<&'a str>>,
         name: &str,
         patch: Value,
-    ) -> Result<Value, Status> {
+    ) -> Result<Value, ApiStatus> {
         self.patch(resource, namespace.into(), name, patch, false)
     }
 
@@ -139,7 +139,7 @@ impl ApiServer {
         namespace: impl Into<Option<&'a str>>,
         name: &str,
         patch: Value,
-    ) -> Result<Value, Status> {
+    ) -> Result<Value, ApiStatus> {
         self.patch(resource, namespace.into(), name, patch, true)
     }
 
@@ -150,12 +150,12 @@ impl ApiServer {
         name: &str,
         patch: Value,
         status: bool,
-    ) -> Result<Value, Status> {
+    ) -> Result<Value, ApiStatus> {
         let target = Target { resource, namespace, name, status, dry_run: false };
         self.shared.state().edit(target, Edit::Merge(patch)).map(|stored| stored.value().clone())
     }
 
-    /// Deletes an object, and returns the response of the API: a Status, or the object. An object with finalizers is
+    /// Deletes an object, and returns the response of the API: a ApiStatus, or the object. An object with finalizers is
     /// marked, and stays until its finalizers are removed.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl ApiServer {
         resource: &str,
         namespace: impl Into<Option<&'a str>>,
         name: &str,
-    ) -> Result<Value, Status> {
+    ) -> Result<Value, ApiStatus> {
         let mut state = self.shared.state();
         let id = state.resolve(resource)?;
         let kind = state.collection(id)?.kind().clone();
@@ -182,12 +182,12 @@ impl ApiServer {
         resource: &str,
         namespace: impl Into<Option<&'a str>>,
         name: &str,
-    ) -> Result<Value, Status> {
+    ) -> Result<Value, ApiStatus> {
         let state = self.shared.state();
         let collection = state.collection(state.resolve(resource)?)?;
         match collection.get(&key(namespace.into(), name)) {
             Some(object) => Ok(object.value().clone()),
-            None => Err(Status::not_found(collection.kind(), name)),
+            None => Err(ApiStatus::not_found(collection.kind(), name)),
         }
     }
 
@@ -196,7 +196,11 @@ impl ApiServer {
     ///
     /// # Errors
     /// The kind is not served.
-    pub fn list<'a>(&self, resource: &str, namespace: impl Into<Option<&'a str>>) -> Result<Value, Status> {
+    pub fn list<'a>(
+        &self,
+        resource: &str,
+        namespace: impl Into<Option<&'a str>>,
+    ) -> Result<Value, ApiStatus> {
         let state = self.shared.state();
         let id = state.resolve(resource)?;
         let page = state.list(id, namespace.into(), &Query::default())?;
@@ -221,7 +225,7 @@ impl ApiServer {
     ///
     /// # Errors
     /// If the definition cannot be stored.
-    pub fn install(&self, kind: Kind) -> Result<(), Status> {
+    pub fn install(&self, kind: Kind) -> Result<(), ApiStatus> {
         install(&mut self.shared.state(), kind)
     }
 
@@ -259,7 +263,7 @@ impl ApiServer {
     }
 
     /// Sets how long the server waits before it responds to a request, from now on. See
-    /// [`Builder::latency`](super::Builder::latency).
+    /// [`ApiServerBuilder::latency`](super::ApiServerBuilder::latency).
     pub fn set_latency(&self, latency: Duration) {
         *lock(&self.shared.latency) = latency;
     }

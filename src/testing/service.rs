@@ -19,13 +19,13 @@ use super::accept::{Shape, shape};
 use super::answer::Answer;
 use super::body::{ApiBody, Clip};
 use super::discovery;
-use super::faults::{FaultAction, Scope};
+use super::faults::{FaultAction, Place};
 use super::object::to_bytes;
 use super::request::RequestInfo;
 use super::requests::RequestRecord;
 use super::route;
 use super::shared::Shared;
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// As kube-apiserver's limit of a request body.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -75,7 +75,7 @@ impl ApiService {
             if let Ok(user) = &user {
                 record.user.clone_from(user);
             }
-            let scope = Scope::of(&info);
+            let scope = Place::of(&info);
             let fault = shared.faults.on_request(&scope);
             let clip = fault.as_ref().and_then(Clip::of);
             let answer = match fault {
@@ -88,8 +88,10 @@ impl ApiService {
                     shared.log().record(record);
                     return Err(std::io::ErrorKind::ConnectionReset.into());
                 }
-                Some(FaultAction::Respond { code, retry_after }) => Err(Status::scripted(code, retry_after)),
-                Some(FaultAction::TooLargeVersion) => Err(Status::too_large_version_in_words()),
+                Some(FaultAction::Respond { code, retry_after }) => {
+                    Err(ApiStatus::scripted(code, retry_after))
+                }
+                Some(FaultAction::TooLargeVersion) => Err(ApiStatus::too_large_version_in_words()),
                 Some(FaultAction::Garbage(bytes)) => Ok(Answer::Json(200, bytes)),
                 _ => match user {
                     Ok(user) => {
@@ -131,9 +133,9 @@ async fn respond<B>(
     info: &RequestInfo,
     method: &http::Method,
     headers: &HeaderMap,
-    scope: Scope,
+    scope: Place,
     body: B,
-) -> Result<Answer, Status>
+) -> Result<Answer, ApiStatus>
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -145,13 +147,13 @@ where
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Status::new(
+            return Err(ApiStatus::new(
                 413,
                 "RequestEntityTooLarge",
                 "Request entity too large: limit is 3145728",
             ));
         }
-        Err(_) => return Err(Status::bad_request("the request's body did not arrive")),
+        Err(_) => return Err(ApiStatus::bad_request("the request's body did not arrive")),
     };
     if info.plural.is_empty() {
         return discovery::answer(&shared.state(), method, &info.path);
@@ -162,7 +164,7 @@ where
     route::answer(shared, info, media_type, shape, scope, &body)
 }
 
-fn into_response(answer: Result<Answer, Status>, method: &http::Method) -> Response<ApiBody> {
+fn into_response(answer: Result<Answer, ApiStatus>, method: &http::Method) -> Response<ApiBody> {
     let (code, media_type, body, retry_after) = match answer {
         Ok(Answer::Json(code, bytes)) => (code, "application/json", ApiBody::whole(bytes), None),
         Ok(Answer::Text(code, bytes)) => (code, "text/plain; charset=utf-8", ApiBody::whole(bytes), None),
@@ -190,11 +192,11 @@ fn into_response(answer: Result<Answer, Status>, method: &http::Method) -> Respo
 
 impl Shape {
     /// Whether a list may be answered in this shape.
-    pub(super) fn for_list(self) -> Result<bool, Status> {
+    pub(super) fn for_list(self) -> Result<bool, ApiStatus> {
         match self {
             Self::Whole => Ok(false),
             Self::PartialList => Ok(true),
-            Self::Partial => Err(Status::new(
+            Self::Partial => Err(ApiStatus::new(
                 406,
                 "NotAcceptable",
                 "you requested PartialObjectMetadata, but the requested object is a list \

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::collection::Collection;
 use super::kind::Kind;
 use super::object::{Version, meta_str};
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// The store. All functions are synchronous and short; no lock on it is ever held over an await.
 #[derive(Debug)]
@@ -46,16 +46,16 @@ impl State {
     }
 
     /// As [`find`](State::find), with the answer for a kind that is not served.
-    pub(super) fn resolve(&self, name: &str) -> Result<u64, Status> {
-        self.find(name).ok_or_else(Status::no_such_resource)
+    pub(super) fn resolve(&self, name: &str) -> Result<u64, ApiStatus> {
+        self.find(name).ok_or_else(ApiStatus::no_such_resource)
     }
 
-    pub(super) fn collection(&self, id: u64) -> Result<&Collection, Status> {
-        self.collections.get(&id).ok_or_else(Status::page_not_found)
+    pub(super) fn collection(&self, id: u64) -> Result<&Collection, ApiStatus> {
+        self.collections.get(&id).ok_or_else(ApiStatus::page_not_found)
     }
 
-    pub(super) fn collection_mut(&mut self, id: u64) -> Result<&mut Collection, Status> {
-        self.collections.get_mut(&id).ok_or_else(Status::page_not_found)
+    pub(super) fn collection_mut(&mut self, id: u64) -> Result<&mut Collection, ApiStatus> {
+        self.collections.get_mut(&id).ok_or_else(ApiStatus::page_not_found)
     }
 
     /// The served kind of an object, by its `apiVersion` and `kind`.
@@ -106,12 +106,12 @@ impl State {
     }
 
     /// Writes `object` as the newest version of `key`.
-    pub(super) fn store(&mut self, id: u64, key: &str, mut object: Value) -> Result<Arc<Version>, Status> {
+    pub(super) fn store(&mut self, id: u64, key: &str, mut object: Value) -> Result<Arc<Version>, ApiStatus> {
         let version = self.next_version();
         let collection = self.collection_mut(id)?;
         collection.kind().stamp(&mut object, version);
         let stored = collection.apply(key, version, Some(Version::new(version, object)));
-        stored.ok_or_else(|| Status::internal("nothing was stored"))
+        stored.ok_or_else(|| ApiStatus::internal("nothing was stored"))
     }
 
     /// Deletes `key` whatever its finalizers say.
@@ -138,7 +138,7 @@ impl State {
     }
 
     /// The namespaces a cluster is born with.
-    pub(super) fn found(&mut self) -> Result<(), Status> {
+    pub(super) fn found(&mut self) -> Result<(), ApiStatus> {
         if self.find("namespaces").is_none() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The answers that are not objects: `meta/v1` Status, with the wording of a real kube-apiserver.
+//! The answers that are not objects: `meta/v1` ApiStatus, with the wording of a real kube-apiserver.
 //!
 //! Clients decide by `reason` and `code`, people by `message`; all three follow kube-apiserver 1.36, so that a
 //! test written against this server says something about the real one.
@@ -12,7 +12,7 @@ use super::kind::Kind;
 /// An error response of the API server, an object of `kind: Status`. See "Response status kind" in the Kubernetes API
 /// concepts.
 #[derive(Clone, PartialEq)]
-pub struct Status {
+pub struct ApiStatus {
     code: u16,
     reason: &'static str,
     message: String,
@@ -23,13 +23,13 @@ pub struct Status {
 
 /// One entry of `details.causes`.
 #[derive(Clone)]
-pub(super) struct Cause {
+pub(super) struct StatusCause {
     pub(super) reason: &'static str,
     pub(super) field: &'static str,
     pub(super) message: String,
 }
 
-impl Status {
+impl ApiStatus {
     /// The HTTP status code. O(1).
     #[must_use]
     pub fn code(&self) -> u16 {
@@ -157,12 +157,12 @@ impl Status {
         Self::new(422, "Invalid", text).details(json!({}))
     }
 
-    pub(super) fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
+    pub(super) fn invalid(kind: &Kind, name: &str, causes: &[StatusCause]) -> Self {
         Self::invalid_as(kind.group(), kind.kind(), name, causes)
     }
 
     /// 422 in the name of any group and kind: `ListOptions` and `DeleteOptions` are validated too.
-    pub(super) fn invalid_as(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
+    pub(super) fn invalid_as(group: &str, kind: &str, name: &str, causes: &[StatusCause]) -> Self {
         let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         // Go's aggregate drops repeated texts, details.causes keeps them.
         let mut shown: Vec<&str> = Vec::new();
@@ -286,19 +286,19 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for ApiStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.code, self.reason, self.message)
     }
 }
 
-impl fmt::Debug for Status {
+impl fmt::Debug for ApiStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Status({self})")
     }
 }
 
-impl std::error::Error for Status {}
+impl std::error::Error for ApiStatus {}
 
 fn of(kind: &Kind, called: &str, name: &str) -> Value {
     let mut details = json!({ "kind": called });

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::status::Status;
+use super::status::ApiStatus;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -23,9 +23,9 @@ impl Token {
         encode(text.as_bytes())
     }
 
-    pub(super) fn decode(text: &str) -> Result<Self, Status> {
+    pub(super) fn decode(text: &str) -> Result<Self, ApiStatus> {
         let refuse = |why: &str| {
-            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+            ApiStatus::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
         };
         let bytes = decode(text).ok_or_else(|| refuse("illegal base64 data"))?;
         let token: Value = serde_json::from_slice(&bytes)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::kind::Kind;
 use super::object::meta_str;
-use super::status::{Cause, Status};
+use super::status::{ApiStatus, StatusCause};
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
      '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -20,9 +20,9 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
      regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// The body as an object of `kind`, with `apiVersion` and `kind` filled in where a built-in kind may omit them.
-pub(super) fn decode(kind: &Kind, body: &[u8]) -> Result<Value, Status> {
+pub(super) fn decode(kind: &Kind, body: &[u8]) -> Result<Value, ApiStatus> {
     let unrecognized = |why: &str| {
-        Status::bad_request(format!(
+        ApiStatus::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {why}",
             kind.kind()
         ))
@@ -43,10 +43,10 @@ pub(super) fn decode(kind: &Kind, body: &[u8]) -> Result<Value, Status> {
 }
 
 /// Refuses an object of another kind or version, or whose metadata is not metadata.
-pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
+pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), ApiStatus> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or("");
     let cannot = |why: &str| {
-        Status::bad_request(format!(
+        ApiStatus::bad_request(format!(
             "{} in version {:?} cannot be handled as a {}: {why}",
             text("kind"),
             kind.version(),
@@ -54,7 +54,7 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
         ))
     };
     if text("apiVersion") != kind.api_version() {
-        return Err(Status::bad_request(format!(
+        return Err(ApiStatus::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({})",
             text("apiVersion"),
             kind.api_version()
@@ -64,11 +64,11 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
         if !kind.is_custom() {
             return Err(cannot("no such kind"));
         }
-        return Err(Status::invalid_as(
+        return Err(ApiStatus::invalid_as(
             kind.group(),
             text("kind"),
             meta_str(object, "name"),
-            &[Cause {
+            &[StatusCause {
                 reason: "FieldValueInvalid",
                 field: "kind",
                 message: format!("Invalid value: {:?}: must be {}", text("kind"), kind.kind()),
@@ -121,11 +121,11 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), Status> {
 
 /// Name and labels, with every fault listed as the real server lists them: those of an update of a custom
 /// resource three times, since three layers of it look.
-pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), Status> {
+pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), ApiStatus> {
     let name = meta_str(object, "name");
     let mut causes = Vec::new();
     if name.is_empty() {
-        causes.push(Cause {
+        causes.push(StatusCause {
             reason: "FieldValueRequired",
             field: "metadata.name",
             message: "Required value: name or generateName is required".into(),
@@ -152,19 +152,19 @@ pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), 
     if update && kind.is_custom() {
         causes = [causes.clone(), causes.clone(), causes].concat();
     }
-    Err(Status::invalid(kind, name, &causes))
+    Err(ApiStatus::invalid(kind, name, &causes))
 }
 
 /// The refusal of an update: with every fault twice for a custom resource.
-pub(super) fn invalid_update(kind: &Kind, name: &str, mut causes: Vec<Cause>) -> Status {
+pub(super) fn invalid_update(kind: &Kind, name: &str, mut causes: Vec<StatusCause>) -> ApiStatus {
     if kind.is_custom() {
         causes.extend(causes.clone());
     }
-    Status::invalid(kind, name, &causes)
+    ApiStatus::invalid(kind, name, &causes)
 }
 
-fn invalid(field: &'static str, value: &str, why: &str) -> Cause {
-    Cause { reason: "FieldValueInvalid", field, message: format!("Invalid value: {value:?}: {why}") }
+fn invalid(field: &'static str, value: &str, why: &str) -> StatusCause {
+    StatusCause { reason: "FieldValueInvalid", field, message: format!("Invalid value: {value:?}: {why}") }
 }
 
 fn bad_name(kind: &Kind, name: &str) -> Option<String> {

@@ -16,12 +16,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::collection::Change;
-use super::faults::{EventAction, EventFault, Scope};
+use super::faults::{EventAction, EventFault, Place};
 use super::object::{Form, Version, to_bytes};
 use super::query::{Query, parse_version};
 use super::shared::Shared;
 use super::state::State;
-use super::status::Status;
+use super::status::ApiStatus;
 
 /// What of the history goes into one piece of the body, at most.
 const EVENTS_PER_CHUNK: usize = 512;
@@ -36,7 +36,7 @@ pub(super) struct Watch {
     prefix: String,
     query: Query,
     form: Form,
-    scope: Scope,
+    scope: Place,
     cursor: u64,
     initial: std::vec::IntoIter<Arc<Version>>,
     end: End,
@@ -76,19 +76,19 @@ impl Watch {
         namespace: Option<&str>,
         query: Query,
         partial: bool,
-        scope: Scope,
-    ) -> Result<Self, Status> {
+        scope: Place,
+    ) -> Result<Self, ApiStatus> {
         let has_versions = state.collection(collection)?.kind().has_versions();
         let query = if has_versions { query } else { query.without_version() };
         let asked = match query.version.as_str() {
             "" => 0,
-            text => parse_version(text).map_err(Status::internal)?,
+            text => parse_version(text).map_err(ApiStatus::internal)?,
         };
         let newest = state.version();
         let lists = query.initial_events.unwrap_or(asked == 0);
         // The stream has begun before the real server finds out, so it is said there.
         let ahead = query.initial_events == Some(true) && asked > newest;
-        let pending = ahead.then(|| EventFault::Error(Status::too_large_version(asked, newest)));
+        let pending = ahead.then(|| EventFault::Error(ApiStatus::too_large_version(asked, newest)));
         let mut initial = Vec::new();
         let mut cursor = asked;
         if lists {
@@ -186,7 +186,11 @@ impl Watch {
         let floor = collection.watch_floor();
         if self.cursor < floor && self.end == End::None {
             self.done = true;
-            put_line(&mut out, "ERROR", &to_bytes(&Status::too_old_to_watch(self.cursor, floor).to_value()));
+            put_line(
+                &mut out,
+                "ERROR",
+                &to_bytes(&ApiStatus::too_old_to_watch(self.cursor, floor).to_value()),
+            );
             return Ok(Step::Lines(out.freeze()));
         }
         let mut seen = 0;
@@ -305,7 +309,7 @@ impl Watch {
 /// Writes an event unless a fault takes its place.
 fn emit(
     shared: &Shared,
-    scope: &Scope,
+    scope: &Place,
     out: &mut BytesMut,
     event: &str,
     object: &[u8],

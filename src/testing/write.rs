@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::object::{Version, map, meta_str, metadata};
 use super::state::{State, key};
-use super::status::{Cause, Status};
+use super::status::{ApiStatus, StatusCause};
 use super::validate;
 
 /// A change of an existing object.
@@ -38,24 +38,24 @@ impl State {
         namespace: Option<&str>,
         mut object: Value,
         dry_run: bool,
-    ) -> Result<Arc<Version>, Status> {
+    ) -> Result<Arc<Version>, ApiStatus> {
         let id = self.resolve(resource)?;
         let kind = self.collection(id)?.kind().clone();
         validate::shape(&kind, &object)?;
         same_namespace(&object, namespace)?;
         if let Some(namespace) = namespace.filter(|namespace| !self.has_namespace(namespace)) {
             let namespaces = Kind::cluster("", "v1", "Namespace", "namespaces").built_in();
-            return Err(Status::not_found(&namespaces, namespace));
+            return Err(ApiStatus::not_found(&namespaces, namespace));
         }
         generate_name(&mut object);
         validate::metadata(&kind, &object, false)?;
         if !meta_str(&object, "resourceVersion").is_empty() {
-            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+            return Err(ApiStatus::internal("resourceVersion should not be set on objects to be created"));
         }
         let name = meta_str(&object, "name").to_owned();
         let key = key(namespace, &name);
         if let Some(other) = self.collection(id)?.get(&key) {
-            return Err(Status::already_exists(&kind, &name, is_deleting(other.value())));
+            return Err(ApiStatus::already_exists(&kind, &name, is_deleting(other.value())));
         }
         let meta = metadata(&mut object);
         for field in
@@ -83,12 +83,12 @@ impl State {
         Ok(stored)
     }
 
-    pub(super) fn edit(&mut self, target: Target<'_>, edit: Edit) -> Result<Arc<Version>, Status> {
+    pub(super) fn edit(&mut self, target: Target<'_>, edit: Edit) -> Result<Arc<Version>, ApiStatus> {
         let Target { resource, namespace, name, .. } = target;
         let id = self.resolve(resource)?;
         let kind = self.collection(id)?.kind().clone();
         if target.status && !kind.has_status() {
-            return Err(Status::no_such_resource());
+            return Err(ApiStatus::no_such_resource());
         }
         let key = key(namespace, name);
         let replaces = matches!(edit, Edit::Replace(_));
@@ -97,7 +97,7 @@ impl State {
             same_name(object, name)?;
             same_namespace(object, namespace)?;
         }
-        let old = self.collection(id)?.get(&key).cloned().ok_or_else(|| Status::not_found(&kind, name))?;
+        let old = self.collection(id)?.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&kind, name))?;
         let new = match edit {
             Edit::Replace(object) => object,
             Edit::Merge(patch) => {
@@ -107,7 +107,7 @@ impl State {
             }
             Edit::Json(patch) => {
                 let mut object = old.value().clone();
-                json_patch::patch(&mut object, &patch).map_err(|_| Status::invalid_patch())?;
+                json_patch::patch(&mut object, &patch).map_err(|_| ApiStatus::invalid_patch())?;
                 object
             }
         };
@@ -137,7 +137,7 @@ impl State {
 }
 
 /// The object to store: what the client sent, with everything that is not the client's to change.
-fn merge_old(kind: &Kind, old: &Version, new: Value, status: bool) -> Result<Value, Status> {
+fn merge_old(kind: &Kind, old: &Version, new: Value, status: bool) -> Result<Value, ApiStatus> {
     let before = old.value();
     let mut object = if status { status_write(kind, before, new) } else { new };
     if !status && kind.has_status() {
@@ -214,16 +214,16 @@ fn spec_differs(kind: &Kind, before: &Value, after: &Value) -> bool {
     relevant(before) != relevant(after)
 }
 
-fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) -> Result<(), Status> {
+fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) -> Result<(), ApiStatus> {
     let name = old.name();
     let version = meta_str(new, "resourceVersion");
     if version.is_empty() {
         if kind.is_custom() {
-            return Err(Status::invalid_as(
+            return Err(ApiStatus::invalid_as(
                 kind.group(),
                 kind.plural(),
                 name,
-                &[Cause {
+                &[StatusCause {
                     reason: "FieldValueInvalid",
                     field: "metadata.resourceVersion",
                     message: "Invalid value: 0: must be specified for an update".into(),
@@ -231,10 +231,10 @@ fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) 
             ));
         }
     } else if version != old.version().to_string() {
-        return Err(Status::modified(kind, name));
+        return Err(ApiStatus::modified(kind, name));
     }
     let uid = meta_str(new, "uid");
-    let immutable = |field, value: &str| Cause {
+    let immutable = |field, value: &str| StatusCause {
         reason: "FieldValueInvalid",
         field,
         message: format!("Invalid value: {value:?}: field is immutable"),
@@ -243,7 +243,7 @@ fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) 
         if replaces || !kind.is_custom() {
             let why =
                 format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid());
-            return Err(Status::conflict(kind, name, &why));
+            return Err(ApiStatus::conflict(kind, name, &why));
         }
         return Err(validate::invalid_update(kind, name, vec![immutable("metadata.uid", uid)]));
     }
@@ -255,25 +255,25 @@ fn check_preconditions(kind: &Kind, old: &Version, new: &Value, replaces: bool) 
     Ok(())
 }
 
-fn same_name(object: &Value, name: &str) -> Result<(), Status> {
+fn same_name(object: &Value, name: &str) -> Result<(), ApiStatus> {
     match meta_str(object, "name") {
-        "" => Err(Status::bad_request(format!(
+        "" => Err(ApiStatus::bad_request(format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"
         ))),
         own if own == name => Ok(()),
-        own => Err(Status::bad_request(format!(
+        own => Err(ApiStatus::bad_request(format!(
             "the name of the object ({own}) does not match the name on the URL ({name})"
         ))),
     }
 }
 
-fn same_namespace(object: &Value, namespace: Option<&str>) -> Result<(), Status> {
+fn same_namespace(object: &Value, namespace: Option<&str>) -> Result<(), ApiStatus> {
     let own = meta_str(object, "namespace");
     // What is said of a cluster-scoped object is dropped, not refused.
     if own.is_empty() || namespace.is_none_or(|namespace| own == namespace) {
         return Ok(());
     }
-    Err(Status::bad_request(
+    Err(ApiStatus::bad_request(
         "the namespace of the provided object does not match the namespace sent on the request",
     ))
 }
@@ -319,14 +319,14 @@ fn finalizers_added(before: &Value, after: &Value) -> bool {
     is_deleting(before) && finalizers(after).iter().any(|one| !finalizers(before).contains(one))
 }
 
-fn new_finalizers(kind: &Kind, before: &Value, after: &Value) -> Status {
+fn new_finalizers(kind: &Kind, before: &Value, after: &Value) -> ApiStatus {
     let had = finalizers(before);
     let added: Vec<String> = finalizers(after)
         .into_iter()
         .filter(|one| !had.contains(one))
         .map(|one| format!("{one:?}"))
         .collect();
-    let cause = Cause {
+    let cause = StatusCause {
         reason: "FieldValueForbidden",
         field: "metadata.finalizers",
         message: format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Informer;
-use crate::reflector::{Cause, Phase, Status, Tally};
+use crate::reflector::{Phase, RelistCause, Status, Tally};
 use crate::version::ResourceVersion;
 
 /// Statistics of an informer, from [`Informer::stats`].
@@ -165,16 +165,16 @@ impl fmt::Display for Stats {
 impl Relists {
     fn of(tally: &Tally) -> Self {
         Self {
-            expired: tally.relists(Cause::Expired),
-            too_large: tally.relists(Cause::TooLarge),
-            watch_failed: tally.relists(Cause::WatchFailed),
-            watch_refused: tally.relists(Cause::WatchRefused),
-            invalid_response: tally.relists(Cause::InvalidResponse),
-            out_of_order: tally.relists(Cause::OutOfOrder),
-            behind: tally.relists(Cause::Behind),
-            kind_absent: tally.relists(Cause::KindAbsent),
-            refresh: tally.relists(Cause::Refresh),
-            by_stream: tally.relists(Cause::Stream),
+            expired: tally.relists(RelistCause::Expired),
+            too_large: tally.relists(RelistCause::TooLarge),
+            watch_failed: tally.relists(RelistCause::WatchFailed),
+            watch_refused: tally.relists(RelistCause::WatchRefused),
+            invalid_response: tally.relists(RelistCause::InvalidResponse),
+            out_of_order: tally.relists(RelistCause::OutOfOrder),
+            behind: tally.relists(RelistCause::Behind),
+            kind_absent: tally.relists(RelistCause::KindAbsent),
+            refresh: tally.relists(RelistCause::Refresh),
+            by_stream: tally.relists(RelistCause::Stream),
         }
     }
 

@@ -20,14 +20,14 @@ use self::watch::Bookmarks;
 use super::command::Command;
 use super::gate::Gate;
 use super::log::Log;
-use super::options::Options;
 use super::recovery::Recovery;
+use super::settings::Settings;
 use super::sink::Sink;
 use super::state::{Effect, Input, State, step};
 use super::status::{Phase, Status};
 use super::stream::Open;
 use super::tally::Recorder;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::source::Source;
 
 /// Keeps `sink` in step with `source` until `stop` is cancelled, and gives the sink back.
@@ -45,7 +45,7 @@ pub(crate) async fn run<S, W>(
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     stop: CancellationToken,
-    options: Options,
+    options: Settings,
     gate: Arc<Gate>,
 ) -> W
 where
@@ -80,7 +80,7 @@ struct Reflector<S: Source, W: Sink<S::Payload>> {
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Who waits for a list in which nothing held is reused.
     refreshes: Vec<oneshot::Sender<()>>,
-    options: Options,
+    options: Settings,
     recovery: Recovery,
     gate: Arc<Gate>,
     state: State,
@@ -116,10 +116,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     pub(super) fn timeout(&self, verb: &'static str, after: Duration) -> Error {
-        Kind::Timeout { verb, resource: self.source.resource().to_owned(), after }.into()
+        ErrorKind::Timeout { verb, resource: self.source.resource().to_owned(), after }.into()
     }
 
     pub(super) fn protocol(&self, verb: &'static str, what: &'static str) -> Error {
-        Kind::Protocol { verb, resource: self.source.resource().to_owned(), what }.into()
+        ErrorKind::Protocol { verb, resource: self.source.resource().to_owned(), what }.into()
     }
 }

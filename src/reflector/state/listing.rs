@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Effect, Form, Origin};
-use crate::reflector::options::Options;
+use crate::reflector::settings::Settings;
 
 /// Objects per page where all at once, as it was asked for, are too many.
 const PAGE_SIZE: u32 = 500;
@@ -37,7 +37,7 @@ pub(super) struct Listing {
 // === impl Listing ===
 
 impl Listing {
-    pub(super) fn next(&self, now: Instant, options: &Options, held: bool) -> Effect {
+    pub(super) fn next(&self, now: Instant, options: &Settings, held: bool) -> Effect {
         let (form, from) = if self.whole_once {
             (Form::Whole, Origin::Newest)
         } else {
@@ -49,7 +49,7 @@ impl Listing {
     }
 
     /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
-    fn ways(&self, now: Instant, options: &Options, held: bool) -> Vec<(Form, Origin)> {
+    fn ways(&self, now: Instant, options: &Settings, held: bool) -> Vec<(Form, Origin)> {
         use Form::{Pages, Stream, Whole};
         use Origin::{Newest, Reuse};
         let plain =
@@ -89,7 +89,7 @@ impl Listing {
 
     /// A list in one piece, or a page, was too large: pages are asked for, or half of them, from now on. False where
     /// there is nothing to halve.
-    pub(super) fn halve(&mut self, form: Form, options: &Options) -> bool {
+    pub(super) fn halve(&mut self, form: Form, options: &Settings) -> bool {
         if form == Form::Whole && !std::mem::replace(&mut self.whole_too_large, true) {
             return true;
         }

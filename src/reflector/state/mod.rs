@@ -44,8 +44,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::listing::{Listing, SLIGHT, TELLING};
-use super::options::Options;
 use super::recovery::Pace;
+use super::settings::Settings;
 use crate::config::Absent;
 use crate::error::Error;
 
@@ -229,7 +229,7 @@ impl State {
         self.watching.silences > 0
     }
 
-    fn list(&self, now: Instant, options: &Options) -> Effect {
+    fn list(&self, now: Instant, options: &Settings) -> Effect {
         self.listing.next(now, options, self.absence.shown == Shown::List && !self.watching.unversioned)
     }
 
@@ -243,7 +243,7 @@ impl State {
     }
 
     /// What is held is of no use as a beginning. At once the first time, then after a wait.
-    fn list_newest(mut self, error: &Error, now: Instant, options: &Options) -> (Self, Effect) {
+    fn list_newest(mut self, error: &Error, now: Instant, options: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         if error.is_expired() && !self.listing.expired {
             self.listing.expired = true;
@@ -259,7 +259,7 @@ impl State {
         form: Form,
         at: PageAt,
         now: Instant,
-        options: &Options,
+        options: &Settings,
     ) -> (Self, Effect) {
         // It was for one attempt.
         self.listing.whole_once = false;
@@ -281,7 +281,7 @@ impl State {
     }
 
     /// Discovery is asked where an absence would be shown.
-    fn not_found(mut self, error: &Error, options: &Options) -> (Self, Effect) {
+    fn not_found(mut self, error: &Error, options: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         let matters = match self.absence.shown {
             Shown::Nothing => options.absent != Absent::Wait,
@@ -306,7 +306,7 @@ impl State {
 
     /// A watch did not work. It is opened again later, from the version held: a list is made where it is known that
     /// there is something to hear.
-    fn watch_failed(mut self, error: Option<&Error>, now: Instant, options: &Options) -> (Self, Effect) {
+    fn watch_failed(mut self, error: Option<&Error>, now: Instant, options: &Settings) -> (Self, Effect) {
         self.watching.failures += 1;
         let (pace, retry_after) =
             error.map_or((Pace::Refused, None), |error| (pace_after(error), error.retry_after()));
@@ -333,7 +333,7 @@ impl State {
 }
 
 /// From how the last activity ended to the next one.
-pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Options) -> (State, Effect) {
+pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Settings) -> (State, Effect) {
     match input {
         Input::Go => {
             let effect = match state.then {

@@ -1,7 +1,7 @@
 //! One row per rule, and all of them together against servers that can do one thing only.
 
 use super::*;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 
 const NOW: fn() -> Instant = Instant::now;
 
@@ -13,12 +13,12 @@ fn api_error(code: u16, retry_after: Option<u64>, version_too_large: bool) -> Er
     let (reason, message) = (String::from("Reason"), "".into());
     let retry_after = retry_after.map(Duration::from_secs);
     let resource = String::from("x");
-    Kind::Api { verb: "list", resource, code, reason, retry_after, version_too_large, message }.into()
+    ErrorKind::Api { verb: "list", resource, code, reason, retry_after, version_too_large, message }.into()
 }
 
 fn transport(answered: bool) -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
-    Kind::Transport { verb: "watch", resource: String::from("x"), answered, source }.into()
+    ErrorKind::Transport { verb: "watch", resource: String::from("x"), answered, source }.into()
 }
 
 fn refused() -> Error {
@@ -30,15 +30,15 @@ fn broken() -> Error {
 }
 
 fn timeout() -> Error {
-    Kind::Timeout { verb: "list", resource: String::from("x"), after: Duration::from_secs(30) }.into()
+    ErrorKind::Timeout { verb: "list", resource: String::from("x"), after: Duration::from_secs(30) }.into()
 }
 
 fn protocol() -> Error {
-    Kind::Protocol { verb: "watch", resource: String::from("x"), what: "garbage" }.into()
+    ErrorKind::Protocol { verb: "watch", resource: String::from("x"), what: "garbage" }.into()
 }
 
 fn page_too_large() -> Error {
-    Kind::PageTooLarge { verb: "list", resource: String::from("x"), limit: 1 }.into()
+    ErrorKind::PageTooLarge { verb: "list", resource: String::from("x"), limit: 1 }.into()
 }
 
 fn wait(pace: Pace) -> Effect {
@@ -74,8 +74,8 @@ fn failed(form: Form, error: Error) -> Input {
     Input::ListFailed { error, form, at: PageAt::First }
 }
 
-fn options(streaming: bool) -> Options {
-    Options { streaming, ..Options::default() }
+fn options(streaming: bool) -> Settings {
+    Settings { streaming, ..Settings::default() }
 }
 
 /// Feeds inputs from the beginning, and compares all effects.
@@ -153,7 +153,7 @@ fn each_end_of_a_watch_has_its_answer() {
 
 #[test]
 fn a_refused_streaming_list_gives_way_to_others_for_an_hour() {
-    let (options, start) = (Options::default(), NOW());
+    let (options, start) = (Settings::default(), NOW());
     let (state, _) = step(State::start(), Input::Go, start, &options);
     let (state, effect) = step(state, Input::StreamingRefused, start, &options);
     assert_eq!(effect, plain(Origin::Newest));
@@ -290,7 +290,7 @@ fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
 
 #[test]
 fn where_no_pages_are_wanted_a_list_that_is_too_large_is_made_in_pages() {
-    let options = Options { streaming: false, page_size: 0, ..Options::default() };
+    let options = Settings { streaming: false, page_size: 0, ..Settings::default() };
     let (mut state, mut effect) = step(State::start(), Input::Go, NOW(), &options);
     let mut sizes = Vec::new();
     while let Effect::List { form, page_size, .. } = effect {
@@ -499,7 +499,7 @@ impl Picky {
 }
 
 /// States that a reflector can be in, by feeding it what may happen: after a list, so that something is held.
-fn reachable(options: &Options) -> Vec<State> {
+fn reachable(options: &Settings) -> Vec<State> {
     let inputs: Vec<fn() -> Input> = vec![
         || watch_failed(api(410)),
         || watch_failed(protocol()),
@@ -541,7 +541,7 @@ fn reachable(options: &Options) -> Vec<State> {
 
 #[test]
 fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
-    let options = Options::default();
+    let options = Settings::default();
     let states = reachable(&options);
     assert!(states.len() > 50, "{}", states.len());
     for form in [Form::Stream, Form::Pages, Form::Whole] {
@@ -562,7 +562,7 @@ fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
 
 /// A list is due in this state; it comes through within so many attempts.
 #[track_caller]
-fn syncs(mut state: State, server: Picky, held: bool, options: &Options) {
+fn syncs(mut state: State, server: Picky, held: bool, options: &Settings) {
     let text =
         format!("only {:?} from {:?}, others {}, from {state:?}", server.form, server.from, (server.fails)());
     state.then = Then::List;

@@ -9,7 +9,7 @@ fn not_found() -> Answer<()> {
 }
 
 fn start(script: Vec<Answer<()>>, absent: Absent) -> Harness {
-    Harness::start(script, Options { streaming: false, absent, ..Options::default() })
+    Harness::start(script, Settings { streaming: false, absent, ..Settings::default() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,7 @@ async fn a_kind_that_is_served_again_may_be_behind_until_it_is_listed() {
             .into_iter()
             .chain(times(20, || Answer::Error(api(500, "InternalError"))))
             .collect(),
-        Options { streaming: false, absent: Absent::Empty, ..Options::default() },
+        Settings { streaming: false, absent: Absent::Empty, ..Settings::default() },
     );
     reflector.work(1.0).await;
     assert!(reflector.status().stale_since.is_none(), "it is known to be absent");

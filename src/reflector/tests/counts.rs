@@ -2,22 +2,22 @@
 
 use super::*;
 
-const CAUSES: [Cause; 10] = [
-    Cause::Expired,
-    Cause::TooLarge,
-    Cause::WatchFailed,
-    Cause::WatchRefused,
-    Cause::InvalidResponse,
-    Cause::OutOfOrder,
-    Cause::Behind,
-    Cause::KindAbsent,
-    Cause::Refresh,
-    Cause::Stream,
+const CAUSES: [RelistCause; 10] = [
+    RelistCause::Expired,
+    RelistCause::TooLarge,
+    RelistCause::WatchFailed,
+    RelistCause::WatchRefused,
+    RelistCause::InvalidResponse,
+    RelistCause::OutOfOrder,
+    RelistCause::Behind,
+    RelistCause::KindAbsent,
+    RelistCause::Refresh,
+    RelistCause::Stream,
 ];
 
 impl Harness {
     /// The causes that were counted, each with its count.
-    fn relists(&self) -> Vec<(Cause, u64)> {
+    fn relists(&self) -> Vec<(RelistCause, u64)> {
         let counts = CAUSES.map(|cause| (cause, self.tally.relists(cause)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
@@ -43,22 +43,22 @@ fn silent() -> Answer<()> {
 async fn a_relist_is_counted_under_what_made_it_necessary() {
     let relisted = || [page(20, &[("a", 1)], None), silent()];
     let watch = |steps| vec![Answer::Watch(steps)];
-    let cases: Vec<(Cause, Vec<Answer<()>>, u64)> = vec![
-        (Cause::Expired, watch(vec![pause(30.0), Step::Error(expired())]), 1),
-        (Cause::Expired, vec![Answer::Error(expired())], 1),
-        (Cause::TooLarge, vec![Answer::Error(too_large())], 1),
+    let cases: Vec<(RelistCause, Vec<Answer<()>>, u64)> = vec![
+        (RelistCause::Expired, watch(vec![pause(30.0), Step::Error(expired())]), 1),
+        (RelistCause::Expired, vec![Answer::Error(expired())], 1),
+        (RelistCause::TooLarge, vec![Answer::Error(too_large())], 1),
         (
-            Cause::WatchFailed,
+            RelistCause::WatchFailed,
             times(3, || Answer::Error(internal()))
                 .chain([page(12, &[], Some("more")), Answer::Error(internal())])
                 .collect(),
             4,
         ),
-        (Cause::WatchRefused, vec![Answer::Error(api(403, "Forbidden"))], 1),
-        (Cause::InvalidResponse, watch(vec![Step::Error(garbage())]), 1),
-        (Cause::OutOfOrder, watch(vec![put("b", 12), put("b", 11)]), 1),
-        (Cause::Behind, vec![silent(), page(9, &[], Some("more"))], 1),
-        (Cause::KindAbsent, vec![Answer::Error(api(404, "NotFound"))], 1),
+        (RelistCause::WatchRefused, vec![Answer::Error(api(403, "Forbidden"))], 1),
+        (RelistCause::InvalidResponse, watch(vec![Step::Error(garbage())]), 1),
+        (RelistCause::OutOfOrder, watch(vec![put("b", 12), put("b", 11)]), 1),
+        (RelistCause::Behind, vec![silent(), page(9, &[], Some("more"))], 1),
+        (RelistCause::KindAbsent, vec![Answer::Error(api(404, "NotFound"))], 1),
     ];
     for (cause, trouble, errors) in cases {
         let script = [listed()].into_iter().chain(trouble).chain(relisted()).collect();
@@ -101,7 +101,7 @@ async fn a_relist_that_takes_several_attempts_is_one_and_keeps_its_cause() {
     reflector.work(120.0).await;
     assert_eq!(reflector.source.unplayed(), 0);
     reflector.holds(&[("b", 15)], 30);
-    assert_eq!(reflector.relists(), [(Cause::Expired, 1), (Cause::KindAbsent, 1)]);
+    assert_eq!(reflector.relists(), [(RelistCause::Expired, 1), (RelistCause::KindAbsent, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,7 +159,7 @@ async fn events_bookmarks_and_pages_are_heard_and_silence_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
-    let options = Options { streaming: false, absent: crate::config::Absent::Empty, ..Options::default() };
+    let options = Settings { streaming: false, absent: crate::config::Absent::Empty, ..Settings::default() };
     let script = vec![
         Answer::Error(api(404, "NotFound")),
         Answer::Served(false), // shown: synced, and nothing there
@@ -180,6 +180,6 @@ async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
     tokio::time::timeout(Duration::from_secs(60), answered).await.unwrap().unwrap();
     reflector.work(5.0).await;
     assert_eq!(reflector.source.unplayed(), 0);
-    assert_eq!(reflector.relists(), [(Cause::Refresh, 1)]);
+    assert_eq!(reflector.relists(), [(RelistCause::Refresh, 1)]);
     assert_eq!(reflector.tally.watch_restarts(), 0);
 }

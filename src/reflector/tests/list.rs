@@ -87,7 +87,7 @@ async fn streaming_is_tried_again_after_an_hour() {
             Answer::Watch(hour.chain([Step::Error(expired())]).collect()),
             Answer::Watch(vec![put("a", 1), end_of_list(90), Step::Never]),
         ],
-        Options { watch_grace: Duration::from_secs(7200), ..Options::default() },
+        Settings { watch_grace: Duration::from_secs(7200), ..Settings::default() },
     );
     reflector.work(65.0 * 60.0 + 60.0).await;
     reflector.played(&["stream", "list limit=500", "watch from=10", "stream"], &[("a", 1)], 90);
@@ -197,7 +197,7 @@ async fn s55_an_expired_continue_is_followed_by_a_list_in_one_piece() {
         // The next list is in pages again.
         script.extend([page(30, &[("b", 15)], None), Answer::Watch(vec![Step::Never])]);
         requests.extend(["list limit=500", "watch from=30"]);
-        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        let reflector = Harness::start(script, Settings { streaming, ..Settings::default() });
         reflector.work(5.0).await;
         reflector.played(&requests, &[("b", 15)], 30);
         assert_eq!(reflector.calls(), ["begin", "abort", "begin", "commit 20", "begin", "commit 30"]);
@@ -231,7 +231,7 @@ async fn failing_lists_are_tried_less_and_less_often() {
     // kube-rs, which starts over at each attempt, makes 501 in this time.
     for streaming in [false, true] {
         let script = times(1000, || Answer::Error(api(500, "InternalError"))).collect();
-        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        let reflector = Harness::start(script, Settings { streaming, ..Settings::default() });
         reflector.work(600.0).await;
         let gaps = reflector.gaps();
         assert!((20..=45).contains(&gaps.len()), "{} attempts", gaps.len() + 1);
@@ -295,7 +295,7 @@ async fn a_chain_of_pages_has_an_end_or_is_given_up() {
             page(10, &[("a", 1)], Some(token.as_str()).filter(|_| n < length))
         })
     };
-    let options = || Options { streaming: false, pages: 3, ..Options::default() };
+    let options = || Settings { streaming: false, pages: 3, ..Settings::default() };
     let reflector = Harness::start(chain(3).chain([Answer::Watch(vec![Step::Never])]).collect(), options());
     reflector.work(1.0).await;
     reflector.holds(&[("a", 1)], 10);
@@ -331,7 +331,7 @@ async fn a_later_page_of_a_lower_version_is_no_part_of_the_list() {
 async fn a_page_that_is_too_large_is_asked_for_again_in_halves() {
     let too_large = || {
         let resource = String::from("stubs");
-        Answer::Error(Kind::PageTooLarge { verb: "list", resource, limit: 1 }.into())
+        Answer::Error(ErrorKind::PageTooLarge { verb: "list", resource, limit: 1 }.into())
     };
     let reflector = Harness::paged(vec![
         too_large(),
@@ -479,7 +479,7 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let model = Arc::default();
     let sink = ModelSink { model: Arc::clone(&model), held: None };
     let (sender, status) = latest::channel(Status::new());
-    let options = Options { streaming: false, ..Options::default() };
+    let options = Settings { streaming: false, ..Settings::default() };
     let source = Pages { given: 0, alive: Arc::new(()) };
     let record = Recorder::new(Arc::new(Tally::new()));
     let (commands, stop) = (mpsc::channel(1).1, CancellationToken::new());

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Command, Gate, Options, Recorder, Regression, Reuse, Sink, Status, Tally, run};
-use crate::error::{DecodeError, Error, Kind};
+use super::{Command, Gate, Recorder, Regression, RelistCause, Reuse, Settings, Sink, Status, Tally, run};
+use crate::error::{DecodeError, Error, ErrorKind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
 use crate::source::{Item, Items, Listed, Meta, Page, Payload, WatchEvent};
@@ -195,16 +195,16 @@ impl<P: Payload> Sink<P> for ModelSink {
 // === impl Harness ===
 
 impl Harness {
-    fn start(script: Vec<Answer<()>>, options: Options) -> Self {
+    fn start(script: Vec<Answer<()>>, options: Settings) -> Self {
         Self::with(Stub::new(script), Arc::default(), options)
     }
 
     /// A server that answers whatever is asked.
-    fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, options: Options) -> Self {
+    fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, options: Settings) -> Self {
         Self::with(Stub::answered(respond), Arc::default(), options)
     }
 
-    fn with((source, probe): (Stub<()>, Probe<()>), gate: Arc<Gate>, options: Options) -> Self {
+    fn with((source, probe): (Stub<()>, Probe<()>), gate: Arc<Gate>, options: Settings) -> Self {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
@@ -217,12 +217,12 @@ impl Harness {
 
     /// Lists by streaming.
     fn streaming(script: Vec<Answer<()>>) -> Self {
-        Self::start(script, Options::default())
+        Self::start(script, Settings::default())
     }
 
     /// Lists in pages.
     fn paged(script: Vec<Answer<()>>) -> Self {
-        Self::start(script, Options { streaming: false, ..Options::default() })
+        Self::start(script, Settings { streaming: false, ..Settings::default() })
     }
 
     /// Lets it work for so long. Costs no time: the clock is paused.
@@ -335,7 +335,7 @@ fn api(code: u16, reason: &str) -> Error {
 }
 
 fn asks_for(code: u16, reason: &str, retry_after: Option<u64>) -> Error {
-    Kind::Api {
+    ErrorKind::Api {
         verb: "list",
         resource: String::from("stubs"),
         code,
@@ -352,7 +352,7 @@ fn expired() -> Error {
 }
 
 fn too_large() -> Error {
-    Kind::Api {
+    ErrorKind::Api {
         verb: "list",
         resource: String::from("stubs"),
         code: 504,
@@ -366,23 +366,34 @@ fn too_large() -> Error {
 
 fn refused() -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-    Kind::Transport { verb: "watch", resource: String::from("stubs"), answered: false, source: source.into() }
-        .into()
+    ErrorKind::Transport {
+        verb: "watch",
+        resource: String::from("stubs"),
+        answered: false,
+        source: source.into(),
+    }
+    .into()
 }
 
 /// An answer that broke off.
 fn cut() -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    Kind::Transport { verb: "watch", resource: String::from("stubs"), answered: true, source: source.into() }
-        .into()
+    ErrorKind::Transport {
+        verb: "watch",
+        resource: String::from("stubs"),
+        answered: true,
+        source: source.into(),
+    }
+    .into()
 }
 
 fn timeout() -> Error {
-    Kind::Timeout { verb: "watch", resource: String::from("stubs"), after: Duration::from_secs(30) }.into()
+    ErrorKind::Timeout { verb: "watch", resource: String::from("stubs"), after: Duration::from_secs(30) }
+        .into()
 }
 
 fn garbage() -> Error {
-    Kind::Protocol { verb: "watch", resource: String::from("stubs"), what: "garbage" }.into()
+    ErrorKind::Protocol { verb: "watch", resource: String::from("stubs"), what: "garbage" }.into()
 }
 
 fn times<K>(count: usize, answer: impl Fn() -> Answer<K>) -> impl Iterator<Item = Answer<K>> {

@@ -34,7 +34,7 @@ impl Fleet {
             let gate = Arc::<Gate>::default();
             (0..each).map(move |number| {
                 let config = Config::new().jitter_seed(seed * 1_000_000 + process * 1000 + number);
-                let options = Options { streaming: false, config, ..Options::default() };
+                let options = Settings { streaming: false, config, ..Settings::default() };
                 Harness::with(Stub::answered(answer), gate.clone(), options)
             })
         });
@@ -121,7 +121,7 @@ async fn one_that_hangs_does_not_hold_up_the_others_of_its_client() {
                 Answer::Watch(vec![Step::Never])
             }
         };
-        let options = Options { streaming: false, ..Options::default() };
+        let options = Settings { streaming: false, ..Settings::default() };
         Harness::with(Stub::answered(answer), gate.clone(), options)
     };
     let informers = [informer(true), informer(true), informer(false)];

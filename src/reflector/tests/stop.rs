@@ -20,7 +20,7 @@ fn scripts() -> Vec<(&'static str, bool, Vec<Answer<()>>, usize)> {
 #[tokio::test(start_paused = true)]
 async fn n8_stopping_takes_no_time_wherever_the_loop_is() {
     for (name, streaming, script, open) in scripts() {
-        let reflector = Harness::start(script, Options { streaming, ..Options::default() });
+        let reflector = Harness::start(script, Settings { streaming, ..Settings::default() });
         reflector.work(2.0).await;
         assert_eq!(reflector.source.open(), open, "{name}");
         let asked = reflector.source.requests();
@@ -56,7 +56,7 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let stop = CancellationToken::new();
     let record = Recorder::new(Arc::new(Tally::new()));
     let commands = mpsc::channel(1).1;
-    let (options, gate) = (Options::default(), Arc::default());
+    let (options, gate) = (Settings::default(), Arc::default());
     let future = run(source, sink, sender, record, commands, stop.clone(), options, gate);
     stop.cancel();
     future.await;

@@ -185,7 +185,7 @@ async fn where_watches_never_work_the_kind_is_polled_and_the_status_says_so() {
             let version = world.load(Ordering::Relaxed);
             if request.starts_with("watch") { form() } else { page(version, &[("a", version)], None) }
         });
-        let reflector = Harness::answered(answers, Options { streaming: false, ..Options::default() });
+        let reflector = Harness::answered(answers, Settings { streaming: false, ..Settings::default() });
         reflector.work(1.0).await;
         reflector.holds(&[("a", 10)], 10);
         served.store(20, Ordering::Relaxed);
@@ -267,7 +267,7 @@ async fn an_open_watch_that_never_says_anything_is_replaced_by_lists() {
             page(version, &[("a", version)], None)
         }
     });
-    let reflector = Harness::answered(answers, Options { streaming: false, ..Options::default() });
+    let reflector = Harness::answered(answers, Settings { streaming: false, ..Settings::default() });
     reflector.work(1.0).await;
     served.store(20, Ordering::Relaxed);
     reflector.work(370.0).await;
@@ -376,7 +376,7 @@ async fn a_silent_watch_is_compared_with_a_consistent_read() {
     ];
     // Long enough for the watch not to end by itself meanwhile.
     let watch_grace = Duration::from_secs(600);
-    let reflector = Harness::start(script, Options { streaming: false, watch_grace, ..Options::default() });
+    let reflector = Harness::start(script, Settings { streaming: false, watch_grace, ..Settings::default() });
     reflector.work(179.0).await;
     reflector.asked(&["list limit=500", "watch from=10"]);
     reflector.work(2.0).await;

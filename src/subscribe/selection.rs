@@ -8,14 +8,14 @@ use crate::object::Obj;
 use crate::snapshot::View;
 
 /// The objects a subscription sees.
-pub(crate) enum Scope<T> {
+pub(crate) enum Selection<T> {
     Everything,
     Namespace(String),
-    Key(Arc<dyn KeyScope<T>>),
+    Key(Arc<dyn KeySelection<T>>),
 }
 
 /// The objects under one index key, the key's type erased.
-pub(crate) trait KeyScope<T>: Send + Sync {
+pub(crate) trait KeySelection<T>: Send + Sync {
     fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>>;
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct ByKey<T, K> {
     pub(crate) key: K,
 }
 
-impl<T, K> KeyScope<T> for ByKey<T, K>
+impl<T, K> KeySelection<T> for ByKey<T, K>
 where
     T: Send + Sync + 'static,
     K: Hash + Eq + Send + Sync + 'static,
@@ -34,7 +34,7 @@ where
     }
 }
 
-impl<T> Clone for Scope<T> {
+impl<T> Clone for Selection<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Everything => Self::Everything,

@@ -6,7 +6,7 @@ use crate::config::{Absent, Config};
 
 /// Times and sizes of a reflector. The defaults are meant for production.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct Settings {
     /// Objects per page of a list: what client-go asks for.
     pub(crate) page_size: u32,
     /// Pages of one list, at most.
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) config: Config,
 }
 
-impl Options {
+impl Settings {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             page_size: config.page_size,
@@ -68,7 +68,7 @@ impl Options {
 }
 
 #[cfg(test)]
-impl Default for Options {
+impl Default for Settings {
     fn default() -> Self {
         Self::new(Config::new())
     }
