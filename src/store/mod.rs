@@ -51,7 +51,6 @@ use crate::hash::KeyHasher;
 use crate::index::Indexer;
 use crate::reflector::Reuse;
 use crate::snapshot::View;
-use crate::source::Meta;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
@@ -123,7 +122,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Stores a listed value as it is. Of two with one key, the later one counts.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn insert(&self, list: &mut List<T>, meta: &Meta, value: T) {
+    pub(crate) fn insert(&self, list: &mut List<T>, meta: &crate::source::Meta, value: T) {
         list.0.insert(&self.indexers, meta, value);
     }
 

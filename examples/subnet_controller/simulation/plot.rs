@@ -58,7 +58,7 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
             .build_cartesian_2d(0.0..seconds, 0..deepest + deepest / 10)?;
         chart
             .configure_mesh()
-            .max_light_lines(0)
+            .max_light_lines(1)
             .x_desc("seconds")
             .y_desc("keys in the work queue")
             .draw()?;
