@@ -42,7 +42,18 @@ fn try_build() -> Result<()> {
     let (target, profile) =
         (folder.parent().context("no target folder")?, folder.file_name().unwrap_or_default());
     let profile = if profile == "debug" { OsStr::new("dev") } else { profile };
-    let out = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // Set by the outer cargo for this process. Build scripts that read them (ring's does) would be run again, by this
+    // cargo and then by the next outer one, and all that depends on them would be built again.
+    for (name, _) in env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    let out = cargo
         .args(["build", "--quiet", "--example", "subnet_controller", "--example", "quickstart"])
         .args(["--example", "inspect", "--profile"])
         .arg(profile)
