@@ -13,7 +13,7 @@ use crate::index::{Index, IndexBy, namespace};
 use crate::key::ObjectKey;
 use crate::object::Obj;
 use crate::reflector::Sink;
-use crate::source::{Item, WatchEvent};
+use crate::source::{Item, Meta, WatchEvent};
 
 /// What is stored in these tests: a number, and the index keys it asks for.
 #[derive(Clone, Debug, PartialEq)]
