@@ -12,7 +12,7 @@ use super::call::Call;
 use crate::error::Error;
 use crate::source::Limits;
 
-/// The parts of a `StatusBody` that are of use.
+/// The parts of a `Status` that are of use.
 #[derive(Default, Deserialize)]
 struct StatusBody {
     kind: Option<String>,
@@ -35,7 +35,7 @@ struct StatusCause {
     reason: Option<String>,
 }
 
-/// What a response that is not a success says. Its body is read as far as a `StatusBody` may be long.
+/// What a response that is not a success says. Its body is read as far as a `Status` may be long.
 pub(super) async fn api_error(call: &Call, response: Response<Body>, limits: &Limits) -> Error {
     let code = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -46,10 +46,10 @@ pub(super) async fn api_error(call: &Call, response: Response<Body>, limits: &Li
     describe(call, code, &status, header)
 }
 
-/// What a `StatusBody` object in a stream says; `None` when it is none.
+/// What a `Status` object in a stream says; `None` when it is none.
 pub(super) fn status_error(call: &Call, object: &str) -> Option<Error> {
     let status: StatusBody = serde_json::from_str(object).ok()?;
-    if status.kind.as_deref() != Some("StatusBody") {
+    if status.kind.as_deref() != Some("Status") {
         return None;
     }
     Some(describe(call, status.code.unwrap_or(500), &status, None))

@@ -18,7 +18,7 @@ use super::status::ApiStatus;
 pub enum FaultAction {
     /// The server responds with this status code, and with `Retry-After` if it is set.
     Respond {
-        /// The HTTP status code, also of the ApiStatus in the body.
+        /// The HTTP status code, also of the Status in the body.
         code: u16,
         /// The value of the `Retry-After` header and of `details.retryAfterSeconds`, in seconds.
         retry_after: Option<u64>,

@@ -112,7 +112,7 @@ impl Kind {
         Self { versions: Versions::AbsentButWatched, ..self.built_in() }
     }
 
-    /// Responds to a delete with the object and not with a ApiStatus, as some built-in kinds do.
+    /// Responds to a delete with the object and not with a `Status`, as some built-in kinds do.
     pub(super) fn returning_deleted(self) -> Self {
         Self { returns_deleted: true, ..self }
     }

@@ -155,7 +155,7 @@ impl ApiServer {
         self.shared.state().edit(target, Edit::Merge(patch)).map(|stored| stored.value().clone())
     }
 
-    /// Deletes an object, and returns the response of the API: a ApiStatus, or the object. An object with finalizers is
+    /// Deletes an object, and returns the response of the API: a `Status`, or the object. An object with finalizers is
     /// marked, and stays until its finalizers are removed.
     ///
     /// # Errors

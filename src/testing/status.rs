@@ -1,4 +1,4 @@
-//! The answers that are not objects: `meta/v1` ApiStatus, with the wording of a real kube-apiserver.
+//! The answers that are not objects: `meta/v1` `Status`, with the wording of a real kube-apiserver.
 //!
 //! Clients decide by `reason` and `code`, people by `message`; all three follow kube-apiserver 1.36, so that a
 //! test written against this server says something about the real one.
