@@ -64,13 +64,13 @@ struct Bucket {
 // === impl Recovery ===
 
 impl Recovery {
-    pub(super) fn new(options: &Settings) -> Self {
-        let config = &options.config;
+    pub(super) fn new(settings: &Settings) -> Self {
+        let config = &settings.config;
         Self {
             watches: Bucket::new(config.watches),
             lists: Bucket::new(config.lists),
             poll: config.poll,
-            absent_poll: options.absent_poll,
+            absent_poll: settings.absent_poll,
             troubled_since: None,
             attempted: None,
             refusals: 0,

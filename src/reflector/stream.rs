@@ -37,14 +37,14 @@ pub(super) struct Open<P, S> {
 // === impl Open ===
 
 impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P, S> {
-    pub(super) fn new(stream: S, timeout: Duration, options: &Settings) -> Self {
+    pub(super) fn new(stream: S, timeout: Duration, settings: &Settings) -> Self {
         let now = Instant::now();
         Self {
             stream,
             batch: Vec::new(),
             end: None,
             opened: now,
-            expires: now + timeout + options.watch_grace,
+            expires: now + timeout + settings.watch_grace,
             heard: now,
             events: false,
             settled: false,
@@ -52,8 +52,8 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
     }
 
     /// Whether the batch ended where it may, and not where nothing more was ready.
-    pub(super) fn is_full(&self, options: &Settings) -> bool {
-        self.batch.len() >= options.batch_events || self.size() >= options.batch_bytes
+    pub(super) fn is_full(&self, settings: &Settings) -> bool {
+        self.batch.len() >= settings.batch_events || self.size() >= settings.batch_bytes
     }
 
     fn size(&self) -> usize {
@@ -62,17 +62,17 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
 
     /// Waits for an event or the end, then reads what else is ready, in turns with other tasks. Cancel safe: what was
     /// read stays.
-    pub(super) async fn read(&mut self, options: &Settings) {
-        self.read_until(options, false).await;
+    pub(super) async fn read(&mut self, settings: &Settings) {
+        self.read_until(settings, false).await;
     }
 
     /// [`read`](Self::read), but for no longer than one turn: for a list, whose events need not be seen together, so
     /// that they are not held together undecoded.
-    pub(super) async fn read_a_turn(&mut self, options: &Settings) {
-        self.read_until(options, true).await;
+    pub(super) async fn read_a_turn(&mut self, settings: &Settings) {
+        self.read_until(settings, true).await;
     }
 
-    async fn read_until(&mut self, options: &Settings, one_turn: bool) {
+    async fn read_until(&mut self, settings: &Settings, one_turn: bool) {
         if self.batch.is_empty() {
             // A large batch comes seldom; its room is not kept for the next.
             self.batch.shrink_to(KEPT_ROOM);
@@ -81,7 +81,9 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
         poll_fn(|cx| {
             // Of this poll: what others do in between is not counted, or many of these would never come to read.
             let turn = Turn::new();
-            while self.end.is_none() && self.batch.len() < options.batch_events && bytes < options.batch_bytes
+            while self.end.is_none()
+                && self.batch.len() < settings.batch_events
+                && bytes < settings.batch_bytes
             {
                 if turn.is_over() {
                     if one_turn && !self.batch.is_empty() {
@@ -111,7 +113,7 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
     }
 
     /// Whether it has been open for as long as a good one is.
-    pub(super) fn lasted(&self, options: &Settings) -> bool {
-        self.opened.elapsed() >= options.watch_settled
+    pub(super) fn lasted(&self, settings: &Settings) -> bool {
+        self.opened.elapsed() >= settings.watch_settled
     }
 }

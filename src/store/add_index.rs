@@ -39,14 +39,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
     pub(crate) async fn add_index(&mut self, index: Box<dyn Indexer<T>>) -> u32 {
         let slot = self.indexers.next_slot();
         let mut draft = self.draft(Reuse::Unchanged);
-        let hasher = self.shared().load().hasher.clone();
         let mut panicked = Vec::new();
         let mut turn = Turn::new();
         draft.tables.push(index.empty());
         for object in draft.objects.clone().iter() {
-            let Draft { tables, late, .. } = &mut draft;
+            let Draft { tables, late, hasher, .. } = &mut draft;
             let table = &mut tables[slot as usize];
-            let find = || index.keys(slot, table, &hasher, Obj::key(object), object);
+            let find = || index.keys(slot, table, hasher, Obj::key(object), object);
             match catch_unwind(AssertUnwindSafe(find)) {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(keys) => {

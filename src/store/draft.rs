@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::indexers::Indexers;
 use super::late::Late;
 use super::life::Life;
-use super::list::Listing;
+use super::list::ListState;
 use super::retired::{Retired, World};
 use crate::error::DecodeError;
 use crate::free::free;
@@ -42,8 +42,8 @@ pub(crate) struct Draft<T> {
     /// What of the stored versions is reused.
     pub(super) reuse: Reuse,
     /// What only a list has.
-    pub(super) listing: Option<Listing<T>>,
-    hasher: KeyHasher,
+    pub(super) listing: Option<ListState<T>>,
+    pub(super) hasher: KeyHasher,
     /// Where it goes when it is dropped. `None` once it is published.
     retired: Option<Arc<Retired<T>>>,
 }
@@ -93,7 +93,7 @@ impl<T> Draft<T> {
         self.retired = None;
     }
 
-    /// Whether this version of the object, or a newer one, was taken in already, well or badly. A list also notes that
+    /// Whether this version of the object, or a newer one, is stored or known to be invalid. A list also notes that
     /// the object still exists.
     pub(super) fn holds(&mut self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
@@ -206,7 +206,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Notes that the newest version of an object could not be taken in. What is stored of it stays, unless that is of
+    /// Notes that the newest version of an object is invalid. What is stored of it stays, unless that is of
     /// an earlier life of its name, which is over.
     pub(super) fn mark_invalid(&mut self, indexers: &Indexers<T>, error: DecodeError) {
         let Some(key) = error.key.clone() else {
@@ -240,8 +240,8 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Brings every index up to date with one object. Runs no code of the application: keys are told apart by where
-    /// they lie.
+    /// Brings every index up to date with one object. Runs no code of the application: keys are compared by
+    /// address.
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let new_keys = new.map(Obj::index_keys);
         if let Some(old) = old {

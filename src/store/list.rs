@@ -18,7 +18,7 @@ use crate::version::ResourceVersion;
 pub(crate) struct List<T>(pub(super) Draft<T>);
 
 /// What a draft knows more when it is a list.
-pub(super) struct Listing<T> {
+pub(super) struct ListState<T> {
     /// What was stored before.
     held: Trie<Obj<T>>,
     /// Where those of `held` lie that the list has named.
@@ -32,7 +32,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     pub(crate) fn begin_list(&self, reuse: Reuse) -> List<T> {
         let mut draft = self.draft(reuse);
         draft.nameless = 0;
-        draft.listing = Some(Listing {
+        draft.listing = Some(ListState {
             held: draft.objects.clone(),
             named: HashSet::with_capacity_and_hasher(draft.objects.len(), RandomState::default()),
             known_invalid: std::mem::take(&mut draft.invalid),
@@ -60,7 +60,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     async fn remove_unlisted(&mut self, draft: &mut Draft<T>) {
-        let Some(Listing { held, named, .. }) = &mut draft.listing else { return };
+        let Some(ListState { held, named, .. }) = &mut draft.listing else { return };
         let (held, named) = (held.clone(), std::mem::take(named));
         let mut turn = Turn::new();
         for object in held.iter() {
@@ -80,7 +80,7 @@ impl<T> List<T> {
     }
 }
 
-impl<T> Listing<T> {
+impl<T> ListState<T> {
     /// Notes that an object still exists.
     pub(super) fn name(&mut self, stored: &Obj<T>) {
         if !self.held.is_empty() {

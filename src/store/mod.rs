@@ -121,7 +121,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     /// Stores a listed value as it is. Of two with one key, the later one counts.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(feature = "testing")]
     pub(crate) fn insert(&self, list: &mut List<T>, meta: &crate::source::Meta, value: T) {
         list.0.insert(&self.indexers, meta, value);
     }

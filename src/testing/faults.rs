@@ -86,7 +86,7 @@ pub(super) struct Faults {
 
 /// What a request is, as far as faults are concerned.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct RequestScope {
     verb: &'static str,
     resource: String,
     /// `None` of what neither lists nor watches.
@@ -199,7 +199,7 @@ impl Fault {
         Self { times: if times == 0 { u64::MAX } else { times }, ..self }
     }
 
-    fn meets(&self, scope: &Place) -> bool {
+    fn meets(&self, scope: &RequestScope) -> bool {
         self.verb.as_ref().is_none_or(|verb| *verb == scope.verb)
             && self.resource.as_ref().is_none_or(|resource| *resource == scope.resource)
             && self.form.is_none_or(|form| scope.form == Some(form))
@@ -217,7 +217,7 @@ impl FaultAction {
     }
 }
 
-impl Place {
+impl RequestScope {
     pub(super) fn of(info: &RequestInfo) -> Self {
         let is_set = |name: &str| !info.parameter(name).is_empty();
         let form = match info.verb {
@@ -248,17 +248,17 @@ impl Faults {
     }
 
     /// The fault that meets this request; it is used up by one.
-    pub(super) fn on_request(&self, scope: &Place) -> Option<FaultAction> {
+    pub(super) fn on_request(&self, scope: &RequestScope) -> Option<FaultAction> {
         self.take(scope, Moment::Request)
     }
 
     /// Whether a fault keeps this watch from saying that its initial events are complete.
-    pub(super) fn on_initial_events_end(&self, scope: &Place) -> bool {
+    pub(super) fn on_initial_events_end(&self, scope: &RequestScope) -> bool {
         self.take(scope, Moment::InitialEventsEnd).is_some()
     }
 
     /// The fault that meets the next event of this watch.
-    pub(super) fn on_event(&self, scope: &Place) -> Option<EventAction> {
+    pub(super) fn on_event(&self, scope: &RequestScope) -> Option<EventAction> {
         Some(match self.take(scope, Moment::Event)? {
             FaultAction::CutStream => EventAction::Stop(EventFault::Cut),
             FaultAction::ErrorEvent(code) => {
@@ -269,7 +269,7 @@ impl Faults {
         })
     }
 
-    fn take(&self, scope: &Place, moment: Moment) -> Option<FaultAction> {
+    fn take(&self, scope: &RequestScope, moment: Moment) -> Option<FaultAction> {
         if self.armed.load(Ordering::Acquire) == 0 {
             return None;
         }

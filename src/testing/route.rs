@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::accept::Shape;
 use super::answer::{Answer, json};
 use super::delete::{DeleteOptions, Deleted};
-use super::faults::Place;
+use super::faults::RequestScope;
 use super::kind::Kind;
 use super::object::{Form, Version};
 use super::query::{Query, parse_version};
@@ -29,7 +29,7 @@ pub(super) fn answer(
     info: &RequestInfo,
     media_type: &str,
     shape: Shape,
-    scope: Place,
+    scope: RequestScope,
     body: &[u8],
 ) -> Result<Answer, ApiStatus> {
     let mut state = shared.state();

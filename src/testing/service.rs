@@ -19,7 +19,7 @@ use super::accept::{Shape, shape};
 use super::answer::Answer;
 use super::body::{ApiBody, Clip};
 use super::discovery;
-use super::faults::{FaultAction, Place};
+use super::faults::{FaultAction, RequestScope};
 use super::object::to_bytes;
 use super::request::RequestInfo;
 use super::requests::RequestRecord;
@@ -75,7 +75,7 @@ impl ApiService {
             if let Ok(user) = &user {
                 record.user.clone_from(user);
             }
-            let scope = Place::of(&info);
+            let scope = RequestScope::of(&info);
             let fault = shared.faults.on_request(&scope);
             let clip = fault.as_ref().and_then(Clip::of);
             let answer = match fault {
@@ -133,7 +133,7 @@ async fn respond<B>(
     info: &RequestInfo,
     method: &http::Method,
     headers: &HeaderMap,
-    scope: Place,
+    scope: RequestScope,
     body: B,
 ) -> Result<Answer, ApiStatus>
 where

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::collection::Change;
-use super::faults::{EventAction, EventFault, Place};
+use super::faults::{EventAction, EventFault, RequestScope};
 use super::object::{Form, Version, to_bytes};
 use super::query::{Query, parse_version};
 use super::shared::Shared;
@@ -36,7 +36,7 @@ pub(super) struct Watch {
     prefix: String,
     query: Query,
     form: Form,
-    scope: Place,
+    scope: RequestScope,
     cursor: u64,
     initial: std::vec::IntoIter<Arc<Version>>,
     end: End,
@@ -76,7 +76,7 @@ impl Watch {
         namespace: Option<&str>,
         query: Query,
         partial: bool,
-        scope: Place,
+        scope: RequestScope,
     ) -> Result<Self, ApiStatus> {
         let has_versions = state.collection(collection)?.kind().has_versions();
         let query = if has_versions { query } else { query.without_version() };
@@ -309,7 +309,7 @@ impl Watch {
 /// Writes an event unless a fault takes its place.
 fn emit(
     shared: &Shared,
-    scope: &Place,
+    scope: &RequestScope,
     out: &mut BytesMut,
     event: &str,
     object: &[u8],

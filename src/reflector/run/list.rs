@@ -27,15 +27,15 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         if form == Form::Stream {
             return self.stream_list(from, new_epoch).await;
         }
-        let size = page_size.unwrap_or(self.options.page_size);
+        let size = page_size.unwrap_or(self.settings.page_size);
         match self.collect(form, from, size, new_epoch).await {
             Ok(versioned) => Input::Listed { versioned },
             Err(input) => input,
         }
     }
 
-    pub(super) async fn stream_list(&mut self, from: Origin, new_epoch: bool) -> Input {
-        let deadline = Instant::now() + self.options.streaming_total;
+    async fn stream_list(&mut self, from: Origin, new_epoch: bool) -> Input {
+        let deadline = Instant::now() + self.settings.streaming_total;
         let request = WatchRequest {
             resource_version: self.from(from),
             timeout: self.watch_timeout(),
@@ -43,10 +43,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         };
         let opened = match timeout_at(deadline, self.source.watch(&request)).await {
             Ok(opened) => opened,
-            Err(_) => Err(self.timeout("watch", self.options.streaming_total)),
+            Err(_) => Err(self.timeout("watch", self.settings.streaming_total)),
         };
         let mut open = match opened {
-            Ok(stream) => Open::new(stream, request.timeout, &self.options),
+            Ok(stream) => Open::new(stream, request.timeout, &self.settings),
             Err(error) => return self.streaming_failed(error),
         };
         self.reached();
@@ -58,9 +58,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         let (mut window, mut objects) = (open.opened, 0);
         let mut turn = Turn::new();
         loop {
-            let patience = (open.heard + self.options.streaming_silence).min(deadline);
-            if timeout_at(patience, open.read_a_turn(&self.options)).await.is_err() && open.batch.is_empty() {
-                let error = self.timeout("watch", self.options.streaming_silence);
+            let patience = (open.heard + self.settings.streaming_silence).min(deadline);
+            if timeout_at(patience, open.read_a_turn(&self.settings)).await.is_err() && open.batch.is_empty()
+            {
+                let error = self.timeout("watch", self.settings.streaming_silence);
                 return self.streaming_endless(error);
             }
             if !open.batch.is_empty() {
@@ -103,9 +104,9 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 }
             }
             let now = Instant::now();
-            if now.duration_since(window) >= self.options.streaming_silence {
-                let patient = now.duration_since(open.opened) < self.options.streaming_patience;
-                if !patient && objects < self.options.page_size.max(1) {
+            if now.duration_since(window) >= self.settings.streaming_silence {
+                let patient = now.duration_since(open.opened) < self.settings.streaming_patience;
+                if !patient && objects < self.settings.page_size.max(1) {
                     let error = self.protocol("watch", "a streaming list that goes on without an end");
                     return self.streaming_endless(error);
                 }
@@ -171,7 +172,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 return Err(self.list_failed(error, form, PageAt::Later));
             }
             pages += 1;
-            if pages >= self.options.pages {
+            if pages >= self.settings.pages {
                 let error = self.protocol("list", "more pages than the limit");
                 return Err(self.list_failed(error, form, PageAt::Later));
             }
@@ -193,7 +194,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.listed(ordered, unversioned);
     }
 
-    pub(super) fn listed(&mut self, ordered: bool, unversioned: bool) {
+    fn listed(&mut self, ordered: bool, unversioned: bool) {
         self.recovery.listed();
         self.record.committed();
         self.status.send_if_modified(|status| {
@@ -218,23 +219,23 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     /// Commands are not carried out while a list is collected, so a refresh that waits has asked for this list.
-    pub(super) fn reuse(&mut self) -> Reuse {
+    fn reuse(&mut self) -> Reuse {
         if self.wants_refresh() { Reuse::Nothing } else { Reuse::Unchanged }
     }
 
     /// What is asked for must not be older than the asking, so a list for a refresh is a consistent read.
-    pub(super) fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
+    fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
         match from {
             Origin::Reuse if !self.wants_refresh() => self.sink.held(),
             Origin::Reuse | Origin::Newest => None,
         }
     }
 
-    pub(super) fn is_below(&self, version: &ResourceVersion) -> bool {
+    fn is_below(&self, version: &ResourceVersion) -> bool {
         self.sink.held().is_some_and(|held| *version < held)
     }
 
-    pub(super) fn streaming_failed(&mut self, error: Error) -> Input {
+    fn streaming_failed(&mut self, error: Error) -> Input {
         let code = error.http_code().unwrap_or_default();
         // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
@@ -246,12 +247,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     /// It does not come to its end.
-    pub(super) fn streaming_endless(&mut self, error: Error) -> Input {
+    fn streaming_endless(&mut self, error: Error) -> Input {
         self.failed(error);
         Input::StreamingRefused
     }
 
-    pub(super) fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
+    fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
         // What the server has worked for, or may have.
         if at == PageAt::First
             && !error.is_unanswered()
@@ -264,7 +265,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         Input::ListFailed { error, form, at }
     }
 
-    pub(super) fn list_below(&mut self, from: Origin) -> Input {
+    fn list_below(&mut self, from: Origin) -> Input {
         self.failed(self.protocol("list", "a version below the one held"));
         Input::ListBelow { from }
     }

@@ -45,7 +45,7 @@ pub(crate) async fn run<S, W>(
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     stop: CancellationToken,
-    options: Settings,
+    settings: Settings,
     gate: Arc<Gate>,
 ) -> W
 where
@@ -59,10 +59,10 @@ where
         record,
         commands,
         refreshes: Vec::new(),
-        recovery: Recovery::new(&options),
+        recovery: Recovery::new(&settings),
         gate,
         state: State::start(),
-        options,
+        settings,
         open: None,
         bookmarks: Bookmarks::default(),
         log: Log::default(),
@@ -80,7 +80,7 @@ struct Reflector<S: Source, W: Sink<S::Payload>> {
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Who waits for a list in which nothing held is reused.
     refreshes: Vec<oneshot::Sender<()>>,
-    options: Settings,
+    settings: Settings,
     recovery: Recovery,
     gate: Arc<Gate>,
     state: State,
@@ -96,7 +96,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         let mut input = Input::Go;
         loop {
             self.record.ended(&input);
-            let (state, effect) = step(self.state.clone(), input, Instant::now(), &self.options);
+            let (state, effect) = step(self.state.clone(), input, Instant::now(), &self.settings);
             self.state = state;
             self.record.begins(&effect);
             input = match effect {

@@ -57,7 +57,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.wait(Pace::Absent, None).await
     }
 
-    pub(super) fn probed(&self, version: &ResourceVersion) -> Option<Ordering> {
+    fn probed(&self, version: &ResourceVersion) -> Option<Ordering> {
         self.sink.held().and_then(|held| version.partial_cmp(&held))
     }
 }

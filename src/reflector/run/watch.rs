@@ -61,7 +61,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     /// Opens a watch. What the application asks for meanwhile is done.
-    pub(super) async fn open_watch(
+    async fn open_watch(
         &mut self,
         version: Option<ResourceVersion>,
     ) -> Result<Open<S::Payload, S::Watch>, Error> {
@@ -79,7 +79,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 }
             }
         };
-        let open = Open::new(opened?, request.timeout, &self.options);
+        let open = Open::new(opened?, request.timeout, &self.settings);
         self.reached();
         self.count_watch();
         self.bookmarks.last = None;
@@ -90,7 +90,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         Ok(open)
     }
 
-    pub(super) async fn follow(&mut self, mut open: Open<S::Payload, S::Watch>) -> Input {
+    async fn follow(&mut self, mut open: Open<S::Payload, S::Watch>) -> Input {
         loop {
             if self.wants_refresh() {
                 return Input::Refresh;
@@ -98,7 +98,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             if !open.batch.is_empty() {
                 self.record.heard(open.heard);
                 self.bookmarks.note(&open.batch, open.heard);
-                let full = open.is_full(&self.options);
+                let full = open.is_full(&self.settings);
                 let applied = self.apply(&mut open.batch).await;
                 open.batch.clear();
                 if let Err(Regression { held, received }) = applied {
@@ -115,13 +115,13 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 }
             }
             if let Some(end) = open.end.take() {
-                let worked = open.events || open.lasted(&self.options);
+                let worked = open.events || open.lasted(&self.settings);
                 return match end {
                     Ok(()) => self.watch_ended(worked),
                     Err(error) => self.watch_failed(error, worked),
                 };
             }
-            let settles = open.opened + self.options.watch_settled;
+            let settles = open.opened + self.settings.watch_settled;
             let silent = open.heard + self.silence();
             let deadline = if open.settled { silent.min(open.expires) } else { settles };
             let read = tokio::select! {
@@ -129,10 +129,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 Some(command) = self.commands.recv() => {
                     obey(command, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
                     // The watch has its turn, however many there are.
-                    let _ = open.read(&self.options).now_or_never();
+                    let _ = open.read(&self.settings).now_or_never();
                     continue;
                 }
-                read = timeout_at(deadline, open.read(&self.options)) => read,
+                read = timeout_at(deadline, open.read(&self.settings)) => read,
             };
             // What came before the time was over counts.
             if read.is_ok() || !open.batch.is_empty() {
@@ -153,7 +153,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         }
     }
 
-    pub(super) async fn apply(&mut self, events: &mut Vec<WatchEvent<S::Payload>>) -> Result<(), Regression> {
+    async fn apply(&mut self, events: &mut Vec<WatchEvent<S::Payload>>) -> Result<(), Regression> {
         if self.sink.held().is_some() {
             self.sink.apply(events).await
         } else {
@@ -168,12 +168,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.open = Some(open);
     }
 
-    pub(super) fn watch_failed(&mut self, error: Error, worked: bool) -> Input {
+    fn watch_failed(&mut self, error: Error, worked: bool) -> Input {
         self.failed(error.clone());
         Input::WatchFailed { error, worked }
     }
 
-    pub(super) fn watch_ended(&mut self, worked: bool) -> Input {
+    fn watch_ended(&mut self, worked: bool) -> Input {
         if !worked {
             self.failed(self.protocol("watch", "a watch that ends at once"));
         }
@@ -181,8 +181,8 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     /// The watch works: it said something, or has been open for a while.
-    pub(super) fn progress(&mut self, heard: bool) {
-        self.state = step(self.state.clone(), Input::Settled { heard }, Instant::now(), &self.options).0;
+    fn progress(&mut self, heard: bool) {
+        self.state = step(self.state.clone(), Input::Settled { heard }, Instant::now(), &self.settings).0;
         self.recovery.progress();
         if !self.state.is_doubtful() {
             self.well();
@@ -190,14 +190,14 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     /// How long the watch may be without event or bookmark.
-    pub(super) fn silence(&self) -> Duration {
+    fn silence(&self) -> Duration {
         let every = self.bookmarks.every.map(|every| every + every / 10 + Duration::from_secs(2));
-        every.map_or(Duration::MAX, |every| every.max(SHORTEST_SILENCE)).min(self.options.watch_silence)
+        every.map_or(Duration::MAX, |every| every.max(SHORTEST_SILENCE)).min(self.settings.watch_silence)
     }
 
     /// In whole seconds, as it is asked for.
     pub(super) fn watch_timeout(&mut self) -> Duration {
-        Duration::from_secs(self.recovery.spread(self.options.watch_timeout).as_secs())
+        Duration::from_secs(self.recovery.spread(self.settings.watch_timeout).as_secs())
     }
 }
 

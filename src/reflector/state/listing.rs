@@ -37,11 +37,11 @@ pub(super) struct Listing {
 // === impl Listing ===
 
 impl Listing {
-    pub(super) fn next(&self, now: Instant, options: &Settings, held: bool) -> Effect {
+    pub(super) fn next(&self, now: Instant, settings: &Settings, held: bool) -> Effect {
         let (form, from) = if self.whole_once {
             (Form::Whole, Origin::Newest)
         } else {
-            let ways = self.ways(now, options, held);
+            let ways = self.ways(now, settings, held);
             ways[(self.failures / TELLING) as usize % ways.len()]
         };
         let page_size = self.page_size.filter(|_| form == Form::Pages);
@@ -49,7 +49,7 @@ impl Listing {
     }
 
     /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
-    fn ways(&self, now: Instant, options: &Settings, held: bool) -> Vec<(Form, Origin)> {
+    fn ways(&self, now: Instant, settings: &Settings, held: bool) -> Vec<(Form, Origin)> {
         use Form::{Pages, Stream, Whole};
         use Origin::{Newest, Reuse};
         let plain =
@@ -57,7 +57,7 @@ impl Listing {
         let streams = self.no_streaming_until.is_none_or(|until| now >= until);
         let mut ways = Vec::with_capacity(9);
         // A version below what is held shows at the first page, and only at the end of a stream.
-        if options.streaming && streams && self.below.is_none() {
+        if settings.streaming && streams && self.below.is_none() {
             ways.extend([(Stream, self.from); 2]);
         } else {
             ways.push(plain);
@@ -71,7 +71,7 @@ impl Listing {
             (Pages, Reuse),
             (Whole, Reuse),
         ] {
-            let possible = (options.streaming || way.0 != Stream) && (held || way.1 != Reuse);
+            let possible = (settings.streaming || way.0 != Stream) && (held || way.1 != Reuse);
             if possible && !ways.contains(&way) {
                 ways.push(way);
             }
@@ -89,11 +89,11 @@ impl Listing {
 
     /// A list in one piece, or a page, was too large: pages are asked for, or half of them, from now on. False where
     /// there is nothing to halve.
-    pub(super) fn halve(&mut self, form: Form, options: &Settings) -> bool {
+    pub(super) fn halve(&mut self, form: Form, settings: &Settings) -> bool {
         if form == Form::Whole && !std::mem::replace(&mut self.whole_too_large, true) {
             return true;
         }
-        let size = self.page_size.unwrap_or(options.page_size);
+        let size = self.page_size.unwrap_or(settings.page_size);
         // Zero stands for all at once.
         self.page_size = Some(if size == 0 { PAGE_SIZE } else { (size / 2).max(1) });
         size != 1

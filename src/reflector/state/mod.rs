@@ -229,8 +229,8 @@ impl State {
         self.watching.silences > 0
     }
 
-    fn list(&self, now: Instant, options: &Settings) -> Effect {
-        self.listing.next(now, options, self.absence.shown == Shown::List && !self.watching.unversioned)
+    fn list(&self, now: Instant, settings: &Settings) -> Effect {
+        self.listing.next(now, settings, self.absence.shown == Shown::List && !self.watching.unversioned)
     }
 
     fn watch(&self) -> Effect {
@@ -243,11 +243,11 @@ impl State {
     }
 
     /// What is held is of no use as a beginning. At once the first time, then after a wait.
-    fn list_newest(mut self, error: &Error, now: Instant, options: &Settings) -> (Self, Effect) {
+    fn list_newest(mut self, error: &Error, now: Instant, settings: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         if error.is_expired() && !self.listing.expired {
             self.listing.expired = true;
-            let effect = self.list(now, options);
+            let effect = self.list(now, settings);
             return (self, effect);
         }
         self.wait(Then::List, Pace::Refused, error.retry_after())
@@ -259,33 +259,33 @@ impl State {
         form: Form,
         at: PageAt,
         now: Instant,
-        options: &Settings,
+        settings: &Settings,
     ) -> (Self, Effect) {
         // It was for one attempt.
         self.listing.whole_once = false;
         if error.is_kind_absent() {
             // A path for watches may be missing where one for lists is not.
             self.listing.failures += if form == Form::Stream { TELLING } else { SLIGHT };
-            return self.not_found(error, options);
+            return self.not_found(error, settings);
         }
-        if error.is_page_too_large() && self.listing.halve(form, options) {
-            let effect = self.list(now, options);
+        if error.is_page_too_large() && self.listing.halve(form, settings) {
+            let effect = self.list(now, settings);
             return (self, effect);
         }
         self.listing.failures += weight(error);
         if error.is_expired() || error.is_version_too_large() {
             self.listing.whole_once = at == PageAt::Later && error.is_expired();
-            return self.list_newest(error, now, options);
+            return self.list_newest(error, now, settings);
         }
         self.wait(Then::List, pace_after(error), error.retry_after())
     }
 
     /// Discovery is asked where an absence would be shown.
-    fn not_found(mut self, error: &Error, options: &Settings) -> (Self, Effect) {
+    fn not_found(mut self, error: &Error, settings: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         let matters = match self.absence.shown {
-            Shown::Nothing => options.absent != Absent::Wait,
-            Shown::List => options.absent == Absent::Clear,
+            Shown::Nothing => settings.absent != Absent::Wait,
+            Shown::List => settings.absent == Absent::Clear,
             Shown::Absence => false,
         };
         if matters {
@@ -306,7 +306,7 @@ impl State {
 
     /// A watch did not work. It is opened again later, from the version held: a list is made where it is known that
     /// there is something to hear.
-    fn watch_failed(mut self, error: Option<&Error>, now: Instant, options: &Settings) -> (Self, Effect) {
+    fn watch_failed(mut self, error: Option<&Error>, now: Instant, settings: &Settings) -> (Self, Effect) {
         self.watching.failures += 1;
         let (pace, retry_after) =
             error.map_or((Pace::Refused, None), |error| (pace_after(error), error.retry_after()));
@@ -321,7 +321,7 @@ impl State {
                     self.wait(Then::List, pace, retry_after)
                 }
                 _ => {
-                    let effect = self.list(now, options);
+                    let effect = self.list(now, settings);
                     (self, effect)
                 }
             };
@@ -333,11 +333,11 @@ impl State {
 }
 
 /// From how the last activity ended to the next one.
-pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Settings) -> (State, Effect) {
+pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Settings) -> (State, Effect) {
     match input {
         Input::Go => {
             let effect = match state.then {
-                Then::List => state.list(now, options),
+                Then::List => state.list(now, settings),
                 Then::Watch => state.watch(),
                 Then::Probe => Effect::Probe,
             };
@@ -353,25 +353,25 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Setti
         }
         Input::StreamingRefused => {
             let again = state.listing.no_streaming_until.is_some_and(|until| now < until);
-            state.listing.no_streaming_until = Some(now + options.streaming_retry);
+            state.listing.no_streaming_until = Some(now + settings.streaming_retry);
             if again {
                 // It was tried all the same, as nothing else works.
                 state.listing.failures += TELLING;
                 return state.wait(Then::List, Pace::Refused, None);
             }
-            let effect = state.list(now, options);
+            let effect = state.list(now, settings);
             (state, effect)
         }
-        Input::ListFailed { error, form, at } => state.list_failed(&error, form, at, now, options),
+        Input::ListFailed { error, form, at } => state.list_failed(&error, form, at, now, settings),
         Input::ListBelow { from } => state.read_again(from == Origin::Newest),
         Input::WatchEnded { worked: true } => state.wait(Then::Watch, Pace::AtOnce, None),
-        Input::WatchEnded { worked: false } => state.watch_failed(None, now, options),
+        Input::WatchEnded { worked: false } => state.watch_failed(None, now, settings),
         Input::WatchFailed { error, worked } => {
             if error.is_expired() || error.is_version_too_large() {
-                return state.list_newest(&error, now, options);
+                return state.list_newest(&error, now, settings);
             }
             if error.is_kind_absent() && !state.watching.unversioned {
-                return state.not_found(&error, options);
+                return state.not_found(&error, settings);
             }
             if is_refused(&error) {
                 state.watching.failures += 1;
@@ -388,7 +388,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Setti
                 state.watching.polling = state.watching.failures >= WATCH_FAILURES;
                 return state.wait(Then::List, Pace::Refused, None);
             }
-            state.watch_failed(Some(&error), now, options)
+            state.watch_failed(Some(&error), now, settings)
         }
         Input::WentBack => {
             // What is held may be from a server that is ahead of this one; a consistent read tells.
@@ -397,7 +397,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Setti
                 return state.wait(Then::List, Pace::Refused, None);
             }
             state.listing.expired = true;
-            let effect = state.list(now, options);
+            let effect = state.list(now, settings);
             (state, effect)
         }
         Input::Silent => (state, Effect::Probe),
@@ -420,11 +420,11 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Setti
                 return state.wait(Then::Watch, Pace::AtOnce, None);
             }
             state.watching.silences = 0;
-            let effect = state.list(now, options);
+            let effect = state.list(now, settings);
             (state, effect)
         }
         Input::Probed(Probe::Below) => state.read_again(true),
-        Input::Probed(Probe::Failed(error)) => state.watch_failed(Some(&error), now, options),
+        Input::Probed(Probe::Failed(error)) => state.watch_failed(Some(&error), now, settings),
         Input::Settled { heard } => {
             state.listing.expired = false;
             let Watching { silences, unversioned, .. } = state.watching;
@@ -434,7 +434,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, options: &Setti
         }
         Input::Refresh => {
             state.listing.from = Origin::Newest;
-            let effect = state.list(now, options);
+            let effect = state.list(now, settings);
             (state, effect)
         }
         Input::Discovered { served: Some(false) } => {

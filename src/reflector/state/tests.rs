@@ -74,19 +74,19 @@ fn failed(form: Form, error: Error) -> Input {
     Input::ListFailed { error, form, at: PageAt::First }
 }
 
-fn options(streaming: bool) -> Settings {
+fn settings(streaming: bool) -> Settings {
     Settings { streaming, ..Settings::default() }
 }
 
 /// Feeds inputs from the beginning, and compares all effects.
 #[track_caller]
 fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
-    let options = options(streaming);
-    let (mut state, first) = step(State::start(), Input::Go, NOW(), &options);
+    let settings = settings(streaming);
+    let (mut state, first) = step(State::start(), Input::Go, NOW(), &settings);
     assert_eq!(first, if streaming { stream(Origin::Newest) } else { plain(Origin::Newest) });
     for (n, (input, expected)) in steps.into_iter().enumerate() {
         let text = format!("step {n}, {input:?}");
-        let (next, effect) = step(state, input, NOW(), &options);
+        let (next, effect) = step(state, input, NOW(), &settings);
         assert_eq!(effect, expected, "{text}");
         state = next;
     }
@@ -95,11 +95,11 @@ fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
 
 /// What follows a first failure of a watch, and, after the wait if there is one, what is done then.
 fn after_watch(input: Input) -> (Effect, Option<Effect>) {
-    let options = options(false);
-    let (state, _) = step(State::start(), Input::Go, NOW(), &options);
-    let (state, _) = step(state, listed(), NOW(), &options);
-    let (state, effect) = step(state, input, NOW(), &options);
-    let then = matches!(effect, Effect::Wait { .. }).then(|| step(state, Input::Go, NOW(), &options).1);
+    let settings = settings(false);
+    let (state, _) = step(State::start(), Input::Go, NOW(), &settings);
+    let (state, _) = step(state, listed(), NOW(), &settings);
+    let (state, effect) = step(state, input, NOW(), &settings);
+    let then = matches!(effect, Effect::Wait { .. }).then(|| step(state, Input::Go, NOW(), &settings).1);
     (effect, then)
 }
 
@@ -153,15 +153,15 @@ fn each_end_of_a_watch_has_its_answer() {
 
 #[test]
 fn a_refused_streaming_list_gives_way_to_others_for_an_hour() {
-    let (options, start) = (Settings::default(), NOW());
-    let (state, _) = step(State::start(), Input::Go, start, &options);
-    let (state, effect) = step(state, Input::StreamingRefused, start, &options);
+    let (settings, start) = (Settings::default(), NOW());
+    let (state, _) = step(State::start(), Input::Go, start, &settings);
+    let (state, effect) = step(state, Input::StreamingRefused, start, &settings);
     assert_eq!(effect, plain(Origin::Newest));
-    let (state, effect) = step(state, listed(), start, &options);
+    let (state, effect) = step(state, listed(), start, &settings);
     assert_eq!(effect, Effect::Watch);
     let after = |seconds| {
         let now = start + Duration::from_secs(seconds);
-        step(state.clone(), watch_failed(api(410)), now, &options).1
+        step(state.clone(), watch_failed(api(410)), now, &settings).1
     };
     assert_eq!(after(3599), plain(Origin::Newest));
     assert_eq!(after(3600), stream(Origin::Newest));
@@ -290,12 +290,12 @@ fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
 
 #[test]
 fn where_no_pages_are_wanted_a_list_that_is_too_large_is_made_in_pages() {
-    let options = Settings { streaming: false, page_size: 0, ..Settings::default() };
-    let (mut state, mut effect) = step(State::start(), Input::Go, NOW(), &options);
+    let settings = Settings { streaming: false, page_size: 0, ..Settings::default() };
+    let (mut state, mut effect) = step(State::start(), Input::Go, NOW(), &settings);
     let mut sizes = Vec::new();
     while let Effect::List { form, page_size, .. } = effect {
         sizes.push(page_size);
-        (state, effect) = step(state, failed(form, page_too_large()), NOW(), &options);
+        (state, effect) = step(state, failed(form, page_too_large()), NOW(), &settings);
     }
     let halves = [500, 250, 125, 62, 31, 15, 7, 3, 1].map(Some);
     assert_eq!(sizes, [&[None][..], &halves[..]].concat());
@@ -499,7 +499,7 @@ impl Picky {
 }
 
 /// States that a reflector can be in, by feeding it what may happen: after a list, so that something is held.
-fn reachable(options: &Settings) -> Vec<State> {
+fn reachable(settings: &Settings) -> Vec<State> {
     let inputs: Vec<fn() -> Input> = vec![
         || watch_failed(api(410)),
         || watch_failed(protocol()),
@@ -520,15 +520,15 @@ fn reachable(options: &Settings) -> Vec<State> {
         || Input::Settled { heard: true },
     ];
     let now = NOW();
-    let start = step(State::start(), listed(), now, options).0;
+    let start = step(State::start(), listed(), now, settings).0;
     let mut states = vec![start];
     let mut done = 0;
     while done < states.len() && states.len() < 300 {
         for input in &inputs {
-            let mut next = step(states[done].clone(), input(), now, options).0;
+            let mut next = step(states[done].clone(), input(), now, settings).0;
             // Whether streaming lists are off matters, not since when.
             if let Some(until) = &mut next.listing.no_streaming_until {
-                *until = now + options.streaming_retry;
+                *until = now + settings.streaming_retry;
             }
             if !states.contains(&next) {
                 states.push(next);
@@ -541,8 +541,8 @@ fn reachable(options: &Settings) -> Vec<State> {
 
 #[test]
 fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
-    let options = Settings::default();
-    let states = reachable(&options);
+    let settings = Settings::default();
+    let states = reachable(&settings);
     assert!(states.len() > 50, "{}", states.len());
     for form in [Form::Stream, Form::Pages, Form::Whole] {
         for from in [Origin::Newest, Origin::Reuse] {
@@ -553,7 +553,7 @@ fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
                     if from == Origin::Reuse && !held {
                         continue;
                     }
-                    syncs(state.clone(), server, held, &options);
+                    syncs(state.clone(), server, held, &settings);
                 }
             }
         }
@@ -562,11 +562,11 @@ fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
 
 /// A list is due in this state; it comes through within so many attempts.
 #[track_caller]
-fn syncs(mut state: State, server: Picky, held: bool, options: &Settings) {
+fn syncs(mut state: State, server: Picky, held: bool, settings: &Settings) {
     let text =
         format!("only {:?} from {:?}, others {}, from {state:?}", server.form, server.from, (server.fails)());
     state.then = Then::List;
-    let mut effect = step(state.clone(), Input::Go, NOW(), options).1;
+    let mut effect = step(state.clone(), Input::Go, NOW(), settings).1;
     for _ in 0..60 {
         let input = match &effect {
             Effect::List { form, from, .. } => server.answer(*form, *from, held),
@@ -576,7 +576,7 @@ fn syncs(mut state: State, server: Picky, held: bool, options: &Settings) {
         if matches!(input, Input::Listed { .. }) {
             return;
         }
-        (state, effect) = step(state, input, NOW(), options);
+        (state, effect) = step(state, input, NOW(), settings);
     }
     panic!("never synced: {text}");
 }

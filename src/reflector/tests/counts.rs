@@ -159,7 +159,7 @@ async fn events_bookmarks_and_pages_are_heard_and_silence_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
-    let options = Settings { streaming: false, absent: crate::config::Absent::Empty, ..Settings::default() };
+    let settings = Settings { streaming: false, absent: crate::config::Absent::Empty, ..Settings::default() };
     let script = vec![
         Answer::Error(api(404, "NotFound")),
         Answer::Served(false), // shown: synced, and nothing there
@@ -171,7 +171,7 @@ async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
         page(11, &[("a", 1)], None),
         silent(),
     ];
-    let reflector = Harness::start(script, options);
+    let reflector = Harness::start(script, settings);
     reflector.work(60.0).await;
     reflector.holds(&[("a", 1)], 10);
     assert_eq!(reflector.relists(), []);

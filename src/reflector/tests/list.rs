@@ -295,12 +295,12 @@ async fn a_chain_of_pages_has_an_end_or_is_given_up() {
             page(10, &[("a", 1)], Some(token.as_str()).filter(|_| n < length))
         })
     };
-    let options = || Settings { streaming: false, pages: 3, ..Settings::default() };
-    let reflector = Harness::start(chain(3).chain([Answer::Watch(vec![Step::Never])]).collect(), options());
+    let settings = || Settings { streaming: false, pages: 3, ..Settings::default() };
+    let reflector = Harness::start(chain(3).chain([Answer::Watch(vec![Step::Never])]).collect(), settings());
     reflector.work(1.0).await;
     reflector.holds(&[("a", 1)], 10);
 
-    let reflector = Harness::start(chain(99).collect(), options());
+    let reflector = Harness::start(chain(99).collect(), settings());
     reflector.work(0.1).await;
     let asked = ["list limit=500", "list limit=500 continue=token-1", "list limit=500 continue=token-2"];
     reflector.asked(&asked);
@@ -479,11 +479,11 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let model = Arc::default();
     let sink = ModelSink { model: Arc::clone(&model), held: None };
     let (sender, status) = latest::channel(Status::new());
-    let options = Settings { streaming: false, ..Settings::default() };
+    let settings = Settings { streaming: false, ..Settings::default() };
     let source = Pages { given: 0, alive: Arc::new(()) };
     let record = Recorder::new(Arc::new(Tally::new()));
     let (commands, stop) = (mpsc::channel(1).1, CancellationToken::new());
-    let task = tokio::spawn(run(source, sink, sender, record, commands, stop, options, Arc::default()));
+    let task = tokio::spawn(run(source, sink, sender, record, commands, stop, settings, Arc::default()));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
     assert_eq!(model.lock().unwrap().objects.len(), 5);

@@ -195,23 +195,23 @@ impl<P: Payload> Sink<P> for ModelSink {
 // === impl Harness ===
 
 impl Harness {
-    fn start(script: Vec<Answer<()>>, options: Settings) -> Self {
-        Self::with(Stub::new(script), Arc::default(), options)
+    fn start(script: Vec<Answer<()>>, settings: Settings) -> Self {
+        Self::with(Stub::new(script), Arc::default(), settings)
     }
 
     /// A server that answers whatever is asked.
-    fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, options: Settings) -> Self {
-        Self::with(Stub::answered(respond), Arc::default(), options)
+    fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, settings: Settings) -> Self {
+        Self::with(Stub::answered(respond), Arc::default(), settings)
     }
 
-    fn with((source, probe): (Stub<()>, Probe<()>), gate: Arc<Gate>, options: Settings) -> Self {
+    fn with((source, probe): (Stub<()>, Probe<()>), gate: Arc<Gate>, settings: Settings) -> Self {
         let model = Arc::new(Mutex::new(Model::default()));
         let sink = ModelSink { model: model.clone(), held: None };
         let (sender, status) = latest::channel(Status::new());
         let (commands, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
         let record = Recorder::new(tally.clone());
-        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), options, gate));
+        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), settings, gate));
         Self { source: probe, model, status, tally, commands, stop, task }
     }
 

@@ -34,8 +34,8 @@ impl Fleet {
             let gate = Arc::<Gate>::default();
             (0..each).map(move |number| {
                 let config = Config::new().jitter_seed(seed * 1_000_000 + process * 1000 + number);
-                let options = Settings { streaming: false, config, ..Settings::default() };
-                Harness::with(Stub::answered(answer), gate.clone(), options)
+                let settings = Settings { streaming: false, config, ..Settings::default() };
+                Harness::with(Stub::answered(answer), gate.clone(), settings)
             })
         });
         Self { informers: informers.collect(), outage }
@@ -121,8 +121,8 @@ async fn one_that_hangs_does_not_hold_up_the_others_of_its_client() {
                 Answer::Watch(vec![Step::Never])
             }
         };
-        let options = Settings { streaming: false, ..Settings::default() };
-        Harness::with(Stub::answered(answer), gate.clone(), options)
+        let settings = Settings { streaming: false, ..Settings::default() };
+        Harness::with(Stub::answered(answer), gate.clone(), settings)
     };
     let informers = [informer(true), informer(true), informer(false)];
     informers[2].work(BEGIN + 3.0 + 3.0 * 5.0).await;

@@ -56,8 +56,8 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let stop = CancellationToken::new();
     let record = Recorder::new(Arc::new(Tally::new()));
     let commands = mpsc::channel(1).1;
-    let (options, gate) = (Settings::default(), Arc::default());
-    let future = run(source, sink, sender, record, commands, stop.clone(), options, gate);
+    let (settings, gate) = (Settings::default(), Arc::default());
+    let future = run(source, sink, sender, record, commands, stop.clone(), settings, gate);
     stop.cancel();
     future.await;
     assert_eq!(probe.requests(), Vec::<String>::new());
