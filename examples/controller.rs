@@ -62,9 +62,12 @@ impl Controller {
         // From a change to the keys to reconcile. The first batch of `namespaces` queues every namespace.
         let queue = WorkQueue::new();
         let mut feeds = JoinSet::new();
-        feeds.spawn(namespaces.subscribe().feed(queue.clone(), |change, _| [change.key().to_owned()]));
         feeds.spawn(
-            pods.subscribe().feed(queue.clone(), |change, _| [ObjectKey::cluster(change.key().namespace)]),
+            namespaces.subscribe().feed(queue.clone(), |change, _, emit| emit(change.key().to_owned())),
+        );
+        feeds.spawn(
+            pods.subscribe()
+                .feed(queue.clone(), |change, _, emit| emit(ObjectKey::cluster(change.key().namespace))),
         );
 
         // A reconcile that fails is retried with backoff. No two workers reconcile the same key at the same time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::ObjectKey;
+use crate::queue::Unfinished;
 pub use crate::selector::InvalidSelector;
 use crate::version::ResourceVersion;
 
@@ -58,6 +59,10 @@ pub(crate) enum ErrorKind {
     Circular { resource: String, other: String },
     #[error("{resource}: another caller has set a different configuration for the shared informer")]
     Conflict { resource: String },
+    #[error("the controller runs already")]
+    AlreadyRunning,
+    #[error("the controller did not end in time")]
+    Unfinished(#[source] Unfinished),
     #[error("an informer that is fed by a stream cannot list by itself")]
     Unsupported,
     #[error("the resourceVersions of this kind have no order")]
@@ -180,6 +185,17 @@ impl Error {
     /// The resourceVersions to compare are not decimals, so they have no order (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, ErrorKind::Unordered)
+    }
+
+    /// The controller runs already; it can be run again when that run has ended.
+    pub fn is_running(&self) -> bool {
+        matches!(*self.0, ErrorKind::AlreadyRunning)
+    }
+
+    /// A controller was stopped and did not end in time: reconciles were aborted or keys discarded. The
+    /// [`source`](std::error::Error::source) is an [`Unfinished`].
+    pub fn is_unfinished(&self) -> bool {
+        matches!(*self.0, ErrorKind::Unfinished(_))
     }
 
     /// The informer is fed by a stream (`Informer::from_stream`), so it cannot list on request.

@@ -142,6 +142,7 @@
 //! The folders of the sources follow this picture.
 
 mod config;
+pub mod controller;
 pub mod error;
 #[cfg(feature = "testing")]
 mod fixture;

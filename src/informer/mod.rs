@@ -182,6 +182,11 @@ impl<T: Send + Sync + 'static> Informer<T> {
         let _ = self.inner.idle.set(idle);
     }
 
+    /// Of the kind, and the namespace if it is one.
+    pub(crate) fn name(&self) -> &str {
+        &self.inner.name
+    }
+
     pub(crate) fn status_receiver(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()
     }

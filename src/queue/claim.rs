@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, ops::Deref, sync::Arc};
 
-use super::work_queue::WorkQueue;
+use super::{priority::Priority, work_queue::WorkQueue};
 
 /// The exclusive right to work on one key. It dereferences to the key; no other [`get`](WorkQueue::get) returns the key
 /// until the claim ends.
@@ -14,13 +14,20 @@ use super::work_queue::WorkQueue;
 pub struct Claim<K: Hash + Eq> {
     queue: WorkQueue<K>,
     key: Arc<K>,
+    priority: Priority,
 }
 
 // === impl Claim ===
 
 impl<K: Hash + Eq> Claim<K> {
-    pub(super) fn new(queue: WorkQueue<K>, key: Arc<K>) -> Self {
-        Self { queue, key }
+    pub(super) fn new(queue: WorkQueue<K>, key: Arc<K>, priority: Priority) -> Self {
+        Self { queue, key, priority }
+    }
+
+    /// The priority with which the key was returned. O(1).
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// Ends the claim, as dropping it does. O(1), one short lock.

@@ -4,12 +4,12 @@ use std::{future, hash::Hash, ops::ControlFlow, pin::pin, sync::Arc};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{claim::Claim, shared::Core, work_queue::WorkQueue};
+use super::{claim::Claim, priority::Priority, shared::Core, work_queue::WorkQueue};
 
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// Waits for the next key, in the order in which keys became ready, and claims it. Returns `None` once the queue is
+    /// Waits for the next key, in the order of [`Priority`] and of the time at which keys became ready, and claims it. Returns `None` once the queue is
     /// shut down and no key is left: neither a queued one nor a claimed one that was added again. (So a task that shuts
     /// down the queue while it holds such a claim must end the claim before it calls `get` again.)
     ///
@@ -29,7 +29,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
             ControlFlow::Break(end) => end,
             ControlFlow::Continue(()) => waiter.wait().await,
         };
-        end.map(|key| Claim::new(self.clone(), key))
+        end.map(|(key, priority)| Claim::new(self.clone(), key, priority))
     }
 }
 
@@ -49,7 +49,7 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
         Self { shared, on_watch: false, alarm: None }
     }
 
-    async fn wait(&mut self) -> Option<Arc<K>> {
+    async fn wait(&mut self) -> Option<(Arc<K>, Priority)> {
         loop {
             // Registered before looking: what happens after the look wakes this call.
             let mut woken = pin!(self.shared.ready.notified());
@@ -65,11 +65,11 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
     }
 
     /// Takes a key or sees the end; else goes on watch if delayed keys have no watcher.
-    fn look(&mut self) -> ControlFlow<Option<Arc<K>>> {
+    fn look(&mut self) -> ControlFlow<Option<(Arc<K>, Priority)>> {
         self.shared.update(|inner, now| {
             if let Some(taken) = inner.state.take(now) {
                 inner.recorder.handed_out(taken.waited);
-                return ControlFlow::Break(Some(taken.key));
+                return ControlFlow::Break(Some((taken.key, taken.priority)));
             }
             if inner.ended() {
                 return ControlFlow::Break(None);

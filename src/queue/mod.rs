@@ -11,7 +11,8 @@
 //! * **Level-triggered**: a queued key is not queued twice. One reconcile handles all changes since the last one.
 //! * **One worker per key**: a key is not returned again before its [`Claim`] ends. A key that is added meanwhile is
 //!   queued again when the claim ends, so no change is missed.
-//! * **FIFO**: keys are returned in the order in which they became ready. Waiting [`get`](WorkQueue::get)s are woken in
+//! * **FIFO**: keys of one [`Priority`] are returned in the order in which they became ready, and keys of a higher one
+//!   before. Each eighth key is the one that has been ready longest, so that none waits for ever. Waiting [`get`](WorkQueue::get)s are woken in
 //!   the order in which they began to wait, but a `get` that finds a key takes it.
 //! * **Delayed adds**: the earlier deadline wins. An add without a delay does not cancel a delayed one.
 //! * **Retries** wait for the longer of an exponential delay per key and a token bucket that all keys share.
@@ -46,8 +47,10 @@ mod claim;
 mod delay;
 mod drain;
 mod get;
+mod levels;
 mod limiter;
 mod options;
+mod priority;
 mod shared;
 mod state;
 mod stats;
@@ -59,6 +62,8 @@ mod workers;
 pub use claim::Claim;
 pub use drain::Unfinished;
 pub use options::Options;
+pub use priority::Priority;
 pub use stats::{Stats, Timings};
 pub use work_queue::WorkQueue;
 pub use workers::{Action, Failure, Workers, workers, workers_with_hook};
+pub(crate) use workers::{Outcome, spawn};

@@ -22,6 +22,7 @@ use super::{
     delay::Delayed,
     limiter::{Backoff, Bucket},
     options::Options,
+    priority::Priority,
     state::State,
     stats::{Recorder, Stats},
 };
@@ -131,6 +132,7 @@ impl<K: Hash + Eq> Inner<K> {
     pub(super) fn sample(&self, now: Instant) -> Stats {
         Stats {
             depth: self.state.ready(),
+            depths: self.state.depths(),
             delayed: self.delayed.len(),
             processing: self.state.running(),
             adds: self.recorder.adds,
@@ -142,14 +144,14 @@ impl<K: Hash + Eq> Inner<K> {
         }
     }
 
-    pub(super) fn add(&mut self, key: Arc<K>, now: Instant) {
-        if self.phase == Lifecycle::Open && self.state.add(key, now) {
+    pub(super) fn add(&mut self, key: Arc<K>, priority: Priority, now: Instant) {
+        if self.phase == Lifecycle::Open && self.state.add(key, priority, now) {
             self.recorder.added();
         }
     }
 
-    pub(super) fn add_at(&mut self, key: Arc<K>, deadline: Instant) {
-        if self.phase == Lifecycle::Open && self.delayed.insert(key, deadline) {
+    pub(super) fn add_at(&mut self, key: Arc<K>, deadline: Instant, priority: Priority) {
+        if self.phase == Lifecycle::Open && self.delayed.insert(key, deadline, priority) {
             self.reset_clock = true;
         }
     }
@@ -165,9 +167,9 @@ impl<K: Hash + Eq> Inner<K> {
     }
 
     fn promote(&mut self, now: Instant) {
-        while let Some((key, deadline)) = self.delayed.pop_due(now) {
+        while let Some((key, priority, deadline)) = self.delayed.pop_due(now) {
             // Its wait counts from the deadline, not from when someone looked.
-            self.add(key, deadline);
+            self.add(key, priority, deadline);
         }
     }
 

@@ -1,35 +1,41 @@
 //! Which keys wait, which are being worked on, and in what order: the queue without clock, lock or waiting.
 //!
 //! A key is *dirty* from the moment it is added until it is handed out, and *running* from then until it is
-//! done. The two overlap when a key is added while it runs; it then waits for `done`, not in the FIFO. So the
-//! FIFO holds exactly the keys that are dirty and not running, each once.
+//! done. The two overlap when a key is added while it runs; it then waits for `done`, and has no place among the ready
+//! keys. So the ready keys are exactly those that are dirty and not running, each once.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::Hash,
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, hash::Hash, mem, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
+use super::levels::Levels;
+use super::priority::{LEVELS, Priority};
+
 /// See the [module](self).
 pub(super) struct State<K> {
-    fifo: VecDeque<Arc<K>>,
-    /// With the time each was added.
-    dirty: HashMap<Arc<K>, Instant, RandomState>,
+    levels: Levels<K>,
+    dirty: HashMap<Arc<K>, Dirty, RandomState>,
     running: HashMap<Arc<K>, Running, RandomState>,
     /// How many keys are both dirty and running.
     again: usize,
-    /// Keys put into the FIFO since [`State::take_pushed`] last asked.
+    /// Keys that became ready since [`State::take_pushed`] was last called.
     pushed: usize,
+}
+
+/// One dirty key.
+struct Dirty {
+    /// When it was added.
+    since: Instant,
+    priority: Priority,
+    /// Of its place among the ready keys; `None` while it runs.
+    ticket: Option<u64>,
 }
 
 /// One key handed out.
 struct Running {
     since: Instant,
+    priority: Priority,
     /// A failure of this run was already counted.
     failed: bool,
 }
@@ -37,6 +43,7 @@ struct Running {
 /// A key handed out, and how long it had waited.
 pub(super) struct Taken<K> {
     pub(super) key: Arc<K>,
+    pub(super) priority: Priority,
     pub(super) waited: Duration,
 }
 
@@ -45,7 +52,7 @@ pub(super) struct Taken<K> {
 impl<K: Hash + Eq> State<K> {
     pub(super) fn new() -> Self {
         Self {
-            fifo: VecDeque::new(),
+            levels: Levels::new(),
             dirty: HashMap::default(),
             running: HashMap::default(),
             again: 0,
@@ -53,36 +60,51 @@ impl<K: Hash + Eq> State<K> {
         }
     }
 
-    /// Marks the key dirty; false when it already was.
-    pub(super) fn add(&mut self, key: Arc<K>, now: Instant) -> bool {
-        if self.dirty.contains_key(&key) {
+    /// Marks the key dirty; false when it already was, and then has the higher priority.
+    pub(super) fn add(&mut self, key: Arc<K>, priority: Priority, now: Instant) -> bool {
+        if let Some(dirty) = self.dirty.get_mut(&key) {
+            if priority > dirty.priority {
+                let before = mem::replace(&mut dirty.priority, priority);
+                if dirty.ticket.is_some() {
+                    self.levels.left(before);
+                    self.enter(key, priority);
+                }
+            }
             return false;
         }
-        if self.running.contains_key(&key) {
+        let running = self.running.contains_key(&key);
+        self.dirty.insert(Arc::clone(&key), Dirty { since: now, priority, ticket: None });
+        if running {
             self.again += 1;
         } else {
-            self.push(Arc::clone(&key));
+            self.push(key, priority);
         }
-        self.dirty.insert(key, now);
         true
     }
 
-    /// Hands out the key that became ready first.
+    /// Hands out the next key.
     pub(super) fn take(&mut self, now: Instant) -> Option<Taken<K>> {
-        let key = self.fifo.pop_front()?;
-        let since = self.dirty.remove(&key).unwrap_or(now);
-        self.running.insert(Arc::clone(&key), Running { since: now, failed: false });
-        Some(Taken { key, waited: now.saturating_duration_since(since) })
+        let dirty = &self.dirty;
+        let key = self.levels.pop(|key, ticket| is_latest(dirty, key, ticket))?;
+        let (since, priority) =
+            self.dirty.remove(&key).map_or((now, Priority::Normal), |dirty| (dirty.since, dirty.priority));
+        self.running.insert(Arc::clone(&key), Running { since: now, priority, failed: false });
+        Some(Taken { key, priority, waited: now.saturating_duration_since(since) })
     }
 
     /// Ends a run, queues the key again if it was added meanwhile, and returns how long the run took.
     pub(super) fn done(&mut self, key: &Arc<K>, now: Instant) -> Option<Duration> {
         let run = self.running.remove(key)?;
-        if self.dirty.contains_key(key) {
+        if let Some(dirty) = self.dirty.get(key) {
             self.again -= 1;
-            self.push(Arc::clone(key));
+            self.push(Arc::clone(key), dirty.priority);
         }
         Some(now.saturating_duration_since(run.since))
+    }
+
+    /// The priority with which a key that runs was handed out.
+    pub(super) fn priority_of_run(&self, key: &K) -> Option<Priority> {
+        self.running.get(key).map(|run| run.priority)
     }
 
     /// Notes that the present run of the key failed: `Some(true)` the first time, `None` if it is not running.
@@ -97,20 +119,25 @@ impl<K: Hash + Eq> State<K> {
     /// Drops every key that is not running and every wish to run again; returns how many runs that cancels.
     pub(super) fn discard(&mut self) -> usize {
         let discarded = self.dirty.len();
-        self.fifo.clear();
+        self.levels.clear();
         self.dirty.clear();
         self.again = 0;
         discarded
     }
 
-    /// Keys in the FIFO.
+    /// The number of ready keys.
     pub(super) fn ready(&self) -> usize {
-        self.fifo.len()
+        self.levels.len()
     }
 
-    /// Runs that are still to begin: the FIFO, and the keys to be queued again.
+    /// The number of ready keys per priority.
+    pub(super) fn depths(&self) -> [usize; LEVELS] {
+        self.levels.depths()
+    }
+
+    /// Runs that are still to begin: the ready keys, and those to be queued again.
     pub(super) fn to_run(&self) -> usize {
-        self.fifo.len() + self.again
+        self.levels.len() + self.again
     }
 
     pub(super) fn running(&self) -> usize {
@@ -122,26 +149,49 @@ impl<K: Hash + Eq> State<K> {
         self.running.values().map(move |run| now.saturating_duration_since(run.since))
     }
 
-    /// How many keys entered the FIFO since the last call and are still in it.
+    /// How many keys became ready since the last call and still are.
     pub(super) fn take_pushed(&mut self) -> usize {
-        mem::take(&mut self.pushed).min(self.fifo.len())
+        mem::take(&mut self.pushed).min(self.levels.len())
     }
 
-    fn push(&mut self, key: Arc<K>) {
-        self.fifo.push_back(key);
+    fn push(&mut self, key: Arc<K>, priority: Priority) {
+        self.enter(key, priority);
         self.pushed += 1;
     }
 
-    /// What the module's docs promise about the three collections. O(keys).
+    /// Gives a dirty key a place among the ready keys.
+    fn enter(&mut self, key: Arc<K>, priority: Priority) {
+        let dirty = &self.dirty;
+        let ticket =
+            self.levels.push(Arc::clone(&key), priority, |key, ticket| is_latest(dirty, key, ticket));
+        if let Some(dirty) = self.dirty.get_mut(&key) {
+            dirty.ticket = Some(ticket);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.levels.places()
+    }
+
+    /// What the module's docs promise about the collections. O(keys).
     #[cfg(test)]
     pub(super) fn validate(&self) {
         let both = self.dirty.keys().filter(|key| self.running.contains_key(*key)).count();
         assert_eq!(self.again, both, "`again` counts the keys both dirty and running");
-        assert_eq!(self.fifo.len(), self.dirty.len() - both, "every other dirty key is in the FIFO");
-        let distinct: std::collections::HashSet<_> = self.fifo.iter().collect();
-        assert_eq!(distinct.len(), self.fifo.len(), "no key is in the FIFO twice");
-        for key in &self.fifo {
-            assert!(self.dirty.contains_key(key) && !self.running.contains_key(key));
+        let ready = self.levels.valid(|key, ticket| is_latest(&self.dirty, key, ticket));
+        assert_eq!(ready.len(), self.levels.len(), "the ready keys are counted");
+        assert_eq!(ready.len(), self.dirty.len() - both, "every other dirty key is ready");
+        let distinct: std::collections::HashSet<_> = ready.iter().map(|(_, key)| key).collect();
+        assert_eq!(distinct.len(), ready.len(), "no key is ready twice");
+        for (priority, key) in ready {
+            assert!(self.dirty.get(key).is_some_and(|dirty| dirty.priority == priority));
+            assert!(!self.running.contains_key(key));
         }
     }
+}
+
+/// Whether a place of this ticket is the present one of the key.
+fn is_latest<K: Hash + Eq>(dirty: &HashMap<Arc<K>, Dirty, RandomState>, key: &K, ticket: u64) -> bool {
+    dirty.get(key).is_some_and(|dirty| dirty.ticket == Some(ticket))
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::priority::{LEVELS, Priority};
+
 /// Statistics of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats). The names of client-go's `workqueue_*`
 /// metrics are given where they differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,7 @@ use std::time::Duration;
 pub struct Stats {
     /// Number of keys that are ready.
     pub depth: usize,
+    pub(super) depths: [usize; LEVELS],
     /// Number of keys that wait for a deadline, including retries.
     pub delayed: usize,
     /// Number of claimed keys.
@@ -72,6 +75,16 @@ pub(super) struct Recorder {
     pub(super) work: Timings,
 }
 
+// === impl Stats ===
+
+impl Stats {
+    /// Number of ready keys of this priority. All of them together are [`depth`](Self::depth).
+    #[must_use]
+    pub fn depth_of(&self, priority: Priority) -> usize {
+        self.depths[priority.level()]
+    }
+}
+
 // === impl Timings ===
 
 impl Timings {
@@ -121,7 +134,7 @@ impl Timings {
         }))
     }
 
-    fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         self.count += 1;
         self.sum = self.sum.saturating_add(duration);
         self.max = self.max.max(duration);

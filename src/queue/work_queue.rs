@@ -5,6 +5,7 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 use super::{
     delay::after,
     options::Options,
+    priority::Priority,
     shared::{Core, Lifecycle},
     stats::Stats,
 };
@@ -53,17 +54,30 @@ impl<K: Hash + Eq> WorkQueue<K> {
     /// Queues the key, unless it is queued already. If it is claimed, it is queued when the claim ends. No effect once
     /// the queue is shut down. O(1).
     pub fn add(&self, key: K) {
-        self.add_shared(Arc::new(key));
+        self.add_with_priority(key, Priority::Normal);
+    }
+
+    /// [`add`](Self::add) with this priority; `add` has [`Priority::Normal`]. A queued key keeps the higher one of its
+    /// two priorities. O(1).
+    pub fn add_with_priority(&self, key: K, priority: Priority) {
+        let key = Arc::new(key);
+        self.shared.update(|inner, now| inner.add(key, priority, now));
     }
 
     /// Queues each key as [`add`](Self::add) does, under one lock, so that they become visible together. The iterator
     /// is collected before the lock is taken. O(keys).
     pub fn add_all(&self, keys: impl IntoIterator<Item = K>) {
-        let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
+        self.add_all_with_priority(keys.into_iter().map(|key| (key, Priority::Normal)));
+    }
+
+    /// [`add_all`](Self::add_all) with a priority per key. O(keys).
+    pub fn add_all_with_priority(&self, keys: impl IntoIterator<Item = (K, Priority)>) {
+        let keys: Vec<_> = keys.into_iter().map(|(key, priority)| (Arc::new(key), priority)).collect();
         if keys.is_empty() {
             return;
         }
-        self.shared.update(|inner, now| keys.into_iter().for_each(|key| inner.add(key, now)));
+        self.shared
+            .update(|inner, now| keys.into_iter().for_each(|(key, priority)| inner.add(key, priority, now)));
     }
 
     /// Queues the key after the delay. If it is delayed already, the earlier deadline wins. A key that is queued or
@@ -72,11 +86,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
     ///
     /// The timer is that of the tokio runtime in which [`get`](Self::get) runs, with a granularity of a millisecond.
     pub fn add_after(&self, key: K, delay: Duration) {
-        let key = Arc::new(key);
-        self.shared.update(|inner, now| match delay {
-            Duration::ZERO => inner.add(key, now),
-            delay => inner.add_at(key, after(now, delay)),
-        });
+        self.add_after_with(Arc::new(key), delay, Priority::Normal);
     }
 
     /// Resets the failure count of the key, so that its next failure counts as the first. Call it after a success, or
@@ -117,13 +127,24 @@ impl<K: Hash + Eq> WorkQueue<K> {
         self.shared.update(|inner, now| inner.sample(now))
     }
 
-    pub(super) fn add_shared(&self, key: Arc<K>) {
-        self.shared.update(|inner, now| inner.add(key, now));
+    /// Queues a key again that is claimed, with the priority of the claim.
+    pub(super) fn add_again(&self, key: Arc<K>) {
+        self.shared.update(|inner, now| {
+            let priority = inner.state.priority_of_run(&key).unwrap_or_default();
+            inner.add(key, priority, now);
+        });
+    }
+
+    pub(super) fn add_after_with(&self, key: Arc<K>, delay: Duration, priority: Priority) {
+        self.shared.update(|inner, now| match delay {
+            Duration::ZERO => inner.add(key, priority, now),
+            delay => inner.add_at(key, after(now, delay), priority),
+        });
     }
 }
 
 impl<K: Hash + Eq + Clone> WorkQueue<K> {
-    /// Counts a failure and queues the key again, after the longer of its exponential delay and the next token of the
+    /// Counts a failure and queues the key again with the priority of its claim, after the longer of its exponential delay and the next token of the
     /// bucket that all keys share (see [`Options`]).
     ///
     /// Repeated adds of one key neither increase its delay nor drain the bucket, as they do in client-go
@@ -136,6 +157,7 @@ impl<K: Hash + Eq + Clone> WorkQueue<K> {
             if inner.phase != Lifecycle::Open {
                 return;
             }
+            let priority = inner.state.priority_of_run(&key).unwrap_or_default();
             let queued = inner.state.is_dirty(&key);
             let pending = inner.delayed.deadline(&key);
             let counts = inner.state.fail_run(&key).unwrap_or(!queued && pending.is_none());
@@ -150,7 +172,11 @@ impl<K: Hash + Eq + Clone> WorkQueue<K> {
                 return;
             }
             inner.bucket.take(now);
-            if deadline <= now { inner.add(key, now) } else { inner.add_at(key, deadline) }
+            if deadline <= now {
+                inner.add(key, priority, now);
+            } else {
+                inner.add_at(key, deadline, priority);
+            }
         });
     }
 }

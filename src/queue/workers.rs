@@ -13,12 +13,28 @@ use tokio::task::JoinSet;
 
 use super::{claim::Claim, drain::Unfinished, work_queue::WorkQueue};
 
-/// The next step for a key after its reconcile succeeded, as kube-runtime's `Action`. The failure count of the key is
-/// reset in any case.
+/// The next step for a key after its reconcile, as kube-runtime's `Action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Action {
-    requeue_after: Option<Duration>,
+    next: Next,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Next {
+    #[default]
+    AwaitChange,
+    After(Duration),
+    Retry,
+}
+
+/// How a reconcile ended, for the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Succeeded(Action),
+    Failed(Action),
+    /// The key was not reconciled, and is queued again by other means.
+    Postponed,
 }
 
 /// The reason why a key is retried. For the hook of [`workers_with_hook`].
@@ -47,7 +63,7 @@ struct Attempt<K: Hash + Eq> {
 /// Runs `reconcile` on the keys of the queue, on `n` tasks (at least one) of the current tokio runtime. Returns at
 /// once.
 ///
-/// * `Ok(action)` resets the failure count of the key, and applies the [`Action`].
+/// * `Ok(action)` applies the [`Action`], and resets the failure count of the key unless it is [`Action::retry`].
 /// * An error or a panic counts a failure of the key and retries it later
 ///   ([`add_rate_limited`](WorkQueue::add_rate_limited)); other keys are not affected. This requires panics to unwind.
 ///
@@ -97,14 +113,27 @@ where
     H: Fn(&K, Failure<'_, E>) + Send + Sync + 'static,
 {
     let shared = Arc::new((reconcile, hook));
+    spawn(queue, n, move |claim: &Claim<K>| {
+        let (shared, key) = (Arc::clone(&shared), (**claim).clone());
+        async move { run(key, &shared.0, &shared.1).await }
+    })
+}
+
+/// The tasks of [`workers`], for a `reconcile` that does not panic.
+pub(crate) fn spawn<K, F, Fut>(queue: &WorkQueue<K>, n: usize, reconcile: F) -> Workers<K>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    F: Fn(&Claim<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Outcome> + Send,
+{
+    let reconcile = Arc::new(reconcile);
     let mut tasks = JoinSet::new();
     for _ in 0..n.max(1) {
-        let (queue, shared) = (queue.clone(), Arc::clone(&shared));
+        let (queue, reconcile) = (queue.clone(), Arc::clone(&reconcile));
         tasks.spawn(async move {
-            let (reconcile, hook) = &*shared;
             while let Some(claim) = queue.get().await {
                 let attempt = Attempt { claim, settled: false };
-                let outcome = run(&*attempt.claim, reconcile, hook).await;
+                let outcome = reconcile(&attempt.claim).await;
                 attempt.settle(outcome);
             }
         });
@@ -112,9 +141,8 @@ where
     Workers { queue: queue.clone(), tasks }
 }
 
-/// One reconcile; `None` is a failure. A panic of any code of the application, including the drop of the error, is
-/// caught.
-async fn run<K, F, Fut, E, H>(key: &K, reconcile: &F, hook: &H) -> Option<Action>
+/// One reconcile. A panic of any code of the application, including the drop of the error, is caught.
+async fn run<K, F, Fut, E, H>(key: K, reconcile: &F, hook: &H) -> Outcome
 where
     K: Clone,
     F: Fn(K) -> Fut,
@@ -123,20 +151,20 @@ where
 {
     let attempt = async {
         let error = match reconcile(key.clone()).await {
-            Ok(action) => return Some(action),
+            Ok(action) => return Outcome::Succeeded(action),
             Err(error) => error,
         };
         tracing::debug!("a reconcile failed, its key will be retried");
         // A panic of the hook is not one of the reconcile.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook(key, Failure::Error(&error))));
-        None
+        let _ = catch_unwind(AssertUnwindSafe(|| hook(&key, Failure::Error(&error))));
+        Outcome::Failed(Action::retry())
     };
     if let Ok(outcome) = AssertUnwindSafe(attempt).catch_unwind().await {
         return outcome;
     }
     tracing::warn!("a reconcile panicked, its key will be retried");
-    let _ = catch_unwind(AssertUnwindSafe(|| hook(key, Failure::Panicked)));
-    None
+    let _ = catch_unwind(AssertUnwindSafe(|| hook(&key, Failure::Panicked)));
+    Outcome::Failed(Action::retry())
 }
 
 // === impl Action ===
@@ -144,12 +172,19 @@ where
 impl Action {
     /// Waits until the key is added again.
     pub fn await_change() -> Self {
-        Self { requeue_after: None }
+        Self { next: Next::AwaitChange }
     }
 
-    /// Reconciles the key again after this time, as [`add_after`](WorkQueue::add_after) does.
+    /// Reconciles the key again after this time, as [`add_after`](WorkQueue::add_after) does, with the priority that it
+    /// had.
     pub fn requeue(delay: Duration) -> Self {
-        Self { requeue_after: Some(delay) }
+        Self { next: Next::After(delay) }
+    }
+
+    /// Counts a failure and reconciles the key again with backoff, as
+    /// [`add_rate_limited`](WorkQueue::add_rate_limited) does.
+    pub fn retry() -> Self {
+        Self { next: Next::Retry }
     }
 }
 
@@ -175,6 +210,20 @@ impl<K: Hash + Eq> Workers<K> {
     }
 }
 
+impl<K: Hash + Eq> Workers<K> {
+    /// Discards the queued keys, and joins every task. Tasks that are still running at the deadline are aborted.
+    pub(crate) async fn finish(mut self, within: Duration) -> Result<(), Unfinished> {
+        self.queue.shut_down_now();
+        let joined = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, joined).await.is_ok() {
+            return Ok(());
+        }
+        let in_flight = self.queue.stats().processing;
+        self.tasks.shutdown().await;
+        if in_flight == 0 { Ok(()) } else { Err(Unfinished { discarded: 0, in_flight }) }
+    }
+}
+
 impl<K> fmt::Debug for Workers<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workers").field("tasks", &self.tasks.len()).finish_non_exhaustive()
@@ -184,17 +233,21 @@ impl<K> fmt::Debug for Workers<K> {
 // === impl Attempt ===
 
 impl<K: Hash + Eq + Clone> Attempt<K> {
-    fn settle(mut self, outcome: Option<Action>) {
+    fn settle(mut self, outcome: Outcome) {
         self.settled = true;
         let (key, queue) = (&self.claim, self.claim.queue());
-        match outcome {
-            Some(action) => {
-                queue.forget(key);
-                if let Some(delay) = action.requeue_after {
-                    queue.add_after((**key).clone(), delay);
-                }
-            }
-            None => queue.add_rate_limited((**key).clone()),
+        let (action, failed) = match outcome {
+            Outcome::Succeeded(action) => (action, false),
+            Outcome::Failed(action) => (action, true),
+            Outcome::Postponed => return,
+        };
+        match action.next {
+            Next::Retry => queue.add_rate_limited((**key).clone()),
+            Next::After(_) if failed => {}
+            Next::AwaitChange | Next::After(_) => queue.forget(key),
+        }
+        if let Next::After(delay) = action.next {
+            queue.add_after_with(Arc::clone(key.key()), delay, key.priority());
         }
     }
 }
@@ -202,7 +255,7 @@ impl<K: Hash + Eq + Clone> Attempt<K> {
 impl<K: Hash + Eq> Drop for Attempt<K> {
     fn drop(&mut self) {
         if !self.settled {
-            self.claim.queue().add_shared(Arc::clone(self.claim.key()));
+            self.claim.queue().add_again(Arc::clone(self.claim.key()));
         }
     }
 }

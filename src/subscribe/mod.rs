@@ -26,6 +26,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 pub use self::batch::{Batch, Change, Changes};
+pub(crate) use self::feed::Chunks;
 use self::selection::{ByKey, Selection};
 use crate::index::Index;
 use crate::informer::Informer;

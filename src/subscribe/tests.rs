@@ -1,9 +1,10 @@
 //! `feed`: what reaches a queue, in what pieces, and how it ends. Subscriptions themselves are tested through the
 //! public API, in tests/guarantees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client};
 use rand::rngs::StdRng;
@@ -15,7 +16,7 @@ use super::feed::CHUNK;
 use super::*;
 use crate::index;
 use crate::key::ObjectKey;
-use crate::queue::WorkQueue;
+use crate::queue::{Priority, WorkQueue};
 use crate::testing::ApiServer;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -65,8 +66,9 @@ async fn a_fed_queue_leads_a_level_triggered_consumer_to_the_truth() {
         }
         let informer = maps(&server).start();
         let queue = WorkQueue::<ObjectKey>::new();
-        let feed =
-            tokio::spawn(informer.subscribe().feed(queue.clone(), |change, _| [change.key().to_owned()]));
+        let feed = tokio::spawn(
+            informer.subscribe().feed(queue.clone(), |change, _, emit| emit(change.key().to_owned())),
+        );
         // Works off what it is told, slowly, and looks at nothing else.
         let consumer = tokio::spawn({
             let (informer, queue) = (informer.clone(), queue.clone());
@@ -122,14 +124,18 @@ async fn each_change_is_named_once_whatever_the_size_of_a_batch() {
         let informer = maps(&server).start();
         informer.synced().await.unwrap();
         let queue = WorkQueue::<ObjectKey>::new();
-        let feed = informer.subscribe().feed(queue.clone(), |change, snapshot| {
+        let feed = informer.subscribe().feed(queue.clone(), |change, snapshot, emit| {
             assert!(snapshot.get(change.key()).is_some());
-            [change.key().to_owned()]
+            emit(change.key().to_owned());
         });
         let feed = tokio::spawn(feed);
         sleep(Duration::from_secs(1)).await;
         assert_eq!((queue.len(), queue.stats().adds), (objects, objects as u64));
+        assert_eq!(queue.stats().depth_of(Priority::Low), objects, "the first batch can wait");
         feed.abort();
+        let keys = informer.subscribe().keys(|change, _, emit| emit(change.key().to_owned()));
+        let keys = keys.take(objects).collect::<HashSet<_>>();
+        assert_eq!(timeout(SOON, keys).await.unwrap().len(), objects, "and so does the stream of keys");
     }
 }
 
@@ -144,21 +150,23 @@ async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
     let queue = WorkQueue::<String>::new();
     let feed = tokio::spawn(informer.subscribe().filter(|old, _| old.is_some()).feed(
         queue.clone(),
-        move |change, snapshot| {
+        move |change, snapshot, emit| {
             // Who shares its group now, itself included.
             let group = change.new().and_then(|map| map.metadata.labels.as_ref()?.get("group")).cloned();
             let hits = snapshot.by_index(&by_group, group.as_deref().unwrap_or_default());
-            hits.map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()
+            hits.for_each(|map| emit(Obj::name(map).to_owned()));
         },
     ));
     sleep(Duration::from_secs(1)).await;
     assert!(queue.is_empty(), "the first batch is filtered away");
     change(&server, "m1", 2);
-    let mut told = Vec::new();
+    let mut emitted = Vec::new();
     for _ in 0..3 {
-        told.push(timeout(SOON, queue.get()).await.unwrap().unwrap().clone());
+        let claim = timeout(SOON, queue.get()).await.unwrap().unwrap();
+        assert_eq!(claim.priority(), Priority::Normal, "a change in a running cluster");
+        emitted.push(claim.clone());
     }
-    assert_eq!(told, ["m1", "m2", "m6"], "in the order of the index");
+    assert_eq!(emitted, ["m1", "m2", "m6"], "in the order of the index");
     assert!(queue.is_empty());
     feed.abort();
 }
@@ -169,9 +177,9 @@ async fn a_feed_ends_with_its_informer_or_with_its_queue() {
     put(&server, "m", 1);
     let informer = maps(&server).start();
     let queues = [WorkQueue::<ObjectKey>::new(), WorkQueue::new()];
-    let [one, two] = queues
-        .clone()
-        .map(|queue| tokio::spawn(informer.subscribe().feed(queue, |change, _| [change.key().to_owned()])));
+    let [one, two] = queues.clone().map(|queue| {
+        tokio::spawn(informer.subscribe().feed(queue, |change, _, emit| emit(change.key().to_owned())))
+    });
     informer.synced().await.unwrap();
     sleep(Duration::from_secs(1)).await;
     queues[0].shut_down();
@@ -180,4 +188,43 @@ async fn a_feed_ends_with_its_informer_or_with_its_queue() {
     informer.shutdown().await;
     assert_eq!(timeout(SOON, two).await.unwrap().unwrap(), Some(End::Stopped));
     assert_eq!(queues[1].stats().adds, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_keys_follows_changes_and_ends_with_the_informer() {
+    let server = ApiServer::new();
+    put(&server, "m1", 1);
+    let informer = maps(&server).start();
+    let mut keys = informer.subscribe().keys(|change, _, emit| {
+        let name = change.key().name;
+        emit(format!("{name}-a"));
+        emit(format!("{name}-b"));
+    });
+    for (name, first) in [("m1", true), ("m2", false)] {
+        if !first {
+            put(&server, name, 1);
+        }
+        for suffix in ["a", "b"] {
+            assert_eq!(timeout(SOON, keys.next()).await.unwrap(), Some(format!("{name}-{suffix}")));
+        }
+    }
+    informer.shutdown().await;
+    assert_eq!(timeout(SOON, keys.next()).await.unwrap(), None);
+    assert_eq!(timeout(SOON, keys.next()).await.unwrap(), None, "and again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_found_by_a_refresh_at_an_unchanged_version_has_low_priority() {
+    let object = |value| {
+        let map = json!({"metadata": {"name": "m", "namespace": "default", "uid": "u", "resourceVersion": "5"},
+            "data": {"value": value}});
+        serde_json::from_value::<ConfigMap>(map).unwrap()
+    };
+    let snapshot =
+        |value| Snapshot::from_objects(index::IndexSet::new(), [(("default", "m"), object(value))]);
+    let (old, new) = (snapshot("1"), snapshot("2"));
+    let batch = Batch::new(old, new, false, Selection::Everything, None);
+    let mut priorities = Vec::new();
+    assert!(!super::feed::Chunks::new(&batch).next(|_, priority| priorities.push(priority)));
+    assert_eq!(priorities, [Priority::Low]);
 }

@@ -47,7 +47,7 @@ const WAITS: [(&str, Wait); 9] = [
     ("feed", |informer| {
         async move {
             let queue = kube_informer::queue::WorkQueue::<u32>::new();
-            assert!(informer.subscribe().feed(queue, |_, _| [0]).await.is_some());
+            assert!(informer.subscribe().feed(queue, |_, _, emit| emit(0)).await.is_some());
             informer.synced().await.unwrap_err()
         }
         .boxed()

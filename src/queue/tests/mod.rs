@@ -4,6 +4,7 @@
 mod cancel;
 mod client_go;
 mod model;
+mod priorities;
 mod retries;
 mod shutdown;
 mod workers;

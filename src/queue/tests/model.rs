@@ -1,7 +1,8 @@
-//! Random operations against a plain description of what a queue is: for each key whether it runs, and a
-//! number that says since when it is ready.
+//! Random operations against a plain description of what a queue is: for each key whether it runs, its priority, and
+//! a number that says since when it is ready.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
@@ -13,11 +14,14 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{super::state::State, MS, PATIENCE, WorkQueue, join_all};
+use super::{
+    super::{Priority, state::State},
+    MS, PATIENCE, WorkQueue, join_all,
+};
 
 #[derive(Debug, Clone)]
 enum Op {
-    Add(u8),
+    Add(u8, Priority),
     AddAfter(u8, u32),
     Advance(u32),
     Take,
@@ -30,8 +34,9 @@ enum Op {
 struct Oracle {
     now: u32,
     stamps: u32,
-    /// Per key that was ever added: does it run, and since which stamp is it dirty.
-    keys: BTreeMap<u8, (bool, Option<u32>)>,
+    taken: u32,
+    /// Per key that was ever added: does it run, and with which priority and since which stamp is it dirty.
+    keys: BTreeMap<u8, (bool, Option<(Priority, u32)>)>,
     /// (deadline, arrival, key): everything asked for, duplicates too.
     delayed: Vec<(u32, u32, u8)>,
 }
@@ -42,14 +47,17 @@ impl Oracle {
         self.stamps
     }
 
-    fn add(&mut self, key: u8) {
+    fn add(&mut self, key: u8, priority: Priority) {
         let stamp = self.stamp();
-        self.keys.entry(key).or_default().1.get_or_insert(stamp);
+        let dirty = &mut self.keys.entry(key).or_default().1;
+        if dirty.is_none_or(|(known, _)| priority > known) {
+            *dirty = Some((priority, stamp));
+        }
     }
 
     fn add_after(&mut self, key: u8, delay: u32) {
         if delay == 0 {
-            return self.add(key);
+            return self.add(key, Priority::Normal);
         }
         let arrival = self.stamp();
         let deadline = self.now + delay;
@@ -65,13 +73,19 @@ impl Oracle {
         self.delayed.sort_unstable();
         while self.delayed.first().is_some_and(|(at, ..)| *at <= self.now) {
             let (.., key) = self.delayed.remove(0);
-            self.add(key);
+            self.add(key, Priority::Normal);
         }
     }
 
     fn take(&mut self) -> Option<u8> {
         let ready = self.keys.iter().filter(|(_, (running, _))| !running);
-        let key = *ready.filter_map(|(key, (_, stamp))| stamp.map(|s| (s, key))).min()?.1;
+        let ready =
+            ready.filter_map(|(key, (_, dirty))| dirty.map(|(priority, stamp)| (priority, stamp, *key)));
+        let fair = self.taken % 8 == 7;
+        let (_, _, key) = ready.min_by_key(|(priority, stamp, _)| {
+            (!fair).then_some(Reverse(*priority)).map_or((None, *stamp), |p| (Some(p), *stamp))
+        })?;
+        self.taken += 1;
         self.keys.insert(key, (true, None));
         Some(key)
     }
@@ -80,7 +94,7 @@ impl Oracle {
         let stamp = self.stamp();
         let (running, dirty) = self.keys.get_mut(&key).unwrap();
         *running = false;
-        *dirty = dirty.map(|_| stamp); // ready from now on
+        *dirty = dirty.map(|(priority, _)| (priority, stamp)); // ready from now on
     }
 
     fn discard(&mut self) -> usize {
@@ -90,11 +104,17 @@ impl Oracle {
     fn ready(&self) -> usize {
         self.keys.values().filter(|(running, dirty)| !running && dirty.is_some()).count()
     }
+
+    fn ready_of(&self, priority: Priority) -> usize {
+        let ready = self.keys.values().filter(|(running, _)| !running);
+        ready.filter(|(_, dirty)| dirty.is_some_and(|(p, _)| p == priority)).count()
+    }
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        4 => (0..6_u8).prop_map(Op::Add),
+        4 => (0..6_u8, prop::sample::select(&[Priority::Low, Priority::Normal, Priority::High]))
+            .prop_map(|(key, priority)| Op::Add(key, priority)),
         2 => (0..6_u8, 0..6_u32).prop_map(|(key, delay)| Op::AddAfter(key, delay)),
         2 => (0..4_u32).prop_map(Op::Advance),
         4 => Just(Op::Take),
@@ -111,10 +131,11 @@ proptest! {
         let mut claims: Vec<Arc<u8>> = Vec::new();
         for op in ops {
             match op {
-                Op::Add(key) | Op::AddAfter(key, _) => {
+                Op::Add(key, _) | Op::AddAfter(key, _) => {
+                    let priority = if let Op::Add(_, priority) = op { priority } else { Priority::Normal };
                     let fresh = oracle.keys.get(&key).is_none_or(|(_, dirty)| dirty.is_none());
-                    prop_assert_eq!(state.add(Arc::new(key), now), fresh);
-                    oracle.add(key);
+                    prop_assert_eq!(state.add(Arc::new(key), priority, now), fresh);
+                    oracle.add(key, priority);
                 }
                 Op::Take => {
                     let taken = state.take(now).map(|taken| taken.key);
@@ -142,9 +163,9 @@ proptest! {
             let (queue, mut oracle, mut claims) = (WorkQueue::new(), Oracle::default(), Vec::new());
             for op in ops {
                 match op {
-                    Op::Add(key) => {
-                        queue.add(key);
-                        oracle.add(key);
+                    Op::Add(key, priority) => {
+                        queue.add_with_priority(key, priority);
+                        oracle.add(key, priority);
                     }
                     Op::AddAfter(key, delay) => {
                         queue.add_after(key, delay * MS);
@@ -172,6 +193,9 @@ proptest! {
                     (stats.depth, stats.delayed, stats.processing),
                     (oracle.ready(), oracle.delayed.len(), claims.len())
                 );
+                for priority in [Priority::Low, Priority::Normal, Priority::High] {
+                    prop_assert_eq!(stats.depth_of(priority), oracle.ready_of(priority));
+                }
             }
             Ok(())
         })?;

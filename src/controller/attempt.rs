@@ -1,0 +1,135 @@
+//! One reconcile: from a claimed key to what becomes of it.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::context::Context;
+use super::settings::Settings;
+use super::subject::Subject;
+use super::term::Term;
+use super::written::{Begin, Cause, Written};
+use crate::informer::Informer;
+use crate::key::ObjectKey;
+use crate::queue::{Action, Outcome, Priority};
+
+/// A warning is logged at this many reconciles in a row that wrote because of the write before.
+const LOOP: u32 = 8;
+
+/// What all reconciles of a run share.
+pub(super) struct Reconciler<T, S, C, F, P> {
+    pub(super) primary: Informer<T>,
+    pub(super) term: Arc<Term>,
+    pub(super) settings: Settings,
+    pub(super) context: Arc<C>,
+    pub(super) reconcile: F,
+    pub(super) error_policy: P,
+    pub(super) subject: PhantomData<fn() -> S>,
+}
+
+/// How a reconcile ended.
+enum Ended {
+    Succeeded(Action),
+    Failed(Action),
+    TimedOut,
+}
+
+impl<T, S, C, F, P> Reconciler<T, S, C, F, P>
+where
+    T: Send + Sync + 'static,
+    S: Subject<T>,
+{
+    /// Reconciles a key, unless it has to wait.
+    pub(super) async fn attempt<Fut, E>(&self, key: &ObjectKey, priority: Priority) -> Outcome
+    where
+        F: Fn(S, Context<C>) -> Fut,
+        Fut: Future<Output = Result<Action, E>>,
+        P: Fn(S, &E, Context<C>) -> Action,
+    {
+        let Term { first, writes, tally, .. } = &*self.term;
+        let (begin, subject, epoch) = {
+            let view = self.primary.snapshot();
+            (writes.begin(key, &view, priority), S::find(&view, key), view.epoch)
+        };
+        let Begin::Ready(cause) = begin else {
+            tally.waited_for_write.fetch_add(1, Relaxed);
+            return Outcome::Postponed;
+        };
+        if cause.stale {
+            tally.write_not_received.fetch_add(1, Relaxed);
+            tracing::warn!(
+                "a key is reconciled from an object older than its last write, which did not arrive"
+            );
+        }
+        let Some(subject) = subject else {
+            tally.skipped.fetch_add(1, Relaxed);
+            writes.end(key, cause, None);
+            first.reconciled(key, false);
+            return Outcome::Succeeded(Action::await_change());
+        };
+        let context = Context::new(self.context.clone(), key.clone());
+        let active = tally.begin();
+        let started = Instant::now();
+        let ended = AssertUnwindSafe(self.call(subject, &context)).catch_unwind().await;
+        tally.took(started.elapsed());
+        drop(active);
+        self.end_write(key, cause, &context, epoch);
+        let (counter, outcome) = match ended {
+            Ok(Ended::Succeeded(action)) => (&tally.succeeded, Outcome::Succeeded(action)),
+            Ok(Ended::Failed(action)) => (&tally.failed, Outcome::Failed(action)),
+            Ok(Ended::TimedOut) => {
+                tracing::warn!("a reconcile timed out and will be retried");
+                (&tally.timed_out, Outcome::Failed(Action::retry()))
+            }
+            Err(_) => {
+                tracing::warn!("a reconcile panicked and will be retried");
+                (&tally.panicked, Outcome::Failed(Action::retry()))
+            }
+        };
+        counter.fetch_add(1, Relaxed);
+        first.reconciled(key, matches!(outcome, Outcome::Failed(_)));
+        outcome
+    }
+
+    async fn call<Fut, E>(&self, subject: S, context: &Context<C>) -> Ended
+    where
+        F: Fn(S, Context<C>) -> Fut,
+        Fut: Future<Output = Result<Action, E>>,
+        P: Fn(S, &E, Context<C>) -> Action,
+    {
+        let span = tracing::info_span!("reconcile", kind = self.primary.name(), key = %context.key());
+        let reconcile = (self.reconcile)(subject.clone(), context.clone()).instrument(span);
+        let result = match self.settings.timeout {
+            Some(limit) => match tokio::time::timeout(limit, reconcile).await {
+                Ok(result) => result,
+                Err(_) => return Ended::TimedOut,
+            },
+            None => reconcile.await,
+        };
+        match result {
+            Ok(action) => Ended::Succeeded(action),
+            Err(error) => Ended::Failed((self.error_policy)(subject, &error, context.clone())),
+        }
+    }
+
+    /// Notes what the reconcile wrote.
+    fn end_write(&self, key: &ObjectKey, cause: Cause, context: &Context<C>, epoch: u64) {
+        let until = Instant::now() + self.settings.written_within;
+        let written = context.last_written().map(|version| Written { version, epoch, until });
+        let streak = self.term.writes.end(key, cause, written);
+        if streak > 0 {
+            self.term.tally.own_write_loops.fetch_add(1, Relaxed);
+        }
+        if streak == LOOP {
+            tracing::warn!(
+                kind = self.primary.name(),
+                "a reconcile writes on each pass, and its own writes cause the next one"
+            );
+        }
+    }
+}

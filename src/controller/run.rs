@@ -1,0 +1,171 @@
+//! One run of a controller, from its start to its end.
+
+use std::future;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::attempt::Reconciler;
+use super::builder::Controller;
+use super::context::Context;
+use super::settings::Settings;
+use super::subject::Subject;
+use super::trigger::Trigger;
+use crate::error::{Error, ErrorKind};
+use crate::key::ObjectKey;
+use crate::queue::{Action, Claim, Workers, spawn};
+
+/// How often a controller that waits for its informers logs which have not synced.
+const REPORT: Duration = Duration::from_secs(30);
+
+impl<T, S> Controller<T, S>
+where
+    T: Send + Sync + 'static,
+    S: Subject<T>,
+{
+    /// Runs the controller until [`Handle::stop`](super::Handle::stop), or until one of its informers stops.
+    ///
+    /// Waits for its informers, then reconciles. `reconcile` and `error_policy` are those of
+    /// `kube::runtime::Controller::run`, with [`Obj`](crate::Obj) in place of `Arc` and a [`Context`] around `context`.
+    ///
+    /// * `reconcile` returns the next step for the key, or an error.
+    /// * `error_policy` returns the next step after an error: usually [`Action::retry`], with the backoff of
+    ///   [`retries`](Self::retries).
+    /// * A reconcile that panics or times out is retried with the same backoff.
+    ///
+    /// At the end, no more keys are queued, and the reconciles are ended as [`drain_within`](Self::drain_within) or
+    /// [`finish_within`](Self::finish_within) say. All tasks have ended when this returns. The controller can then be
+    /// run again, with an empty queue: for example, when a lost lease is regained.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_stopped`] if an informer stopped;
+    /// - [`Error::is_unfinished`] if reconciles had to be aborted, or keys to be discarded, at the time limit;
+    /// - [`Error::is_running`] if the controller runs already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call ends the run at once: reconciles are aborted at their next `.await`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with a timer.
+    pub async fn run<C, F, Fut, E, P>(
+        &self,
+        reconcile: F,
+        error_policy: P,
+        context: Arc<C>,
+    ) -> Result<(), Error>
+    where
+        C: Send + Sync + 'static,
+        F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Action, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+        P: Fn(S, &E, Context<C>) -> Action + Send + Sync + 'static,
+    {
+        self.run_until(reconcile, error_policy, context, future::pending()).await
+    }
+
+    /// [`run`](Self::run), which also ends gracefully once `until` is complete: for example, on a signal, or when a
+    /// lease is lost.
+    pub async fn run_until<C, F, Fut, E, P>(
+        &self,
+        reconcile: F,
+        error_policy: P,
+        context: Arc<C>,
+        until: impl Future<Output = ()>,
+    ) -> Result<(), Error>
+    where
+        C: Send + Sync + 'static,
+        F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Action, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+        P: Fn(S, &E, Context<C>) -> Action + Send + Sync + 'static,
+    {
+        let triggers = self.all_triggers();
+        let running = self.shared.begin(&self.settings, triggers.len())?;
+        let term = &running.term;
+        let mut stop = pin!(async {
+            tokio::select! {
+                () = until => {}
+                () = term.stop.cancelled() => {}
+            }
+        });
+        tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            synced = all_synced(&triggers) => synced?,
+        }
+        tracing::debug!(kind = self.primary.name(), "the informers have synced, the controller reconciles");
+
+        // Dropping a set aborts its tasks.
+        let mut feeds = JoinSet::new();
+        for trigger in &triggers {
+            let (feed, name) = (trigger.feed(term.clone()), trigger.name().to_owned());
+            feeds.spawn(async move {
+                feed.await;
+                name
+            });
+        }
+        let mut helper = JoinSet::new();
+        let (primary, released) = (self.primary.clone(), term.clone());
+        helper.spawn(async move { released.writes.release(&primary, &released.queue).await });
+        let reconciler = Arc::new(Reconciler {
+            primary: self.primary.clone(),
+            term: term.clone(),
+            settings: self.settings.clone(),
+            context,
+            reconcile,
+            error_policy,
+            subject: PhantomData,
+        });
+        let workers = spawn(&term.queue, self.settings.concurrency, move |claim: &Claim<ObjectKey>| {
+            let (reconciler, key, priority) = (reconciler.clone(), (**claim).clone(), claim.priority());
+            async move { reconciler.attempt(&key, priority).await }
+        });
+
+        let ended = tokio::select! {
+            () = &mut stop => Ok(()),
+            Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
+        };
+        feeds.shutdown().await;
+        let finished = end(workers, &self.settings).await;
+        helper.shutdown().await;
+        ended?;
+        finished
+    }
+}
+
+/// Ends the reconciles as the settings say.
+async fn end(workers: Workers<ObjectKey>, settings: &Settings) -> Result<(), Error> {
+    let ended = if settings.drains {
+        workers.shutdown(settings.stop_within).await
+    } else {
+        workers.finish(settings.stop_within).await
+    };
+    ended.map_err(|unfinished| ErrorKind::Unfinished(unfinished).into())
+}
+
+/// Waits for all informers, in the order in which they were given, the primary one last.
+async fn all_synced(triggers: &[Arc<dyn Trigger>]) -> Result<(), Error> {
+    for trigger in triggers {
+        while timeout(REPORT, trigger.synced()).await.map_or(Ok(false), |synced| synced.map(|()| true))?
+            == false
+        {
+            for missing in triggers.iter().filter(|trigger| !trigger.status().synced) {
+                let status = missing.status();
+                tracing::warn!(
+                    kind = missing.name(),
+                    phase = ?status.phase,
+                    error = status.last_error.as_ref().map(tracing::field::display),
+                    "a controller waits for this informer"
+                );
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! One run of a controller: its queue, and what it knows of its keys.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::first_pass::{FirstPass, Progress};
+use super::settings::Settings;
+use super::stats::Tally;
+use super::written::Writes;
+use crate::key::ObjectKey;
+use crate::queue::WorkQueue;
+
+/// See the [module](self).
+pub(super) struct Term {
+    pub(super) queue: WorkQueue<ObjectKey>,
+    pub(super) first: Progress,
+    pub(super) writes: Writes,
+    /// Cancelled to end the run gracefully.
+    pub(super) stop: CancellationToken,
+    pub(super) concurrency: usize,
+    pub(super) tally: Arc<Tally>,
+}
+
+impl Term {
+    pub(super) fn new(
+        settings: &Settings,
+        triggers: usize,
+        tally: Arc<Tally>,
+        first: watch::Sender<Option<FirstPass>>,
+    ) -> Self {
+        Self {
+            queue: WorkQueue::with_options(settings.retries.clone()),
+            first: Progress::new(triggers, first),
+            writes: Writes::default(),
+            stop: CancellationToken::new(),
+            concurrency: settings.concurrency,
+            tally,
+        }
+    }
+
+    /// A predicate or a mapping of the application panicked.
+    pub(super) fn mapping_panicked(&self) {
+        self.tally.mapping_panics.fetch_add(1, Relaxed);
+        tracing::warn!("a predicate or a mapping of a controller panicked");
+    }
+}
