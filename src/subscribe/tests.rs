@@ -1,4 +1,4 @@
-//! `feed`: what reaches a queue, in what pieces, and how it ends. Subscriptions themselves are tested through the
+//! Tests `feed`: which keys it adds, in which chunks, and how it ends. Subscriptions are tested through the
 //! public API, in tests/guarantees.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn maps(server: &ApiServer) -> crate::builder::Builder<ConfigMap, ConfigMap> {
     Informer::builder(Api::all(Client::new(server.service(), "default")))
 }
 
-/// What is there, as a reconciler would know it.
+/// The objects of the server, as a reconciler would see them.
 fn truth(server: &ApiServer) -> BTreeMap<String, u32> {
     let list = server.list("configmaps", "default").unwrap();
     let items = list["items"].as_array().unwrap().iter();
@@ -67,7 +67,7 @@ async fn a_fed_queue_leads_a_level_triggered_consumer_to_the_truth() {
         let queue = WorkQueue::<ObjectKey>::new();
         let feed =
             tokio::spawn(informer.subscribe().feed(queue.clone(), |change, _| [change.key().to_owned()]));
-        // Works off what it is told, slowly, and looks at nothing else.
+        // Processes keys from the queue slowly, and reads only their objects.
         let consumer = tokio::spawn({
             let (informer, queue) = (informer.clone(), queue.clone());
             async move {
@@ -145,7 +145,7 @@ async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
     let feed = tokio::spawn(informer.subscribe().filter(|old, _| old.is_some()).feed(
         queue.clone(),
         move |change, snapshot| {
-            // Who shares its group now, itself included.
+            // All objects of the same group, including this one.
             let group = change.new().and_then(|map| map.metadata.labels.as_ref()?.get("group")).cloned();
             let hits = snapshot.by_index(&by_group, group.as_deref().unwrap_or_default());
             hits.map(|map| Obj::name(map).to_owned()).collect::<Vec<_>>()

@@ -49,7 +49,8 @@ impl Listing {
         Effect::List { form, from, page_size, new_epoch: self.below > Some(0) && from == Origin::Newest }
     }
 
-    /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
+    /// All ways to list, the best one first. A way may be listed twice, because a single failure may be
+    /// chance.
     fn ways(&self, now: Instant, settings: &Settings, held: bool) -> Vec<(Form, Origin)> {
         use Form::{Pages, Stream, Whole};
         use Origin::{Newest, Reuse};
