@@ -1,4 +1,4 @@
-//! Changing an element where it stands.
+//! Changing an element in place.
 
 use super::node::Child;
 use super::ranges::slot_of;
