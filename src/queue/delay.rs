@@ -1,8 +1,8 @@
-//! Keys that are to be added later, by deadline.
+//! Delayed keys, by deadline.
 //!
-//! An ordered map instead of tokio-util's `DelayQueue`: that one keeps a timer of its own, so it panics without
-//! a runtime and for deadlines two years away, knows a single waker, and gives no order within a millisecond.
-//! Here the clock is an argument, an insert is O(log n), and keys with equal deadlines stay in order.
+//! This is an ordered map and not tokio-util's `DelayQueue`, which has its own timer: it panics without a
+//! runtime and for deadlines two years away, has a single waker, and no order within a millisecond. Here the
+//! clock is an argument, an insert is O(log n), and keys with equal deadlines stay in order.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-/// Longer than any process runs, and short enough that no clock overflows.
+/// Longer than any process runs, but short enough that no clock overflows.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Deadline and order of arrival.
@@ -34,7 +34,8 @@ impl<K: Hash + Eq> Delayed<K> {
         Self { by_deadline: BTreeMap::new(), by_key: HashMap::default(), arrivals: 0 }
     }
 
-    /// Sets the key's deadline, unless it has an earlier or equal one; true when the earliest of all changed.
+    /// Sets the key's deadline, unless it has an earlier or equal one. Returns true if the earliest deadline
+    /// changed.
     pub(super) fn insert(&mut self, key: Arc<K>, deadline: Instant) -> bool {
         if let Some(slot) = self.by_key.get(&key) {
             if slot.0 <= deadline {
@@ -50,7 +51,7 @@ impl<K: Hash + Eq> Delayed<K> {
         earliest
     }
 
-    /// Removes the key whose deadline passed first, with that deadline.
+    /// Removes the key whose deadline passed first, and returns it with the deadline.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Arc<K>, Instant)> {
         let first = self.by_deadline.first_entry()?;
         let deadline = first.key().0;

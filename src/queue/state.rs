@@ -1,8 +1,8 @@
-//! Which keys wait, which are being worked on, and in what order: the queue without clock, lock or waiting.
+//! Which keys wait, which are being processed, and in what order: the queue without clock, lock or waiting.
 //!
-//! A key is *dirty* from the moment it is added until it is handed out, and *running* from then until it is
-//! done. The two overlap when a key is added while it runs; it then waits for `done`, not in the FIFO. So the
-//! FIFO holds exactly the keys that are dirty and not running, each once.
+//! A key is *dirty* from when it is added until it is taken, and *running* from then until it is done. A key
+//! that is added while it runs is both; it then waits for `done`, not in the FIFO. So the FIFO contains
+//! exactly the keys that are dirty and not running, each once.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,23 +18,23 @@ use tokio::time::Instant;
 /// See the [module](self).
 pub(super) struct State<K> {
     fifo: VecDeque<Arc<K>>,
-    /// With the time each was added.
+    /// Each with the time at which it was added.
     dirty: HashMap<Arc<K>, Instant, RandomState>,
     running: HashMap<Arc<K>, Running, RandomState>,
-    /// How many keys are both dirty and running.
+    /// The number of keys that are both dirty and running.
     again: usize,
-    /// Keys put into the FIFO since [`State::take_pushed`] last asked.
+    /// The number of keys put into the FIFO since the last [`State::take_pushed`].
     pushed: usize,
 }
 
-/// One key handed out.
+/// The run of one key.
 struct Running {
     since: Instant,
-    /// A failure of this run was already counted.
+    /// Whether a failure of this run was already counted.
     failed: bool,
 }
 
-/// A key handed out, and how long it had waited.
+/// A key that was taken, and how long it had waited.
 pub(super) struct Taken<K> {
     pub(super) key: Arc<K>,
     pub(super) waited: Duration,
@@ -53,7 +53,7 @@ impl<K: Hash + Eq> State<K> {
         }
     }
 
-    /// Marks the key dirty; false when it already was.
+    /// Marks the key dirty. Returns false if it already was.
     pub(super) fn add(&mut self, key: Arc<K>, now: Instant) -> bool {
         if self.dirty.contains_key(&key) {
             return false;
@@ -67,7 +67,7 @@ impl<K: Hash + Eq> State<K> {
         true
     }
 
-    /// Hands out the key that became ready first.
+    /// Takes the key that became ready first.
     pub(super) fn take(&mut self, now: Instant) -> Option<Taken<K>> {
         let key = self.fifo.pop_front()?;
         let since = self.dirty.remove(&key).unwrap_or(now);
@@ -85,7 +85,8 @@ impl<K: Hash + Eq> State<K> {
         Some(now.saturating_duration_since(run.since))
     }
 
-    /// Notes that the present run of the key failed: `Some(true)` the first time, `None` if it is not running.
+    /// Records that the current run of the key failed. Returns `Some(true)` the first time, `None` if the key
+    /// is not running.
     pub(super) fn fail_run(&mut self, key: &K) -> Option<bool> {
         self.running.get_mut(key).map(|run| !mem::replace(&mut run.failed, true))
     }
@@ -94,7 +95,8 @@ impl<K: Hash + Eq> State<K> {
         self.dirty.contains_key(key)
     }
 
-    /// Drops every key that is not running and every wish to run again; returns how many runs that cancels.
+    /// Drops every key that is not running and every request to run again. Returns the number of cancelled
+    /// runs.
     pub(super) fn discard(&mut self) -> usize {
         let discarded = self.dirty.len();
         self.fifo.clear();
@@ -103,12 +105,12 @@ impl<K: Hash + Eq> State<K> {
         discarded
     }
 
-    /// Keys in the FIFO.
+    /// The number of keys in the FIFO.
     pub(super) fn ready(&self) -> usize {
         self.fifo.len()
     }
 
-    /// Runs that are still to begin: the FIFO, and the keys to be queued again.
+    /// The number of runs that have not begun: the FIFO, and the keys to be queued again.
     pub(super) fn to_run(&self) -> usize {
         self.fifo.len() + self.again
     }
@@ -117,12 +119,12 @@ impl<K: Hash + Eq> State<K> {
         self.running.len()
     }
 
-    /// How long each run has lasted. O(running).
+    /// The age of each run. O(running).
     pub(super) fn ages(&self, now: Instant) -> impl Iterator<Item = Duration> {
         self.running.values().map(move |run| now.saturating_duration_since(run.since))
     }
 
-    /// How many keys entered the FIFO since the last call and are still in it.
+    /// The number of keys that entered the FIFO since the last call, at most its present length.
     pub(super) fn take_pushed(&mut self) -> usize {
         mem::take(&mut self.pushed).min(self.fifo.len())
     }
@@ -132,7 +134,7 @@ impl<K: Hash + Eq> State<K> {
         self.pushed += 1;
     }
 
-    /// What the module's docs promise about the three collections. O(keys).
+    /// Checks what the module documentation says about the three collections. O(keys).
     #[cfg(test)]
     pub(super) fn validate(&self) {
         let both = self.dirty.keys().filter(|key| self.running.contains_key(*key)).count();

@@ -38,7 +38,8 @@ pub struct Workers<K> {
     tasks: JoinSet<()>,
 }
 
-/// A key that is being reconciled. If it is dropped before it settled (the task was aborted), it queues the key again.
+/// A key that is being reconciled. An attempt that is dropped before it settles (the task was aborted) queues
+/// the key again.
 struct Attempt<K: Hash + Eq> {
     claim: Claim<K>,
     settled: bool,
@@ -112,8 +113,8 @@ where
     Workers { queue: queue.clone(), tasks }
 }
 
-/// One reconcile; `None` is a failure. A panic of any code of the application, including the drop of the error, is
-/// caught.
+/// Runs one reconcile; `None` means failure. Catches a panic of any application code, including the drop of
+/// the error.
 async fn run<K, F, Fut, E, H>(key: &K, reconcile: &F, hook: &H) -> Option<Action>
 where
     K: Clone,
@@ -127,7 +128,7 @@ where
             Err(error) => error,
         };
         tracing::debug!("a reconcile failed, its key will be retried");
-        // A panic of the hook is not one of the reconcile.
+        // A panic of the hook does not count as a panic of the reconcile.
         let _ = catch_unwind(AssertUnwindSafe(|| hook(key, Failure::Error(&error))));
         None
     };

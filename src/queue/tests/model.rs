@@ -1,5 +1,5 @@
-//! Random operations against a plain description of what a queue is: for each key whether it runs, and a
-//! number that says since when it is ready.
+//! Random operations, compared with a plain model of a queue: for each key whether it runs, and a stamp of
+//! when it became ready.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,9 +30,9 @@ enum Op {
 struct Oracle {
     now: u32,
     stamps: u32,
-    /// Per key that was ever added: does it run, and since which stamp is it dirty.
+    /// For each key that was ever added: whether it runs, and since which stamp it is dirty.
     keys: BTreeMap<u8, (bool, Option<u32>)>,
-    /// (deadline, arrival, key): everything asked for, duplicates too.
+    /// (deadline, arrival, key): all delayed adds, including duplicates.
     delayed: Vec<(u32, u32, u8)>,
 }
 
@@ -155,7 +155,7 @@ proptest! {
                         oracle.advance(by);
                     }
                     Op::Take => {
-                        // Out of the budget of this task, which never yields.
+                        // Unconstrained, because this task never yields and would use up its budget.
                         let claim = tokio::task::unconstrained(queue.get()).now_or_never().flatten();
                         prop_assert_eq!(claim.as_deref().copied(), oracle.take());
                         claims.extend(claim);
@@ -178,8 +178,8 @@ proptest! {
     }
 }
 
-/// Threads in parallel, keys added while they run: no key runs twice at once, and the last add of every key is
-/// followed by a run that sees it.
+/// Parallel threads, with keys added while they run: no key runs twice at once, and a run follows the last
+/// add of every key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_keys_on_eight_workers_never_run_concurrently_and_see_every_add() {
     #[derive(Default)]
