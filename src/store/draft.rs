@@ -88,7 +88,7 @@ impl<T> Draft<T> {
         (view, std::mem::take(&mut self.late), std::mem::take(&mut self.replaced))
     }
 
-    /// Drops a draft that differs in nothing from what is published, so that there is nothing to free.
+    /// Drops a draft that is equal to the published version, so that there is nothing to free.
     pub(super) fn drop_unchanged(mut self) {
         self.retired = None;
     }

@@ -4,7 +4,7 @@
 //! ```text
 //!  reflector --items--> Intake --values--> Draft { objects + indexes + invalid } --Writer::publish--> View
 //!                      (decode, project)      |                                          (cell, wake-ups)
-//!                                             '--what is replaced--> Retired (freed off the readers' threads)
+//!                                             '--replaced objects--> Retired (freed off the readers' threads)
 //! ```
 //!
 //! For each received object, the writer: (1) skips it if this version is already stored; (2) decodes and

@@ -1,4 +1,4 @@
-//! Promise 9: no value of an object or a body reaches a text of ours.
+//! Promise 9: no error or log contains a value of an object or a body.
 
 use std::io;
 

@@ -162,7 +162,7 @@ fn sparse_siblings_of_full_ones_are_evened_out() {
         model.insert(key, item);
     }
     assert!(children(&posting)[1] > 55, "{:?}", children(&posting));
-    // Empties the first node from its end, so that its last chunk becomes sparse beside each of the others.
+    // Empties the first node from its end, so that its last chunk becomes sparse next to each of the others.
     for (step, key) in (0..48 * 48).rev().map(|key| key * 10).enumerate() {
         posting.remove(|item| item.key().cmp(&key));
         model.remove(&key);
