@@ -231,7 +231,7 @@ pub(crate) async fn settle() {
 }
 
 impl Indexed {
-    /// Every index lists exactly the objects it should, the very same allocations, in order.
+    /// Checks that every index has exactly the expected objects, with the same allocations, in order.
     #[track_caller]
     pub(crate) fn assert_consistent(&self, view: &View<Kept>) {
         assert_index(view, &self.by_number, |object| vec![object.number]);
@@ -255,7 +255,7 @@ where
     for (key, objects) in expected {
         let hits = view.by_index(index, &key);
         assert_eq!(hits.len(), objects.len(), "the list of {key:?} has another length");
-        // Names of one length in namespaces of one length: ordered by text is ordered by key.
+        // All names have one length, and so do all namespaces, so the order of the text is that of the keys.
         for (hit, (name, object)) in hits.zip(objects) {
             assert_eq!(Obj::key(hit).to_string(), name);
             assert!(Obj::ptr_eq(hit, object), "{name}: the list of {key:?} holds another version");
@@ -263,7 +263,7 @@ where
     }
 }
 
-/// Panics that a test provokes say so, and are not printed.
+/// The message of panics that a test causes on purpose, which are not printed.
 pub(crate) const EXPECTED: &str = "a panic that the test expects";
 
 pub(crate) fn quiet_panics() {
@@ -278,7 +278,7 @@ pub(crate) fn quiet_panics() {
     });
 }
 
-/// A random generator whose seed is in the environment, or new, and printed.
+/// A random generator. Its seed is from the environment or random, and printed.
 pub(crate) fn seeded() -> (u64, rand::rngs::StdRng) {
     use rand::SeedableRng;
     let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
