@@ -62,7 +62,7 @@ enum Turn {
 // === impl Gate ===
 
 impl Gate {
-    /// An answer came.
+    /// Opens the gate: a response arrived.
     pub(super) fn open(&self) {
         if self.state().outage.take().is_some() {
             self.changed.notify_waiters();

@@ -64,7 +64,7 @@ pub(crate) trait Sink<P>: Send + 'static {
     fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) -> impl Future<Output = ()> + Send;
 }
 
-/// Which cached objects a list, or an event, reuses instead of decoding what it brings.
+/// Which cached objects a list, or an event, reuses instead of decoding the received version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reuse {
     /// Those of the same version, or of a newer one.

@@ -93,8 +93,8 @@ impl<T> Draft<T> {
         self.retired = None;
     }
 
-    /// Whether this version of the object, or a newer one, is stored or known to be invalid. A list also notes that
-    /// the object still exists.
+    /// Whether this version of the object, or a newer one, is stored or known to be invalid. If this draft is
+    /// a list, also records that the object still exists.
     pub(super) fn holds(&mut self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);

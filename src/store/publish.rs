@@ -54,8 +54,8 @@ impl<V> Shared<V> {
         self.cell.load_full()
     }
 
-    /// The newest view, borrowed through a guard without an own reference count. Lock-free; the writer does
-    /// not wait for guards.
+    /// The newest view, borrowed through a guard, without a reference count of its own. Lock-free; the writer
+    /// does not wait for guards.
     #[inline]
     pub(crate) fn load(&self) -> Guard<Arc<V>> {
         self.cell.load()

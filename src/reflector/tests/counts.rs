@@ -1,4 +1,4 @@
-//! What the tally counts, and what it does not.
+//! The tally: which events it counts, and which it does not.
 
 use super::*;
 

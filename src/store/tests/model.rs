@@ -25,7 +25,7 @@ struct Object {
 struct Model {
     good: BTreeMap<ObjectKey, (u64, u64, Value)>,
     invalid: BTreeMap<ObjectKey, u64>,
-    /// Whether there is an index that panics for odd numbers (see [`is_odd_one`]).
+    /// Whether there is an index that panics for some numbers (see [`is_odd_one`]).
     picky: bool,
 }
 
