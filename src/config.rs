@@ -31,7 +31,7 @@ pub struct Config {
     pub(crate) streaming_lists: bool,
     pub(crate) limits: Limits,
     pub(crate) keep_managed_fields: bool,
-    /// As the stored type says, where it is not set.
+    /// If unset, the default of the stored type applies.
     pub(crate) absent: Option<Absent>,
     pub(crate) watches: Budget,
     pub(crate) lists: Budget,

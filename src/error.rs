@@ -17,7 +17,7 @@ use crate::version::ResourceVersion;
 #[derive(Clone)]
 pub struct Error(Arc<ErrorKind>);
 
-/// What happened. Private: new causes are no breaking change.
+/// The cause. It is private, so that new causes are no breaking change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ErrorKind {
     #[error("{verb} {resource}: the API server returned {code} {reason}")]
@@ -87,7 +87,7 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// Of the whole object.
+    /// An error about the whole object.
     pub(crate) fn new(
         key: Option<ObjectKey>,
         resource_version: Option<ResourceVersion>,
@@ -253,7 +253,7 @@ impl Error {
         matches!(*self.0, ErrorKind::PageTooLarge { .. })
     }
 
-    /// Retrying the same request will not help: a 4xx, 501 or 505, but for those that pass by themselves or that
+    /// Retrying the same request will not help: a 4xx, 501 or 505, except those that are temporary or that
     /// another request avoids.
     pub(crate) fn is_permanent(&self) -> bool {
         match self.http_code() {
@@ -264,7 +264,7 @@ impl Error {
         }
     }
 
-    /// The response is not one of the Kubernetes API.
+    /// The response does not conform to the Kubernetes API.
     pub(crate) fn is_protocol(&self) -> bool {
         matches!(*self.0, ErrorKind::Protocol { .. })
     }

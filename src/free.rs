@@ -1,10 +1,10 @@
-//! Freeing: values of the application one by one, and what is large little by little.
+//! Freeing memory: values of the application one by one, and large structures in small steps.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Something large that is no longer in use. Dropping it frees all at once, which may take long.
+/// A large structure that is no longer used. Dropping it frees everything at once, which may take long.
 pub(crate) trait Remains: Send {
-    /// Frees a small part. `false` when nothing was left.
+    /// Frees a small part. Returns false if nothing was left.
     fn free_some(&mut self) -> bool;
 }
 
@@ -14,8 +14,8 @@ impl<E: Send> Remains for Vec<E> {
     }
 }
 
-/// Drops it. A panic in the destructor of a value is the application's, and no reason to stop; of two in one call the
-/// second would end the process, so values are freed one by one.
+/// Drops a value and catches a panic of its destructor, which is application code. Values are freed one by
+/// one, because two panics during one drop would abort the process.
 pub(crate) fn free<E>(element: E) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(element)));
 }

@@ -1,6 +1,6 @@
-//! Random input for as long as is asked for: briefly in `cargo test`, and in CI for `KUBE_INFORMER_FUZZ_SECONDS` each.
+//! Tests with random input: briefly in `cargo test`, and in CI for `KUBE_INFORMER_FUZZ_SECONDS` each.
 //!
-//! Targets are tests named `fuzz_..`. Those of internals stand beside them: the decoders of pages and watches
+//! The targets are tests named `fuzz_..`, next to the code they test: the decoders of pages and watches
 //! (`source`), the trie and the postings.
 
 use std::env;
@@ -12,14 +12,14 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use crate::key::AsKey;
 use crate::{Key, ObjectKey, ResourceVersion, Selector};
 
-/// Cases of a batch; one batch where no time is given.
+/// The cases of a batch. One batch is run if no time is set.
 const CASES: u32 = 256;
 
 fn seconds() -> Option<Duration> {
     env::var("KUBE_INFORMER_FUZZ_SECONDS").ok()?.parse().ok().map(Duration::from_secs)
 }
 
-/// Checks random inputs, and shows the smallest that fails.
+/// Checks random inputs, and prints the smallest one that fails.
 pub(crate) fn fuzz<S: Strategy>(strategy: &S, check: impl Fn(S::Value) -> TestCaseResult) {
     let (begun, seconds) = (Instant::now(), seconds().unwrap_or_default());
     loop {
@@ -33,7 +33,8 @@ pub(crate) fn fuzz<S: Strategy>(strategy: &S, check: impl Fn(S::Value) -> TestCa
     }
 }
 
-/// Runs random histories, each of which prints its seed: a few that are always the same, others for the time given.
+/// Runs random histories, each of which prints its seed: first fixed seeds, then random ones for the
+/// configured time.
 pub(crate) fn fuzz_seeds(mut run: impl FnMut(u64)) {
     let begun = Instant::now();
     (1000..1003).for_each(&mut run);

@@ -11,13 +11,13 @@ use crate::key::Key;
 
 /// The hash function of one store, shared by all its versions.
 ///
-/// Seeded at random: names, labels and annotations are chosen by the users of a cluster, who could otherwise make them
-/// collide. Both seeds matter: input is multiplied by what it makes of the shared one, so who knows that one can make
-/// any input zero, whatever the seed of the store.
+/// Seeded at random: names, labels and annotations are chosen by the users of a cluster, who could otherwise
+/// make them collide. Both seeds must be random: foldhash mixes the shared seed into its factors, so whoever
+/// knows that seed can choose input that makes a factor zero, whatever the seed of the store.
 #[derive(Clone)]
 pub(crate) struct KeyHasher(SeedableRandomState);
 
-/// One for the process: it takes some time to make.
+/// One for the process, because making it is slow.
 static SHARED: LazyLock<SharedSeed> = LazyLock::new(|| SharedSeed::from_u64(random()));
 
 impl KeyHasher {
@@ -29,7 +29,7 @@ impl KeyHasher {
     pub(crate) fn object(&self, key: Key<'_>) -> u64 {
         let mut hasher = self.0.build_hasher();
         hasher.write(key.namespace.as_bytes());
-        // No namespace contains it, so the parts cannot be mistaken for others.
+        // No namespace contains a slash, so different keys never write the same bytes.
         hasher.write_u8(b'/');
         hasher.write(key.name.as_bytes());
         hasher.finish()
@@ -41,7 +41,7 @@ impl KeyHasher {
     }
 }
 
-/// From the system's source of randomness.
+/// A random number from the operating system.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// Keys made for the seed that foldhash shares by default, which anybody can read.
+    /// The keys collide under the default shared seed of foldhash, which is public.
     #[test]
     fn keys_made_to_collide_do_not() {
         const PUBLIC: u128 = 0xc0ac29b7c97c50dd;

@@ -46,7 +46,8 @@ impl fmt::Display for Key<'_> {
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey {
-    // Both parts after one another. The length comes first so that equality of the text decides.
+    // `text` is both parts concatenated. The length is the first field, so that it is compared before the
+    // text.
     namespace_len: usize,
     text: Arc<str>,
 }

@@ -1,4 +1,4 @@
-//! An object as the store keeps it: key, version and value in a single allocation.
+//! An object in the store: key, version and value in a single allocation.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -22,10 +22,11 @@ use crate::version::ResourceVersion;
 /// A held `Obj` keeps one version of the object in memory. It does not keep the informer running.
 pub struct Obj<T>(ThinArc<Header<T>, u8>);
 
-/// Everything but the bytes of varying length, which follow it: namespace, name, then uid and version where
-/// they are not in the usual form.
-// C layout puts what a look-up compares beside the reference count: the hash and the lengths share a 16-byte
-// unit, hence always a cache line. Behind the uid the lengths were in another line for every second entry.
+/// The fixed-size part. The bytes of variable length follow it: namespace, name, then uid and version if they
+/// are not in the usual form.
+// The C layout puts the fields that a look-up compares beside the reference count: the hash and the lengths
+// share a 16-byte unit, so they are always in one cache line. If they came after the uid, the lengths of
+// every second object would be in another line.
 #[repr(C)]
 struct Header<T> {
     hash: u64,
@@ -40,12 +41,12 @@ struct Header<T> {
     value: T,
 }
 
-/// `uid_len` of a uid kept in binary.
+/// The `uid_len` of a uid stored in binary.
 const BINARY_UID: u16 = u16::MAX;
-/// `version_len` of a version kept as a number.
+/// The `version_len` of a version stored as a number.
 const NUMBER: u16 = u16::MAX;
 
-/// What identifies a version of an object to the store.
+/// The identity of one version of an object.
 pub(crate) struct Identity<'a> {
     pub(crate) hash: u64,
     pub(crate) key: Key<'a>,
@@ -58,7 +59,7 @@ pub(crate) struct Identity<'a> {
 pub(crate) struct TooLong;
 
 impl<T> Obj<T> {
-    /// One allocation, exactly as long as needed.
+    /// Makes one allocation of exactly the needed size.
     pub(crate) fn new(identity: &Identity<'_>, keys: IndexKeys, value: T) -> Result<Self, TooLong> {
         let Identity { hash, key, uid, version } = identity;
         let (uid, uid_text) = match uuid_text::parse(uid) {
@@ -162,7 +163,7 @@ impl<T> Obj<T> {
             && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
     }
 
-    /// How its version compares to another; `None` where versions have no order.
+    /// Compares its version with another; `None` if the versions have no order.
     pub(crate) fn cmp_version(this: &Self, version: &ResourceVersion) -> Option<Ordering> {
         let header = this.header();
         match (header.version_len, version.as_number()) {
@@ -226,11 +227,11 @@ impl<T> Obj<T> {
 }
 
 fn len(text: &str) -> Result<u16, TooLong> {
-    // The largest number means that there is no text.
+    // The largest number is reserved, see [`BINARY_UID`] and [`NUMBER`].
     text.len().try_into().ok().filter(|len| *len < u16::MAX).ok_or(TooLong)
 }
 
-/// The bytes were text when they were stored; safe code checks again.
+/// The bytes are valid UTF-8, but safe code has to check again.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
@@ -297,9 +298,9 @@ impl<T> Ordered for Obj<T> {
     }
 }
 
-/// Uids as Kubernetes writes them, in 16 bytes.
+/// Stores uids in the format of Kubernetes in 16 bytes.
 mod uuid_text {
-    /// A uid as it is kept.
+    /// A stored uid.
     #[derive(PartialEq, Eq)]
     pub(super) enum Uid<'a> {
         Binary(&'a [u8; 16]),
@@ -309,7 +310,7 @@ mod uuid_text {
     /// The hyphens of `8-4-4-4-12` hexadecimal digits.
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
-    /// `None` for what would not come out again as it went in.
+    /// `None` for a text that `format` would not reproduce exactly.
     pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
         let bytes = text.as_bytes();
         if bytes.len() != 36 || HYPHENS.iter().any(|at| bytes[*at] != b'-') {

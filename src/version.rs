@@ -26,7 +26,7 @@ pub struct ResourceVersion(Repr);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
-    /// A canonical decimal that fits, which is every version etcd gives out.
+    /// A canonical decimal below 2^64, as all versions of etcd are.
     Number(u64),
     Text(Arc<str>),
 }
@@ -34,7 +34,7 @@ enum Repr {
 const OF_CONTENT: &str = "content-";
 
 impl ResourceVersion {
-    /// The version as a number, when it is a canonical decimal below 2^64.
+    /// The version as a number, if it is a canonical decimal below 2^64.
     pub(crate) fn as_number(&self) -> Option<u64> {
         match self.0 {
             Repr::Number(number) => Some(number),
@@ -46,26 +46,26 @@ impl ResourceVersion {
         Self(Repr::Number(number))
     }
 
-    /// A version made of what an object of a kind without versions says, so that equal means unchanged. It holds
-    /// within this process, and has no order.
+    /// A version computed from the content of an object whose kind has no versions: equal versions mean equal
+    /// content. It is valid within this process and has no order.
     pub(crate) fn of_content(json: &[u8]) -> Self {
-        // Random keys: two contents that count as one cannot be searched for.
+        // Random keys, so that collisions cannot be constructed.
         static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
         let [high, low] = KEYS.each_ref().map(|key| key.hash_one(json));
         Self(Repr::Text(format!("{OF_CONTENT}{high:016x}{low:016x}").into()))
     }
 
-    /// Whether it was made [of an object's content](Self::of_content): no server knows it.
+    /// Whether it was computed [from an object's content](Self::of_content), so no server knows it.
     pub(crate) fn is_of_content(&self) -> bool {
         matches!(&self.0, Repr::Text(text) if text.starts_with(OF_CONTENT))
     }
 
-    /// Whether it is the empty text: there is none, and it tells nothing apart.
+    /// Whether it is empty: the object has no version.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(&self.0, Repr::Text(text) if text.is_empty())
     }
 
-    /// Whether versions like this one can be put in order.
+    /// Whether this version has an order.
     pub(crate) fn is_ordered(&self) -> bool {
         match &self.0 {
             Repr::Number(_) => true,
@@ -97,7 +97,7 @@ impl PartialOrd for ResourceVersion {
             (Repr::Text(a), Repr::Text(b)) if is_canonical_decimal(a) && is_canonical_decimal(b) => {
                 Some(a.len().cmp(&b.len()).then_with(|| a.cmp(b)))
             }
-            // A decimal kept as text did not fit, so it is the larger one.
+            // A decimal stored as text is at least 2^64, so it is larger.
             (Repr::Number(_), Repr::Text(b)) if is_canonical_decimal(b) => Some(Ordering::Less),
             (Repr::Text(a), Repr::Number(_)) if is_canonical_decimal(a) => Some(Ordering::Greater),
             _ => None,

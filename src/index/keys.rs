@@ -1,20 +1,20 @@
-//! The index keys of one object, stored with it, so that removing it from an index calls no code of the application.
+//! The index keys of one object, stored with it, so that removing it from an index runs no application code.
 
 use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// An index key, shared by the posting and all objects under it, its type erased.
+/// An index key without its type, shared by the posting and all objects under it.
 pub(crate) type SharedKey = Arc<dyn Any + Send + Sync>;
 
-/// Which postings of which index an object is in.
+/// The keys of one object in all indexes.
 ///
-/// Most objects have one key in one index, or none; these need no allocation of their own.
+/// Most objects have one key or none, which needs no allocation.
 #[derive(Clone)]
 pub(crate) enum IndexKeys {
     None,
     One(SlotKey),
-    /// Sorted, for binary search: the author of an object decides how many there are.
+    /// Sorted for binary search, because the author of an object decides how many keys it has.
     Many(Box<[SlotKey]>),
 }
 
@@ -39,7 +39,7 @@ impl IndexKeys {
         self.find(|mine| mine.place().cmp(&key.place()))
     }
 
-    /// Whether there is one for which `order` says `Equal`; it tells how it compares to the one sought.
+    /// Whether `order` returns `Equal` for one of the keys. It compares a key with the one to find.
     fn find(&self, order: impl FnMut(&SlotKey) -> Ordering) -> bool {
         self.as_slice().binary_search_by(order).is_ok()
     }
@@ -59,8 +59,8 @@ impl From<Vec<SlotKey>> for IndexKeys {
 }
 
 impl SlotKey {
-    /// Keys are shared, so the same key of the same index is the same allocation. An order without meaning, that
-    /// holds for as long as the key does.
+    /// An arbitrary order, stable while the key exists. Keys are shared, so equal keys of one index have the
+    /// same address.
     fn place(&self) -> (u32, usize) {
         (self.slot, Arc::as_ptr(&self.key).cast::<()>() as usize)
     }
@@ -75,7 +75,7 @@ impl SlotKey {
 mod tests {
     use super::*;
 
-    /// The author of an object chooses how many index keys it has: an update must not compare each with each.
+    /// The author of an object decides how many index keys it has, so an update must not compare all pairs.
     #[test]
     fn one_of_many_keys_is_found_in_few_steps() {
         const KEYS: u64 = 40_000;

@@ -40,7 +40,7 @@ use crate::key::Key;
 /// It is `Copy`. It can be used with snapshots of the informer that it was declared on, and keeps nothing alive.
 pub struct Index<T, K> {
     pub(crate) slot: u32,
-    /// The store it belongs to.
+    /// The store that the index belongs to.
     pub(crate) store: u64,
     types: PhantomData<fn(&T) -> K>,
 }

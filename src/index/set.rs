@@ -23,7 +23,7 @@ impl<T: Send + Sync + 'static> IndexSet<T> {
 
     /// Adds an index and returns its handle. See [`Builder::index`](crate::builder::Builder::index).
     pub fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
-        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
+        // No overflow: 2^32 boxed indexes do not fit into memory.
         let slot = self.indexers.len() as u32;
         self.indexers.push(Box::new(index));
         Index::new(slot, self.store)
@@ -35,7 +35,7 @@ impl<T> IndexSet<T> {
         self.indexers.is_empty()
     }
 
-    /// Whose handles were given out, and what maintains the indexes.
+    /// Returns the store number in the handles, and the indexers.
     pub(crate) fn into_parts(self) -> (u64, Vec<Box<dyn Indexer<T>>>) {
         (self.store, self.indexers)
     }

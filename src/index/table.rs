@@ -1,5 +1,5 @@
-//! One index: typed key to posting, and the type-erased form in which the store holds indexes of many key
-//! types side by side.
+//! The table of one index, from a typed key to a posting, and its type-erased form, in which the store keeps
+//! indexes of different key types.
 
 use std::any::Any;
 use std::hash::Hash;
@@ -16,16 +16,16 @@ use crate::key::Key;
 use crate::object::Obj;
 use crate::trie::{Element, Pieces, Trie};
 
-/// A table whose types only its [`Indexer`] and its handle know.
+/// A type-erased table. Only its [`Indexer`] and its handle know the types.
 pub(crate) type AnyTable = Arc<dyn ErasedTable>;
 
-/// What a table of unknown types can do.
+/// The interface of a type-erased table.
 pub(crate) trait ErasedTable: Any + Send + Sync {
-    /// The table, to be freed in small parts. `None` when another version has it too.
+    /// Converts the table to be freed in small parts. `None` if another version shares it.
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
 }
 
-/// What is left of a table that is being freed.
+/// The rest of a table that is being freed.
 struct TableRemains<T, K> {
     entries: Pieces<EntryPtr<T, K>>,
     postings: PostingPieces<Obj<T>>,
@@ -43,25 +43,26 @@ struct Entry<T, K> {
     posting: Posting<Obj<T>>,
 }
 
-/// The thin pointer to an [`Entry`] that the trie holds.
+/// The thin pointer to an [`Entry`] that is stored in the trie.
 struct EntryPtr<T, K>(triomphe::Arc<Entry<T, K>>);
 
 /// One version of an index.
 pub(crate) struct Table<T, K>(Trie<EntryPtr<T, K>>);
 
-/// What the writer does with an index of unknown key type.
+/// The interface that the writer uses to update an index of any key type.
 pub(crate) trait Indexer<T>: Send {
     fn empty(&self) -> AnyTable;
 
-    /// The keys of an object, without duplicates, shared with those already in the table. Runs the user's
-    /// closure, and `Hash` and `Eq` of the key: the only function here that does. Changes nothing.
+    /// The keys of an object, without duplicates, shared with those already in the table. This is the only
+    /// function here that runs application code: the closure, and `Hash` and `Eq` of the key. It changes
+    /// nothing.
     fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T)
     -> Vec<SlotKey>;
 
-    /// Puts an object under a key, in place of an earlier version of it.
+    /// Puts an object under a key, replacing an earlier version of it.
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
 
-    /// Takes an object from under a key.
+    /// Removes an object from a key.
     fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
 
     #[cfg(test)]
@@ -109,7 +110,7 @@ impl<T: Send + Sync, K: Send + Sync> Remains for TableRemains<T, K> {
     fn free_some(&mut self) -> bool {
         self.postings.free_some()
             || self.entries.take_some(|EntryPtr(entry)| {
-                // Shared, it is let go of.
+                // A shared entry is only released.
                 if let Ok(Entry { key, posting }) = triomphe::Arc::try_unwrap(entry) {
                     self.postings.add(posting);
                     free(key);
@@ -199,7 +200,7 @@ where
             key.hash,
             |entry| Arc::ptr_eq(&entry.0.key, &key),
             |entry| {
-                // The last object takes the whole entry with it, so there is nothing to change here.
+                // The caller removes the entry with its last object, so nothing changes here.
                 if entry.0.posting.len() == 1 {
                     return true;
                 }
@@ -243,7 +244,7 @@ where
     }
 }
 
-/// A table as what it is, if it is that.
+/// Casts a table to its type; `None` if the type differs.
 pub(crate) fn downcast<T, K>(table: &AnyTable) -> Option<&Table<T, K>>
 where
     T: Send + Sync + 'static,
@@ -253,10 +254,10 @@ where
     table.downcast_ref()
 }
 
-/// A table to change, and a key of it, as what they are.
+/// A table to change and one of its keys, with their types.
 type Typed<'a, T, K> = (&'a mut Table<T, K>, Arc<HashedKey<K>>);
 
-/// The table to change, no longer shared with any version, and the key as what it is.
+/// Casts the table, which is copied first if another version shares it, and the key.
 fn typed<'a, T, K>(table: &'a mut AnyTable, key: &SharedKey) -> Option<Typed<'a, T, K>>
 where
     T: Send + Sync + 'static,
@@ -269,8 +270,8 @@ where
     Some((own.downcast_mut()?, key.clone().downcast().ok()?))
 }
 
-/// One object counts once under a key, however often its closure names it. O(n log n): an object's author
-/// decides how many there are.
+/// An object counts once under a key, even if its closure returns the key twice. O(n log n), because the
+/// author of an object decides how many keys it has.
 fn drop_duplicates<K: Eq>(keys: &mut Vec<HashedKey<K>>) {
     if keys.len() < 2 {
         return;
@@ -278,7 +279,7 @@ fn drop_duplicates<K: Eq>(keys: &mut Vec<HashedKey<K>>) {
     keys.sort_by_key(|key| key.hash);
     let mut unique: Vec<HashedKey<K>> = Vec::with_capacity(keys.len());
     for key in keys.drain(..) {
-        // Different keys of one hash may alternate, so the whole run of that hash is looked at.
+        // Different keys with one hash may alternate, so all earlier keys with that hash are compared.
         let mut run = unique.iter().rev().take_while(|earlier| earlier.hash == key.hash);
         if !run.any(|earlier| earlier.key == key.key) {
             unique.push(key);

@@ -141,7 +141,7 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         }))
     }
 
-    /// Stores what the projection of the type returns.
+    /// Stores the value that the projection of `T` returns.
     pub(crate) fn stored<T: Stored<Object = K>>(self) -> Builder<K, T, S> {
         self.projected(Box::new(|object| T::project(object).map_err(Arc::from)))
     }
@@ -239,7 +239,7 @@ where
         (informer, driver)
     }
 
-    /// The informer, not driven yet.
+    /// Returns the informer and the parts that will drive it.
     pub(crate) fn prepare(self) -> (Informer<T>, Prepared<K, T, S>) {
         let Self { from, project, indexes } = self;
         let (store, indexers) = indexes.into_parts();

@@ -1,4 +1,4 @@
-//! The driver of an informer, which the application may poll, leave alone, or drop.
+//! The driver of an informer, which the application may poll, keep without polling, or drop.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,9 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
-/// A future that may not be polled, so that a stop token does not end it.
+/// A future that perhaps no task polls, so that cancelling its stop token would not end it.
 pub(crate) trait Abandon: Send + Sync {
-    /// Drops the future unless it is being polled; then it ends after that poll.
+    /// Drops the future, at once or after the poll that is running.
     fn abandon(&self);
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Driver(Arc<Driven>);
 pub(super) struct Driven(Mutex<State>);
 
 struct State {
-    /// `None` while it is being polled, and after its end.
+    /// `None` while it is being polled and after its end.
     future: Option<BoxFuture<'static, ()>>,
     /// The task that polls the driver.
     waker: Option<Waker>,
@@ -48,7 +48,8 @@ impl Future for Driver {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let taken = self.0.lock().future.take();
         let Some(mut future) = taken else { return Poll::Ready(()) };
-        // Not under the lock: it runs the application's closures. One that panics leaves nothing to poll again.
+        // Poll without the lock, because this runs application closures. If one panics, the future is not
+        // polled again.
         if future.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -66,7 +67,7 @@ impl Future for Driver {
 // === impl Driven ===
 
 impl Driven {
-    /// Nothing of the application's is dropped or run under it.
+    /// Do not run or drop anything of the application under this lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

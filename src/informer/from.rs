@@ -25,9 +25,9 @@ pub struct FromApi<K: Resource> {
     dyntype: K::DynamicType,
     pub(super) scope: Scope,
     pub(super) config: Config,
-    /// What the stored type says, where `config` says nothing.
+    /// The default of the stored type, used if `config` does not set it.
     absent: Absent,
-    /// Shared with the other informers of its client, as far as they are known.
+    /// Shared with the other informers of the same registry.
     gate: Arc<Gate>,
 }
 
@@ -42,24 +42,24 @@ pub(crate) type Project<K, T> =
 
 /// A source that feeds a store. Sealed: only [`FromApi`] and [`FromStream`] implement it.
 pub trait Feed<K>: Sized {
-    /// Whether it can list on request, and knows the version of its lists.
+    /// Whether the source can list on request and its lists have a version.
     #[doc(hidden)]
     const LISTS: bool;
 
-    /// What the objects are called, in one line.
+    /// The name of the objects, in one line.
     #[doc(hidden)]
     fn name(&self) -> String;
 
-    /// What the informer logs is inside this span.
+    /// The span of everything that the informer logs.
     #[doc(hidden)]
     fn span(&self) -> tracing::Span;
 
-    /// Runs until `stop` is cancelled, or there is nothing more to come.
+    /// Runs until `stop` is cancelled or the source ends.
     #[doc(hidden)]
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// What a feed works with.
+/// The parts of an informer that a feed uses.
 pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
@@ -83,12 +83,12 @@ impl<K: Resource> FromApi<K> {
         }
     }
 
-    /// One of several informers of one client.
+    /// Shares a gate with other informers of the same client.
     pub(crate) fn beside(self, gate: Arc<Gate>) -> Self {
         Self { gate, ..self }
     }
 
-    /// What stands for a kind that is not served, unless the configuration says so.
+    /// Sets the default for a kind that is not served. The configuration overrides it.
     pub(crate) fn absent(self, absent: Absent) -> Self {
         Self { absent, ..self }
     }
@@ -109,7 +109,7 @@ where
     }
 
     fn span(&self) -> tracing::Span {
-        // At this level, so that warnings say which informer they are of where nothing else is logged.
+        // At level `error`, so that warnings have this span even if nothing below `warn` is logged.
         tracing::error_span!("informer", kind = resource_name::<K>(&self.dyntype), scope = %self.scope)
     }
 

@@ -1,13 +1,14 @@
-//! What the status says at the end, however the informer came to it.
+//! The last status of an informer, however it ends.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::reflector::{Phase, Status};
 
-/// Says, when dropped, that the informer has stopped: shut down, never started, its driver dropped, or panicked.
+/// On drop, sets the phase to stopped: the informer was shut down or never started, its driver was dropped,
+/// or it panicked.
 ///
-/// The store's writer holds it and drops it first, so that those who learn of the end find it in the status.
+/// The store's writer owns it and drops it first, so that waiters who see the end also see it in the status.
 pub(super) struct LastWord(pub(super) watch::Sender<Status>);
 
 impl Drop for LastWord {

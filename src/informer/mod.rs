@@ -1,4 +1,4 @@
-//! The informer: source, reflector, store and readers, wired together.
+//! The informer: connects source, reflector, store and readers.
 
 mod builder;
 mod command;
@@ -54,19 +54,20 @@ pub struct Informer<T> {
 }
 
 struct Inner<T> {
-    /// Of the kind, and the namespace if it is one.
+    /// The name of the kind, and of the namespace if the scope is one.
     name: Box<str>,
     shared: Arc<Shared<T>>,
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
-    /// Not used but for stats: what is left when the task has ended goes with the last handle.
+    /// Used for statistics. Memory that remains when the task has ended is freed with the last handle.
     retired: Arc<Retired<T>>,
     commands: mpsc::Sender<Command<AddIndex<T>>>,
-    /// It lists by itself, and knows the version of what it holds.
+    /// Whether the informer lists by itself, so that the cache has a version.
     lists: bool,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// What is in other hands and perhaps not polled: the driver of `build`, or a registry's entry before its start.
+    /// The future that perhaps no task polls: the driver of `build`, or an entry of a registry that is not
+    /// started.
     idle: OnceLock<Weak<dyn Abandon>>,
 }
 
@@ -177,7 +178,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.tasks.wait().await;
     }
 
-    /// Sets what `shutdown` ends besides the task. Once.
+    /// Sets the future that `shutdown` also ends. Call it once.
     pub(crate) fn set_idle(&self, idle: Weak<dyn Abandon>) {
         let _ = self.inner.idle.set(idle);
     }
@@ -197,7 +198,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
 }
 
 impl Status {
-    /// The error that blocks the first list, if the server itself reported it.
+    /// The error that blocks the first list, if retrying will not fix it.
     pub(crate) fn blocked(&self) -> Option<&Error> {
         let error = self.last_error.as_ref()?;
         (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))

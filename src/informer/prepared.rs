@@ -1,4 +1,4 @@
-//! An informer that can be read and subscribed to, and does not run yet.
+//! An informer that does not run yet, but has readers and subscriptions.
 
 use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
@@ -10,12 +10,12 @@ use super::from::{Feed, FromApi, Parts};
 use crate::config::Config;
 use crate::index::{Index, IndexBy};
 
-/// What is left to do for an informer whose handles exist.
+/// The parts that will drive an informer whose handles already exist.
 pub(crate) struct Prepared<K, T, S> {
     pub(super) from: S,
     pub(super) parts: Parts<K, T>,
     pub(super) tasks: TaskTracker,
-    /// `shutdown` waits until what is here has ended or was dropped. The last field: all else is gone before.
+    /// `shutdown` waits for this token. It is the last field, so all others are dropped before it.
     pub(super) token: TaskTrackerToken,
 }
 
@@ -25,7 +25,7 @@ where
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
-    /// One more index. It is in every snapshot taken from now on.
+    /// Adds an index. Every snapshot taken from now on has it.
     pub(crate) fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         self.parts.writer.declare(index)
     }
@@ -38,13 +38,13 @@ where
         &self.tasks
     }
 
-    /// What drives the informer. Tracked from here on: `shutdown` waits for it.
+    /// The future that drives the informer. `shutdown` waits for it.
     pub(crate) fn drive(self) -> impl Future<Output = ()> + Send + 'static {
         let Self { from, parts, tasks, token } = self;
         let (retired, shared) = (parts.writer.retired().clone(), parts.writer.shared().clone());
         let span = from.span();
         let feed = from.feed(parts);
-        // Old versions are freed for as long as the informer runs, however busy the reflector is.
+        // Old versions are freed while the informer runs, even if the reflector is busy.
         let driven = tasks.track_future(async move {
             tokio::select! {
                 biased;

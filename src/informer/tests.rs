@@ -1,4 +1,4 @@
-//! The whole path on the in-process API server.
+//! An informer from the in-process API server to its readers.
 
 use std::time::Duration;
 
@@ -185,13 +185,14 @@ async fn from_stream_keeps_lists_whole_and_changes_lossless() {
     assert_eq!(changes.next().await.unwrap().changes().count(), 2);
     let written = map("a", "x", 1);
     assert!(informer.at_least(&written).await.unwrap_err().is_version_unordered());
-    // Objects without a version are taken in each time.
+    // Objects without a version are stored each time.
     for value in ["y", "z"] {
         events.send(Ok(Event::Apply(map("a", value, 0)))).unwrap();
         let batch = changes.next().await.unwrap();
         assert_eq!(batch.snapshot().by_index(&by_value, value).len(), 1);
     }
-    // A relist that begins and never ends, an error, and the next list: what it does not name is deleted.
+    // A relist that never ends, an error, and the next list: objects that this list does not have are
+    // deleted.
     for event in [Event::Init, Event::InitApply(map("a", "z", 5))] {
         events.send(Ok(event)).unwrap();
     }

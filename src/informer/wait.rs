@@ -1,4 +1,4 @@
-//! Waits for a state: for a write of one's own, or for a snapshot that satisfies a predicate.
+//! Waits until the cache contains a given write, or until a snapshot satisfies a predicate.
 
 use kube_core::Resource;
 
@@ -35,7 +35,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
                 end = match &view.resource_version {
                     Some(_) if view.epoch != epoch => Some(ErrorKind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
-                    // A stream of the application has no version, and neither have some kinds.
+                    // A stream of the application has no version, and some kinds have none.
                     None if view.synced && (!self.inner.lists || self.status().unversioned) => {
                         Some(unordered())
                     }

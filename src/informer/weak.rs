@@ -12,7 +12,7 @@ impl<T> WeakInformer<T> {
         self.0.upgrade().map(|inner| Informer { inner })
     }
 
-    /// How many hold it: handles, readers and subscriptions.
+    /// The number of handles, readers and subscriptions.
     pub(crate) fn holders(&self) -> usize {
         self.0.strong_count()
     }

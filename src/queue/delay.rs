@@ -1,8 +1,8 @@
-//! Keys that are to be added later, by deadline.
+//! Delayed keys, by deadline.
 //!
-//! An ordered map instead of tokio-util's `DelayQueue`: that one keeps a timer of its own, so it panics without
-//! a runtime and for deadlines two years away, knows a single waker, and gives no order within a millisecond.
-//! Here the clock is an argument, an insert is O(log n), and keys with equal deadlines stay in order.
+//! This is an ordered map and not tokio-util's `DelayQueue`, which has its own timer: it panics without a
+//! runtime and for deadlines two years away, has a single waker, and no order within a millisecond. Here the
+//! clock is an argument, an insert is O(log n), and keys with equal deadlines stay in order.
 
 use std::{
     collections::{BTreeMap, HashMap},

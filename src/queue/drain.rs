@@ -69,7 +69,7 @@ impl<K: Hash + Eq> WorkQueue<K> {
                 break;
             }
         }
-        // Of a queue that settled in time, this discards nothing.
+        // If the queue settled in time, this discards nothing.
         self.shared.update(|inner, _| match (inner.force(), inner.state.running()) {
             (0, 0) => Ok(()),
             (discarded, in_flight) => Err(Unfinished { discarded, in_flight }),

@@ -33,12 +33,12 @@ impl<K: Hash + Eq> WorkQueue<K> {
     }
 }
 
-/// One call of `get`. At most one of them is on watch: it alone sleeps until the earliest deadline, so that
-/// a key that comes due wakes one worker and not all.
+/// One call of `get`. At most one waiter is on watch: only it sleeps until the earliest deadline, so that a
+/// due key wakes one worker and not all.
 struct Waiter<'a, K: Hash + Eq> {
     shared: &'a Core<K>,
     on_watch: bool,
-    /// What the watch is for.
+    /// The deadline that the watch waits for.
     alarm: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
 
     async fn wait(&mut self) -> Option<(Arc<K>, Priority)> {
         loop {
-            // Registered before looking: what happens after the look wakes this call.
+            // Register before looking, so that any later change wakes this call.
             let mut woken = pin!(self.shared.ready.notified());
             woken.as_mut().enable();
             if let ControlFlow::Break(end) = self.look() {
@@ -83,7 +83,7 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
         })
     }
 
-    /// Returns when it is time to look again; never, for one who is not on watch.
+    /// Waits until it is time to look again. Never returns if this waiter is not on watch.
     async fn clock(&self) {
         if !self.on_watch {
             return future::pending().await;

@@ -1,4 +1,4 @@
-//! How long a failed key waits: the longer of its own exponential delay and its place in the shared bucket.
+//! How long a failed key waits: the longer of its exponential delay and the wait for the shared bucket.
 //!
 //! Defaults as in client-go: 5 ms doubling up to 1000 s per key; 100 retries at once, then 10 per second.
 
@@ -9,17 +9,18 @@ use tokio::time::Instant;
 
 use super::{delay::after, options::Options};
 
-/// Failures per key, and the delay they lead to. The counts are outside the queue's lock because every
-/// success asks for its key's.
+/// Failures per key, and the delay that follows from them. The counts are outside the queue's lock because
+/// every success reads the count of its key.
 pub(super) struct Backoff<K> {
     base: Duration,
     cap: Duration,
     failures: DashMap<K, u32>,
 }
 
-/// A token bucket for all keys, as the time at which it would be full again: no arithmetic on rates.
+/// A token bucket for all keys, stored as the time at which it will be full again. This needs no arithmetic
+/// on rates.
 pub(super) struct Bucket {
-    /// One token comes in this time; zero is no limit.
+    /// The time after which one token is added; zero means no limit.
     refill: Duration,
     /// The time in which an empty bucket fills.
     window: Duration,
@@ -37,14 +38,14 @@ impl<K: Hash + Eq> Backoff<K> {
         self.failures.get(key).map_or(0, |count| *count)
     }
 
-    /// The delay after one more failure than was counted.
+    /// The delay after the next failure, given the number of earlier ones.
     pub(super) fn delay(&self, failures: u32) -> Duration {
-        // Nanoseconds in 128 bits: a Duration has 94, so that only a shift of 35 and more can saturate.
+        // Nanoseconds in 128 bits. A Duration needs 94, so only a shift by 35 or more can saturate.
         let nanos = self.base.as_nanos().saturating_mul(1 << failures.min(100));
         if nanos >= self.cap.as_nanos() {
             return self.cap;
         }
-        // Below the cap, so it has the range of a Duration.
+        // Less than the cap, so it fits into a Duration.
         let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
         Duration::new(seconds, (nanos % 1_000_000_000) as u32)
     }
@@ -72,13 +73,13 @@ impl Bucket {
         Self { refill: options.refill, window, full_at: None }
     }
 
-    /// When the next token can be had: now, or later. Takes none.
+    /// When the next token is available: now or later. Does not take it.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let full_at = self.full_after_one_more(now);
         full_at.checked_sub(self.window).map_or(now, |at| at.max(now))
     }
 
-    /// Takes the token that [`Bucket::next`] speaks of.
+    /// Takes the token that [`Bucket::next`] has returned the time of.
     pub(super) fn take(&mut self, now: Instant) {
         self.full_at = Some(self.full_after_one_more(now));
     }
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(delays(Options::new(), &failures), [cap; 12]);
         let widest = Options::new().backoff(Duration::MAX, Duration::MAX);
         assert_eq!(delays(widest, &[0, 1, 64, u32::MAX]), [Duration::MAX; 4]);
-        // A small base still doubles where 32 or 64 bits of a factor would have stopped.
+        // A small base still doubles after a factor of 32 or 64 bits would have overflowed.
         let small = Options::new().backoff(Duration::from_nanos(1), Duration::MAX);
         let expected =
             [Duration::from_nanos(1 << 40), Duration::from_secs(36_893_488_147) + 419_103_232 * NS];
@@ -153,10 +154,10 @@ mod tests {
         };
         let burst: Vec<_> = (0..6).map(|_| draw(start)).collect();
         assert_eq!(burst, [0, 0, 0, 100, 200, 300].map(|n| n * MS));
-        // 450 ms later the three debts are paid and one token came in.
+        // After 450 ms, three borrowed tokens are repaid and one more was added.
         let later = start + 450 * MS;
         assert_eq!([draw(later), draw(later)], [Duration::ZERO, 50 * MS]);
-        // Never more than the burst, however long it rests.
+        // Never more than the burst, after any idle time.
         let rested = start + Duration::from_secs(3600);
         let burst: Vec<_> = (0..4).map(|_| draw(rested)).collect();
         assert_eq!(burst, [0, 0, 0, 100].map(|n| n * MS));

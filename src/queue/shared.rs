@@ -1,14 +1,15 @@
-//! What the handles of one queue share: the state under its lock, and who is woken when it changes.
+//! The state that the handles of one queue share, under its lock, and the wake-ups when it changes.
 //!
-//! Every access goes through [`Core::update`]: it first moves the keys whose delay is over into the FIFO (so
-//! the order is as if that had happened on the dot, even when no one was there to see it), then changes the
-//! state, and after unlocking wakes exactly those the change concerns.
+//! Every access goes through [`Core::update`]: it first moves keys whose delay is over into the FIFO, in the
+//! order of their deadlines, then changes the state, and after unlocking sends exactly the wake-ups that the
+//! change requires.
 //!
-//! **Why no wake-up is lost.** Each thing a waiting `get` may have to do - take a key, or watch the clock while
-//! nobody does - is announced by one `notify_one` after it came to be. A `get` registers before it looks; it
-//! sleeps only if there was nothing to do, so what comes later finds it registered. It leaves with at most one
-//! key and one announcement; if it is dropped while announced, `Notify` passes that on to another. So there
-//! are never fewer announcements under way than things to do, as long as anyone waits.
+//! **Why no wake-up is lost.** A waiting `get` may have two tasks: to take a key, or to watch the clock if no
+//! other `get` does. Each task is announced by one `notify_one` after it exists. A `get` registers before it
+//! looks, and sleeps only if there was no task, so a later announcement finds it registered. It returns with
+//! at most one key and consumes at most one announcement; if it is dropped with an announcement, `Notify`
+//! passes that on to another `get`. So while any `get` waits, there are never fewer pending announcements
+//! than tasks.
 
 use std::{
     hash::Hash,
@@ -31,40 +32,41 @@ use super::{
 pub(super) struct Core<K> {
     inner: Mutex<Inner<K>>,
     pub(super) backoff: Backoff<K>,
-    /// One announcement for each key that became ready, one when the clock needs a watcher; all at the end.
+    /// One notification for each key that became ready, one if the clock needs a watcher, and all waiters at
+    /// the end.
     pub(super) ready: Notify,
-    /// For the `get` that watches the clock: the earliest deadline moved.
+    /// Notifies the `get` that watches the clock that the earliest deadline moved.
     pub(super) earlier: Notify,
-    /// For `drain`: nothing is left, or the end was forced.
+    /// Notifies `drain` that no work is left, or the end was forced.
     pub(super) settled: Notify,
 }
 
-/// What the lock guards.
+/// The state under the lock.
 pub(super) struct Inner<K> {
     pub(super) state: State<K>,
     pub(super) delayed: Delayed<K>,
     pub(super) bucket: Bucket,
     pub(super) recorder: Recorder,
     pub(super) phase: Lifecycle,
-    /// A waiting `get` watches the clock for all.
+    /// Whether a waiting `get` watches the clock.
     pub(super) watched: bool,
-    /// The earliest deadline moved, or lost its watcher, during this update.
+    /// Whether the earliest deadline moved or lost its watcher during this update.
     pub(super) reset_clock: bool,
 }
 
-/// A queue only goes down this list.
+/// The phases of a queue, in order. It never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     Open,
-    /// Nothing is accepted; what was accepted is handed out.
+    /// Accepts no keys; accepted keys are still returned.
     ShutDown,
-    /// What was accepted is discarded too: this many runs.
+    /// Accepted keys were discarded too: this many runs.
     Forced {
         discarded: usize,
     },
 }
 
-/// Whom an update concerns.
+/// The wake-ups that an update requires.
 struct Wake {
     gets: usize,
     watcher: bool,
@@ -93,7 +95,7 @@ impl<K: Hash + Eq> Core<K> {
         }
     }
 
-    /// Changes the state at the present time. The lock is held for `change`, which must not wait.
+    /// Changes the state at the present time. `change` runs under the lock and must not wait.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut Inner<K>, Instant) -> R) -> R {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -121,7 +123,7 @@ impl<K: Hash + Eq> Core<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<K>> {
-        // Only a key's own Hash or Eq can panic in here; the other keys are still served.
+        // Only `Hash` or `Eq` of a key can panic under the lock; the other keys are still processed.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,12 +158,12 @@ impl<K: Hash + Eq> Inner<K> {
         }
     }
 
-    /// Nothing will be handed out any more.
+    /// Whether no key will be returned any more.
     pub(super) fn ended(&self) -> bool {
         self.phase != Lifecycle::Open && self.state.to_run() == 0
     }
 
-    /// A drain has nothing to wait for.
+    /// Whether a drain has nothing left to wait for.
     pub(super) fn settled(&self) -> bool {
         matches!(self.phase, Lifecycle::Forced { .. }) || (self.ended() && self.state.running() == 0)
     }

@@ -1,4 +1,4 @@
-//! Which keys wait, which are being worked on, and in what order: the queue without clock, lock or waiting.
+//! Which keys wait, which are being processed, and in what order: the queue without clock, lock or waiting.
 //!
 //! A key is *dirty* from the moment it is added until it is handed out, and *running* from then until it is
 //! done. The two overlap when a key is added while it runs; it then waits for `done`, and has no place among the ready
@@ -17,7 +17,7 @@ pub(super) struct State<K> {
     levels: Levels<K>,
     dirty: HashMap<Arc<K>, Dirty, RandomState>,
     running: HashMap<Arc<K>, Running, RandomState>,
-    /// How many keys are both dirty and running.
+    /// The number of keys that are both dirty and running.
     again: usize,
     /// Keys that became ready since [`State::take_pushed`] was last called.
     pushed: usize,
@@ -40,7 +40,7 @@ struct Running {
     failed: bool,
 }
 
-/// A key handed out, and how long it had waited.
+/// A key that was taken, and how long it had waited.
 pub(super) struct Taken<K> {
     pub(super) key: Arc<K>,
     pub(super) priority: Priority,
@@ -116,7 +116,8 @@ impl<K: Hash + Eq> State<K> {
         self.dirty.contains_key(key)
     }
 
-    /// Drops every key that is not running and every wish to run again; returns how many runs that cancels.
+    /// Drops every key that is not running and every request to run again. Returns the number of cancelled
+    /// runs.
     pub(super) fn discard(&mut self) -> usize {
         let discarded = self.dirty.len();
         self.levels.clear();
@@ -144,7 +145,7 @@ impl<K: Hash + Eq> State<K> {
         self.running.len()
     }
 
-    /// How long each run has lasted. O(running).
+    /// The age of each run. O(running).
     pub(super) fn ages(&self, now: Instant) -> impl Iterator<Item = Duration> {
         self.running.values().map(move |run| now.saturating_duration_since(run.since))
     }

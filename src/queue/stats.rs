@@ -1,7 +1,8 @@
 //! Statistics of a queue, readable without a metrics library.
 //!
-//! The stats are those of client-go's `workqueue_*` metrics. They are counted under the queue's lock, which
-//! each operation holds anyway: a few integer additions, no atomics, and every sample is consistent.
+//! The stats are those of client-go's `workqueue_*` metrics. They are updated under the queue's lock, which
+//! each operation holds anyway. This costs a few integer additions without atomics, and every sample is
+//! consistent.
 
 use std::time::Duration;
 
@@ -63,10 +64,10 @@ pub struct Timings {
     buckets: [u64; BUCKETS],
 }
 
-/// The last one takes all that is longer.
+/// The last bucket counts all longer durations.
 const BUCKETS: usize = 41;
 
-/// The counters a queue keeps.
+/// The counters of a queue.
 #[derive(Default)]
 pub(super) struct Recorder {
     pub(super) adds: u64,

@@ -195,6 +195,6 @@ impl<K: Hash + Eq> Default for WorkQueue<K> {
 
 impl<K> fmt::Debug for WorkQueue<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkQueue").finish_non_exhaustive() // no keys: they may name what must not be logged
+        f.debug_struct("WorkQueue").finish_non_exhaustive() // no keys: they may be confidential
     }
 }

@@ -54,7 +54,8 @@ pub struct Workers<K> {
     tasks: JoinSet<()>,
 }
 
-/// A key that is being reconciled. If it is dropped before it settled (the task was aborted), it queues the key again.
+/// A key that is being reconciled. An attempt that is dropped before it settles (the task was aborted) queues
+/// the key again.
 struct Attempt<K: Hash + Eq> {
     claim: Claim<K>,
     settled: bool,

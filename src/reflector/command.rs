@@ -1,11 +1,11 @@
-//! What an application asks of a running informer.
+//! The commands of an application to a running informer.
 
 use tokio::sync::oneshot;
 
-/// Carried out between two publications, never while a list is collected.
+/// A command. It runs between two publications, never while a list is collected.
 pub(crate) enum Command<A> {
     /// Add an index to the store.
     AddIndex(A),
-    /// A list in which nothing held is reused; answered when it is committed.
+    /// List without reusing cached objects; answered when the list is committed.
     Refresh(oneshot::Sender<()>),
 }

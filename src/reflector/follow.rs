@@ -1,4 +1,4 @@
-//! The loop for a stream of events that somebody else makes: kube-runtime's `watcher`, or a test.
+//! The loop for a stream of events from outside this crate: kube-runtime's `watcher`, or a test.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -22,13 +22,14 @@ use crate::key::ObjectKey;
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
-/// Events taken in at once, at most.
+/// The most events applied at once.
 const BATCH: usize = 4096;
 
 /// Follows `events` until they end or `stop` is cancelled.
 ///
-/// Such a stream tells no version of its own and may be of any age, so none is published, and what it says is so: a
-/// list, and an event, replaces what is held unless that is the very same version of the same object.
+/// Such a stream has no version of its own and may be of any age, so no version is published and the stream
+/// is always believed: a list or an event replaces a cached object, unless that is the same version of the
+/// same object.
 pub(crate) async fn follow<K, W>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
     sink: W,
@@ -51,7 +52,7 @@ struct Follower<K, W: Sink<Box<K>>> {
     status: watch::Sender<Status>,
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
-    /// Between `Init` and `InitDone`.
+    /// Set between `Init` and `InitDone`.
     list: Option<W::List>,
     /// Changes not yet published.
     changes: Vec<WatchEvent<Box<K>>>,
@@ -64,9 +65,10 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
         let mut turn = Turn::new();
         loop {
             let event = tokio::select! {
-                // In no fixed order: neither may keep the other waiting. No command is carried out while a list is collected.
+                // Polled in random order, so that neither blocks the other. No command runs while a list is
+                // collected.
                 Some(command) = self.commands.recv(), if self.list.is_none() => {
-                    // A refresh is not asked of a stream.
+                    // A stream cannot be refreshed.
                     if let Command::AddIndex(index) = command {
                         self.sink.add_index(index).await;
                         self.publish().await;
@@ -79,7 +81,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             let mut heard = event.is_ok();
             self.take_in(event).await;
             turn.pass().await;
-            // Whatever is ready goes into one version; nothing is waited for.
+            // All events that are ready go into one version, without waiting for more.
             let mut taken = 1;
             let mut ended = false;
             while taken < BATCH && !ended {
@@ -113,7 +115,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                 self.record.relists(RelistCause::Stream);
                 self.list = Some(self.sink.begin_list(Reuse::Same));
             }
-            // Without its `Init` a list is no list; what it names is there all the same.
+            // Without an `Init` this is no list, but the object exists.
             Ok(watcher::Event::InitApply(object)) => match &mut self.list {
                 Some(list) => self.sink.upsert(list, item(object)),
                 None => self.change(WatchEvent::Applied(item(object))),
@@ -138,7 +140,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
     }
 
     fn change(&mut self, event: WatchEvent<Box<K>>) {
-        // An unfinished list is aborted where changes come without its end.
+        // A change before the end of a list aborts the list.
         self.list = None;
         self.changes.push(event);
         self.recovered();
@@ -176,7 +178,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
     }
 }
 
-/// Also when the stream panicked, or whoever drives it let go: nobody is to think that it goes on.
+/// Reports the end even if the stream panics or the driver is dropped.
 impl<K, W: Sink<Box<K>>> Drop for Follower<K, W> {
     fn drop(&mut self) {
         enter(&self.status, Phase::Stopped);

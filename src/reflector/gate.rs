@@ -1,4 +1,4 @@
-//! Many informers of one client, while its server cannot be reached: one of them tries, the others wait for it.
+//! While the server of a client cannot be reached, one of its informers tries and the others wait.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -10,16 +10,17 @@ use tokio::time::{Instant, timeout_at};
 
 use super::recovery::{LONGEST, next_try};
 
-/// The longest wait where several informers share what an attempt costs.
+/// The longest wait if several informers share the attempts.
 const LONGEST_SHARED: Duration = Duration::from_secs(3);
 
-/// How long an attempt without an answer holds up the next one: it may hang in a way that others do not.
+/// How long an attempt without an answer delays the next one. Other attempts may succeed although this one
+/// hangs.
 const HANGING: Duration = Duration::from_secs(5);
 
-/// Lets attempts through while the server answers, and one at a time while nothing does.
+/// Admits every attempt while the server answers, and one at a time while it does not.
 ///
-/// While it is closed, one attempt is let through after each share of the outage: the first in line. The first
-/// answer opens it, of whatever kind.
+/// While it is closed, the gate admits the first informer in line after each share of the outage. The first
+/// answer, even an error, opens it.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     state: Mutex<State>,
@@ -30,18 +31,18 @@ pub(crate) struct Gate {
 struct State {
     /// Set while it is closed.
     outage: Option<Outage>,
-    /// Who waits, the first in line at the front.
+    /// The waiting informers by number, the first in line at the front.
     line: VecDeque<u64>,
-    /// The number of the next one.
+    /// The number of the next informer that waits.
     next: u64,
 }
 
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    /// When an attempt may be made.
+    /// When the next attempt may be made.
     attempt: Instant,
-    /// One was let through, and nothing is known of it yet.
+    /// An attempt was admitted and has not ended yet.
     trying: bool,
 }
 
@@ -51,7 +52,7 @@ struct Place<'a> {
     number: u64,
 }
 
-/// What there is to do at the gate.
+/// What an informer does at the gate.
 enum Turn {
     Open,
     Try,
@@ -61,20 +62,20 @@ enum Turn {
 // === impl Gate ===
 
 impl Gate {
-    /// An answer came.
+    /// Opens the gate: a response arrived.
     pub(super) fn open(&self) {
         if self.state().outage.take().is_some() {
             self.changed.notify_waiters();
         }
     }
 
-    /// Whether nothing answered at last.
+    /// Whether the server did not answer the last attempt.
     pub(super) fn is_closed(&self) -> bool {
         self.state().outage.is_some()
     }
 
-    /// Nothing answers since `since`, nor has it to an attempt that began at `attempted`. The wait for the next one is
-    /// multiplied by `factor`.
+    /// Closes the gate: the server has not answered since `since`, nor the attempt that began at `attempted`.
+    /// The wait before the next attempt is multiplied by `factor`.
     pub(super) fn close(&self, since: Instant, attempted: Instant, factor: f64) {
         let now = Instant::now();
         let mut state = self.state();
@@ -84,7 +85,8 @@ impl Gate {
             None => state.outage = Some(Outage { since, attempt: after(since), trying: false }),
             Some(outage) => {
                 outage.since = outage.since.min(since);
-                // What others have sent before it closed says nothing of the attempt that was let through.
+                // A request that another informer sent before the gate closed does not end the admitted
+                // attempt.
                 if std::mem::take(&mut outage.trying) {
                     outage.attempt = after(outage.since);
                 }
@@ -94,13 +96,13 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Waits until an attempt may be made. True where others were waited for, so that those who waited together are
-    /// better not to go on together. Cancel-safe.
+    /// Waits until an attempt may be made. Returns true if the caller waited for another informer's attempt,
+    /// so that the callers who waited together can spread their requests. Cancel-safe.
     pub(super) async fn pass(&self) -> bool {
         let mut place = None;
         loop {
             let mut changed = pin!(self.changed.notified());
-            // Before the state is looked at.
+            // Must come before the state is read.
             changed.as_mut().enable();
             match self.turn(&mut place) {
                 Turn::Open => return place.is_some(),
@@ -141,7 +143,7 @@ impl Gate {
     }
 }
 
-/// The next in line moves up.
+/// Leaves the line, so that the next informer moves up.
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.gate.state().line.retain(|number| *number != self.number);

@@ -1,17 +1,18 @@
 //! What an informer logs: `warn` when it begins to wait for a server that fails, refuses, or does not serve the kind;
 //! `info` when it is synced and when it has recovered; everything else at `debug`. `docs/LOGS.md` lists the events.
 //!
-//! Every event is inside the span `informer`. None has a value of an object: an [`Error`] prints none.
+//! Every event is inside the span `informer`. No event contains a value of an object: an [`Error`] prints
+//! none.
 
 use std::time::Duration;
 
 use super::status::Phase;
 use crate::error::Error;
 
-/// What was logged of the streak of failures that goes on.
+/// What was logged about the current streak of failures.
 #[derive(Default)]
 pub(super) struct Log {
-    /// The last phase that was warned of.
+    /// The last phase for which a warning was logged.
     warned: Option<Phase>,
 }
 
@@ -21,7 +22,7 @@ impl Log {
         tracing::info!("synced");
     }
 
-    /// The informer enters a phase in which it waits. One warning per streak and phase: retries are logged at `debug`.
+    /// The informer begins to wait. Logs one warning per streak and phase; retries are logged at `debug`.
     pub(super) fn waits(&mut self, phase: Phase, error: Option<&Error>) {
         let Some(error) = error else { return };
         if self.warned.replace(phase) == Some(phase) {
@@ -40,7 +41,7 @@ impl Log {
         tracing::info!("the kind is not installed; the cache is empty");
     }
 
-    /// The informer follows the server. `stale`: for how long it did not.
+    /// The informer follows the server. `stale`: how long it did not.
     pub(super) fn well(&mut self, stale: Option<Duration>) {
         if self.warned.take().is_some() {
             tracing::info!(?stale, "recovered");

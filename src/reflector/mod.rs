@@ -1,7 +1,7 @@
 //! Keeps a store in step with the API server: list, watch, back off, list again.
 //!
-//! [`state`] says what to do next and [`run`](run()) does it: a source is asked, what it yields goes to a sink, and
-//! a status tells how that goes.
+//! [`state`] decides what to do next and [`run`](run()) does it: it reads from a source, writes to a sink,
+//! and reports its health in a status.
 
 mod command;
 mod follow;

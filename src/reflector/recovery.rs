@@ -9,37 +9,39 @@ use tokio::time::Instant;
 use super::settings::Settings;
 use crate::config::Budget;
 
-/// A watch that worked is opened again within this time, at random: those of many clients do not come together.
+/// A watch that worked is opened again after a random part of this time, so that many clients do not
+/// reconnect at once.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// The wait while nothing answers, in parts of the time that has passed so, and its bounds.
+/// While the server does not answer, the wait is this fraction (1/6) of the outage so far, within these
+/// bounds.
 const SHARE: u32 = 6;
 const SHORTEST: Duration = Duration::from_millis(50);
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
-/// What the server says no to waits so long, then twice as long each time.
+/// The wait after a refusal, doubled each time up to the longest.
 const FIRST_REFUSAL: Duration = Duration::from_millis(800);
 const LONGEST_REFUSAL: Duration = Duration::from_secs(30);
 
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long to wait, by what has happened.
+/// How long to wait, depending on what has happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// A watch that worked has ended: at once, within its budget.
+    /// A watch that worked has ended: retry at once, within the budget.
     AtOnce,
-    /// Nothing answers: a share of the time since that began.
+    /// The server does not answer: wait a share of the outage so far.
     Unreachable,
-    /// The server says no: longer each time.
+    /// The server refuses: wait longer each time.
     Refused,
-    /// As long as between two lists of a kind that is not watched.
+    /// The interval between two lists of a kind that is not watched.
     Poll,
-    /// As long as between two questions for an absent kind.
+    /// The interval between two checks for an absent kind.
     Absent,
 }
 
-/// What was tried since things last went well, and what may still be spent.
+/// The attempts since the last success, and the remaining budgets.
 pub(super) struct Recovery {
     watches: Bucket,
     lists: Bucket,
@@ -47,13 +49,13 @@ pub(super) struct Recovery {
     absent_poll: Duration,
     /// Since when nothing has gone well.
     troubled_since: Option<Instant>,
-    /// When the last attempt began: one that hangs is a wait in itself.
+    /// When the last attempt began. The time that an attempt hangs counts as waiting.
     attempted: Option<Instant>,
     refusals: u32,
     random: SmallRng,
 }
 
-/// A budget being spent: full after a while of rest.
+/// A budget and its current level. It fills again over time.
 #[derive(Debug)]
 struct Bucket {
     budget: Budget,
@@ -78,18 +80,18 @@ impl Recovery {
         }
     }
 
-    /// The server is followed: what was before is over.
+    /// The informer follows the server again: resets the waits.
     pub(super) fn progress(&mut self) {
         self.troubled_since = None;
         self.refusals = 0;
     }
 
-    /// A list came through, so the server is reached. Whether it can be watched is not known yet.
+    /// A list succeeded, so the server answers. Whether it can be watched is not known yet.
     pub(super) fn listed(&mut self) {
         self.troubled_since = None;
     }
 
-    /// Something went wrong, or came to an end.
+    /// Something failed or ended.
     pub(super) fn failed(&mut self, now: Instant) {
         self.troubled_since.get_or_insert(now);
     }
@@ -109,7 +111,7 @@ impl Recovery {
         self.troubled_since.unwrap_or(now)
     }
 
-    /// How long to wait now, never less than the server asks for. Counts as one wait of that pace.
+    /// How long to wait now, never less than the server asks for. Counts as one wait at that pace.
     pub(super) fn delay(&mut self, pace: Pace, retry_after: Option<Duration>, now: Instant) -> Duration {
         let delay = match pace {
             Pace::AtOnce => {
@@ -139,22 +141,22 @@ impl Recovery {
         self.lists.until(now)
     }
 
-    /// A list was made, or tried at the server's cost.
+    /// A list was made, or failed after it cost the server work.
     pub(super) fn spend_list(&mut self, now: Instant) {
         self.lists.spend(now);
     }
 
-    /// What waits of a share are multiplied by.
+    /// The random factor of waits that are a share of the outage.
     pub(super) fn factor(&mut self) -> f64 {
         self.random.random_range(0.5..=1.5)
     }
 
-    /// A time between `least` and twice that.
+    /// A random time between `least` and twice that.
     pub(super) fn spread(&mut self, least: Duration) -> Duration {
         least.mul_f64(self.random.random_range(1.0..=2.0))
     }
 
-    /// A time up to `most`.
+    /// A random time up to `most`.
     pub(super) fn up_to(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.random.random_range(0.0..=1.0))
     }
@@ -179,9 +181,9 @@ impl Bucket {
         Self { budget, full: None }
     }
 
-    /// How long until there is one more to spend.
+    /// The time until one more can be spent.
     fn until(&self, now: Instant) -> Duration {
-        // When the last of a burst was spent, it takes `burst` times `every` to be full again.
+        // After a full burst was spent, it takes `burst` times `every` to be full again.
         let Budget { burst, every } = self.budget;
         let missing = self.full.map_or(Duration::ZERO, |full| full.saturating_duration_since(now));
         (missing + every).saturating_sub(every.saturating_mul(burst))
@@ -191,7 +193,7 @@ impl Bucket {
         self.full = Some(self.full.map_or(at, |full| full.max(at)) + self.budget.every);
     }
 
-    /// Spends one, now or as soon as there is one, and says how long that is from now.
+    /// Spends one, now or as soon as one is available, and returns how long to wait for it.
     fn take(&mut self, now: Instant) -> Duration {
         let until = self.until(now);
         self.spend(now);

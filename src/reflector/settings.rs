@@ -1,4 +1,4 @@
-//! How a reflector goes about its work.
+//! The settings of a reflector.
 
 use std::time::Duration;
 
@@ -7,38 +7,38 @@ use crate::config::{Absent, Config};
 /// Times and sizes of a reflector. The defaults are meant for production.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Objects per page of a list: what client-go asks for.
+    /// Objects per page of a list, as many as client-go requests.
     pub(crate) page_size: u32,
-    /// Pages of one list, at most.
+    /// The most pages of one list.
     pub(crate) pages: u32,
-    /// List by a watch with initial events (KEP-3157) where the server can.
+    /// List by a watch with initial events (KEP-3157) if the server supports it.
     pub(crate) streaming: bool,
-    /// How long a server that could not is not asked again.
+    /// How long no streaming list is tried after the server could not make one.
     pub(crate) streaming_retry: Duration,
-    /// How long a streaming list may be silent before its end.
+    /// How long an unfinished streaming list may be silent.
     pub(crate) streaming_silence: Duration,
-    /// After this time a streaming list must bring a page of objects in each `streaming_silence`, or else it goes on
-    /// without coming to its end.
+    /// After this time, a streaming list must send a page of objects in each `streaming_silence`; otherwise
+    /// it is treated as endless.
     pub(crate) streaming_patience: Duration,
-    /// How long a streaming list may take in all.
+    /// How long a streaming list may take in total.
     pub(crate) streaming_total: Duration,
     /// The shortest time a server is asked to keep a watch open; each watch asks for up to twice that, at random, so
     /// that the watches of many clients do not end together.
     pub(crate) watch_timeout: Duration,
     /// How much longer than asked for a watch may stay open before its connection counts as dead.
     pub(crate) watch_grace: Duration,
-    /// How long a watch may be without event or bookmark before a list of one object tells whether there is
-    /// anything to hear, where the server was not seen to send bookmarks more often.
+    /// How long a watch may be without event or bookmark before a list of one object checks whether it has
+    /// missed something. Shorter if the server has sent bookmarks more often.
     pub(crate) watch_silence: Duration,
-    /// A watch that ends sooner, and without an event, has failed.
+    /// A watch that ends sooner and without an event has failed.
     pub(crate) watch_settled: Duration,
-    /// What stands for a kind that is not served.
+    /// What to do about a kind that is not served.
     pub(crate) absent: Absent,
-    /// How often the kind is asked for while the server does not know it, at most.
+    /// The shortest time between two checks for a kind that the server does not know.
     pub(crate) absent_poll: Duration,
-    /// Events taken in at once, at most.
+    /// The most events applied at once.
     pub(crate) batch_events: usize,
-    /// Bytes of undecoded objects taken in at once; one more event may exceed it.
+    /// The most bytes of undecoded objects applied at once; the last event may exceed it.
     pub(crate) batch_bytes: usize,
     /// Budgets and intervals that applications may set.
     pub(crate) config: Config,

@@ -51,7 +51,7 @@ pub struct Status {
 // === impl Status ===
 
 impl Status {
-    /// An informer that was not started.
+    /// The status of an informer that was not started.
     pub(crate) fn new() -> Self {
         Self {
             phase: Phase::Idle,

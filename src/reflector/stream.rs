@@ -13,24 +13,24 @@ use super::turn::Turn;
 use crate::error::Error;
 use crate::source::{Payload, WatchEvent};
 
-/// How many events a batch has room for without asking for it.
+/// The capacity that is kept from one batch to the next, in events.
 const KEPT_ROOM: usize = 64;
 
-/// A watch and what was read of it.
+/// A watch and the events that were read from it.
 pub(super) struct Open<P, S> {
     stream: S,
-    /// Read and not yet taken in.
+    /// Events that were read and not applied yet.
     pub(super) batch: Vec<WatchEvent<P>>,
-    /// How it ended, to be looked at after the batch.
+    /// How the watch ended, to be handled after the batch.
     pub(super) end: Option<Result<(), Error>>,
     pub(super) opened: Instant,
-    /// When the server must have closed it.
+    /// When the server should have closed it.
     pub(super) expires: Instant,
-    /// When the newest event came.
+    /// When the newest event arrived.
     pub(super) heard: Instant,
-    /// An event came.
+    /// Whether an event has arrived.
     pub(super) events: bool,
-    /// It was told to have gone well.
+    /// Whether the watch was reported to work.
     pub(super) settled: bool,
 }
 
@@ -51,7 +51,7 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
         }
     }
 
-    /// Whether the batch ended where it may, and not where nothing more was ready.
+    /// Whether the batch is at its limit, so that more events may be ready.
     pub(super) fn is_full(&self, settings: &Settings) -> bool {
         self.batch.len() >= settings.batch_events || self.size() >= settings.batch_bytes
     }
@@ -60,26 +60,27 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
         self.batch.iter().map(WatchEvent::size).sum()
     }
 
-    /// Waits for an event or the end, then reads what else is ready, in turns with other tasks. Cancel safe: what was
-    /// read stays.
+    /// Waits for an event or the end, then reads everything that is ready, taking turns with other tasks.
+    /// Cancel safe: events that were read are kept.
     pub(super) async fn read(&mut self, settings: &Settings) {
         self.read_until(settings, false).await;
     }
 
-    /// [`read`](Self::read), but for no longer than one turn: for a list, whose events need not be seen together, so
-    /// that they are not held together undecoded.
+    /// [`read`](Self::read), but for at most one turn. Used for a list, whose events need not be applied
+    /// together, so that fewer undecoded objects are in memory.
     pub(super) async fn read_a_turn(&mut self, settings: &Settings) {
         self.read_until(settings, true).await;
     }
 
     async fn read_until(&mut self, settings: &Settings, one_turn: bool) {
         if self.batch.is_empty() {
-            // A large batch comes seldom; its room is not kept for the next.
+            // Large batches are rare, so their capacity is not kept.
             self.batch.shrink_to(KEPT_ROOM);
         }
         let mut bytes = self.size();
         poll_fn(|cx| {
-            // Of this poll: what others do in between is not counted, or many of these would never come to read.
+            // The turn measures this poll only. If it also measured other tasks, many watches on one runtime
+            // would find their turn over before they read anything.
             let turn = Turn::new();
             while self.end.is_none()
                 && self.batch.len() < settings.batch_events
@@ -112,7 +113,7 @@ impl<P: Payload, S: Stream<Item = Result<WatchEvent<P>, Error>> + Unpin> Open<P,
         }
     }
 
-    /// Whether it has been open for as long as a good one is.
+    /// Whether the watch has been open long enough to count as working.
     pub(super) fn lasted(&self, settings: &Settings) -> bool {
         self.opened.elapsed() >= settings.watch_settled
     }

@@ -1,7 +1,7 @@
-//! What a reflector has done so far, counted for those who ask.
+//! Counters of what a reflector has done, for statistics.
 //!
-//! One task writes, anybody reads, nobody waits for anybody: single atomics, each right by itself. They order nothing
-//! (all of it is relaxed), so a sample may show one counter a moment earlier than another.
+//! One task writes and any task reads, without waiting. Each counter is a single atomic that is correct by
+//! itself. All accesses are relaxed, so a sample may show one counter slightly older than another.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::state::{Effect, Input, Probe, is_refused};
 use crate::error::Error;
 
-/// Why a kind that was listed before is listed again.
+/// Why a kind is listed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RelistCause {
     Expired,
@@ -27,10 +27,10 @@ pub(crate) enum RelistCause {
     Stream,
 }
 
-/// What was counted, for readers.
+/// The counters, for readers.
 pub(crate) struct Tally {
     begun: Instant,
-    /// When the source last told something: nanoseconds since `begun`, and at least 1; 0 before the first time.
+    /// When the source last sent something: nanoseconds since `begun`, at least 1; 0 before the first time.
     heard: AtomicU64,
     errors: AtomicU64,
     lists: AtomicU64,
@@ -39,12 +39,13 @@ pub(crate) struct Tally {
     relists: [AtomicU64; RelistCause::COUNT],
 }
 
-/// The counting end. Told what the state machine is told, it finds out why a list begins.
+/// Updates the counters. It receives the inputs of the state machine, from which it derives why a list
+/// begins.
 pub(crate) struct Recorder {
     tally: Arc<Tally>,
-    /// Why a list would begin now, if it is not known otherwise: how the last activity ended.
+    /// The cause of a list that begins now, derived from how the last activity ended.
     cause: RelistCause,
-    /// A list is being made, be it at the second attempt. The first one is, from the start.
+    /// A list has begun and may be in a later attempt. True from the start, for the first list.
     listing: bool,
     /// A watch was opened since the last list began.
     watched: bool,
@@ -55,7 +56,7 @@ pub(crate) struct Recorder {
 impl RelistCause {
     const COUNT: usize = Self::Stream as usize + 1;
 
-    /// Why a list follows a watch that ended so.
+    /// The cause of a list that follows a watch with this error.
     fn of(error: &Error) -> Self {
         if error.is_expired() {
             Self::Expired
@@ -88,7 +89,7 @@ impl Tally {
         }
     }
 
-    /// How long ago the source told something; `None` if it never has.
+    /// How long ago the source last sent something; `None` if it never did.
     pub(crate) fn heard(&self, now: Instant) -> Option<Duration> {
         match self.heard.load(Relaxed) {
             0 => None,
@@ -96,7 +97,7 @@ impl Tally {
         }
     }
 
-    /// Errors met.
+    /// Errors.
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
     }
@@ -116,7 +117,7 @@ impl Tally {
         self.watch_restarts.load(Relaxed)
     }
 
-    /// Lists but the first that were begun for this cause.
+    /// Lists begun for this cause, without the first list.
     pub(crate) fn relists(&self, cause: RelistCause) -> u64 {
         self.relists[cause as usize].load(Relaxed)
     }
@@ -129,7 +130,7 @@ impl Recorder {
         Self { tally, cause: RelistCause::WatchFailed, listing: true, watched: false }
     }
 
-    /// An activity ended so.
+    /// Records how an activity ended.
     pub(super) fn ended(&mut self, input: &Input) {
         match input {
             Input::Listed { .. } => self.listed(),
@@ -140,7 +141,7 @@ impl Recorder {
             Input::Refresh => self.cause = RelistCause::Refresh,
             Input::WentBack => self.cause = RelistCause::OutOfOrder,
             Input::Probed(Probe::Below) => self.cause = RelistCause::Behind,
-            // Nothing that a list would follow, or the list that was begun goes on.
+            // No list follows these, or the current list continues.
             Input::Go
             | Input::Silent
             | Input::Settled { .. }
@@ -152,14 +153,14 @@ impl Recorder {
         }
     }
 
-    /// This comes next.
+    /// Records which activity comes next.
     pub(super) fn begins(&mut self, effect: &Effect) {
         if matches!(effect, Effect::List { .. }) {
             self.relists(self.cause);
         }
     }
 
-    /// A list begins, unless it goes on with one that has begun.
+    /// Counts a list that begins, unless it is another attempt of the current one.
     pub(super) fn relists(&mut self, cause: RelistCause) {
         self.watched = false;
         if !std::mem::replace(&mut self.listing, true) {
@@ -177,7 +178,7 @@ impl Recorder {
         self.tally.lists.fetch_add(1, Relaxed);
     }
 
-    /// A watch was opened: the one that begins with a list or follows it, or another after that.
+    /// A watch was opened. The first one after a list began is no restart.
     pub(super) fn watch_opened(&mut self) {
         self.tally.watches.fetch_add(1, Relaxed);
         if std::mem::replace(&mut self.watched, true) {
@@ -185,7 +186,7 @@ impl Recorder {
         }
     }
 
-    /// The source told something.
+    /// The source sent something.
     pub(super) fn heard(&self, at: Instant) {
         let since = at.duration_since(self.tally.begun).as_nanos();
         self.tally.heard.store(u64::try_from(since).unwrap_or(u64::MAX).max(1), Relaxed);

@@ -1,17 +1,17 @@
-//! How long a task works before others have their turn.
+//! How long a task works before it lets other tasks run.
 
 use std::time::{Duration, Instant};
 
 use tokio::task::yield_now;
 
-/// Several of these may run out in one poll: what reads, what changes the store, and what frees. Together they stay
-/// below a millisecond.
+/// The length of a turn. One poll may use several turns (reading, changing the store, freeing), which
+/// together stay below a millisecond.
 const LENGTH: Duration = Duration::from_micros(200);
 
-/// A task's turn, by the clock: what an object costs is decided by its author and by the application's closures, so
-/// a number of objects says nothing.
+/// A task's turn, measured in time: the cost of one object depends on its size and on the application's
+/// closures, so a count of objects would be no limit.
 ///
-/// The clock is the system's and not tokio's, which stands still in tests and is not about work.
+/// It uses the system clock and not tokio's, which is paused in tests.
 pub(crate) struct Turn {
     began: Instant,
 }
@@ -22,7 +22,7 @@ impl Turn {
         Self { began: Instant::now() }
     }
 
-    /// Whether others are to run before more work is done. Reads the clock, about 30 ns.
+    /// Whether other tasks should run before more work is done. Reads the clock, about 30 ns.
     pub(crate) fn is_over(&self) -> bool {
         self.began.elapsed() >= LENGTH
     }

@@ -1,4 +1,4 @@
-//! What makes two declarations share an informer.
+//! The key of an entry: equal declarations share an informer.
 
 use std::any::TypeId;
 
@@ -31,7 +31,8 @@ impl EntryKey {
         }
     }
 
-    /// What messages call it: `subnets.kubeovn.io`, as errors and `kubectl` do, and the scope unless it is all.
+    /// The name in messages: `subnets.kubeovn.io`, as in errors and `kubectl`, and the scope unless it is all
+    /// objects.
     pub(super) fn name(&self) -> String {
         let mut name = self.plural.clone();
         for part in [".", &self.group] {

@@ -1,4 +1,5 @@
-//! An entry without its types: its name and state, what it waits for, and how to wait for it and end it.
+//! The untyped part of an entry: its name and state, the entries it waits for, and ways to wait for it and
+//! stop it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use super::not_synced::NotSynced;
 use crate::error::{Error, ErrorKind};
 use crate::reflector::{Phase, Status};
 
-/// Keeps no informer running.
+/// An entry without its types. It does not keep the informer running.
 pub(super) struct Member {
     /// Position in the order of declaration.
     pub(super) number: u64,
@@ -23,12 +24,12 @@ pub(super) struct Member {
     after: Mutex<Vec<Arc<Member>>>,
 }
 
-/// When waiting for an entry ends, apart from its being synced.
+/// When a wait for an entry ends before it has synced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
     /// Only when it stops.
     Endless,
-    /// Also when the API server refuses in a way that repeating does not change.
+    /// Also on an error of the API server that retrying will not fix.
     UntilBlocked,
 }
 
@@ -61,13 +62,13 @@ impl Member {
         self.started.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that this entry starts after another.
+    /// Makes this entry start after another.
     ///
     /// # Errors
     ///
-    /// When the other waits for this one, itself or through others.
+    /// If the other one waits for this one, directly or through others.
     pub(super) fn wait_for(&self, earlier: &Arc<Self>) -> Result<(), Error> {
-        // Serializes the checks: two calls that would make a circle must not both succeed.
+        // Serializes the checks: two concurrent calls must not create a cycle.
         static ORDER: Mutex<()> = Mutex::new(());
         let _order = lock(&ORDER);
         if earlier.is(self) || earlier.waits_for(self) {
@@ -79,7 +80,7 @@ impl Member {
         Ok(())
     }
 
-    /// Whether this entry starts after another, itself or through others.
+    /// Whether this entry starts after another, directly or through others.
     pub(super) fn waits_for(&self, other: &Self) -> bool {
         let after = lock(&self.after).clone();
         after.iter().any(|earlier| earlier.is(other) || earlier.waits_for(other))
@@ -132,7 +133,7 @@ impl Member {
         self.tasks.close();
     }
 
-    /// Whether nothing of it is left that runs, or may be started.
+    /// Whether it has ended and cannot be started any more.
     pub(super) fn has_ended(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -143,7 +144,7 @@ impl Member {
     }
 }
 
-/// Nothing under these locks can panic half way, so what they guard is never left half done.
+/// Ignores poisoning: no code under these locks can panic in the middle of a change.
 pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -115,10 +115,10 @@ struct Inner {
     client: Client,
     config: Mutex<Config>,
     gate: Arc<Gate>,
-    /// No guard of it is held over an await, nor while code of the application runs.
+    /// Hold no guard over an await, or while application code runs.
     entries: DashMap<EntryKey, Arc<dyn AnySlot>>,
     declared: AtomicU64,
-    /// What may still run, though no handle is left: without what has ended, as of the last declaration.
+    /// Informers that may still run, even without handles. A declaration removes those that have ended.
     running: Mutex<Vec<Arc<Member>>>,
 }
 
@@ -181,8 +181,8 @@ impl Registry {
         let client = self.inner.client.clone();
         let beside = (self.inner.gate.clone(), lock(&self.inner.config).clone());
         let (slot, informer) = Slot::<T>::new(client, beside, &key.scope, dyntype, number, key.name());
-        // What has ended would otherwise stay for good where scopes come and go.
-        let mut ended = Vec::new(); // dropped once no guard is held: there may be closures of the application in it
+        // Remove ended entries, which would accumulate if scopes are declared and dropped repeatedly.
+        let mut ended = Vec::new(); // dropped after the guards: it may contain closures of the application
         entries.retain(|_, slot| {
             let live = slot.is_live();
             ended.extend((!live).then(|| slot.clone()));
@@ -200,7 +200,7 @@ impl Registry {
                     break;
                 }
             };
-            // Another thread declared it meanwhile.
+            // Another thread has declared it meanwhile.
             if let Some(declared) = declared(&known) {
                 return declared;
             }
@@ -259,8 +259,8 @@ impl Registry {
     ///
     /// Snapshots stay readable. A declaration after this makes a new informer.
     pub async fn shutdown(&self) {
-        // Also those whose handles are gone: they may not have ended yet. What is not started is among the entries too,
-        // since it is there before; so the entries are looked at last.
+        // `running` includes informers without handles, which may not have ended yet. Read the entries last:
+        // an informer that was just declared is in them before it is in `running`.
         let running = lock(&self.inner.running).clone();
         for slot in self.slots().iter().rev() {
             slot.member().stop();
@@ -281,7 +281,7 @@ impl Registry {
         }
     }
 
-    /// What is in use, in the order of declaration.
+    /// The entries in use, in the order of declaration.
     fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
         let mut slots: Vec<_> = self.inner.entries.iter().map(|entry| entry.value().clone()).collect();
         slots.retain(|slot| !slot.is_forgotten());
@@ -292,13 +292,13 @@ impl Registry {
 
 async fn synced(slot: Arc<dyn AnySlot>, patience: Patience) -> Result<(), Error> {
     match slot.member().synced(patience).await {
-        // An informer without handles is not waited for.
+        // Do not wait for an informer without handles.
         Err(_) if slot.is_forgotten() => Ok(()),
         synced => synced,
     }
 }
 
-/// A handle to an entry whose type is known by its key, if it is in use.
+/// A handle to an entry, if it is in use. The entry's key implies its type.
 fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<SharedInformer<T>> {
     let slot = (slot.clone() as Arc<dyn Any + Send + Sync>).downcast::<Slot<T>>().ok()?;
     let informer = slot.informer().filter(|_| !slot.member.is_stopped())?;
@@ -306,7 +306,7 @@ fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<SharedInformer<T>> {
 }
 
 impl Inner {
-    /// Notes an entry, which [`shutdown`](Registry::shutdown) waits for until it has ended.
+    /// Records an entry until it has ended, so that [`shutdown`](Registry::shutdown) waits for it.
     fn remember(&self, member: &Arc<Member>) {
         let mut ended = Vec::new(); // dropped without the lock
         let mut running = lock(&self.running);

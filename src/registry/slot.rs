@@ -77,7 +77,7 @@ impl<T: Stored> Slot<T> {
         (slot, informer)
     }
 
-    /// A handle, if the informer still has one.
+    /// Returns a handle, if the informer still has one.
     pub(super) fn informer(&self) -> Option<Informer<T>> {
         let held = lock(&self.idle).as_ref().map(|idle| idle.informer.clone());
         held.or_else(|| self.informer.upgrade())

@@ -1,4 +1,4 @@
-//! The text form of label selectors, as list requests carry it.
+//! Parses the text form of label selectors, as in list requests.
 //!
 //! ```text
 //!  selector    = [ requirement { "," requirement } ]
@@ -7,11 +7,11 @@
 //!              | key ( "in" | "notin" ) "(" [ value ] { "," [ value ] } ")"
 //! ```
 //!
-//! White space may stand between any two of these; a value left out is the empty one.
+//! White space is allowed between any two of these; an omitted value is the empty one.
 
 use super::{InvalidSelector, Op, Requirement, invalid};
 
-/// Longest first, since some begin with others.
+/// Longer ones first, because some are prefixes of others.
 const SIGNS: [&str; 9] = ["==", "!=", "=", "!", ",", "(", ")", ">", "<"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Token<'a> {
     End,
 }
 
-/// What is left of the text.
+/// The rest of the text.
 struct Tokens<'a>(&'a str);
 
 pub(super) fn parse(text: &str) -> Result<Vec<Requirement>, InvalidSelector> {
@@ -66,7 +66,7 @@ fn requirement(tokens: &mut Tokens<'_>) -> Result<Requirement, InvalidSelector> 
     }
 }
 
-/// The value behind an operator.
+/// The value after an operator.
 fn value(tokens: &mut Tokens<'_>) -> Result<String, InvalidSelector> {
     if matches!(tokens.peek(), Token::End | Token::Sign(",")) {
         return Ok(String::new());
@@ -77,7 +77,7 @@ fn value(tokens: &mut Tokens<'_>) -> Result<String, InvalidSelector> {
     }
 }
 
-/// A whole number. The API server asks that it be a label's value too, so it has no sign.
+/// An integer. It must also be a valid label value, so it has no sign.
 fn number(tokens: &mut Tokens<'_>) -> Result<i64, InvalidSelector> {
     let text = value(tokens)?;
     super::validate::value(&text)?;

@@ -1,4 +1,4 @@
-//! Selectors against what the Kubernetes docs say, an oracle of std parts, and the in-process server.
+//! Compares selectors with the Kubernetes documentation, a simple oracle, and the in-process server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn parsed(text: &str) -> Selector {
 
 #[test]
 fn every_operator_selects_what_the_docs_say() {
-    // On a=1, on a=, and without labels.
+    // Expected for `a=1`, for `a=`, and without labels.
     for (selector, expected) in [
         ("", [true, true, true]),
         ("a", [true, true, false]),
@@ -173,7 +173,7 @@ fn an_object_without_labels_is_one_with_none() {
     assert!(parsed("!a").selects(&pod) && parsed("a!=1").selects(&pod) && !parsed("a").selects(&pod));
 }
 
-/// Few names and values, so that they meet.
+/// Few names and values, so that they often coincide.
 fn word() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "c", "7", "12", "x.y"]).prop_map(str::to_owned)
 }
@@ -195,7 +195,7 @@ fn expression() -> impl Strategy<Value = Expression> {
 }
 
 proptest! {
-    /// kube-core's evaluation, which has no text form to parse and no numbers, is the oracle of the rest.
+    /// The oracle is kube-core's evaluation. It has no parser and no numeric operators.
     #[test]
     fn kubes_selectors_match_what_they_matched(
         expressions in prop::collection::vec(expression(), 0..5),
@@ -204,7 +204,7 @@ proptest! {
         let kubes: kube_core::Selector = expressions.into_iter().collect();
         let ours = Selector::try_from(kubes.clone()).unwrap();
         prop_assert_eq!(ours.matches(&labels), kubes.matches(&labels), "{}", ours);
-        // Both texts are the same selector.
+        // Both texts parse to the same selector.
         prop_assert_eq!(&parsed(&kubes.to_string()), &ours);
         prop_assert_eq!(&parsed(&ours.to_string()), &ours);
     }
@@ -225,7 +225,7 @@ proptest! {
     }
 }
 
-/// The other parser and evaluation in this crate, written for the server.
+/// Compares with the independent parser and evaluation of the in-process server.
 #[cfg(feature = "testing")]
 mod beside_the_server {
     use super::*;
@@ -256,7 +256,7 @@ mod beside_the_server {
         }
     }
 
-    /// The names a list request gives; none where it is refused.
+    /// The names that a list request returns; `None` if it is rejected.
     fn listed(server: &ApiServer, selector: &str) -> Option<BTreeSet<String>> {
         use futures_util::FutureExt;
         use k8s_openapi::api::core::v1::ConfigMap;

@@ -1,11 +1,11 @@
-//! What the API server accepts as a label's name and value (Kubernetes docs, "Labels and Selectors": "Syntax
-//! and character set"). Selectors are held to it too.
+//! Validates names and values of labels as the API server does (Kubernetes docs, "Labels and Selectors":
+//! "Syntax and character set"). Selectors follow the same rules.
 
 use super::{InvalidSelector, invalid};
 
-/// Longest name behind the slash, and longest value.
+/// The longest name after the slash, and the longest value.
 const PART: usize = 63;
-/// Longest prefix before the slash.
+/// The longest prefix before the slash.
 const PREFIX: usize = 253;
 
 /// `name`, or `dns.prefix/name`.
@@ -41,7 +41,8 @@ fn is_prefix(text: &str) -> bool {
     text.len() <= PREFIX && text.split('.').all(is_label)
 }
 
-/// Of nothing but `ends` and, between the first and the last, `inner`.
+/// Whether the text consists of `ends`, and of `inner` except at the first and last position. An empty text
+/// is accepted.
 fn framed(text: &str, ends: impl Fn(u8) -> bool, inner: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.bytes().next(), text.bytes().next_back()) else { return true };
     ends(first) && ends(last) && text.bytes().all(|byte| ends(byte) || inner.contains(&byte))

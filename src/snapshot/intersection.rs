@@ -87,7 +87,7 @@ where
         meet(&mut self.a, &mut self.b, candidate)
     }
 
-    /// How many there can be at most. Only walking them tells how many there are.
+    /// An upper bound. The exact number is known only after iterating.
     fn size_hint(&self) -> (usize, Option<usize>) {
         let most = |hint: (usize, Option<usize>)| hint.1.unwrap_or(usize::MAX);
         (0, Some(most(self.a.size_hint()).min(most(self.b.size_hint()))))
@@ -127,13 +127,13 @@ mod tests {
     use crate::iter::Hits;
     use crate::{Obj, Snapshot};
 
-    /// One in so many objects is under the key of that number.
+    /// One of every `ONE_IN[k]` objects is under key `k`.
     const ONE_IN: [u32; 6] = [1, 2, 7, 60, 1500, 1_000_000];
     const OBJECTS: u32 = 4000;
 
     type Keys = BTreeSet<usize>;
 
-    /// Objects by random keys, in an order of insertion that is not theirs.
+    /// Objects with random keys, inserted in another order than that of their names.
     fn random(seed: u64) -> (Snapshot<Keys>, Index<Keys, usize>) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut indexes = IndexSet::new();
@@ -174,7 +174,7 @@ mod tests {
                         assert_eq!(names(both.clone().and(find(c))), expected, "{seed}: {a}, {b}, {c}");
                         assert_eq!(names(find(c).and(both.clone())), expected, "{seed}: {c}, ({a}, {b})");
                     }
-                    // What was taken before is not there any more.
+                    // Hits that were consumed before do not appear again.
                     let mut rest = find(a);
                     let taken = names(rest.by_ref().take(70));
                     let left = with(&[a, b]).into_iter().filter(|name| !taken.contains(name));

@@ -43,7 +43,7 @@ pub struct View<T> {
     pub(crate) objects: Trie<Obj<T>>,
     pub(crate) tables: Box<[AnyTable]>,
     pub(crate) invalid: Trie<Invalid>,
-    /// Invalid objects without a name.
+    /// The number of invalid objects without a name.
     pub(crate) nameless: usize,
 }
 
@@ -72,7 +72,7 @@ impl<T> View<T> {
         if found.is_some() || key.namespace.is_empty() {
             return found;
         }
-        // Of a kind with namespaces no object is without one, so this finds nothing of another namespace.
+        // Every object of a namespaced kind has a namespace, so this finds no object of another namespace.
         self.exactly(Key { namespace: "", ..key })
     }
 

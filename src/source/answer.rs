@@ -1,4 +1,4 @@
-//! What an API server means by a response that is not a success.
+//! Interprets responses that are not a success.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::call::Call;
 use crate::error::Error;
 use crate::source::Limits;
 
-/// The parts of a `Status` that are of use.
+/// The relevant parts of a `Status`.
 #[derive(Default, Deserialize)]
 struct StatusBody {
     kind: Option<String>,
     code: Option<u16>,
     reason: Option<String>,
-    /// Quotes what users sent.
+    /// May quote what users sent.
     message: Option<String>,
     details: Option<Details>,
 }
@@ -35,18 +35,18 @@ struct StatusCause {
     reason: Option<String>,
 }
 
-/// What a response that is not a success says. Its body is read as far as a `Status` may be long.
+/// The error for a response that is not a success. Reads the body up to the longest possible `Status`.
 pub(super) async fn api_error(call: &Call, response: Response<Body>, limits: &Limits) -> Error {
     let code = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let header = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
     let body = read_at_most(response.into_body(), limits.error_bytes, limits.body_silence).await;
     let status: StatusBody = serde_json::from_slice(&body).unwrap_or_default();
-    // The head of the response decides: proxies answer with bodies of their own.
+    // The status code of the response decides, because proxies send other bodies.
     describe(call, code, &status, header)
 }
 
-/// What a `Status` object in a stream says; `None` when it is none.
+/// The error for a `Status` object in a stream; `None` if it is not a `Status`.
 pub(super) fn status_error(call: &Call, object: &str) -> Option<Error> {
     let status: StatusBody = serde_json::from_str(object).ok()?;
     if status.kind.as_deref() != Some("Status") {

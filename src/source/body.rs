@@ -14,10 +14,10 @@ use super::call::Call;
 use crate::error::Error;
 use crate::source::Limits;
 
-/// Room made ahead of a body of known length. A server's word is not enough for more.
+/// The most memory reserved in advance for a body of known length, since the length may be wrong.
 const RESERVE: u64 = 8 << 20;
 
-/// The next piece of a body; trailers are skipped.
+/// The next chunk of a body; trailers are skipped.
 pub(super) fn next_chunk(
     body: &mut Body,
     cx: &mut Context<'_>,
@@ -34,7 +34,7 @@ pub(super) fn next_chunk(
     }
 }
 
-/// The whole body of a list. A body in one piece is not copied.
+/// The complete body of a list. A body of one chunk is not copied.
 pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> Result<Bytes, Error> {
     let expected = body.size_hint().exact().unwrap_or_default();
     let mut whole = Bytes::new();
@@ -62,7 +62,7 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
     Ok(if joined.is_empty() { whole } else { joined.freeze() })
 }
 
-/// The beginning of a body, as much of it as comes.
+/// The beginning of a body, as much as arrives.
 pub(super) async fn read_at_most(mut body: Body, most: usize, idle: Duration) -> Vec<u8> {
     let mut read = Vec::new();
     let reading = async {
@@ -73,7 +73,7 @@ pub(super) async fn read_at_most(mut body: Body, most: usize, idle: Duration) ->
             }
         }
     };
-    // What came until then may still tell the reason.
+    // After a timeout, the part that arrived may still contain the reason.
     let _ = timeout(idle, reading).await;
     read
 }

@@ -1,4 +1,4 @@
-//! Which request an error is about, and what can go wrong with it.
+//! The request that an error is about, and the ways in which it can fail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +8,30 @@ use kube_core::response::reason;
 
 use crate::error::{Error, ErrorKind};
 
-/// Who asked for what: the opening words of every error.
+/// The verb and the resource, with which every error begins.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) verb: &'static str,
     pub(super) resource: Arc<str>,
 }
 
-/// How much of a message is kept.
+/// The most bytes of a message that are kept.
 const MESSAGE_BYTES: usize = 4096;
 
-/// What is said of a version that is too large where the cause is not: servers before 1.16 and aggregated ones.
+/// The message about a version that is too large, from servers that do not send the cause: those before 1.16,
+/// and aggregated ones.
 const TOO_LARGE: &str = "Too large resource version";
 
 // === impl Call ===
 
 impl Call {
-    /// The answer broke off.
+    /// The response broke off.
     pub(super) fn transport(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let (verb, resource) = (self.verb, self.resource());
         ErrorKind::Transport { verb, resource, answered: true, source: source.into() }.into()
     }
 
-    /// No answer began.
+    /// No response began.
     pub(super) fn unanswered(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let (verb, resource) = (self.verb, self.resource());
         ErrorKind::Transport { verb, resource, answered: false, source: source.into() }.into()
@@ -48,10 +49,10 @@ impl Call {
         ErrorKind::Protocol { verb: self.verb, resource: self.resource(), what }.into()
     }
 
-    /// What `Client::send` failed with.
+    /// Converts an error of `Client::send`.
     pub(super) fn failed(&self, error: kube_client::Error) -> Error {
         match error {
-            // No layer of kube's own answers so, but one of the application's may.
+            // No layer of kube returns this, but a layer of the application may.
             kube_client::Error::Api(status) => {
                 self.api(status.code, &status.reason, &status.message, None, false)
             }
@@ -85,13 +86,13 @@ impl Call {
     }
 }
 
-/// The standard words for a code, written as the API writes reasons.
+/// The standard phrase for a code, in the form of API reasons.
 fn reason_of(code: u16) -> String {
     let words = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or("Unknown");
     words.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// As much of a message as is kept.
+/// The part of a message that is kept.
 fn beginning(message: &str) -> &str {
     let mut end = message.len().min(MESSAGE_BYTES);
     while !message.is_char_boundary(end) {

@@ -29,7 +29,7 @@ pub struct Limits {
     pub(crate) line_bytes: usize,
     pub(crate) page_bytes: usize,
     pub(crate) object_bytes: usize,
-    /// How much of an answer that is not a success is read, to find its reason.
+    /// How much of an error response is read, to find its reason.
     pub(crate) error_bytes: usize,
     pub(crate) pages: u32,
     pub(crate) head_time: Duration,
@@ -38,7 +38,7 @@ pub struct Limits {
     pub(crate) watch_silence: Duration,
 }
 
-/// As good as no limit, and still a time that can be added to one.
+/// As good as no limit, but short enough to be added to an instant.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 // === impl Limits ===

@@ -1,7 +1,7 @@
-//! Where objects come from: listing a page, and watching from a version.
+//! The source of objects: lists a page, or watches from a version.
 //!
-//! The only place that knows HTTP. What a source yields is decoded in two stages: first the metadata that the
-//! store needs to tell a known version from a new one, and only for a new one the object itself.
+//! Only this module uses HTTP. Objects are decoded in two stages: first the metadata, from which the store
+//! sees whether the version is new, and the object itself only if it is.
 
 mod answer;
 mod body;
@@ -35,77 +35,76 @@ pub(crate) use self::rest::{HttpSource, resource_name};
 pub(crate) struct ListRequest {
     pub(crate) limit: Option<u32>,
     pub(crate) continue_token: Option<String>,
-    /// Unset: a consistent read of the newest state. Set: the answer may not be older. Not sent along with a
-    /// `continue_token`, which has its own version.
+    /// Unset: a consistent read of the newest state. Set: the response must not be older. Not sent together
+    /// with a `continue_token`, which implies a version.
     pub(crate) resource_version: Option<ResourceVersion>,
 }
 
 /// From where to watch.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchRequest {
-    /// `None` only for a streaming list, which then starts with a consistent read.
+    /// `None` for a streaming list, which then starts with a consistent read, and for kinds without versions.
     pub(crate) resource_version: Option<ResourceVersion>,
-    /// How long the server is asked to keep the watch open.
+    /// The requested duration of the watch.
     pub(crate) timeout: Duration,
-    /// Ask for a streaming list (KEP-3157).
+    /// Whether to request a streaming list (KEP-3157).
     pub(crate) initial_events: bool,
 }
 
-/// Metadata read in the first stage: who the object is and which version of it this is.
+/// The metadata read in the first stage: the identity of the object, and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) key: ObjectKey,
     pub(crate) uid: Box<str>,
-    /// Where the object has none, one [of its content](ResourceVersion::is_of_content).
+    /// If the object has no version, one [made of its content](ResourceVersion::is_of_content).
     pub(crate) resource_version: ResourceVersion,
 }
 
-/// One object as a source yields it. `P` is what is behind its metadata, decoded only when its version is new.
+/// One object from a source. `P` is the object itself, decoded only if its version is new.
 pub(crate) struct Item<P> {
     pub(crate) meta: Meta,
     pub(crate) payload: P,
 }
 
-/// What stands behind the metadata of an [`Item`].
+/// The undecoded object of an [`Item`].
 pub(crate) trait Payload: Send + 'static {
     /// The bytes it keeps alive.
     fn bytes(&self) -> usize;
 }
 
-/// An object that came over HTTP, not decoded.
+/// An undecoded object, received over HTTP.
 pub(crate) enum Json {
-    /// A slice of the page or line it came in.
+    /// A slice of the page or line that contains it.
     Whole(Bytes),
-    /// The same, of a list of a built-in kind: its items carry neither `apiVersion` nor `kind`.
+    /// Such a slice without `apiVersion` and `kind`, which items in lists of built-in kinds do not have.
     WithoutType(Bytes),
-    /// Larger than the limit, and left where it was.
+    /// Larger than the limit, so not kept.
     TooLarge,
 }
 
-/// An item, or what is wrong with one whose metadata cannot be read (it may have no name at all).
+/// An item, or the error of one whose metadata cannot be read (it may have no name).
 pub(crate) type Listed<P> = Result<Item<P>, DecodeError>;
 
-/// The objects of a page, in order. Each is read when it is asked for, so that its reader can let other tasks run in
-/// between.
+/// The objects of a page, in order. Read lazily, so that the consumer can let other tasks run in between.
 pub(crate) type Items<P> = Box<dyn Iterator<Item = Listed<P>> + Send>;
 
 /// One page of a list.
 pub(crate) struct Page<P> {
     pub(crate) items: Items<P>,
-    /// Empty where the kind has no versions.
+    /// Empty if the kind has no versions.
     pub(crate) resource_version: ResourceVersion,
     pub(crate) continue_token: Option<String>,
 }
 
 /// One event of a watch.
 pub(crate) enum WatchEvent<P> {
-    /// ADDED or MODIFIED: the store decides by what it holds.
+    /// ADDED or MODIFIED. The store does not distinguish them.
     Applied(Listed<P>),
-    /// DELETED. The payload is never decoded. An error has a key: a source that cannot tell which object is gone
-    /// ends its watch.
+    /// DELETED. The payload is never decoded. An error always has a key: a source that cannot read which
+    /// object was deleted ends its watch.
     Deleted(Result<Meta, DecodeError>),
     Bookmark {
-        /// Empty where the kind has no versions.
+        /// Empty if the kind has no versions.
         resource_version: ResourceVersion,
         /// The end of a streaming list's initial events.
         initial_events_end: bool,
@@ -135,7 +134,7 @@ impl Payload for Json {
     }
 }
 
-/// Of scripts.
+/// For scripted sources.
 #[cfg(test)]
 impl Payload for () {
     fn bytes(&self) -> usize {
@@ -150,7 +149,7 @@ pub(crate) trait Source: Send + 'static {
     /// An open watch. It ends when the server ends it; an error is its last item.
     type Watch: Stream<Item = Result<WatchEvent<Self::Payload>, Error>> + Send + Unpin;
 
-    /// What errors call the kind, such as `subnets.kubeovn.io`.
+    /// The name of the kind in errors, such as `subnets.kubeovn.io`.
     fn resource(&self) -> &str;
 
     fn list(
@@ -159,7 +158,7 @@ pub(crate) trait Source: Send + 'static {
     ) -> impl Future<Output = Result<Page<Self::Payload>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
 
-    /// Whether the server serves the kind, in this or in another version: what discovery says. An error where it
-    /// does not say, or not all of it.
+    /// Asks discovery whether the server serves the kind, in this or another version. Returns an error if
+    /// discovery does not answer completely.
     fn served(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
 }

@@ -1,4 +1,4 @@
-//! A page of a list, taken apart into objects without decoding them.
+//! Splits a page of a list into objects without decoding them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,24 +13,24 @@ use crate::error::Error;
 use crate::reflector::Turn;
 use crate::version::ResourceVersion;
 
-/// Bytes that are scanned between two looks at the clock: some 10 us.
+/// Bytes that are scanned between two reads of the clock: about 10 us.
 const STRIDE: usize = 32 << 10;
 
 /// The objects of a page, in order.
 struct Elements {
     body: Bytes,
-    /// Where the next element begins, or a comma before it.
+    /// The position of the next element, or of the comma before it.
     at: usize,
     first: bool,
     largest: usize,
 }
 
-/// The parts of a page. Lists of custom resources put `metadata` after `items`, so that nothing is known of a page
-/// before its end.
+/// The parts of a page. Lists of custom resources have `metadata` after `items`, so the version of a page is
+/// known only at its end.
 #[derive(Default)]
 struct Envelope {
     metadata: ListMeta,
-    /// The elements, without the brackets.
+    /// The range of the elements, without the brackets.
     items: Range<usize>,
 }
 
@@ -40,8 +40,9 @@ struct ListMeta {
     continue_token: String,
 }
 
-/// Takes a page apart. Its objects are slices of `body`, which lives until the last of them is gone; none of them is
-/// larger than `largest`. Yields on its way: a list in one piece may be of any size.
+/// Splits a page. Its objects are slices of `body`, which stays in memory until the last of them is dropped;
+/// objects larger than `largest` are not kept. Yields to other tasks, because a list in one piece may have
+/// any size.
 pub(super) async fn parse_page(call: &Call, body: Bytes, largest: usize) -> Result<Page<Json>, Error> {
     let Ok(Envelope { metadata, items }) = Envelope::read(&body).await else {
         return Err(call.protocol("the body is not a list"));
@@ -69,7 +70,7 @@ impl Envelope {
             match &*cursor.key()? {
                 "metadata" if metadata.is_none() => metadata = Some(ListMeta::read(cursor.value()?)?),
                 "items" if items.is_none() => items = Some(find_items(&mut cursor, body).await?),
-                // Which of two is meant?
+                // Duplicate members are ambiguous.
                 "metadata" | "items" => return Err(Malformed),
                 _ => {
                     cursor.value()?;
@@ -77,7 +78,7 @@ impl Envelope {
             }
         }
         match (items, cursor.peek()) {
-            // Lists of kinds without versions may leave out their metadata; without items, it is no list.
+            // Lists of kinds without versions may have no metadata; without items, it is not a list.
             (Some(items), None) => Ok(Self { metadata: metadata.unwrap_or_default(), items }),
             _ => Err(Malformed),
         }
@@ -96,7 +97,7 @@ impl ListMeta {
     }
 }
 
-/// Finds the elements of an array, and that each of them has an end.
+/// Finds the range of the elements of an array, and checks that each has an end.
 async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>, Malformed> {
     if !cursor.eat(b'[') {
         // Go writes a list without items as `[]` or as `null`.
@@ -131,7 +132,7 @@ async fn find_items(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Range<usize>
     Ok(start..cursor.position() - 1)
 }
 
-/// Lets others run, by the clock, which is looked at now and then.
+/// Lets other tasks run, depending on the clock, which is read every [`STRIDE`] bytes.
 struct Pace {
     turn: Turn,
     bytes: usize,
@@ -160,7 +161,7 @@ impl Iterator for Elements {
             cursor.eat(b',');
         }
         cursor.peek()?;
-        // The elements were found once, so they are found again.
+        // `find_items` has read these elements before, so this does not fail.
         let object = cursor.value().ok()?;
         self.at = cursor.position();
         Some(parse_item(&self.body, object, self.largest))

@@ -1,4 +1,4 @@
-//! A source that plays a script and keeps a record of what it is asked.
+//! A source that plays a script and records the requests.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -13,44 +13,44 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{ListRequest, Page, Payload, Source, WatchEvent, WatchRequest};
 use crate::error::Error;
 
-/// The answer to one request.
+/// The response to one request.
 pub(crate) enum Answer<K> {
     Page(Page<K>),
-    /// An open watch that plays these steps, then ends in order.
+    /// A watch that plays these steps, then ends in order.
     Watch(Vec<Step<K>>),
-    /// No success, of either kind of request.
+    /// An error, for a list or a watch.
     Error(Error),
     /// Whether the kind is served.
     Served(bool),
-    /// No answer at all.
+    /// No response.
     Never,
-    /// That, but later.
+    /// The response after a delay.
     After(Duration, Box<Answer<K>>),
 }
 
-/// What an open watch does.
+/// A step of an open watch.
 pub(crate) enum Step<K> {
     Event(WatchEvent<K>),
     /// Ends the watch.
     Error(Error),
     Pause(Duration),
-    /// Nothing more, not even an end.
+    /// Sends nothing more and does not end.
     Never,
 }
 
-/// Plays a script. What is asked after its end gets no answer.
+/// Plays a script. Requests after its end get no response.
 pub(crate) struct Stub<K> {
     script: Arc<Mutex<Script<K>>>,
 }
 
-/// What to answer to a request that no script has an answer for.
+/// Computes the response to a request after the end of the script.
 type Respond<K> = Box<dyn FnMut(&str) -> Answer<K> + Send>;
 
 struct Script<K> {
     answers: VecDeque<Answer<K>>,
     respond: Respond<K>,
     requests: Vec<(Duration, String)>,
-    /// Steps that were not played, of all watches that were opened. A silence needs no playing.
+    /// The number of steps that were not played, of all opened watches. Silences do not count.
     unplayed: usize,
     open: usize,
     started: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct StubWatch<K> {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// Looks at a script while it is played.
+/// Inspects a script while it is played.
 pub(crate) struct Probe<K>(Arc<Mutex<Script<K>>>);
 
 // === impl Stub ===
@@ -74,7 +74,7 @@ impl<K> Stub<K> {
         (stub, probe)
     }
 
-    /// Answers what `respond` says to each request.
+    /// Responds to each request with the result of `respond`.
     pub(crate) fn answered(respond: impl FnMut(&str) -> Answer<K> + Send + 'static) -> (Self, Probe<K>) {
         let script = Script {
             answers: VecDeque::new(),
@@ -212,17 +212,17 @@ impl<K> Probe<K> {
         self.script().requests.iter().map(|(_, request)| request.clone()).collect()
     }
 
-    /// When each request came, from the making of the stub.
+    /// The time of each request since the stub was made.
     pub(crate) fn times(&self) -> Vec<Duration> {
         self.script().requests.iter().map(|(at, _)| *at).collect()
     }
 
-    /// Watches that are open now.
+    /// The number of open watches.
     pub(crate) fn open(&self) -> usize {
         self.script().open
     }
 
-    /// Answers and steps that were not played. Silences do not count.
+    /// The number of responses and steps that were not played. Silences do not count.
     pub(crate) fn unplayed(&self) -> usize {
         let script = self.script();
         script.answers.len() + script.unplayed

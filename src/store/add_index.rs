@@ -1,4 +1,4 @@
-//! Indexes added to a store that has readers already: before the first object, or among many.
+//! Adding indexes to a store that already has readers, empty or with objects.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,16 +12,16 @@ use crate::index::{Index, IndexBy, Indexer};
 use crate::object::Obj;
 use crate::reflector::{Reuse, Turn};
 
-/// An index to add to a running store, and who waits for its slot.
+/// An index to add to a running store, and the sender that answers the caller with its slot.
 pub(crate) struct AddIndex<T> {
     pub(crate) index: Box<dyn Indexer<T>>,
     pub(crate) answer: oneshot::Sender<u32>,
 }
 
 impl<T: Send + Sync + 'static> Writer<T> {
-    /// One more index, before the first list. It is in every view loaded from now on.
+    /// Adds an index before the first list. Every view loaded from now on has it.
     ///
-    /// Unlike [`add_index`](Self::add_index) it runs none of the application's code, so a lock may be held.
+    /// Unlike [`add_index`](Self::add_index) it runs no application code, so the caller may hold a lock.
     pub(crate) fn declare<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         let mut draft = self.draft(Reuse::Unchanged);
         debug_assert!(!draft.synced && draft.objects.is_empty(), "the store is in use");
@@ -32,10 +32,10 @@ impl<T: Send + Sync + 'static> Writer<T> {
         Index::new(slot, self.store)
     }
 
-    /// Adds an index, with all objects in it, and shows it to readers. An object that it panics for is marked as invalid,
-    /// and not in it.
+    /// Adds an index over all objects and publishes it. If the index panics for an object, the object is
+    /// marked as invalid and is not in the index.
     ///
-    /// Cancelled, nothing has happened.
+    /// A cancelled call changes nothing.
     pub(crate) async fn add_index(&mut self, index: Box<dyn Indexer<T>>) -> u32 {
         let slot = self.indexers.next_slot();
         let mut draft = self.draft(Reuse::Unchanged);
@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
                 }
                 Err(_) => panicked.push(object.clone()),
             }
-            // Other tasks have their turn; readers see nothing that is half done.
+            // Other tasks may run here; readers do not see the unfinished draft.
             turn.pass().await;
         }
         self.indexers.push(index);

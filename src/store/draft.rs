@@ -20,10 +20,10 @@ use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
 
-/// A version that is being made of the published one: by a batch of events, by a list, or by a new index.
+/// The next version, based on the published one. A batch of events, a list or a new index makes it.
 ///
-/// It shares everything with the published version; the path to each change is copied once. The writer publishes it as
-/// a whole. One that is dropped instead leaves no trace, and is freed in parts.
+/// It shares everything with the published version, and copies the path to each change once. The writer
+/// publishes it atomically. A draft that is dropped instead has no effect, and its memory is freed in parts.
 pub(crate) struct Draft<T> {
     pub(super) revision: u64,
     pub(super) epoch: u64,
@@ -31,25 +31,25 @@ pub(crate) struct Draft<T> {
     pub(super) resource_version: Option<ResourceVersion>,
     pub(super) objects: Trie<Obj<T>>,
     pub(super) tables: Vec<AnyTable>,
-    /// Index keys of objects that were there before the index.
+    /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
     pub(super) invalid: Trie<Invalid>,
     pub(super) nameless: usize,
     /// Objects of the published version that are not in this one.
     pub(super) replaced: Vec<Obj<T>>,
-    /// Content differs from what is published.
+    /// Whether the content differs from the published version.
     pub(super) changed: bool,
-    /// What of the stored versions is reused.
+    /// Which stored objects are reused instead of decoding them again.
     pub(super) reuse: Reuse,
-    /// What only a list has.
+    /// Set only while a list is collected.
     pub(super) listing: Option<ListState<T>>,
     pub(super) hasher: KeyHasher,
-    /// Where it goes when it is dropped. `None` once it is published.
+    /// Receives the memory when the draft is dropped. `None` once it is published.
     retired: Option<Arc<Retired<T>>>,
 }
 
 impl<T> Draft<T> {
-    /// A copy of what is published: O(1) in the number of objects.
+    /// A copy of the published version: O(1) in the number of objects.
     pub(super) fn of(view: &View<T>, late: Trie<Late>, reuse: Reuse, retired: Arc<Retired<T>>) -> Self {
         Self {
             revision: view.revision,
@@ -70,7 +70,7 @@ impl<T> Draft<T> {
         }
     }
 
-    /// The version to publish, the index keys beside it, and the objects that it replaces.
+    /// Returns the version to publish, the index keys stored beside it, and the objects that it replaces.
     pub(super) fn into_parts(mut self, store: u64) -> (View<T>, Trie<Late>, Vec<Obj<T>>) {
         self.retired = None;
         let view = View {
@@ -88,13 +88,13 @@ impl<T> Draft<T> {
         (view, std::mem::take(&mut self.late), std::mem::take(&mut self.replaced))
     }
 
-    /// Drops a draft that differs in nothing from what is published, so that there is nothing to free.
+    /// Drops a draft that is equal to the published version, so that there is nothing to free.
     pub(super) fn drop_unchanged(mut self) {
         self.retired = None;
     }
 
-    /// Whether this version of the object, or a newer one, is stored or known to be invalid. A list also notes that
-    /// the object still exists.
+    /// Whether this version of the object, or a newer one, is stored or known to be invalid. If this draft is
+    /// a list, also records that the object still exists.
     pub(super) fn holds(&mut self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
@@ -123,12 +123,12 @@ impl<T> Draft<T> {
         }
     }
 
-    /// Whether a stored version makes the offered one superfluous: it is the same version, or a newer one where versions
-    /// have an order.
+    /// Whether the received version can be skipped: the stored one is the same, or newer where versions have
+    /// an order.
     fn reaches(&self, order: Option<Ordering>, is_same: impl FnOnce() -> bool) -> bool {
         match order {
             Some(Ordering::Equal) => is_same(),
-            // Of another life too: that one is over.
+            // Even for another uid: that object was deleted before.
             Some(Ordering::Greater) => self.reuse == Reuse::Unchanged,
             _ => false,
         }
@@ -159,14 +159,14 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Removes an object, and what is known to be invalid about it.
+    /// Removes an object, and its entry among the invalid objects.
     pub(super) fn remove(&mut self, indexers: &Indexers<T>, key: Key<'_>) {
         self.remove_invalid(key, |_| true);
         self.remove_object(indexers, key, |_| true);
     }
 
-    /// An object is deleted at the server: removes what is stored of it, unless that is known to be of a later life of
-    /// its name.
+    /// Removes an object that the server has deleted, unless the stored one is known to be a later object of
+    /// the same name.
     pub(super) fn remove_life(
         &mut self,
         indexers: &Indexers<T>,
@@ -206,8 +206,8 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Notes that the newest version of an object is invalid. What is stored of it stays, unless that is of
-    /// an earlier life of its name, which is over.
+    /// Records that the newest version of an object is invalid. The stored version stays, unless it belongs
+    /// to an earlier object of the same name, which was deleted.
     pub(super) fn mark_invalid(&mut self, indexers: &Indexers<T>, error: DecodeError) {
         let Some(key) = error.key.clone() else {
             self.nameless += 1;
@@ -240,8 +240,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Brings every index up to date with one object. Runs no code of the application: keys are compared by
-    /// address.
+    /// Updates every index for one object. Runs no application code: keys are compared by address.
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let new_keys = new.map(Obj::index_keys);
         if let Some(old) = old {
@@ -252,7 +251,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
                     indexers.at(key.slot).remove(&mut self.tables[key.slot as usize], &key.key, old);
                 }
             }
-            // The last to have its keys, it runs their destructors.
+            // This may be the last owner of the keys, whose destructors are application code.
             free(late);
         }
         for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
@@ -280,7 +279,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
     }
 }
 
-/// It is not freed all at once.
+/// A dropped draft is freed in parts.
 impl<T> Drop for Draft<T> {
     fn drop(&mut self) {
         let Some(retired) = self.retired.take() else { return };

@@ -1,4 +1,4 @@
-//! Why a store has no writer any more.
+//! The reason why a store has no writer any more.
 
 /// The reason why a subscription ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

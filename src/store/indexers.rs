@@ -1,4 +1,4 @@
-//! The indexes of a store: how the keys of an object are found.
+//! The indexes of a store, which compute the keys of each object.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use crate::hash::KeyHasher;
 use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
 use crate::key::Key;
 
-/// All indexes of a store, by slot. Their tables are part of each version.
+/// All indexes of a store, by slot. Their tables are in each version.
 pub(super) struct Indexers<T>(Vec<Box<dyn Indexer<T>>>);
 
 impl<T: 'static> Indexers<T> {
@@ -21,7 +21,7 @@ impl<T: 'static> Indexers<T> {
 
     /// The slot of the next index.
     pub(super) fn next_slot(&self) -> u32 {
-        // More than 2^32 indexes cannot be declared: each is at least a pointer here.
+        // No overflow: 2^32 boxed indexes do not fit into memory.
         self.0.len() as u32
     }
 
@@ -33,7 +33,8 @@ impl<T: 'static> Indexers<T> {
         &*self.0[slot as usize]
     }
 
-    /// The keys of a value in each index. Runs the application's index closures, and `Hash` and `Eq` of their keys.
+    /// The keys of a value in each index. Runs the application's index closures, and the `Hash` and `Eq` of
+    /// their keys.
     pub(super) fn keys(
         &self,
         tables: &[AnyTable],

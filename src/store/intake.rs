@@ -1,4 +1,4 @@
-//! The reflector's way into the store: decodes and projects what is new, and hands it to the writer.
+//! The reflector's way into the store: decodes and projects new objects, and passes them to the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use crate::reflector::{Regression, Reuse, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
-/// Decodes and projects an object: its value, `None` when the projection keeps it out, or what is wrong.
+/// Decodes and projects an object: returns its value, `None` if the projection excludes it, or an error.
 pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeError> + Send>;
 
 /// A [`Sink`] over a [`Writer`].
@@ -35,7 +35,7 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
             return;
         }
         let meta = item.meta.clone();
-        // Nothing of ours is changed in there, so nothing is left half done.
+        // The closure does not change the store, so a panic leaves the store consistent.
         match catch_unwind(AssertUnwindSafe(|| (self.take)(item))) {
             Ok(Ok(Some(value))) => draft.insert(indexers, &meta, value),
             Ok(Ok(None)) => draft.remove(indexers, meta.key.as_key()),
@@ -44,7 +44,7 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
         }
     }
 
-    /// A delete that is invalid otherwise still says which object is gone.
+    /// Removes a deleted object. An invalid delete event may still have the key of the object.
     fn delete_from(&mut self, draft: &mut Draft<T>, deleted: Result<Meta, DecodeError>) {
         let indexers = &self.writer.indexers;
         match deleted {
@@ -67,12 +67,12 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
         }
     }
 
-    /// The version an event brings, if it may follow what its stream has reached.
+    /// Advances `held` to the version of an event, or fails if that version is older.
     fn advance(
         held: &mut Option<ResourceVersion>,
         version: Option<&ResourceVersion>,
     ) -> Result<(), Regression> {
-        // A version made of an object's content says nothing of its stream.
+        // A version computed from an object's content has no place in the order of the stream.
         let Some(version) = version.filter(|version| !version.is_empty() && !version.is_of_content()) else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
         let AddIndex { index, answer } = index;
         if !answer.is_closed() {
             let slot = self.writer.add_index(index).await;
-            // The caller may be gone.
+            // The caller may have stopped waiting.
             let _ = answer.send(slot);
         }
     }

@@ -1,25 +1,25 @@
 //! Index keys of objects that were stored before the index was added.
 //!
-//! An object carries its index keys, so that removing it runs no code of the application. Those of a later index cannot
-//! be added to it; they are stored beside the objects, for as long as these do not change.
+//! An object contains its index keys, so that removing it runs no application code. The keys of a later index
+//! cannot be added to the object; they are stored beside it until the object changes.
 
 use crate::index::{IndexKeys, SlotKey};
 use crate::object::Obj;
 use crate::trie::{Element, Trie};
 
-/// The keys of one object in indexes that came after it.
+/// The keys of one object in indexes that were added after it.
 #[derive(Clone)]
 pub(super) struct Late(triomphe::Arc<LateKeys>);
 
 struct LateKeys {
-    /// The object's, which spreads well.
+    /// The hash of the object.
     hash: u64,
-    /// Where the object lies.
+    /// The address of the object.
     object: usize,
     keys: IndexKeys,
 }
 
-/// The keys that were found for an object after it was stored.
+/// The keys that were computed for an object after it was stored.
 pub(super) fn late_keys<'a, T>(late: &'a Trie<Late>, object: &Obj<T>) -> &'a [SlotKey] {
     late.get(object.hash(), |late| late.is_of(object)).map_or(&[], Late::keys)
 }

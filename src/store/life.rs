@@ -1,4 +1,4 @@
-//! Which of two things that have one name came first.
+//! Whether two records of the same name are the same object, and which is older.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,10 +8,10 @@ use crate::snapshot::Invalid;
 use crate::source::Meta;
 use crate::version::ResourceVersion;
 
-/// A version of one of the objects that have a name after one another. Each of these is a life of its own, with its
-/// own uid.
+/// A version of one life of a name. Objects that have the same name one after another are different lives,
+/// each with its own uid.
 pub(super) struct Life<'a> {
-    /// Empty where it is not known.
+    /// Empty if unknown.
     pub(super) uid: Cow<'a, str>,
     pub(super) version: Option<ResourceVersion>,
 }
@@ -30,12 +30,12 @@ impl<'a> Life<'a> {
         Self { uid: error.uid().unwrap_or_default().into(), version: error.resource_version().cloned() }
     }
 
-    /// Also where one of the uids is not known.
+    /// Whether both have the same uid. An unknown uid matches any other.
     pub(super) fn is_same_as(&self, other: &Life<'_>) -> bool {
         self.uid.is_empty() || other.uid.is_empty() || self.uid == other.uid
     }
 
-    /// `None` where versions do not say it.
+    /// Which version is older. `None` if the versions have no order or one is unknown.
     pub(super) fn cmp_version(&self, other: &Life<'_>) -> Option<Ordering> {
         self.version.as_ref()?.partial_cmp(other.version.as_ref()?)
     }

@@ -1,4 +1,4 @@
-//! A list being collected: a draft that also knows which objects it has named.
+//! A list that is being collected: a draft that also knows which stored objects were listed.
 
 use std::collections::HashSet;
 
@@ -13,17 +13,18 @@ use crate::snapshot::Invalid;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
-/// A list that is not complete: a value of its own, unseen by readers and by the writer until
-/// [`Writer::commit`]. Dropping it aborts the list, in O(1); memory is freed later and in parts.
+/// An incomplete list. It is a separate value that neither readers nor the writer see until
+/// [`Writer::commit`]. Dropping it aborts the list in O(1); its memory is freed later, in parts.
 pub(crate) struct List<T>(pub(super) Draft<T>);
 
-/// What a draft knows more when it is a list.
+/// The additional state of a draft that collects a list.
 pub(super) struct ListState<T> {
-    /// What was stored before.
+    /// The objects that were stored before the list.
     held: Trie<Obj<T>>,
-    /// Where those of `held` lie that the list has named.
+    /// The addresses of the objects in `held` that were listed.
     named: HashSet<usize, RandomState>,
-    /// What was invalid before; what still is moves back to the draft.
+    /// The objects that were invalid before the list. Those that still are invalid are added to the draft
+    /// again.
     pub(super) known_invalid: Trie<Invalid>,
 }
 
@@ -40,8 +41,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
         List(draft)
     }
 
-    /// The list is complete: removes what it did not name, and publishes once, as `version`. Cancelled, the list is
-    /// dropped.
+    /// Completes a list: removes the objects that were not listed, and publishes once, as `version`. A
+    /// cancelled call drops the list.
     pub(crate) async fn commit(&mut self, list: List<T>, version: Option<ResourceVersion>) {
         let List(mut draft) = list;
         debug_assert!(
@@ -65,7 +66,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut turn = Turn::new();
         for object in held.iter() {
             if !named.contains(&Obj::address(object)) {
-                // Unless the list has named it in another version.
+                // Keeps the object if the list has replaced it with another version.
                 draft.remove_object(&self.indexers, Obj::key(object), |now| Obj::ptr_eq(now, object));
             }
             turn.pass().await;
@@ -74,14 +75,14 @@ impl<T: Send + Sync + 'static> Writer<T> {
 }
 
 impl<T> List<T> {
-    /// The list is of a new epoch.
+    /// Marks the list as the first of a new epoch.
     pub(crate) fn begin_epoch(&mut self) {
         self.0.reuse = Reuse::NewEpoch;
     }
 }
 
 impl<T> ListState<T> {
-    /// Notes that an object still exists.
+    /// Records that a stored object still exists.
     pub(super) fn name(&mut self, stored: &Obj<T>) {
         if !self.held.is_empty() {
             self.named.insert(Obj::address(stored));

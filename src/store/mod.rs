@@ -1,19 +1,19 @@
-//! The single writer: takes in what the reflector hands on, changes objects and indexes together, and
+//! The single writer: receives objects from the reflector, updates objects and indexes together, and
 //! publishes each batch at once.
 //!
 //! ```text
 //!  reflector --items--> Intake --values--> Draft { objects + indexes + invalid } --Writer::publish--> View
 //!                      (decode, project)      |                                          (cell, wake-ups)
-//!                                             '--what is replaced--> Retired (freed off the readers' threads)
+//!                                             '--replaced objects--> Retired (freed off the readers' threads)
 //! ```
 //!
-//! To take in an object: (1) is this version stored already? then nothing happens; (2) decode and project it;
-//! (3) compute its index keys; (4) only then change the objects and each index that has or had it. Steps 2
-//! and 3 run code of the application and change nothing, so a panic there harms only the object.
+//! For each received object, the writer: (1) skips it if this version is already stored; (2) decodes and
+//! projects it; (3) computes its index keys; (4) only then updates the objects and every index that has or
+//! had it. Steps 2 and 3 run application code and change nothing, so a panic there affects only that object.
 //!
-//! A [`Draft`] shares everything with the published version until it is changed, and copies the path to each
-//! change once. A batch of events is one, and so is a [`List`], for as long as it is collected; readers see neither
-//! before it is published, and one that is dropped leaves no trace.
+//! A [`Draft`] shares everything with the published version until it changes, and copies the path to each
+//! change once. A batch of events is a draft, and so is a [`List`] while it is collected. Readers see a draft
+//! only when it is published; a dropped draft has no effect.
 
 mod add_index;
 mod draft;
@@ -54,21 +54,21 @@ use crate::snapshot::View;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
-/// Tells the indexes of one informer from those of another.
+/// A new store number, which distinguishes the indexes of one informer from those of another.
 pub(crate) fn next_store() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, atomic::Ordering::Relaxed)
 }
 
-/// The only one who changes a store.
+/// The only writer of a store.
 pub(crate) struct Writer<T> {
-    /// Dropped before anything else is: before readers learn that nothing comes any more.
+    /// The first field to be dropped, before readers see that the store has ended.
     _last: Option<Box<dyn Send>>,
     publisher: Publisher<View<T>>,
     retired: Arc<Retired<T>>,
     indexers: Indexers<T>,
     store: u64,
-    /// Index keys beside the published version, which no reader needs.
+    /// Index keys stored beside the published version. Readers do not need them.
     late: Trie<Late>,
 }
 
@@ -97,7 +97,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    /// Drops `last` at the end, before readers learn of it.
+    /// Drops `last` when the writer is dropped, before readers see the end.
     pub(crate) fn at_the_end(&mut self, last: impl Send + 'static) {
         self._last = Some(Box::new(last));
     }
@@ -110,7 +110,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         &self.retired
     }
 
-    /// The version of what is published.
+    /// The resourceVersion of the published state.
     pub(crate) fn resource_version(&self) -> Option<ResourceVersion> {
         self.shared().load().resource_version.clone()
     }
@@ -120,13 +120,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
         Draft::of(&self.shared().load(), self.late.clone(), reuse, self.retired.clone())
     }
 
-    /// Stores a listed value as it is. Of two with one key, the later one counts.
+    /// Stores a listed value as it is. If two values have the same key, the later one wins.
     #[cfg(feature = "testing")]
     pub(crate) fn insert(&self, list: &mut List<T>, meta: &crate::source::Meta, value: T) {
         list.0.insert(&self.indexers, meta, value);
     }
 
-    /// Shows a draft to readers, complete up to `version`.
+    /// Publishes a draft that is complete up to `version`.
     fn publish(&mut self, mut draft: Draft<T>, version: Option<ResourceVersion>) {
         if !draft.changed && version == draft.resource_version {
             return draft.drop_unchanged();
@@ -155,7 +155,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 }
 
-/// However it ends, what no reader has is not freed all at once.
+/// Memory that no reader uses is freed in parts, however the writer ends.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         self.retired.discard(World { late: std::mem::take(&mut self.late), ..World::default() });

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The number of positions at which dead ones are first removed.
+/// The number of positions at which dead ones are removed for the first time.
 const FIRST_SWEEP: usize = 16;
 
 /// The positions of all subscriptions of one informer.
 ///
-/// Only subscribing and statistics take the lock; neither the writer nor a reader of snapshots does. A subscription
-/// that advances stores a number of its own. A dropped one leaves a dead pointer, which is removed by the next
-/// statistics, or when there are twice as many positions as after the last removal. So memory is proportional to the
-/// live ones.
+/// Only subscribing and statistics take the lock; the writer and readers of snapshots do not. A subscription
+/// that advances stores its own number. A dropped subscription leaves a dead pointer, removed when statistics
+/// are read next, or when there are twice as many positions as after the last removal. So memory is
+/// proportional to the number of live subscriptions.
 pub(crate) struct Positions(Mutex<Known>);
 
 struct Known {
@@ -61,7 +61,7 @@ impl Positions {
 // === impl Position ===
 
 impl Position {
-    /// Relaxed: only statistics read it, and nothing is ordered by it.
+    /// Relaxed: only statistics read it, and no other memory access depends on its order.
     pub(crate) fn reach(&self, revision: u64) {
         self.0.store(revision, Relaxed);
     }

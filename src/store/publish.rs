@@ -1,14 +1,14 @@
-//! How a version of the store reaches its readers: one atomic cell and two wake-ups.
+//! How a version of the store reaches its readers: an atomic cell and two wake-up channels.
 //!
-//! Every ordering is argued here, and only here. `tests/interleavings` has a model checker run this very file in
-//! every order that threads may take: it brings its own [`sync`](super::sync), and its own kind of view `V`.
+//! All memory orderings of the store are explained here. In `tests/interleavings`, a model checker runs this
+//! file in every possible order of threads, with its own [`sync`](super::sync) and its own view type `V`.
 //!
-//! - **The cell** is the only place that a view is read from, so readers that tell each other what they have seen never
-//!   go back: the swap releases the view, and each load acquires it.
-//! - **Wake-ups** come after the view is in the cell. A waiter takes note of the wake-ups so far *before* it loads
-//!   the view, so a publication that it misses in the load wakes it again.
-//! - **The end** is told by the writer's half of the wake-ups being dropped, after its reason was stored. It is found
-//!   only by a waiter that has taken note of the last wake-up, and so has seen the last view.
+//! - **The cell** is the only place from which a view is read, so readers that communicate never see an older
+//!   view afterwards: the swap releases the view, and each load acquires it.
+//! - **Wake-ups** are sent after the view is in the cell. A waiter marks earlier wake-ups as seen *before* it
+//!   loads the view, so a publication that the load misses wakes it again.
+//! - **The end** is signalled by dropping the senders of the wake-ups, after the reason was stored. A waiter
+//!   sees the end only after the last wake-up, so it has already seen the last view.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -34,9 +34,9 @@ pub(crate) struct Publisher<V> {
     versions: watch::Sender<()>,
 }
 
-/// What one consumer of changes waits at.
+/// The wake-ups of one consumer of changes.
 pub(crate) struct Wake {
-    /// The receiver moves through the wait, which borrows it.
+    /// The future owns the receiver while it waits, and returns it.
     woken: ReusableBoxFuture<'static, (bool, watch::Receiver<()>)>,
     ended: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Wake {
 // === impl Shared ===
 
 impl<V> Shared<V> {
-    /// The first view, before any list: where every subscription begins.
+    /// The first view, before any list. Every subscription begins with it.
     pub(crate) fn first(&self) -> &Arc<V> {
         &self.empty
     }
@@ -54,19 +54,19 @@ impl<V> Shared<V> {
         self.cell.load_full()
     }
 
-    /// The view without a reference count of its own, for as long as the guard lives. Lock-free; the writer
+    /// The newest view, borrowed through a guard, without a reference count of its own. Lock-free; the writer
     /// does not wait for guards.
     #[inline]
     pub(crate) fn load(&self) -> Guard<Arc<V>> {
         self.cell.load()
     }
 
-    /// Waits until `reached` is true of the newest view, which is asked at once, and of each that is published
-    /// while it waits, though some may be skipped. `None` when the writer is gone and the last one is not it.
+    /// Waits until `reached` returns true for a view. Checks the newest view at once, then views published
+    /// later; it may skip some. `None` if the writer has ended and the last view does not match.
     pub(crate) async fn wait_until(&self, mut reached: impl FnMut(&V) -> bool) -> Option<Arc<V>> {
         let mut versions = self.versions.clone();
         loop {
-            // Before the view is loaded.
+            // Must come before the view is loaded.
             versions.mark_unchanged();
             let view = self.newest();
             if reached(&view) {
@@ -76,17 +76,17 @@ impl<V> Shared<V> {
         }
     }
 
-    /// Wakes when content changed.
+    /// Wake-ups for each change of content.
     pub(crate) fn changes(&self) -> Wake {
         Wake { woken: ReusableBoxFuture::new(wake(self.changes.clone())), ended: false }
     }
 
-    /// Why there is no writer any more.
+    /// Why the writer has ended; `None` while it runs.
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get().copied()
     }
 
-    /// Where the subscriptions stand.
+    /// The positions of all subscriptions.
     pub(crate) fn positions(&self) -> &Positions {
         &self.positions
     }
@@ -114,7 +114,7 @@ impl<V> Publisher<V> {
         &self.shared
     }
 
-    /// Shows a view to all readers and wakes who waits for it. Returns the one it replaces.
+    /// Publishes a view and wakes the waiters. Returns the view that it replaces.
     pub(crate) fn publish(&mut self, view: V, content_changed: bool) -> Arc<V> {
         let old = self.shared.cell.swap(Arc::new(view));
         self.versions.send_replace(());
@@ -135,8 +135,8 @@ impl<V> Drop for Publisher<V> {
 // === impl Wake ===
 
 impl Wake {
-    /// What `advance` finds in the newest view, asked at once and after each change of content. `None` once the
-    /// writer is gone and nothing is left to be found.
+    /// Returns the first result of `advance`, called at once and after each change of content. `None` once
+    /// the writer has ended and `advance` finds nothing more.
     pub(crate) fn poll_found<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -149,14 +149,14 @@ impl Wake {
             if let Some(found) = advance() {
                 return Poll::Ready(Some(found));
             }
-            // The wake-up is taken note of before the view is loaded.
+            // Consume the wake-up before `advance` loads the view again.
             let (woken, receiver) = ready!(self.woken.poll(context));
             self.ended = !woken;
             self.woken.set(wake(receiver));
         }
     }
 
-    /// Whether [`poll_found`](Self::poll_found) has come to the end.
+    /// Whether [`poll_found`](Self::poll_found) has reached the end.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }

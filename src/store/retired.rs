@@ -1,4 +1,4 @@
-//! Old versions, kept until no reader has them any more, so that none of them is ever freed by a reader.
+//! Old versions, kept until no reader uses them, so that a reader never has to free one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,34 +15,35 @@ use crate::reflector::Turn;
 use crate::snapshot::{Invalid, View};
 use crate::trie::Trie;
 
-/// How often the informer's task looks for old versions that nobody holds.
+/// How often the informer's task looks for old versions without a reader.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// How long the end of an informer that has handles waits for what is freed.
+/// How long an ending informer that still has handles waits while memory is freed.
 const FINISH_WITHIN: Duration = Duration::from_millis(20);
 
-/// What the writer has replaced: whole views, and objects no longer in the newest view.
+/// Views that the writer has replaced, and objects that are no longer in the newest view.
 ///
-/// It holds one reference to each. When that is the last one, readers are done with it and the informer's
-/// task frees it: whatever `T`'s destructor does never happens to a reader. An object that a reader holds on
-/// its own stays here with it.
+/// It holds one reference to each. When that is the last reference, the informer's task frees the value, so
+/// `T`'s destructor never runs on a reader's thread. An object that a reader holds stays here until the
+/// reader drops it.
 ///
-/// What no reader has ever seen (a list that broke off) comes here as well, because freeing it takes long.
+/// State that no reader has seen (an aborted list) also comes here, because freeing it takes long.
 pub(crate) struct Retired<T> {
     kept: Mutex<Kept<T>>,
     arrived: Notify,
     pinned: Pinned,
 }
 
-/// Which old versions somebody still holds, as the last sweep has found.
+/// The old versions that readers still held at the last sweep.
 #[derive(Default)]
 pub(crate) struct Pinned(Mutex<Found>);
 
 #[derive(Default)]
 struct Found {
-    /// Views that differ only in their version share everything, and count once.
+    /// The number of revisions. Views that differ only in their resourceVersion share everything and count
+    /// once.
     revisions: usize,
-    /// The newest of these.
+    /// The newest of these revisions.
     newest: u64,
 }
 
@@ -50,7 +51,7 @@ struct Kept<T> {
     views: VecDeque<Arc<View<T>>>,
     objects: VecDeque<Obj<T>>,
     discarded: Vec<World<T>>,
-    /// What is being freed.
+    /// Partly freed memory.
     remains: Vec<Box<dyn Remains>>,
 }
 
@@ -58,7 +59,7 @@ struct Kept<T> {
 pub(super) struct World<T> {
     pub(super) tables: Vec<AnyTable>,
     pub(super) objects: Trie<Obj<T>>,
-    /// Objects it has replaced.
+    /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
     pub(super) late: Trie<Late>,
     pub(super) invalid: Trie<Invalid>,
@@ -83,7 +84,7 @@ impl<T> Retired<T> {
         self.arrived.notify_one();
     }
 
-    /// Takes what has no other holder, to free it in small parts.
+    /// Takes parts that have no other owner, to free them in small steps.
     pub(super) fn discard(&self, world: World<T>) {
         self.lock().discarded.push(world);
         self.arrived.notify_one();
@@ -93,14 +94,14 @@ impl<T> Retired<T> {
         &self.pinned
     }
 
-    /// The lock is held to move pointers only, never while something is freed.
+    /// Hold the lock only to move pointers, never while freeing.
     fn lock(&self) -> MutexGuard<'_, Kept<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Send + Sync + 'static> Retired<T> {
-    /// Frees what is no longer held, again and again. Cancel-safe: what is left stays.
+    /// Frees unused memory periodically. Cancel-safe: what is not freed yet stays here.
     pub(crate) async fn sweep_forever(&self) {
         loop {
             self.arrived.notified().await;
@@ -115,11 +116,11 @@ impl<T: Send + Sync + 'static> Retired<T> {
         }
     }
 
-    /// Frees what is no longer held when the store has ended: also the newest view, once no reader can come to it. Readers
-    /// keep what they hold.
+    /// Frees unused memory after the store has ended, including the newest view if no reader can load it any
+    /// more. Readers keep the objects they hold.
     ///
-    /// Where a handle of the informer is left, somebody may wait for its end: what is not freed within
-    /// [`FINISH_WITHIN`] then goes with the last handle.
+    /// If the informer still has handles, a caller may be waiting for its end: memory that is not freed
+    /// within [`FINISH_WITHIN`] is then freed with the last handle.
     pub(crate) async fn finish(self: Arc<Self>, shared: Arc<Shared<T>>) {
         let newest = shared.newest();
         drop(shared);
@@ -142,7 +143,7 @@ impl<T: Send + Sync + 'static> Retired<T> {
         }
     }
 
-    /// Views first: they hold objects.
+    /// Views come first because they hold objects.
     async fn sweep(&self) {
         let mut turn = Turn::new();
         let mut held = Vec::new();
@@ -179,7 +180,7 @@ impl<T: Send + Sync + 'static> Retired<T> {
         }
     }
 
-    /// `false` when nothing is left.
+    /// Frees memory until the turn is over. Returns false when all is freed.
     fn free_for_a_turn(&self, turn: &Turn) -> bool {
         let mut kept = self.lock();
         let (worlds, mut remains) = (std::mem::take(&mut kept.discarded), std::mem::take(&mut kept.remains));
@@ -216,7 +217,8 @@ impl<T> Kept<T> {
 // === impl World ===
 
 impl<T: Send + Sync + 'static> World<T> {
-    /// The last is freed first: objects after what refers to them, so that each is freed on its own.
+    /// The last element is freed first. Objects are freed after everything that refers to them, so that each
+    /// is freed individually.
     fn into_remains(self) -> Vec<Box<dyn Remains>> {
         let Self { tables, objects, replaced, late, invalid } = self;
         let mut remains: Vec<Box<dyn Remains>> = vec![
@@ -252,7 +254,7 @@ impl<T> From<View<T>> for World<T> {
 // === impl Pinned ===
 
 impl Pinned {
-    /// How many old versions are held by somebody, `current` being none: O(1).
+    /// The number of old versions that readers hold, not counting `current`: O(1).
     pub(crate) fn versions(&self, current: u64) -> usize {
         let found = self.lock();
         found.revisions - usize::from(found.revisions > 0 && found.newest == current)
@@ -265,7 +267,7 @@ impl Pinned {
             Found { revisions: revisions.len(), newest: revisions.last().copied().unwrap_or_default() };
     }
 
-    /// Taken by sweeps and by those who ask, not by the writer.
+    /// Sweeps and statistics take this lock; the writer does not.
     fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,16 +3,16 @@
 use super::publish;
 use crate::snapshot::{Snapshot, View};
 
-/// See [`publish`], which does not care what a view is.
+/// See [`publish`], which is generic over the type of a view.
 pub(crate) type Shared<T> = publish::Shared<View<T>>;
 
 impl<T> Shared<T> {
-    /// The newest view, held. Lock-free.
+    /// The newest view as a snapshot. Lock-free.
     pub(crate) fn snapshot(&self) -> Snapshot<T> {
         Snapshot(self.newest())
     }
 
-    /// The first view, held.
+    /// The first view as a snapshot.
     pub(crate) fn empty(&self) -> Snapshot<T> {
         Snapshot(self.first().clone())
     }

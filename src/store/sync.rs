@@ -1,5 +1,6 @@
-//! What [`publish`](super::publish) is made of. It has a module of its own because `tests/interleavings` puts
-//! another in its place, of the same names, to check every order in which threads may meet.
+//! The synchronization types that [`publish`](super::publish) uses. They have their own module because
+//! `tests/interleavings` replaces it with model-checked types of the same names, to check every order of
+//! threads.
 
 pub(super) use std::sync::OnceLock;
 

@@ -49,7 +49,7 @@ use crate::store::{End, Position, Wake};
 pub struct Subscription<T> {
     informer: Informer<T>,
     cursor: Snapshot<T>,
-    /// What the stats know of the cursor.
+    /// The position that the statistics read.
     position: Position,
     begun: bool,
     selection: Selection<T>,
@@ -89,7 +89,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
         let shared = informer.shared();
         let begun = cursor.is_synced();
-        // Without its first batch, it is behind the newest version, but not behind those from before its time.
+        // Before its first batch, the subscription lags behind the newest version, but not behind earlier
+        // ones.
         let revision = if begun { cursor.revision() } else { shared.load().revision().saturating_sub(1) };
         Self {
             position: shared.positions().enter(revision),
@@ -123,7 +124,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     where
         K: Hash + Eq + Send + Sync + 'static,
     {
-        // The earlier content of an index that was added later is not known.
+        // An old snapshot does not have an index that was added later.
         if self.begun {
             self.cursor.by_index(index, &key)
         } else {

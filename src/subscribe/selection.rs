@@ -1,4 +1,4 @@
-//! Which objects a subscription is about.
+//! The objects that a subscription selects.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) enum Selection<T> {
     Key(Arc<dyn KeySelection<T>>),
 }
 
-/// The objects under one index key, the key's type erased.
+/// The objects under one index key, without the type of the key.
 pub(crate) trait KeySelection<T>: Send + Sync {
     fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>>;
 }

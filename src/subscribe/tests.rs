@@ -1,4 +1,4 @@
-//! `feed`: what reaches a queue, in what pieces, and how it ends. Subscriptions themselves are tested through the
+//! Tests `feed`: which keys it adds, in which chunks, and how it ends. Subscriptions are tested through the
 //! public API, in tests/guarantees.
 
 use std::collections::{BTreeMap, HashSet};
@@ -42,7 +42,7 @@ fn maps(server: &ApiServer) -> crate::builder::Builder<ConfigMap, ConfigMap> {
     Informer::builder(Api::all(Client::new(server.service(), "default")))
 }
 
-/// What is there, as a reconciler would know it.
+/// The objects of the server, as a reconciler would see them.
 fn truth(server: &ApiServer) -> BTreeMap<String, u32> {
     let list = server.list("configmaps", "default").unwrap();
     let items = list["items"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! Building subtrees, and whole tries, from sorted elements.
+//! Building subtrees and complete tries from sorted elements.
 
 use super::leaf::Leaf;
 use super::node::{Child, Node};
@@ -7,12 +7,13 @@ use super::{Element, SHAPED_BITS, Trie};
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
     #[cfg(test)]
-    /// A trie of these elements, in any order; of several with one key the last is taken.
+    /// A trie of these elements, in any order. If several have the same key, the last one is used.
     ///
     /// O(n log n) for the sort, then one allocation per leaf and node: several times faster than inserting
     /// one by one.
     pub(crate) fn from_elements(elements: Vec<E>) -> Self {
-        // Sorting beside a copy of the hash keeps the sort from following every pointer at every compare.
+        // Sort pairs of hash and element, so that the sort does not read through a pointer at each
+        // comparison.
         let mut sorted: Vec<(u64, Option<E>)> = elements.into_iter().map(|e| (e.hash(), Some(e))).collect();
         sorted.sort_by_key(|(hash, _)| *hash);
         for run in sorted.chunk_by_mut(|(a, _), (b, _)| a == b) {
@@ -29,7 +30,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         Self { root, len }
     }
 
-    /// A node of more than `N` elements, whose ancestors have used `depth` bits.
+    /// Builds a node of more than `N` elements, whose ancestors have used `depth` bits.
     pub(super) fn build_node(elements: &mut [Option<E>], depth: u32) -> Child<E> {
         let mut ranges = Ranges::NONE;
         let mut children = Vec::with_capacity(slots::<B>() as usize);
@@ -68,7 +69,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
 }
 
 #[cfg(test)]
-/// Of the elements of equal hash, drops each that has a later one with its key.
+/// Among elements of equal hash, drops each one that has a later one with the same key.
 fn keep_last<E: Element>(run: &mut [(u64, Option<E>)]) {
     for at in 1..run.len() {
         let (earlier, later) = run.split_at_mut(at);

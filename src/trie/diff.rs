@@ -1,9 +1,9 @@
-//! The differences of two versions, at the cost of what changed.
+//! The differences of two versions, in O(changes).
 //!
-//! Both tries are walked side by side. Where both have the same pointer for the same range nothing below it
-//! differs, and it is skipped. Where one has a wider range than the other it has a leaf there, or nothing:
-//! its few elements are merged, in hash order, with all the other has in that range. The other has more than
-//! a leaf's worth there only if the surplus changed, so this too costs O(changes).
+//! Both tries are walked side by side. If both have the same pointer for a range, nothing below it differs,
+//! and it is skipped. If one has a wider range than the other, it has a leaf or nothing there: its few
+//! elements are merged, in hash order, with all elements of the other in that range. The other has more
+//! elements than fit a leaf only if that many have changed, so this also costs O(changes).
 
 use std::cmp::Ordering;
 use std::iter::FusedIterator;
@@ -22,7 +22,7 @@ pub(crate) struct Difference<'a, E> {
     pub(crate) new: Option<&'a E>,
 }
 
-/// The differences of two versions, found as they are asked for. Made by [`Trie::diff`].
+/// The differences of two versions, computed lazily. Made by [`Trie::diff`].
 pub(crate) struct Diff<'a, E, const B: u32 = 5> {
     /// Pairs of nodes being compared, the deepest last.
     levels: Vec<Level<'a, E>>,
@@ -52,27 +52,27 @@ struct Merge<'a, E> {
     collision: Collision<'a, E>,
 }
 
-/// What is left of the elements below some children.
+/// The remaining elements below some children.
 struct Run<'a, E> {
     leaf: &'a [Option<E>],
     leaves: Option<Leaves<'a, E>>,
 }
 
-/// All elements of one hash on either side. They have no order, so each is looked for among all of the
+/// All elements of one hash on both sides. They have no order, so each is searched among all elements of the
 /// other side.
 struct Collision<'a, E> {
     old: &'a [Option<E>],
     new: &'a [Option<E>],
-    /// How many of `old`, and then of `new`, are done.
+    /// The number of processed elements of `old`, then of `new`.
     at: usize,
 }
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// What changed from `old` to `new`, in hash order, each key once.
+    /// The changes from `old` to `new`, in hash order, each key once.
     ///
-    /// Lazy: holds the path it is on, never a list of changes. Costs O(changes) as long as the versions share
-    /// what did not change, that is, one was made from the other; otherwise O(n), still correct. Elements that
-    /// are pointer-equal are equal, all others differ.
+    /// Lazy: keeps the current path, but no list of changes. O(changes) if one version was made from the
+    /// other, so that they share unchanged parts; otherwise O(n), still correct. Elements are equal exactly
+    /// if their pointers are.
     pub(crate) fn diff<'a>(old: &'a Self, new: &'a Self) -> Diff<'a, E, B> {
         let mut diff = Diff { levels: Vec::new(), merge: Merge::new(&[], &[]) };
         diff.compare(slice::from_ref(&old.root), slice::from_ref(&new.root));
@@ -83,7 +83,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
 // === impl Diff ===
 
 impl<'a, E: Element, const B: u32> Diff<'a, E, B> {
-    /// Arranges for the differences of two equal ranges to come next. One of them is a single child.
+    /// Makes the differences within one range come next. At least one side has a single child for the range.
     fn compare(&mut self, old: Children<'a, E>, new: Children<'a, E>) {
         match (old, new) {
             ([a], [b]) if a.ptr_eq(b) => {}
@@ -193,7 +193,7 @@ impl<'a, E: Element> Run<'a, E> {
         }
     }
 
-    /// Moves past the peeked element and makes a difference of it.
+    /// Advances past the peeked element and returns it as a difference.
     fn pop(
         &mut self,
         peeked: Option<&'a E>,
@@ -204,7 +204,7 @@ impl<'a, E: Element> Run<'a, E> {
         Some(Difference { old, new })
     }
 
-    /// Moves past all elements of this hash, which is that of the peeked one. They are all in one leaf.
+    /// Advances past all elements with the hash of the peeked one. They are all in one leaf.
     fn take_hash(&mut self, hash: u64) -> &'a [Option<E>] {
         let same = self.leaf.iter().take_while(|slot| slot.as_ref().is_some_and(|e| e.hash() == hash));
         let (taken, rest) = self.leaf.split_at(same.count());
@@ -221,7 +221,7 @@ impl<'a, E: Element> Collision<'a, E> {
             let guess = self.new.get(self.at);
             self.at += 1;
             let Some(old) = slot else { continue };
-            // Unchanged elements mostly stand in the same place on both sides.
+            // Unchanged elements mostly have the same position on both sides.
             if guess.is_some_and(|guess| guess.as_ref().is_some_and(|new| old.ptr_eq(new))) {
                 continue;
             }

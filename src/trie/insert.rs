@@ -1,23 +1,23 @@
-//! Insertion: into the leaf of the hash, which splits when it is full.
+//! Insertion into the leaf of the hash, which splits if it is full.
 
 use super::leaf::Leaf;
 use super::node::Child;
 use super::ranges::slot_of;
 use super::{Element, SHAPED_BITS, Trie};
 
-/// What became of an insertion below some child.
+/// The result of an insertion below a child.
 enum Put<E> {
     Added,
     Replaced(Option<E>),
-    /// The child was a full leaf. These are its elements and the new one; the child is empty and its range
-    /// has to be built again.
+    /// The child was a full leaf. These are its elements and the new one; the child is now empty, and its
+    /// range must be rebuilt.
     Full(Vec<Option<E>>),
 }
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// Adds an element and returns the one of the same key that it replaces.
+    /// Inserts an element and returns the one with the same key that it replaces.
     ///
-    /// O(log n); allocates one leaf and what is shared of the path.
+    /// O(log n); allocates one leaf and copies the shared part of the path.
     pub(crate) fn insert(&mut self, element: E) -> Option<E> {
         match Self::put(&mut self.root, 0, element) {
             Put::Added => self.len += 1,
@@ -30,7 +30,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         None
     }
 
-    /// `depth` is how many bits a node in the place of `child` would find used.
+    /// `depth` is the number of bits that the ancestors of a node in the place of `child` have used.
     fn put(child: &mut Child<E>, depth: u32, element: E) -> Put<E> {
         match child {
             Child::Empty => {

@@ -6,8 +6,8 @@ use std::slice;
 use super::walk::Leaves;
 use super::{Element, Trie};
 
-/// The elements of a trie in the order of their hashes: an order without meaning, but the same for every
-/// version and walk. Made by [`Trie::iter`].
+/// The elements of a trie in the order of their hashes: an arbitrary order, but the same for every version
+/// and iteration. Made by [`Trie::iter`].
 pub(crate) struct Iter<'a, E> {
     leaf: Flatten<slice::Iter<'a, Option<E>>>,
     leaves: Leaves<'a, E>,
@@ -15,8 +15,8 @@ pub(crate) struct Iter<'a, E> {
 }
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// All elements, in the order of their hashes. O(n); does not allocate unless hashes are so invalid that the
-    /// trie is deeper than one of 2^30 elements.
+    /// All elements, in the order of their hashes. O(n); allocates only if colliding hashes make the trie
+    /// deeper than one of 2^30 elements.
     pub(crate) fn iter(&self) -> Iter<'_, E> {
         Iter { leaf: [].iter().flatten(), leaves: Leaves::new(slice::from_ref(&self.root)), left: self.len }
     }

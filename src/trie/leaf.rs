@@ -5,16 +5,16 @@ use wide::u8x16;
 
 use super::{Element, spliced};
 
-/// How many elements have a tag; only a leaf at the depth limit holds more.
+/// The number of elements that have a tag. Only a leaf at the depth limit has more elements.
 pub(super) const TAGS: usize = 16;
 
 type Tags = [u8; TAGS];
 
 /// One to `N` elements (any number at the depth limit), sorted by hash, in exactly as many slots.
 ///
-/// The tag of an element is the lowest byte of its hash, which takes no part in the shape above. Slots are
-/// optional, at no cost in size, so that an unshared leaf can be rebuilt by moving its elements: no
-/// reference count is touched. Outside of such a move every slot is filled.
+/// The tag of an element is the lowest byte of its hash, which does not affect the shape of the trie. Slots
+/// are optional, at no cost in size, so that an unshared leaf can be rebuilt by moving its elements: no
+/// reference count is touched. Except during such a move, every slot is filled.
 pub(super) struct Leaf<E>(ThinArc<Tags, Option<E>>);
 
 impl<E> Leaf<E> {
@@ -34,7 +34,7 @@ impl<E> Leaf<E> {
         &self.0.header.header
     }
 
-    /// Hands the elements to `take` if no other version shares this leaf, and lets go of it.
+    /// Passes the elements to `take` if no other version shares this leaf, then releases the leaf.
     pub(super) fn into_unshared(mut self, take: impl FnMut(E)) {
         self.if_unshared(|slots| slots.iter_mut().filter_map(Option::take).for_each(take));
     }
@@ -46,7 +46,7 @@ impl<E> Leaf<E> {
 }
 
 impl<E: Element> Leaf<E> {
-    /// Moves the elements out of `from`; they are sorted and none is missing.
+    /// Moves the elements out of `from`, which must be sorted and completely filled.
     pub(super) fn new(from: &mut [Option<E>]) -> Self {
         let mut tags = [0; TAGS];
         for (tag, element) in tags.iter_mut().zip(from.iter().flatten()) {
@@ -55,14 +55,14 @@ impl<E: Element> Leaf<E> {
         Self(ThinArc::from_header_and_iter(tags, from.iter_mut().map(Option::take)))
     }
 
-    /// The element of this hash for which `is` holds, and its place.
+    /// The element of this hash for which `is` is true, and its position.
     #[inline]
     pub(super) fn find(&self, hash: u64, is: impl Fn(&E) -> bool) -> Option<(usize, &E)> {
         let slots = &self.0.slice;
         let mut candidates = matches(self.tags(), tag_of(hash));
         while candidates != 0 {
             let at = candidates.trailing_zeros() as usize;
-            // Tags without an element are zero and may match: they end the search.
+            // Tags without an element are zero and may match; such a match ends the search.
             let Some(Some(element)) = slots.get(at) else { break };
             if element.hash() == hash && is(element) {
                 return Some((at, element));
@@ -80,7 +80,7 @@ impl<E: Element> Leaf<E> {
             .find(|(_, element)| element.hash() == hash && is(element))
     }
 
-    /// Where a new element of this hash belongs: behind those of the same hash.
+    /// The position for a new element of this hash, after those of the same hash.
     pub(super) fn place_of(&self, hash: u64) -> usize {
         self.slots().partition_point(|slot| slot.as_ref().is_some_and(|e| e.hash() <= hash))
     }
@@ -94,7 +94,7 @@ impl<E: Element> Leaf<E> {
         self.rebuild(tags, at, 0, Some(element));
     }
 
-    /// Takes out the element at `at`. The leaf may be left without any: the caller makes it `Empty`.
+    /// Removes the element at `at`. If the leaf is then empty, the caller replaces it with `Empty`.
     pub(super) fn remove(&mut self, at: usize) -> Option<E> {
         let mut tags = *self.tags();
         if at < TAGS {
@@ -110,7 +110,7 @@ impl<E: Element> Leaf<E> {
         element
     }
 
-    /// Puts an element in the place of another of the same hash, which it returns.
+    /// Replaces the element at `at`, which has the same hash, and returns the old one.
     pub(super) fn replace(&mut self, at: usize, element: E) -> Option<E> {
         let mut element = Some(element);
         if let Some(old) = self.if_unshared(|slots| std::mem::replace(&mut slots[at], element.take())) {
@@ -136,7 +136,7 @@ impl<E: Element> Leaf<E> {
         }
     }
 
-    /// Makes the leaf anew with `cut` slots from `at` on replaced by `put`.
+    /// Rebuilds the leaf, with `cut` slots from `at` on replaced by `put`.
     fn rebuild(&mut self, tags: Tags, at: usize, cut: usize, put: Option<E>) {
         let len = self.len();
         let mut put = put;

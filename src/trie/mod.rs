@@ -1,14 +1,14 @@
-//! A persistent hash trie: a map whose clone is one reference count, whose versions share all that did not
-//! change, and whose differences cost what changed.
+//! A persistent hash trie: a map with O(1) clones, whose versions share all unchanged parts, and whose
+//! differences cost O(changes).
 //!
-//! The store keeps its objects in one and every index in another. The trie itself knows nothing of objects:
-//! it holds thin pointers that know their hash ([`Element`]).
+//! The store has one trie for its objects and one for each index. The trie is generic over its elements,
+//! which are thin pointers with a hash ([`Element`]).
 //!
 //! # Picture
 //!
 //! Hash bits are used from the top, so every subtree is one contiguous range of hashes and a walk visits
-//! elements in the order of their hashes. Think of a binary tree that halves the range at each level; `B`
-//! levels of it are packed into one node (here `B` = 2, four slots):
+//! elements in the order of their hashes. It is a binary tree that halves the range at each level, with `B`
+//! levels packed into one node (here `B` = 2, four slots):
 //!
 //! ```text
 //!  Trie { root, len }     looking for the hash 10 11 ...
@@ -26,17 +26,17 @@
 //! ```
 //!
 //! A node stores one child per range, not per slot: no pointer is stored twice, so a reference count of one
-//! means "mine alone" and such nodes are changed in place. Which slots begin a range is a bit mask that lies
-//! in the *parent*, beside the pointer: a look-up reads one line of each node on its way.
+//! means that the node is not shared and can be changed in place. The bit mask of the slots that begin a
+//! range is stored in the *parent*, beside the pointer, so a look-up reads one cache line of each node.
 //!
 //! # Invariants
 //!
 //! 1. A range is a leaf exactly when it holds at most `N` elements and its parent range holds more than `N`
-//!    (a leaf without elements is `Empty`). The shape is therefore a function of the content, never of the
-//!    history, and two versions with equal content compare range by range.
+//!    (a leaf without elements is `Empty`). So the shape depends on the content and not on the history, and
+//!    two versions with equal content compare range by range.
 //! 2. Only the top [`SHAPED_BITS`] bits shape the trie; a leaf at that depth holds any number of elements.
-//! 3. A leaf is sorted by hash. Elements of equal hash have no order of their own, since keys need not be
-//!    ordered: they always share a leaf, where they stand together in order of arrival.
+//! 3. A leaf is sorted by hash. Elements of equal hash have no defined order, since keys need not be ordered.
+//!    They always share a leaf, where they are adjacent in order of insertion.
 //! 4. A node holds exactly one child per range, at least two, and only a range of one slot can be a node.
 //! 5. No two elements have the same key.
 //!
@@ -44,9 +44,9 @@
 //!
 //! # Panics
 //!
-//! The trie calls its element's `Clone`, `Drop` and `same_key` and the caller's closures. When one of them
-//! panics while the trie is being changed, the trie stays memory-safe but its content is unspecified: drop
-//! it and go on from a version held elsewhere, which is never affected.
+//! The trie calls its element's `Clone`, `Drop` and `same_key` and the caller's closures. If one of them
+//! panics while the trie is being changed, the trie stays memory-safe but its content is unspecified: drop it
+//! and continue from another version, which is not affected.
 
 mod build;
 mod diff;
@@ -77,16 +77,16 @@ pub(crate) use self::stack::Stack;
 use self::node::Child;
 use self::ranges::slot_of;
 
-/// How many of the hash's bits, from the top, shape the trie: a multiple of every node width in use.
+/// The number of top bits of the hash that shape the trie: a multiple of every node width in use.
 const SHAPED_BITS: u32 = 60;
 
 /// A persistent map of [`Element`]s, found by hash and key.
 ///
-/// `B` is how many bits a node resolves, `N` how many elements a leaf holds before it splits. The defaults
-/// favour look-ups; only tests vary them, to reach deep and narrow shapes with few elements.
+/// `B` is the number of bits that a node resolves, `N` the most elements of a leaf before it splits. The
+/// defaults favour look-ups; only tests use others, to reach deep and narrow shapes with few elements.
 ///
 /// Cloning is O(1) and the clone never changes when the original does. Changes cost O(log n): they copy the
-/// path to the leaf as far as another version shares it, and work in place below that.
+/// part of the path that another version shares, and work in place below it.
 pub(crate) struct Trie<E, const B: u32 = 5, const N: usize = 16> {
     root: Child<E>,
     len: usize,
@@ -100,20 +100,20 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         Self { root: Child::Empty, len: 0 }
     }
 
-    /// How many elements there are. O(1).
+    /// The number of elements. O(1).
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none. O(1).
+    /// Whether there are no elements. O(1).
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The element of this hash for which `is` holds; `is` need only compare keys, and is called for elements
-    /// of exactly this hash alone.
+    /// The element of this hash for which `is` is true. `is` only has to compare keys: it is called only for
+    /// elements of exactly this hash.
     ///
-    /// O(1) but for the cache misses of log32 n nodes; does not allocate. This is the path every read takes.
+    /// O(1), apart from the cache misses of log32 n nodes; does not allocate. Every read uses this function.
     #[inline]
     pub(crate) fn get(&self, hash: u64, is: impl Fn(&E) -> bool) -> Option<&E> {
         let mut child = &self.root;
@@ -130,12 +130,12 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         }
     }
 
-    /// Whether both are the same version: O(1), and false for equal content that was built apart.
+    /// Whether both are the same version: O(1). False for equal content that was built separately.
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         self.root.ptr_eq(&other.root)
     }
 
-    /// Where in its leaf an element stands; says nothing of which leaf.
+    /// The position of an element within its leaf.
     fn position(&self, hash: u64, is: impl Fn(&E) -> bool) -> Option<usize> {
         let mut child = &self.root;
         let mut depth = 0;

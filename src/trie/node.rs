@@ -5,8 +5,8 @@ use triomphe::{Arc, ThinArc};
 use super::leaf::Leaf;
 use super::ranges::Ranges;
 
-/// What a range of hashes holds. The ranges of a node are kept here, beside the pointer to it, so that a
-/// look-up knows which child to read before it has read anything of the node.
+/// The content of a range of hashes. The ranges of a node are stored here, beside the pointer to it, so that
+/// a look-up knows which child to read before it reads the node.
 pub(super) enum Child<E> {
     Empty,
     Leaf(Leaf<E>),
@@ -62,10 +62,11 @@ impl<E> Node<E> {
         &self.0.slice
     }
 
-    /// Lets `f` change the children, which are copied first if another version shares the node. Copying
-    /// makes the children shared in turn, so everything below is copied on its own way down.
+    /// Lets `f` change the children, which are copied first if another version shares the node. Copying makes
+    /// the children shared, so lower levels are copied when they are changed.
     pub(super) fn change<R>(&mut self, f: impl FnOnce(&mut [Child<E>]) -> R) -> R {
-        // `&mut self` keeps others from cloning our pointer, so a count of one cannot grow meanwhile.
+        // `&mut self` prevents other owners from cloning this pointer, so a count of one cannot grow
+        // meanwhile.
         if ThinArc::strong_count(&self.0) != 1 {
             self.0 = ThinArc::from_header_and_iter((), self.0.slice.iter().cloned());
         }
@@ -75,7 +76,7 @@ impl<E> Node<E> {
         })
     }
 
-    /// Moves the children to `out` if no other version shares this node, and lets go of it.
+    /// Moves the children to `out` if no other version shares this node, then releases the node.
     pub(super) fn into_unshared(mut self, out: &mut Vec<Child<E>>) {
         self.0.with_arc_mut(|arc| {
             if let Some(own) = Arc::get_mut(arc) {
@@ -84,8 +85,8 @@ impl<E> Node<E> {
         });
     }
 
-    /// Replaces `cut` children from `at` on by `put`. Children are moved, not counted: a node stores exactly
-    /// as many as it has, so this makes another one.
+    /// Replaces `cut` children from `at` on by `put`. A node has an exact size, so this makes a new one.
+    /// Children are moved, without touching their reference counts.
     pub(super) fn splice(&mut self, at: usize, cut: usize, put: impl ExactSizeIterator<Item = Child<E>>) {
         let added = put.len();
         let len = self.0.slice.len() - cut + added;

@@ -1,7 +1,7 @@
-//! How the slots of a node fall into ranges: a bit mask and its arithmetic.
+//! The ranges of slots of a node, as a bit mask.
 
-/// One bit per slot of a node, set where a range begins. Every range is dyadic: 2^k slots, beginning at a
-/// multiple of its length.
+/// One bit per slot of a node, set where a range begins. Every range has 2^k slots and begins at a multiple
+/// of its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ranges(u32);
 
@@ -12,7 +12,7 @@ pub(super) struct Range {
     pub(super) len: u32,
 }
 
-/// How many slots a node of `B` bits has.
+/// The number of slots of a node of `B` bits.
 pub(super) const fn slots<const B: u32>() -> u32 {
     1 << B
 }
@@ -24,7 +24,7 @@ pub(super) fn slot_of<const B: u32>(hash: u64, depth: u32) -> u32 {
 }
 
 impl Ranges {
-    /// No range yet: only while a node is being built.
+    /// No ranges. Used only while a node is being built.
     pub(super) const NONE: Self = Self(0);
 
     const fn all<const B: u32>() -> u32 {
@@ -33,14 +33,14 @@ impl Ranges {
 
     /// The index of the child at `slot`.
     ///
-    /// Near the root every slot has a child of its own. That case has a branch because counting bits takes
-    /// a dozen instructions on processors we may not assume a population count of.
+    /// Near the root every slot has a child of its own. That case has its own branch, because counting bits
+    /// takes a dozen instructions if the compiler may not assume a popcount instruction.
     #[inline]
     pub(super) fn index<const B: u32>(self, slot: u32) -> usize {
         if self.0 == Self::all::<B>() { slot as usize } else { self.upto(slot) - 1 }
     }
 
-    /// How many ranges begin at or before `slot`.
+    /// The number of ranges that begin at or before `slot`.
     #[inline]
     fn upto(self, slot: u32) -> usize {
         (self.0 << (31 - slot)).count_ones() as usize
@@ -56,12 +56,12 @@ impl Ranges {
     }
 
     #[cfg(test)]
-    /// How many ranges there are.
+    /// The number of ranges.
     pub(super) fn count(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// How many ranges begin within `range`.
+    /// The number of ranges that begin within `range`.
     pub(super) fn count_in(self, range: Range) -> usize {
         let after = (self.0 >> range.start) as u64;
         (after & ((1 << range.len) - 1)).count_ones() as usize

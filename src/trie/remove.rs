@@ -1,4 +1,4 @@
-//! Removal: out of the leaf, then ranges that have become small are merged again.
+//! Removal from a leaf; ranges that became small are then merged.
 
 use super::leaf::Leaf;
 use super::node::{Child, Node};
@@ -6,7 +6,7 @@ use super::ranges::{Ranges, slot_of, slots};
 use super::{Element, Trie};
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// Removes and returns the element of this hash for which `is` holds.
+    /// Removes and returns the element of this hash for which `is` is true.
     ///
     /// O(log n); an absent key copies nothing and leaves the trie pointer-equal to its other versions.
     pub(crate) fn remove(&mut self, hash: u64, is: impl Fn(&E) -> bool) -> Option<E> {
@@ -16,7 +16,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         Some(removed)
     }
 
-    /// Takes the element at `at` out of the leaf of `hash` and restores the shape on the way back.
+    /// Removes the element at `at` from the leaf of `hash`, and restores the shape on the way back.
     fn cut(child: &mut Child<E>, depth: u32, hash: u64, at: usize) -> Option<E> {
         match child {
             Child::Empty => None,
@@ -39,9 +39,8 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         }
     }
 
-    /// Merges the range around `slot` with its sibling for as long as both together fit one leaf; more than
-    /// once when the merged range's own sibling is small as well. Returns the child that is left when it
-    /// takes the place of the whole node.
+    /// Merges the range around `slot` with its sibling while both together fit one leaf; again if the sibling
+    /// of the merged range is small too. Returns the remaining child if it replaces the complete node.
     fn merge(ranges: &mut Ranges, node: &mut Node<E>, slot: u32) -> Option<Child<E>> {
         loop {
             let range = ranges.at::<B>(slot);
@@ -72,7 +71,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
     }
 }
 
-/// How many elements a child holds, unless it is a node.
+/// The number of elements of a child; `None` for a node.
 fn size<E>(child: &Child<E>) -> Option<usize> {
     match child {
         Child::Empty => Some(0),

@@ -1,4 +1,4 @@
-//! Exact-length arrays are changed by building the next one: its slots.
+//! Builds the slots of a changed array: arrays have an exact length, so each change makes a new one.
 
 /// The slots of an array of `len` elements with `cut` of them, from `at` on, replaced by `put`.
 pub(crate) fn spliced<E>(

@@ -1,17 +1,17 @@
-//! The stack of a walk: on the walker's own stack unless the tree is unusually deep.
+//! The stack of a walk. It allocates only if the tree is unusually deep.
 
-/// Levels kept without allocating. In a trie, enough for 2^30 elements unless hashes are invalid.
+/// Levels stored without allocating. In a trie, enough for 2^30 elements unless many hashes collide.
 const INLINE: usize = 6;
 
-/// What a walk has left to visit of each level, the deepest one on top.
+/// The unvisited part of each level, with the deepest level on top.
 pub(crate) struct Stack<'a, T> {
     inline: [&'a [T]; INLINE],
     depth: usize,
-    /// Levels beyond those; used only while `inline` is full.
+    /// Deeper levels; used only while `inline` is full.
     spilled: Vec<&'a [T]>,
 }
 
-// Not derived: that would ask for `T: Clone`.
+// Not derived, because that would require `T: Clone`.
 impl<T> Clone for Stack<'_, T> {
     fn clone(&self) -> Self {
         Self { inline: self.inline, depth: self.depth, spilled: self.spilled.clone() }

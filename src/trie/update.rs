@@ -1,15 +1,15 @@
-//! Changing an element where it stands.
+//! Changing an element in place.
 
 use super::node::Child;
 use super::ranges::slot_of;
 use super::{Element, Trie};
 
 impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
-    /// Lets `f` change the element of this hash for which `is` holds, and returns what `f` returns.
+    /// Lets `f` change the element of this hash for which `is` is true, and returns what `f` returns.
     ///
     /// `f` may put another element in its place, or change it in place if it is not shared, but the key and
-    /// so the hash must stay the same. O(log n); copies what is shared of the path, only if there is such an
-    /// element; other versions keep theirs.
+    /// so the hash must stay the same. O(log n); copies the shared part of the path, only if there is such an
+    /// element. Other versions do not change.
     pub(crate) fn update<R>(
         &mut self,
         hash: u64,

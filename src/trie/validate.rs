@@ -20,7 +20,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
         assert_eq!(self.iter().count(), len, "iteration loses elements");
     }
 
-    /// Returns how many elements are below. `prefix` is the top `depth` bits of their hashes.
+    /// Returns the number of elements below. `prefix` is the top `depth` bits of their hashes.
     fn check_node(child: &Child<E>, prefix: u64, depth: u32) -> usize {
         let Child::Node(ranges, node) = child else { unreachable!("called for nodes only") };
         assert!(depth < SHAPED_BITS, "node below the depth limit");
@@ -65,7 +65,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
     }
 }
 
-/// Returns how many elements there are. `prefix` is the top `bits` bits of their hashes.
+/// Returns the number of elements. `prefix` is the top `bits` bits of their hashes.
 fn check_leaf<E: Element>(leaf: &Leaf<E>, prefix: u64, bits: u32) -> usize {
     let slots = leaf.slots();
     assert!(!slots.is_empty(), "leaf of no elements");

@@ -1,4 +1,4 @@
-//! What is logged on a thread, as text.
+//! Captures the log of a thread as text.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -8,17 +8,17 @@ use tracing::subscriber::{DefaultGuard, set_default};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Everything that was logged.
+/// The captured log.
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    /// Captures all of this thread, at the finest level, every crate's.
+    /// Captures the log of this thread, of every crate, at the finest level.
     pub(crate) fn all(&self) -> DefaultGuard {
         self.at(Level::TRACE, FmtSpan::FULL)
     }
 
-    /// Captures what an application sees by default.
+    /// Captures the log at the default level of an application.
     pub(crate) fn info(&self) -> DefaultGuard {
         self.at(Level::INFO, FmtSpan::NONE)
     }

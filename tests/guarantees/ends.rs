@@ -1,4 +1,4 @@
-//! Every wait ends when its informer does, whatever it was doing and however it ended.
+//! Every wait ends when its informer ends, in every phase and for every kind of end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::*;
 
-/// An hour of it is over at once.
+/// A timeout. The clock is paused, so it costs no time.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// An informer that never syncs, and what ends it. What the end must not need lives on in the box of the future.
+/// An informer that never syncs, and a future that ends it. The future also owns everything that must stay
+/// alive but is not needed for the end.
 struct Case {
     informer: Informer<Widget>,
     end: BoxFuture<'static, Box<dyn Send>>,
@@ -70,7 +71,7 @@ fn build() -> (Informer<Widget>, BoxFuture<'static, ()>) {
     (informer, driver.boxed())
 }
 
-/// An informer of a stream that goes on like this after its first event.
+/// An informer of a stream that continues with `then` after its first event.
 fn build_from_stream(
     then: impl Future<Output = Option<watcher::Result<watcher::Event<Widget>>>> + Send + 'static,
 ) -> (Informer<Widget>, BoxFuture<'static, ()>) {
@@ -96,7 +97,7 @@ fn declared() -> (Registry, kube_informer::SharedInformer<Widget>) {
     (registry, declared)
 }
 
-/// Polls a driver for a while and leaves it alone then.
+/// Polls a driver for a while, then keeps it without polling.
 async fn poll_a_while(mut driver: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
     assert!(timeout(Duration::from_secs(3), &mut driver).await.is_err());
     driver
@@ -252,7 +253,7 @@ async fn p07_every_wait_ends_with_its_informer() {
         let status = informer.status();
         assert_eq!(status.phase, Phase::Stopped, "{way}");
         assert!(status.stale_since.is_some(), "{way}");
-        // Whoever comes later does not wait at all.
+        // Later waits return at once.
         for (name, wait) in WAITS {
             let error = timeout(LONG, wait(informer.clone())).await;
             assert!(ended(&error.unwrap_or_else(|_| panic!("{way}: {name} waits later"))), "{way}: {name}");
@@ -262,7 +263,7 @@ async fn p07_every_wait_ends_with_its_informer() {
     }
 }
 
-/// Its handles gone, an informer ends though nobody polls what was to drive it.
+/// When its handles are dropped, an informer ends even if no task polls its driver.
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_takes_an_unpolled_driver_with_it() {
     for polled in [false, true] {

@@ -1,4 +1,5 @@
-//! Promise 8: whatever the API server does, the state is kept, marked stale, explained, and caught up on.
+//! Promise 8: on every fault of the API server, the informer keeps its state, reports it as stale with the
+//! reason, and recovers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use tower::{Service, ServiceBuilder, retry::RetryLayer, service_fn};
 
 use crate::support::*;
 
-/// Something a server does, and how an error says so.
+/// A fault of the server, and the predicate of its error.
 struct Trouble {
     action: FaultAction,
     is: fn(&Error) -> bool,
@@ -32,7 +33,7 @@ fn is_protocol(error: &Error) -> bool {
     error.to_string().contains("invalid response")
 }
 
-/// What may come instead of an answer.
+/// The faults that may replace a response.
 fn troubles() -> Vec<Trouble> {
     let trouble = |action, is| Trouble { action, is };
     vec![
@@ -68,13 +69,13 @@ async fn recovered(indexed: &Indexed, server: &ApiServer) -> Status {
         eventually("it is well", || Some(indexed.informer.status()).filter(|status| healthy(status))).await;
     assert_eq!(status.failures, 0);
     assert!(status.last_error.is_some(), "the last error stays readable");
-    // And it follows.
+    // The informer follows the server again.
     set(server, "a", "w000", 999);
     agree(indexed, server).await;
     status
 }
 
-/// A server that is in trouble with every request: frozen state for five minutes, then recovery.
+/// A fault on every request: the state is frozen for five minutes, then the informer recovers.
 async fn outage(server: ApiServer, client: Client, trouble: Trouble) {
     let about = format!("{:?}", trouble.action);
     populate(&server, 20, 1);
@@ -122,7 +123,7 @@ async fn p08_an_outage_under_a_client_that_retries_by_itself() {
             .layer(RetryLayer::new(RetryPolicy::server_retry()))
             .map_err(tower::BoxError::from)
             .service(buffered(server.service()));
-        // What it retries never reaches us before our own patience is over.
+        // The retries hide these errors until the informer's own timeout.
         let is = match trouble.action {
             FaultAction::Respond { code: 429 | 503 | 504, .. } => Error::is_timeout,
             _ => trouble.is,
@@ -131,7 +132,7 @@ async fn p08_an_outage_under_a_client_that_retries_by_itself() {
     }
 }
 
-/// The retry policy wants boxed errors of what it retries.
+/// The retry policy requires a service with boxed errors.
 fn buffered(
     service: impl Service<
         Request<Body>,
@@ -198,7 +199,7 @@ async fn p08_an_expired_page_is_followed_by_a_list_in_one_piece() {
 #[tokio::test(start_paused = true)]
 async fn p08_trouble_at_the_start_of_a_watch() {
     for trouble in troubles() {
-        // In pages, so that the relists themselves go well.
+        // Lists in pages, so that the relists themselves succeed.
         let server = paging_server();
         populate(&server, 20, 1);
         let indexed = start(kept(&server));
@@ -227,7 +228,7 @@ async fn p08_trouble_within_a_watch() {
         trouble(event("{\"type\":\"SURPRISE\",\"object\":{}}\n"), is_protocol),
         trouble(event("{\"type\":\"BOOKMARK\",\"object\":[]}\n"), is_protocol),
         trouble(event("{\"type\":\"DELETED\",\"object\":{\"metadata\":{}}}\n"), is_protocol),
-        // A bare Status, as some proxies send it.
+        // A bare Status, as some proxies send.
         trouble(event("{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}\n"), Error::is_expired),
     ] {
         let about = format!("{:?}", trouble.action);
@@ -296,13 +297,13 @@ async fn p08_waits_grow_with_the_outage_with_jitter_and_stay_below_8_seconds() {
     let sum = |gaps: &[f64]| gaps.iter().sum::<f64>();
     let growing = [&one[..10], &one[10..20], &one[20..30], &one[30..40]].map(sum);
     assert!(growing.is_sorted(), "they grow: {one:?}");
-    // The short ones may meet by chance: the clock counts milliseconds.
+    // Short waits may be equal by chance, since the clock counts milliseconds.
     let alike = one.iter().zip(&two).filter(|(one, two)| (**one - **two).abs() <= 0.001).count();
     assert!(alike < one.len() / 4, "{alike} of {} alike: {one:?} {two:?}", one.len());
     drop(server);
 }
 
-/// A way to the server whose streams can be made to stand still: open, and nothing comes.
+/// A client whose streams can be stalled: they stay open, but nothing arrives.
 fn half_open(server: &ApiServer, dead: &Arc<AtomicBool>) -> Client {
     let (service, dead) = (server.service(), dead.clone());
     let service = service_fn(move |request: Request<Body>| {
@@ -364,7 +365,7 @@ async fn p08_missing_bookmarks_cost_a_relist_at_most() {
     let indexed = start(kept(&quiet));
     agree(&indexed, &quiet).await;
     for round in 2..6 {
-        // Longer than a watch lasts.
+        // Longer than the duration of a watch.
         tokio::time::sleep(Duration::from_secs(1000)).await;
         set(&quiet, "a", "w001", round);
         quiet.compact_all();
@@ -395,7 +396,8 @@ async fn p08_an_absent_kind_is_a_state_and_its_installation_the_start() {
     assert_eq!(next(&mut changes).await.changes().count(), 3);
     recovered(&indexed, &server).await;
 
-    // Deleted with its objects: they are deletes like any other. Then it is absent again, and may come back.
+    // The kind is deleted with its objects, which are reported as deletes. Then it is absent, and may be
+    // installed again.
     server.uninstall(WIDGETS);
     assert_eq!(next(&mut changes).await.changes().filter(|change| change.new().is_none()).count(), 0);
     until(&indexed.informer, "its objects are gone", |view| view.is_empty()).await;
@@ -417,12 +419,12 @@ async fn p08_a_vanished_kind_is_given_up_only_where_that_was_asked_for() {
     let mut changes = emptying.informer.subscribe();
     next(&mut changes).await;
     settle().await;
-    // Vanished, as both informers see it: 404 for its paths, and no watch to tell of deletes.
+    // The kind vanishes for both informers: 404 for its paths, and no watch to report deletes.
     server.inject(Fault::new(respond(404)).verb("list").resource(WIDGETS).times(0));
     server.inject(Fault::new(respond(404)).verb("watch").resource(WIDGETS).times(0));
     server.disconnect_watches();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    // Discovery still knows it: a broken balancer.
+    // Discovery still lists the kind, as behind a broken load balancer.
     assert_eq!(content(&emptying.informer.snapshot()), content(&before));
     server.uninstall(WIDGETS);
     let gone = next(&mut changes).await;
@@ -459,7 +461,7 @@ async fn p08_an_optional_kind_counts_as_synced_and_empty_while_absent() {
     populate(&server, 3, 1);
     assert!(next(&mut changes).await.changes().all(|change| matches!(change, Change::Added(_))));
     agree(&indexed, &server).await;
-    // Now that it was there, it is a kind like any other.
+    // After it was installed once, the kind is handled like any other.
     server.inject(Fault::new(respond(404)).times(0));
     server.disconnect_watches();
     tokio::time::sleep(Duration::from_secs(600)).await;
@@ -473,7 +475,7 @@ async fn p08_a_kind_that_is_not_found_any_more_keeps_its_state() {
     let indexed = start(kept(&server));
     let before = agree(&indexed, &server).await;
     settle().await;
-    // As from a broken balancer, or an API version that is no longer served.
+    // As with a broken load balancer, or an API version that is no longer served.
     server.inject(Fault::new(respond(404)).times(0));
     server.disconnect_watches();
     eventually("it is absent", || (indexed.informer.status().phase == Phase::Absent).then_some(())).await;
@@ -524,7 +526,7 @@ async fn p08_status_changes_tell_of_trouble_and_recovery() {
     assert!(last_well.stale_since.is_none() && last_well.synced);
 }
 
-/// Real sockets, so the clock is real too; what waits here waits a second or two.
+/// Uses real sockets and the real clock, so the waits take a second or two.
 #[tokio::test]
 async fn p08_a_server_that_goes_away_and_comes_back_over_http() {
     for default_retry in [false, true] {

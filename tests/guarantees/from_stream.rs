@@ -1,5 +1,5 @@
-//! What is promised of an informer that is fed by a stream of somebody else's: promises 1 to 3, 5 to 7 and 10
-//! to 12. The streams are scripted, or kube-runtime's `watcher` on a server.
+//! The guarantees of an informer that is fed by a stream: promises 1 to 3, 5 to 7 and 10 to 12. The streams
+//! are scripted, or kube-runtime's `watcher` on a server.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -19,7 +19,7 @@ use tokio::task::yield_now;
 
 use crate::support::*;
 
-/// The end at which a test makes events. Dropped, the stream is over.
+/// The sender of a test's events. The stream ends when it is dropped.
 pub(crate) struct Script(mpsc::UnboundedSender<watcher::Result<Event<Widget>>>);
 
 impl Script {
@@ -46,7 +46,7 @@ impl Script {
     }
 }
 
-/// A widget as a watch brings it.
+/// A widget as a watch returns it.
 pub(crate) fn at(name: &str, version: u64, number: u64) -> Widget {
     let mut object = widget("a", name, number);
     object["metadata"]["uid"] = json!(format!("uid of {name}"));
@@ -65,7 +65,7 @@ where
     Indexed { informer: builder.start(), by_number, by_group, by_namespace }
 }
 
-/// Applies a batch to `state`, and compares.
+/// Applies a batch to `state`, and compares the result with the snapshot of the batch.
 pub(crate) fn follow(batch: &Batch<Kept>, state: &mut BTreeMap<String, Obj<Kept>>) {
     for change in batch.changes() {
         let key = change.key().to_string();
@@ -157,14 +157,14 @@ async fn p06_lists_of_a_stream_pin_one_old_world_for_each_that_idles() {
     let census = Arc::new(());
     let counting = census.clone();
     let informer = Informer::from_stream(events).project(move |_| counting.clone()).start();
-    // The test and the projection have one each.
+    // The test and the projection have one reference each.
     let live = || Arc::strong_count(&census) - 2;
     script.list((0..50).map(|at_| at(&name(at_), 1, 0)));
     informer.synced().await.unwrap();
     let (mut changes, held) = (informer.subscribe(), informer.snapshot());
     next(&mut changes).await;
     for round in 2..500 {
-        // Half of it changes each time; now and then a list breaks off.
+        // Half of the objects change each time; some lists are aborted.
         script.send(Event::Init);
         (0..50).for_each(|at_| {
             script.send(Event::InitApply(at(&name(at_), if at_ < 25 { round } else { 1 }, 0)))
@@ -215,7 +215,7 @@ async fn p07_waits_on_a_stream_end_with_its_first_list_or_with_it() {
                 Err(error) => assert!(ends && error.is_stopped()),
             }
         }
-        // Nobody waits for what cannot come any more.
+        // After the end, no wait blocks.
         let mut changes = indexed.informer.subscribe();
         assert_eq!(changes.next().await.is_some(), !ends);
         assert!(changes.next().await.is_none());
@@ -271,7 +271,7 @@ async fn errors_of_a_stream_are_in_the_status_until_it_goes_on() {
         let error = failed.last_error.expect("an error");
         assert!(error.is_stream() && error.source().is_some_and(|source| source.is::<watcher::Error>()));
         assert!(failed.synced && indexed.informer.snapshot().len() == 1, "the state is kept");
-        // A list that has begun is not yet a recovery.
+        // The beginning of a list is not a recovery yet.
         script.send(Event::Init);
         let listing = status("it lists", Phase::Listing, 2).await;
         assert_eq!(listing.stale_since, Some(since));
@@ -353,7 +353,7 @@ async fn p11_a_version_in_a_stream_is_projected_once_and_p12_shared_from_then_on
     informer.synced().await.unwrap();
     let first = informer.snapshot();
     for round in 2..20 {
-        // By a list, by all of it as changes, and by one change.
+        // Updates by a list, by a change of each object, and by a single change.
         match round % 3 {
             0 => script.list(world(round)),
             1 => world(round).for_each(|widget| script.send(Event::Apply(widget))),

@@ -1,4 +1,4 @@
-//! A stream of random events, in any order, against a model of what must be seen of it.
+//! A stream of random events, in any order, compared with a model of the expected state.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use tokio::task::yield_now;
 use crate::from_stream::{Script, at, follow, indexed, rebuilt};
 use crate::support::*;
 
-/// Random events, and what they must lead to.
+/// Random events, and the expected state.
 #[derive(Default)]
 struct Model {
     committed: Content,
-    /// The list that is not yet complete.
+    /// The incomplete list.
     listing: Option<Content>,
     synced: bool,
     version: u64,
-    /// All that has ever been the committed state, in order.
+    /// All committed states, in order.
     history: Vec<Content>,
 }
 
@@ -30,7 +30,7 @@ impl Model {
         let event = match &self.listing {
             None if !self.synced || roll < 8 => Event::Init,
             None if roll < 12 => return Err(watcher::Error::NoResourceVersion),
-            // Neither belongs here, and neither may do harm.
+            // Both are out of place here, and must have no effect on the rest.
             None if roll < 15 => Event::InitDone,
             None if roll < 20 => Event::InitApply(widget),
             None if roll < 40 => Event::Delete(widget),
@@ -45,7 +45,7 @@ impl Model {
         Ok(event)
     }
 
-    /// One that is there already in that version, or a new version.
+    /// An object at its current version, or at a new one.
     fn widget(&mut self, random: &mut StdRng) -> Widget {
         let name = name(random.random_range(0..12));
         match self.committed.get(&format!("a/{name}")) {
@@ -60,7 +60,7 @@ impl Model {
     }
 
     fn take(&mut self, event: &Event<Widget>) {
-        // An object named twice is there as it was named last.
+        // If an object is listed twice, the last version wins.
         let put = |content: &mut Content, widget: &Widget| {
             let (uid, version) = (widget.metadata.uid.clone(), widget.metadata.resource_version.clone());
             let new = (uid.unwrap(), version.unwrap(), Kept::from(widget.clone()));
@@ -88,7 +88,7 @@ impl Model {
         }
     }
 
-    /// Where in its history this content stands, at `from` or later.
+    /// The position of this content in the history, at `from` or later.
     fn place(&self, content: &Content, from: usize) -> usize {
         let place = self.history[from..].iter().position(|then| then == content);
         from + place.expect("never was the state at one moment")
@@ -99,8 +99,8 @@ fn key(widget: &Widget) -> String {
     format!("a/{}", widget.metadata.name.as_deref().unwrap())
 }
 
-/// Promises 1, 2 and 5 at once: what readers and subscribers see is always what the stream said up to some
-/// event, later ones later, and what is held stays as it was.
+/// Promises 1, 2 and 5 together: readers and subscribers always see the state after some event of the stream,
+/// never go back, and held snapshots do not change.
 #[tokio::test(start_paused = true)]
 async fn p01_what_a_stream_says_is_seen_whole_in_order_and_for_good() {
     let (_, mut random) = seeded();
@@ -132,7 +132,7 @@ async fn p01_what_a_stream_says_is_seen_whole_in_order_and_for_good() {
                 told = model.place(&content(batch.snapshot()), told);
             }
         }
-        // Nothing of what was sent before the end is lost by the end.
+        // Events that were sent before the end of the stream are not lost.
         drop(script);
         while let Some(batch) = changes.next().await {
             follow(&batch, &mut state);

@@ -1,4 +1,4 @@
-//! Promises 9 and 10: an invalid object, or a closure that panics on one, harms only that object.
+//! Promises 9 and 10: an invalid object, or a closure that panics on one, affects only that object.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// A value that must never be quoted.
+/// A value that must never appear in a text.
 const MARKER: &str = "hush-hush";
 
-/// Specs that do not fit, where they do not, and how.
+/// Invalid specs, each with the path and the kind of the mismatch.
 fn misfits() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!({ "number": MARKER }), "spec.number", "string"),
@@ -39,7 +39,7 @@ fn with_spec(name: &str, spec: Value) -> Value {
     widget
 }
 
-/// A replacement of an object, at whatever version it has.
+/// Replaces an object, whatever its version is.
 fn replace(server: &ApiServer, name: &str, spec: Value) {
     let mut object = server.get(WIDGETS, "a", name).unwrap();
     object["spec"] = spec;
@@ -114,7 +114,7 @@ async fn p09_the_last_good_version_stays_marked_and_is_no_delete() {
         until(&indexed.informer, "relisted", |view| view.get(("a", "w003")).unwrap().number == 3).await;
         let snapshot = indexed.informer.snapshot();
         assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &good) && snapshot.invalid_len() == 1);
-        // Deleted, it is gone, and so is the mark.
+        // A delete removes the object and its invalid mark.
         server.delete(WIDGETS, "a", "w001").unwrap();
         let snapshot = agree(&indexed, &server).await;
         assert_eq!(snapshot.invalid_len(), 0);
@@ -177,7 +177,7 @@ async fn p09_objects_that_cannot_be_named_are_counted() {
         );
         assert_eq!(informer.stats().invalid_objects, 1);
     }
-    // In a watch: the rest goes on.
+    // In a watch: the other events are applied.
     let server = server();
     populate(&server, 5, 1);
     let indexed = start(kept(&server));
@@ -217,7 +217,7 @@ async fn p09_a_projection_that_errs_makes_the_object_invalid() {
     let source = std::error::Error::source(invalid).unwrap();
     assert!(source.is::<Odd>(), "the application's own error is its source");
     assert!(!invalid.to_string().contains("no odd numbers"), "and in no text of ours: {invalid}");
-    // Not tried again for the same version, tried again for the next.
+    // The same version is not tried again, the next one is.
     settle().await;
     set(&server, "a", "w001", 4);
     force_relist(&server);
@@ -229,13 +229,13 @@ async fn p09_a_projection_that_errs_makes_the_object_invalid() {
     until(&informer, "it is good", |view| view.len() == 6 && view.invalid_len() == 0).await;
 }
 
-/// A key that panics where keys are hashed (13) or compared (14).
+/// A key that panics when it is hashed (13) or compared (14).
 struct Touchy(u64);
 
 impl Hash for Touchy {
     fn hash<H: Hasher>(&self, state: &mut H) {
         assert!(self.0 != 13, "{EXPECTED}");
-        // All in one place, so that they are compared.
+        // All keys have the same hash, so that they are compared.
         0_u64.hash(state);
     }
 }
@@ -251,7 +251,7 @@ impl PartialEq for Touchy {
 
 impl Eq for Touchy {}
 
-/// Three keys of each object; of one it panics after two.
+/// Returns three keys for each object; for one object it panics after two.
 struct Three;
 
 impl IndexBy<Kept> for Three {
@@ -300,13 +300,13 @@ async fn p10_closures_and_keys_that_panic_harm_only_the_object() {
         assert!(Obj::ptr_eq(snapshot.get(("a", "w001")).unwrap(), &touched), "{number}");
         assert_eq!(snapshot.len(), 5, "{number}: the new one is kept out");
         assert_eq!(snapshot.invalid_len(), 2 + (number as usize - 10), "{number}: both are marked, and told");
-        // No index holds a part of what was given up.
+        // No index contains a part of a failed object.
         assert_eq!(snapshot.by_index(&by_number, &1).len(), 4, "{number}");
         assert_eq!(snapshot.index_keys(&by_number).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
         assert_eq!(snapshot.index_keys(&by_many).map(|(_, count)| count).sum::<usize>(), 15, "{number}");
         assert_eq!(snapshot.index_keys(&by_touchy).map(|(_, count)| count).sum::<usize>(), 5, "{number}");
     }
-    // The next good versions heal all of them.
+    // The next valid versions make all of them valid again.
     set(&server, "a", "w001", 50);
     for number in 10..=14 {
         set(&server, "a", &format!("new{number}"), 60 + number);

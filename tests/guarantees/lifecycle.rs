@@ -1,4 +1,4 @@
-//! Promise 7, and how an informer begins and ends.
+//! Promise 7, and the start and end of an informer.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn p07_every_waiter_wakes() {
     for waiter in waiters {
         assert_eq!(timeout(Duration::from_secs(60), waiter).await.expect("woken").unwrap(), 5);
     }
-    // Late ones do not wait at all.
+    // Late callers do not wait.
     assert!(informer.synced().now_or_never().unwrap().is_ok());
     assert!(informer.synced_or_blocked().now_or_never().unwrap().is_ok());
     informer.shutdown().await;
@@ -119,7 +119,7 @@ async fn p07_synced_or_blocked_tells_what_the_server_said() {
     server.deny(Rule::all().verb("list").verb("watch").resource(WIDGETS));
     let (informer, error) = blocked(&server).await;
     assert!(error.is_forbidden() && error.to_string().contains(WIDGETS), "{error}");
-    // The informer goes on trying, and other waiters waiting.
+    // The informer continues to retry, and other waiters continue to wait.
     let waiter = tokio::spawn(async move { informer.synced().await.map(|()| informer) });
     tokio::time::sleep(Duration::from_secs(300)).await;
     server.allow(Rule::all());
@@ -135,7 +135,7 @@ async fn p07_synced_or_blocked_tells_what_the_server_said() {
     assert_eq!(informer.status().phase, Phase::Absent);
 }
 
-/// Whichever way the kind is listed, and also of an informer that a registry knows.
+/// For every form of list, and also for the informer of a registry.
 #[tokio::test(start_paused = true)]
 async fn p07_synced_or_blocked_ends_on_every_refusal_that_repeating_does_not_change() {
     let soon = Duration::from_secs(60);
@@ -157,7 +157,8 @@ async fn p07_synced_or_blocked_ends_on_every_refusal_that_repeating_does_not_cha
         let error = blocked.unwrap_or_else(|_| panic!("a registry waits on {code}")).unwrap_err();
         assert_eq!(error.http_code(), Some(code));
     }
-    // What people do: a field that cannot be selected by, and a streaming list refused where pages work.
+    // Common mistakes: an unsupported field selector, and a server that refuses streaming lists but serves
+    // pages.
     let informer = kept(&server()).fields("spec.number=1").start();
     let error = timeout(soon, informer.synced_or_blocked()).await.expect("it says so").unwrap_err();
     assert_eq!(error.http_code(), Some(400));
@@ -247,7 +248,7 @@ async fn a_driver_runs_where_it_is_polled_and_ends_with_its_informer() {
         informer.synced().await.unwrap();
         assert_eq!(informer.snapshot().len(), 5);
     };
-    // When the user is done, the last handle is gone, and the driver ends.
+    // When the user ends, the last handle is dropped, so the driver ends.
     let both = async { tokio::join!(driver, user) };
     timeout(Duration::from_secs(60), both).await.expect("the driver ends by itself");
 }
@@ -281,7 +282,7 @@ fn start_outside_a_runtime_panics_as_documented() {
     quiet_panics();
     let server = server();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The client needs a runtime as well.
+    // The client also needs a runtime.
     let api = runtime.block_on(async { api(&server) });
     let builder = Informer::builder(api);
     let started = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(builder.start())));

@@ -1,5 +1,4 @@
-//! Promises 8 and 9: what a broken or hostile server sends without end or measure is not taken in without end or
-//! measure.
+//! Promises 8 and 9: endless or oversized responses of a broken or hostile server are bounded.
 
 use std::io;
 use std::sync::Arc;
@@ -24,11 +23,11 @@ use crate::support::*;
 
 type Answer = UnsyncBoxBody<Bytes, io::Error>;
 
-/// A way to the server on which, while `broken`, what `instead` answers takes the place of the server's answers.
+/// A client whose responses come from `instead` while `broken`, and from the server otherwise.
 struct Detour {
     api: Api<Widget>,
     broken: Arc<AtomicBool>,
-    /// Requests that were answered by the detour.
+    /// The number of requests that `instead` answered.
     answered: Arc<AtomicUsize>,
 }
 
@@ -80,7 +79,7 @@ fn is_watch(query: &str) -> bool {
     query.contains("watch=true")
 }
 
-/// Makes an object so much larger than the others.
+/// Makes an object larger by this many bytes.
 fn grow(server: &ApiServer, name: &str, bytes: usize) {
     let annotations = json!({ "metadata": { "annotations": { "x": "y".repeat(bytes) } } });
     server.merge_patch(WIDGETS, "a", name, annotations).unwrap();
@@ -99,7 +98,7 @@ async fn says(indexed: &Indexed, what: &str) {
     .await;
 }
 
-/// Waits until all but `large` is as on the server.
+/// Waits until all objects except `large` are as on the server.
 async fn all_but(indexed: &Indexed, server: &ApiServer, large: &str) {
     let snapshot = until(&indexed.informer, "all others are current", |view| {
         let (mut mine, mut theirs) = (content(view), truth(server));
@@ -128,7 +127,7 @@ async fn p09_an_object_larger_than_allowed_harms_only_itself_and_heals_when_it_s
         let snapshot = agree(&indexed, &server).await;
         assert_eq!((snapshot.len(), snapshot.invalid_len()), (5, 0));
 
-        // In a watch: the last good version stays, also when it is listed again.
+        // In a watch: the last good version stays, also after a relist.
         settle().await;
         let lists = indexed.informer.stats().lists;
         let good = indexed.informer.get(("a", "w002")).unwrap();
@@ -144,7 +143,7 @@ async fn p09_an_object_larger_than_allowed_harms_only_itself_and_heals_when_it_s
         shrink(&server, "w002");
         assert_eq!(agree(&indexed, &server).await.invalid_len(), 0);
 
-        // Gone while too large.
+        // Deleted while it is too large.
         grow(&server, "w003", 5_000);
         all_but(&indexed, &server, "a/w003").await;
         server.delete(WIDGETS, "a", "w003").unwrap();
@@ -155,7 +154,7 @@ async fn p09_an_object_larger_than_allowed_harms_only_itself_and_heals_when_it_s
 
 #[tokio::test(start_paused = true)]
 async fn p08_a_page_larger_than_allowed_fails_its_list_and_keeps_the_state() {
-    // Lists by streams, which have no pages, would find a way around it.
+    // Refuse streaming lists, which have no pages and would succeed.
     let server = server();
     let refuse = FaultAction::Respond { code: 400, retry_after: None };
     server.inject(Fault::new(refuse).streaming().times(0));
@@ -185,7 +184,7 @@ async fn p08_a_line_without_end_is_given_up_and_listed_instead() {
             return None;
         }
         let counted = counted.clone();
-        // Not all at once, or the server would keep the runtime to itself.
+        // In portions, or the server would block the runtime.
         let endless = stream::iter(0..).then(move |at: u32| {
             counted.fetch_add(1_000, Ordering::Relaxed);
             async move {
@@ -197,7 +196,7 @@ async fn p08_a_line_without_end_is_given_up_and_listed_instead() {
     });
     let indexed = detour.start(Limits::new().line_bytes(50_000));
     says(&indexed, "a line longer than the limit").await;
-    // Each is followed by a list, and what was written is seen in spite of it.
+    // A list follows each of these, so the write arrives anyway.
     set(&server, "a", "w001", 2);
     agree(&indexed, &server).await;
     eventually("all were met", || (detour.answered() == 3).then_some(())).await;

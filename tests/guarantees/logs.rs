@@ -1,4 +1,4 @@
-//! What an informer logs at the default level: one line when something changes that an operator acts on.
+//! What an informer logs at the default level: one line for each change that an operator acts on.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn one_warning_for_each_streak_of_failures_and_one_line_when_it_is_over() 
     settle().await;
     assert_eq!(log.lines(), [format!("INFO {span} synced")]);
 
-    // A watch that ends in order, or breaks and works again, is no line.
+    // A watch that ends in order, or breaks and recovers, is not logged.
     server.disconnect_watches();
     settle().await;
     assert_eq!(log.lines(), [""; 0]);

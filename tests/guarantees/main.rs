@@ -1,7 +1,7 @@
 //! The guarantees of docs/GUARANTEES.md, each test named by the number of the guarantee it checks.
 //!
-//! All of it goes through the public API and the in-process API server. Unless a test says otherwise it runs on
-//! tokio's paused clock, where waiting costs nothing, with readers that matter on threads of their own.
+//! All tests use the public API and the in-process API server. Unless a test says otherwise, it runs with
+//! tokio's paused clock, where waiting costs no time, and with readers on separate threads if they matter.
 
 mod captured;
 mod ends;

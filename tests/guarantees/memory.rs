@@ -1,4 +1,5 @@
-//! Promise 6: memory is bounded by what is live and what somebody holds, counted in values of the stored type.
+//! Promise 6: memory is bounded by the live objects and those that readers hold, counted in values of the
+//! stored type.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use kube_informer::{Config, Informer, builder::Builder};
 
 use crate::support::*;
 
-/// How many values there are, were at most, and were ever made.
+/// The number of live values, their maximum, and the number of values ever made.
 #[derive(Clone, Default)]
 struct Census(Arc<[AtomicUsize; 3]>);
 
@@ -31,7 +32,7 @@ impl Census {
         self.0[0].load(Ordering::Relaxed)
     }
 
-    /// The most there were at once, and how many were made, since the last call.
+    /// The maximum of live values, and the number of values made, since the last call.
     fn peak_and_made(&self) -> (usize, usize) {
         let peak = self.0[1].swap(self.live(), Ordering::Relaxed);
         (peak, self.0[2].swap(0, Ordering::Relaxed))
@@ -52,7 +53,7 @@ impl Drop for Counted {
     }
 }
 
-/// Gives each of the first `keys` widgets a new number and waits for it.
+/// Gives each of the first `keys` widgets a new number, and waits until the informer has it.
 async fn rewrite(server: &ApiServer, informer: &Informer<Counted>, keys: usize, number: u64) {
     for at in 0..keys {
         set(server, "a", &name(at), number);
@@ -63,7 +64,7 @@ async fn rewrite(server: &ApiServer, informer: &Informer<Counted>, keys: usize, 
     .await;
 }
 
-/// As long as promise 3 gives the informer to free what nobody holds.
+/// Waits for the time in which promise 3 frees unused memory.
 async fn swept() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
@@ -91,8 +92,8 @@ async fn p06_idle_subscribers_and_snapshots_pin_one_old_world_each() {
         rewrite(&server, &informer, 10, round).await;
     }
     swept().await;
-    // Ten keys have changed since the subscription's world, and since the first snapshot's; of five of these both have
-    // the same version.
+    // Ten keys have changed since the subscription's snapshot, and ten since the first snapshot; both have
+    // the same version of five of them.
     assert_eq!(census.live(), 100 + 10 + 5);
     let snapshot = informer.snapshot();
     for round in 301..=400 {
@@ -101,7 +102,7 @@ async fn p06_idle_subscribers_and_snapshots_pin_one_old_world_each() {
     swept().await;
     assert_eq!(census.live(), 100 + 20 + 5 + 10);
 
-    // Whoever moves on or goes away lets go of what it held.
+    // A consumer that advances or is dropped releases its old versions.
     drop(snapshot);
     swept().await;
     assert_eq!(census.live(), 100 + 20 + 5);
@@ -136,7 +137,8 @@ async fn p06_nothing_grows_with_time() {
     }
     let (peak, made) = census.peak_and_made();
     assert_eq!(made, 20 + 2 * 3000);
-    // Each rewrite takes 10 ms of the clock, so 100 rounds of 2 values fit into the second that freeing may take.
+    // Each rewrite takes 10 ms of the paused clock, so freeing, which may take a second, can lag 100 rounds
+    // of 2 values.
     assert!(peak <= 20 + 2 * 100 + 20, "{peak} values at once");
     swept().await;
     assert!(census.live() <= 20 + 2, "{} values are left", census.live());
@@ -179,7 +181,7 @@ async fn p06_lists_that_break_off_leave_nothing_behind() {
     for at in 0..200 {
         set(&server, "a", &name(at), 1);
     }
-    // Thirty lists break off at their second or third page, and no other form of list works.
+    // Thirty lists fail at their second or third page, and no other form of list works.
     let broken = FaultAction::Respond { code: 500, retry_after: None };
     server.inject(Fault::new(broken.clone()).streaming().times(0));
     server.inject(Fault::new(broken.clone()).unpaged().verb("list").times(0));

@@ -1,4 +1,4 @@
-//! Promises 1 to 3: what readers see is whole, does not change under them, and makes nobody wait.
+//! Promises 1 to 3: readers see complete states that do not change, and no read blocks.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -13,10 +13,10 @@ use tokio::task;
 
 use crate::support::*;
 
-/// Threads that do nothing but read, one in each way there is.
+/// Threads that only read, one for each way to read.
 struct Readers {
     stop: Arc<AtomicBool>,
-    /// How many different revisions each has seen.
+    /// The number of different revisions that each has seen.
     seen: Vec<Arc<AtomicU64>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,8 +49,8 @@ impl Readers {
         readers
     }
 
-    /// Whether each has seen so many revisions, so that it cannot be said to have looked away. A reader that
-    /// found something wrong has seen enough.
+    /// Whether each reader has seen at least this many revisions, so that the check is meaningful. Also true
+    /// once a reader has failed.
     fn have_seen(&self, revisions: u64) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
             || self.seen.iter().all(|seen| seen.load(Ordering::Relaxed) >= revisions)
@@ -82,8 +82,7 @@ async fn p01_a_relist_is_seen_whole_or_not_at_all_when_paged() {
     assert!(server.requests().count("list", WIDGETS) as usize >= 3 * lists, "it was not listed in pages");
 }
 
-/// Every object changes in every relist; one is gone, and one is new.
-/// Answers with the number of lists.
+/// In every relist, every object changes, one is deleted and one is new. Returns the number of lists.
 async fn relists_are_seen_whole(
     server: &kube_informer::testing::ApiServer,
     indexed: Indexed,
@@ -136,7 +135,7 @@ async fn p01_objects_and_every_index_agree_under_churn() {
     populate(&server, 40, 1);
     let indexed = start(kept(&server));
     indexed.informer.synced().await.unwrap();
-    // Whoever sees a revision sees the same content under it.
+    // All readers of a revision see the same content.
     let contents: Arc<Mutex<HashMap<u64, Content>>> = Arc::default();
     let readers = Readers::start(&indexed, move |indexed, view| {
         indexed.assert_consistent(view);
@@ -154,7 +153,7 @@ async fn p01_objects_and_every_index_agree_under_churn() {
     readers.join();
 }
 
-/// One write at random to one of 60 names.
+/// One random write to one of 60 names.
 fn churn(server: &kube_informer::testing::ApiServer, random: &mut rand::rngs::StdRng) {
     let at = name(random.random_range(0..60));
     let exists = server.get(WIDGETS, "a", &at).is_ok();
@@ -225,7 +224,7 @@ async fn p03_readers_and_subscribers_that_are_stuck_delay_no_one() {
     let indexed = start(kept(&server));
     indexed.informer.synced().await.unwrap();
 
-    // One reader stands still inside `read`, many more than any pool of slots has room for.
+    // Many readers block inside `read`, more than any pool of slots has room for.
     let (let_go, stuck) = mpsc::channel::<()>();
     let stuck = Arc::new(Mutex::new(stuck));
     let (inside, entered) = mpsc::channel();
@@ -245,7 +244,7 @@ async fn p03_readers_and_subscribers_that_are_stuck_delay_no_one() {
     for _ in &readers {
         entered.recv().unwrap();
     }
-    // Subscribers: never polled, polled once and left, dropped in the middle of a batch.
+    // Subscriptions: never polled, polled once, and dropped in the middle of a batch.
     let never = indexed.informer.subscribe();
     let mut left = indexed.informer.subscribe();
     let batch = next(&mut left).await;
@@ -331,10 +330,10 @@ async fn p03_no_closure_runs_on_a_reader() {
     assert!(ran.iter().all(|(thread, id)| *id == Some(task) && !readers.contains(thread)));
 }
 
-/// Where something ran.
+/// The thread and task in which something ran.
 type Where = (ThreadId, Option<task::Id>);
 
-/// Says where it was dropped.
+/// A value that reports where it was dropped.
 struct Traced {
     number: u64,
     dropped: mpsc::Sender<(u64, ThreadId, Option<task::Id>)>,
@@ -356,7 +355,7 @@ async fn p03_old_versions_are_freed_within_a_second_off_the_readers_threads() {
         .start();
     informer.synced().await.unwrap();
     for round in 1..20 {
-        // A thread holds the old world in every way there is, and is the last to let go of it.
+        // A thread holds the old state in every way, and is the last to drop it.
         let (snapshot, object) = (informer.snapshot(), informer.get(("a", "w001")).unwrap());
         for at in 0..50 {
             set(&server, "a", &name(at), round);

@@ -1,4 +1,5 @@
-//! Promise 4: forward only within an epoch, and a new epoch where a server was restored from a backup.
+//! Promise 4: versions only increase within an epoch, and a restore of the server from a backup begins a new
+//! epoch.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,7 +80,7 @@ async fn p04_versions_that_are_no_decimals_are_said_to_have_no_order() {
     eventually("its status says so", || (!informer.status().ordered_versions).then_some(())).await;
 }
 
-/// Two servers behind one address; the second is the first as it was restored from an old backup.
+/// Two servers behind one address; the second is the first one restored from an old backup.
 #[tokio::test(start_paused = true)]
 async fn p04_a_restored_server_begins_a_new_epoch() {
     let lived = server();
@@ -104,7 +105,7 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     next(&mut changes).await;
     settle().await;
 
-    // A write that the restore overtakes.
+    // A wait for a write that the restore loses.
     let informer = indexed.informer.clone();
     let mut ahead = from_json(&lived.get(WIDGETS, "a", "w001").unwrap());
     ahead.metadata.resource_version = Some((lived.resource_version() + 50).to_string());
@@ -124,7 +125,7 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
     let error = waited.unwrap_err();
     assert!(error.is_new_epoch(), "{error}");
 
-    // Changes are delivered as ever, and nothing of the old epoch is reused.
+    // Changes are delivered as usual, and nothing of the old epoch is reused.
     let batch = next(&mut changes).await;
     let (mut replaced, mut deleted) = (0, 0);
     for change in batch.changes() {
@@ -138,7 +139,7 @@ async fn p04_a_restored_server_begins_a_new_epoch() {
         }
     }
     assert_eq!((replaced, deleted), (4, 6));
-    // And it follows the restored server.
+    // The informer follows the restored server.
     set(&restored, "a", "w000", 7);
     agree(&indexed, &restored).await;
 }

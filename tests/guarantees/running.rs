@@ -1,4 +1,4 @@
-//! What can be asked of an informer that runs: another index, and everything anew (promises 1, 2, 11).
+//! Commands to a running informer: add an index, and refresh (promises 1, 2, 11).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ async fn p01_an_index_added_late_has_all_objects_and_follows_them() {
         };
         check(&now);
 
-        // Changes, deletes and new objects; those that stay as they were; a relist, and one that breaks off.
+        // Changed, deleted, new and unchanged objects; a relist, and one that is aborted.
         for at in 0..100 {
             set(&server, "a", &name(at), 5 + at as u64 % 5);
         }
@@ -53,7 +53,7 @@ async fn p01_an_index_added_late_has_all_objects_and_follows_them() {
         check(&now);
         assert!(informer.stats().lists >= 2);
 
-        // Its handle serves all that others do.
+        // Its handle works like that of any other index.
         let mut changes = informer.subscribe().in_index(&by_rest, 1);
         assert_eq!(next(&mut changes).await.changes().count(), relisted.by_index(&by_rest, &1).len());
         set(&server, "b", "new", 6);
@@ -112,7 +112,7 @@ async fn what_is_asked_of_an_informer_that_stops_ends_with_an_error() {
     informer.shutdown().await;
     assert!(informer.add_index(|kept: &Kept| kept.number).await.unwrap_err().is_stopped());
     assert!(informer.refresh().await.unwrap_err().is_stopped());
-    // Also when it stops while one waits.
+    // Also if the informer stops during the wait.
     let absent = ApiServer::builder().without_built_ins().build();
     let informer = kept(&absent).start();
     let waiting = tokio::spawn({
@@ -153,7 +153,7 @@ async fn p11_a_refresh_decodes_and_projects_everything_anew() {
         }
         let batch = next(&mut changes).await;
         assert_eq!(batch.changes().filter(|change| matches!(change, Change::Modified { .. })).count(), 20);
-        // It was one list; the next one takes nothing in again.
+        // Only this list decodes everything; the next one decodes nothing again.
         settle().await;
         set(&server, "a", "w001", 2);
         force_relist(&server);
@@ -184,7 +184,7 @@ async fn a_refresh_of_an_optional_kind_that_is_absent_asks_and_answers() {
     let server = ApiServer::builder().without_built_ins().build();
     let informer = kept(&server).config(Config::new().absent(Absent::Empty)).start();
     let soon = Duration::from_secs(1);
-    // Before anything is known, and again and again afterwards.
+    // Before the first list, and repeatedly after it.
     for _ in 0..4 {
         let refreshed =
             timeout(Duration::from_secs(60), informer.refresh()).await.expect("it answers").unwrap();

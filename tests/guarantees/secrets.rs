@@ -1,4 +1,4 @@
-//! Promise 9's other half: no value of an object, and no body of a response, is in any text of ours.
+//! The second half of promise 9: no text of this crate contains a value of an object or a body of a response.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -14,10 +14,10 @@ use tower::service_fn;
 use crate::captured::Captured;
 use crate::support::*;
 
-/// Put wherever a value can be.
+/// The marker, used wherever a value can be.
 const SECRET: &str = "s3cr3t-marker";
 
-/// What an application's projection may fail with.
+/// An error of an application's projection.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {0}")]
 struct Telling(String);
@@ -33,7 +33,7 @@ fn secret_widget(name: &str, spec: Value) -> Value {
     })
 }
 
-/// All texts that can be had of an informer.
+/// All texts that an informer can return.
 fn texts<T: Send + Sync + Debug + 'static>(informer: &Informer<T>, snapshot: &Snapshot<T>) -> String {
     let status = informer.status();
     let mut texts = format!("{informer:?} {snapshot:?} {status:?} {status:#?}");
@@ -91,7 +91,7 @@ async fn p09_no_value_reaches_a_log_or_an_error() {
     said += &format!("{:?}", batch.snapshot().by_index(&by_group, SECRET));
     said += &texts(&informer, batch.snapshot());
 
-    // Trouble of every kind, each with a body that tells.
+    // Faults of every kind, each with the marker in its body.
     let event = |object: Value| FaultAction::Insert(format!("{object}\n").into());
     let status = json!({ "kind": "Status", "code": 500, "reason": SECRET, "message": SECRET });
     for action in [

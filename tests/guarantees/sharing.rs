@@ -1,4 +1,4 @@
-//! Promises 11 and 12: each version is projected once, and what is unchanged is the same allocation.
+//! Promises 11 and 12: each version is projected once, and unchanged objects keep their allocation.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn note(projected: &Projected, widget: &Widget) {
     *projected.lock().unwrap().entry(version).or_default() += 1;
 }
 
-/// Everything that makes an informer look at objects again.
+/// Everything that makes an informer receive objects again.
 async fn turmoil(server: &ApiServer, mut settled: impl AsyncFnMut()) {
     for round in 1..=8 {
         set(server, "a", "w001", round);
@@ -61,7 +61,7 @@ async fn p11_each_version_is_projected_and_indexed_once() {
         assert!(projected.lock().unwrap().values().all(|times| *times == 1), "some were projected again");
         assert_eq!(indexed.load(Ordering::Relaxed), versions);
 
-        // Removing calls nobody's code.
+        // Removing an object runs no application code.
         for at in 0..30 {
             server.delete(WIDGETS, "a", &name(at)).unwrap();
         }
@@ -101,7 +101,7 @@ async fn p11_what_is_kept_out_costs_a_projection_and_nothing_else() {
     assert!(once, "a kept version was projected again");
 }
 
-/// How many objects of `after` are other allocations than in `before`, by name.
+/// The names of the objects whose allocation differs between `before` and `after`.
 fn copied(before: &Snapshot<Kept>, after: &Snapshot<Kept>) -> Vec<String> {
     let same = |object: &&Obj<Kept>| {
         before.get(Obj::key(object)).is_some_and(|earlier| Obj::ptr_eq(earlier, object))
@@ -119,7 +119,7 @@ async fn p12_unchanged_objects_keep_their_allocation_through_relists() {
         let indexed = start(kept(&server).config(Config::new().page_size(50)));
         let first = agree(&indexed, &server).await;
         settle().await;
-        // A relist with nothing new is no change at all.
+        // A relist without changes publishes no change.
         server.create(widget("a", "brief", 1)).unwrap();
         server.delete(WIDGETS, "a", "brief").unwrap();
         force_relist(&server);
@@ -128,7 +128,7 @@ async fn p12_unchanged_objects_keep_their_allocation_through_relists() {
         assert_eq!(second.revision(), first.revision());
         assert_ne!(second.resource_version(), first.resource_version());
         assert!(copied(&first, &second).is_empty());
-        // One with some changes copies these and no other, in the indexes too.
+        // A relist with some changes copies only these objects, also in the indexes.
         settle().await;
         set(&server, "a", "w007", 1);
         server.create(widget("a", "new", 0)).unwrap();

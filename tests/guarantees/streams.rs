@@ -1,4 +1,4 @@
-//! Promise 5: what subscriptions deliver, case by case. Random consumers are in `streams_model`.
+//! Promise 5: the changes that subscriptions deliver, case by case. Random consumers are in `streams_model`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-/// The changes of a batch in words, ordered by key.
+/// The changes of a batch as text, ordered by key.
 fn told(batch: &Batch<Kept>) -> Vec<String> {
     let mut told: Vec<_> = batch
         .changes()
@@ -86,7 +86,7 @@ async fn p05_another_uid_under_one_name_is_replaced_in_one_batch_else_deleted_an
         server.delete(WIDGETS, "a", "w000").unwrap();
         server.create(widget("a", "w000", number)).unwrap();
     };
-    // In one go: the consumer sees only the outcome.
+    // Within one batch: the consumer sees only the result.
     again(2);
     agree(&indexed, &server).await;
     assert_eq!(told(&next(&mut changes).await), ["a/w000 replaced 1 by 2"]);
@@ -144,7 +144,7 @@ async fn p05_what_is_no_longer_selected_or_kept_is_deleted() {
     assert_eq!(told(&next(&mut changes).await), ["a/y deleted 1"]);
     set(&server, "a", "y", 9);
     assert_eq!(told(&next(&mut changes).await), ["a/y added 9"]);
-    // The same, found by a relist.
+    // The same, but found by a relist.
     settle().await;
     set(&server, "a", "y", 11);
     force_relist(&server);
@@ -182,7 +182,7 @@ async fn p05_a_predicate_sees_old_and_new_and_drops_for_good() {
     let server = server();
     populate(&server, 2, 1);
     let indexed = start(kept(&server));
-    // Only what crosses ten, and whole appearances and disappearances.
+    // Only changes across ten, and objects that appear or disappear.
     let mut changes = indexed.informer.subscribe().filter(|old, new| match (old, new) {
         (Some(old), Some(new)) => (old.number < 10) != (new.number < 10),
         _ => true,
@@ -209,7 +209,7 @@ async fn p05_a_cancelled_next_loses_nothing() {
         if round % 3 == 0 {
             server.create(widget("a", &format!("n{round:03}"), round)).unwrap();
         }
-        // Cancelled before it is polled, while it waits, or just as a batch is on its way.
+        // Cancelled before it is polled, while it waits, or just as a batch arrives.
         for patience in [0, round % 4] {
             let wait = Duration::from_millis(patience);
             if let Ok(Some(batch)) = tokio::time::timeout(wait, changes.next()).await {
@@ -241,7 +241,7 @@ async fn p05_subscriptions_are_streams_of_batches_and_say_why_they_end() {
     set(&server, "a", "w000", 2);
     let seen = until(&informer, "changed", |view| view.get(("a", "w000")).unwrap().number == 2).await;
     informer.shutdown().await;
-    // What was published before the end is still delivered.
+    // Changes that were published before the end are still delivered.
     let batch = futures_util::StreamExt::next(&mut changes).await.unwrap();
     assert_eq!(batch.snapshot().revision(), seen.revision());
     assert_eq!(told(&batch), ["a/w000 1 -> 2"]);
@@ -278,7 +278,8 @@ async fn p05_every_spawned_consumer_is_woken_for_every_change() {
         })
         .collect();
     informer.synced().await.unwrap();
-    // Each change is made only after all have seen the one before, so a wake-up that is lost is a hang.
+    // Each change is made only after all have received the previous one, so a lost wake-up makes the test
+    // hang.
     let mut told = receiver.clone();
     for round in 1..=100_u64 {
         if round == 1 {

@@ -1,5 +1,5 @@
-//! Promise 5 against a model: random writes and faults, and consumers that are slow, late, cancelled and picky, each
-//! of which rebuilds its view from changes alone.
+//! Promise 5 with a model: random writes and faults, and consumers that are slow, late, cancelled and
+//! filtered. Each rebuilds its view from changes alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 
 use crate::support::*;
 
-/// What a consumer is interested in.
+/// The selection of a consumer.
 #[derive(Clone, Copy, Debug)]
 enum Scope {
     Everything,
@@ -20,7 +20,7 @@ enum Scope {
     Group,
 }
 
-/// What it knows, from changes alone.
+/// A consumer, with the state that it knows from changes alone.
 struct Consumer {
     scope: Scope,
     changes: Subscription<Kept>,
@@ -37,7 +37,7 @@ impl Scope {
         }
     }
 
-    /// The view that its changes must add up to, found without any of our indexes.
+    /// The expected result of its changes, computed without the informer's indexes.
     fn of(self, view: &View<Kept>) -> BTreeMap<String, Obj<Kept>> {
         view.iter()
             .filter(|object| match self {
@@ -56,7 +56,7 @@ impl Consumer {
         Self { scope, changes, state: BTreeMap::new(), batches: 0 }
     }
 
-    /// Begun again, in another process for all the informer knows: only the snapshot was kept.
+    /// Subscribes again, with nothing but the last snapshot.
     fn resume(&mut self, indexed: &Indexed) {
         let held = self.changes.position().clone();
         self.changes = self.scope.of_all(indexed.informer.subscribe_from(&held), indexed);
@@ -70,7 +70,7 @@ impl Consumer {
             told += 1;
             let key = change.key().to_string();
             let known = self.state.get(&key);
-            // What was there before is what was delivered before: the very same version.
+            // The old version must be the one that was delivered last.
             let same = |old: &Obj<Kept>| known.is_some_and(|known| Obj::ptr_eq(known, old));
             match change {
                 Change::Added(_) => assert!(known.is_none(), "{key}: added again"),
@@ -97,7 +97,7 @@ impl Consumer {
         }
     }
 
-    /// Takes what comes with as much patience as chance gives it.
+    /// Receives batches, with a random timeout.
     async fn poll(&mut self, random: &mut StdRng) {
         let patience = Duration::from_millis(random.random_range(0..30));
         for _ in 0..random.random_range(0..3) {
@@ -129,7 +129,7 @@ fn write(server: &ApiServer, random: &mut StdRng) {
     }
 }
 
-/// Something goes wrong between server and informer.
+/// Injects a random fault between server and informer.
 fn disturb(server: &ApiServer, random: &mut StdRng) {
     let fault = |action| server.inject(Fault::new(action).verb("watch"));
     match random.random_range(0..8) {
@@ -171,7 +171,7 @@ async fn p05_random_consumers_rebuild_every_snapshot_from_changes_alone() {
                     consumers.push(Consumer::new(scope, &indexed));
                 }
                 3 if consumers.len() > 3 => {
-                    // Gone with what it has not read.
+                    // Drops a consumer with unread changes.
                     consumers.swap_remove(random.random_range(0..consumers.len()));
                 }
                 4 => {

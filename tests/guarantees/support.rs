@@ -1,4 +1,4 @@
-//! A kind of our own, a server of it, and the comparison of an informer with that server.
+//! A custom kind, a server for it, and the comparison of an informer with that server.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use kube_informer::{Batch, Index, Informer, Obj, Snapshot, Subscription, View, b
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The resource in the server's terms.
+/// The name of the resource at the server.
 pub(crate) const WIDGETS: &str = "widgets.example.com";
 
-/// A custom resource whose server checks nothing of its spec.
+/// A custom resource whose spec the server does not validate.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Widget {
     pub(crate) metadata: ObjectMeta,
@@ -28,19 +28,19 @@ pub(crate) struct Spec {
     pub(crate) number: u64,
     #[serde(default)]
     pub(crate) group: String,
-    /// Only there to be decoded.
+    /// Only decoded, never read.
     #[serde(default, rename = "tags")]
     pub(crate) _tags: Vec<u32>,
 }
 
-/// What tests keep of a widget.
+/// The projection of a widget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kept {
     pub(crate) number: u64,
     pub(crate) group: String,
 }
 
-/// An informer with three indexes of different make.
+/// An informer with three indexes of different kinds.
 #[derive(Clone)]
 pub(crate) struct Indexed {
     pub(crate) informer: Informer<Kept>,
@@ -49,7 +49,7 @@ pub(crate) struct Indexed {
     pub(crate) by_namespace: Index<Kept, String>,
 }
 
-/// What a view shows, in plain std terms: key to uid, version and value.
+/// The content of a view as a std map, from key to uid, version and value.
 pub(crate) type Content = BTreeMap<String, (String, String, Kept)>;
 
 impl Resource for Widget {
@@ -93,19 +93,19 @@ pub(crate) fn widgets() -> Kind {
     Kind::namespaced("example.com", "v1", "Widget", "widgets")
 }
 
-/// A server of widgets, in which they may be created in any namespace.
+/// A server of widgets, on which they may be created in any namespace.
 pub(crate) fn server() -> ApiServer {
     ApiServer::builder().without_built_ins().kind(widgets()).build()
 }
 
-/// A server that has no streaming lists, so that pages are asked for.
+/// A server without streaming lists, so that informers list in pages.
 pub(crate) fn paging_server() -> ApiServer {
     let server = server();
     refuse_streaming(&server);
     server
 }
 
-/// Answers the next watch as a server does that does not know streaming lists.
+/// Responds to the next watch like a server that does not support streaming lists.
 pub(crate) fn refuse_streaming(server: &ApiServer) {
     let refuse = FaultAction::Respond { code: 400, retry_after: None };
     server.inject(Fault::new(refuse).verb("watch").resource(WIDGETS));
@@ -134,24 +134,24 @@ pub(crate) fn name(at: usize) -> String {
     format!("w{at:03}")
 }
 
-/// What a client gets of a write.
+/// The response that a client receives for a write.
 pub(crate) fn from_json(widget: &Value) -> Widget {
     Widget::deserialize(widget).unwrap()
 }
 
-/// Gives a widget another number, and the group that goes with it.
+/// Gives a widget another number and the group of that number.
 pub(crate) fn set(server: &ApiServer, namespace: &str, name: &str, number: u64) {
     let spec = json!({ "spec": { "number": number, "group": format!("g{}", number % 3) } });
     server.merge_patch(WIDGETS, namespace, name, spec).unwrap();
 }
 
-/// Has everything up to now forgotten and every watch ended: what was written just before is found by a list.
+/// Compacts all versions and ends every watch, so that a list finds the latest writes.
 pub(crate) fn force_relist(server: &ApiServer) {
     server.disconnect_watches();
     server.compact_all();
 }
 
-/// What the server holds, as [`content`] shows an informer's state.
+/// The content of the server, in the form of [`content`].
 pub(crate) fn truth(server: &ApiServer) -> Content {
     let list = server.list(WIDGETS, None).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -189,7 +189,7 @@ pub(crate) fn entry(object: &Obj<Kept>) -> (String, (String, String, Kept)) {
     (Obj::key(object).to_string(), (Obj::uid(object).into_owned(), version, Kept::clone(object)))
 }
 
-/// Waits until the informer holds just what the server does, indexes included.
+/// Waits until the informer has the same content as the server, indexes included.
 pub(crate) async fn agree(indexed: &Indexed, server: &ApiServer) -> Snapshot<Kept> {
     let snapshot = until(&indexed.informer, "the informer agrees with the server", |view| {
         view.is_synced() && content(view) == truth(server)
@@ -199,7 +199,7 @@ pub(crate) async fn agree(indexed: &Indexed, server: &ApiServer) -> Snapshot<Kep
     snapshot
 }
 
-/// Waits for a view like that.
+/// Waits for a view that satisfies the predicate.
 pub(crate) async fn until<T: Send + Sync + 'static>(
     informer: &Informer<T>,
     what: &str,
@@ -208,7 +208,7 @@ pub(crate) async fn until<T: Send + Sync + 'static>(
     eventually(what, || Some(informer.snapshot()).filter(|snapshot| condition(snapshot))).await
 }
 
-/// Asks until there is an answer. An hour of a paused clock is over at once, and so is the test then.
+/// Calls `ask` until it returns a value. With a paused clock, the timeout of an hour costs no time.
 pub(crate) async fn eventually<R>(what: &str, mut ask: impl FnMut() -> Option<R>) -> R {
     for _ in 0..360_000 {
         if let Some(answer) = ask() {
@@ -219,19 +219,19 @@ pub(crate) async fn eventually<R>(what: &str, mut ask: impl FnMut() -> Option<R>
     panic!("waited in vain until {what}");
 }
 
-/// The next batch, which comes soon by any clock.
+/// Returns the next batch, within a timeout.
 pub(crate) async fn next<T: Send + Sync + 'static>(changes: &mut Subscription<T>) -> Batch<T> {
     let next = tokio::time::timeout(Duration::from_secs(600), changes.next());
     next.await.expect("a batch comes").expect("the informer runs")
 }
 
-/// Long enough for a watch to count as a good one, so that the next failure is answered as a first one.
+/// Waits until a watch counts as working, so that its next failure is treated as the first one.
 pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 impl Indexed {
-    /// Every index lists exactly the objects it should, the very same allocations, in order.
+    /// Checks that every index has exactly the expected objects, with the same allocations, in order.
     #[track_caller]
     pub(crate) fn assert_consistent(&self, view: &View<Kept>) {
         assert_index(view, &self.by_number, |object| vec![object.number]);
@@ -255,7 +255,7 @@ where
     for (key, objects) in expected {
         let hits = view.by_index(index, &key);
         assert_eq!(hits.len(), objects.len(), "the list of {key:?} has another length");
-        // Names of one length in namespaces of one length: ordered by text is ordered by key.
+        // All names have one length, and so do all namespaces, so the order of the text is that of the keys.
         for (hit, (name, object)) in hits.zip(objects) {
             assert_eq!(Obj::key(hit).to_string(), name);
             assert!(Obj::ptr_eq(hit, object), "{name}: the list of {key:?} holds another version");
@@ -263,7 +263,7 @@ where
     }
 }
 
-/// Panics that a test provokes say so, and are not printed.
+/// The message of panics that a test causes on purpose, which are not printed.
 pub(crate) const EXPECTED: &str = "a panic that the test expects";
 
 pub(crate) fn quiet_panics() {
@@ -278,7 +278,7 @@ pub(crate) fn quiet_panics() {
     });
 }
 
-/// A random generator whose seed is in the environment, or new, and printed.
+/// A random generator. Its seed is from the environment or random, and printed.
 pub(crate) fn seeded() -> (u64, rand::rngs::StdRng) {
     use rand::SeedableRng;
     let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());

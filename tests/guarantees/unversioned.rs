@@ -50,7 +50,7 @@ async fn a_kind_without_versions_is_synced_polled_and_compared_by_content() {
     let (before, after) = (first.get(("a", "z")).unwrap(), batch.snapshot().get(("a", "z")).unwrap());
     assert!(Obj::ptr_eq(before, after), "what did not change keeps its allocation");
 
-    // Lists that show the same show no change.
+    // Lists with the same content publish no change.
     let revision = indexed.informer.snapshot().revision();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(indexed.informer.snapshot().revision(), revision);
@@ -77,7 +77,7 @@ async fn a_kind_without_versions_is_watched_where_that_needs_none() {
     .await;
     assert!(begun.elapsed() < Duration::from_secs(1), "by the watch, and not by a poll");
 
-    // Behind a broken watch, what goes is found by the list that follows.
+    // While the watch is broken, the next list finds the delete.
     server.disconnect_watches();
     server.delete(WIDGETS, "a", "z").unwrap();
     let last = until(&indexed.informer, "the delete is found", |view| view.len() == 1).await;

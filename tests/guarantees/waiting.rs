@@ -1,4 +1,4 @@
-//! Reading one's own writes, and waiting for any state.
+//! Waiting for the client's own writes, and for any state.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn at_least_answers_with_a_snapshot_that_contains_the_write() {
         let snapshot = timeout(SOON, informer.at_least(&written)).await.unwrap().unwrap();
         assert_eq!(snapshot.get(("a", "w001")).unwrap().number, round);
         indexed.assert_consistent(&snapshot);
-        // What is there already is not waited for.
+        // A write that is already cached returns at once.
         assert!(informer.at_least(&written).now_or_never().is_some());
         if round % 7 == 0 {
             settle().await;
@@ -63,7 +63,8 @@ async fn at_least_errs_where_it_cannot_know_and_when_the_informer_stops() {
         assert!(informer.at_least(&written).await.unwrap_err().is_version_unordered());
     }
     assert!(informer.at_least(&ConfigMap::default()).await.unwrap_err().is_version_unordered());
-    // Far in the future; many wait, some are cancelled, and all others end with the informer.
+    // A version far in the future: many callers wait, some are cancelled, and all others end with the
+    // informer.
     written.metadata.resource_version = Some("99999999999999999999999999".to_owned());
     let waiters: Vec<_> = (0..100)
         .map(|_| {
@@ -104,7 +105,7 @@ async fn every_waiter_of_a_state_is_woken_by_it() {
     for (number, waiter) in (1..).zip(waiters) {
         assert!(timeout(SOON, waiter).await.expect("woken").unwrap() >= number);
     }
-    // A delete is waited for in the same way; a fault in between makes no difference.
+    // A wait for a delete works in the same way, also with a fault in between.
     settle().await;
     server.inject(kube_informer::testing::Fault::new(FaultAction::CutStream).verb("watch"));
     server.delete(WIDGETS, "a", "w001").unwrap();

@@ -1,4 +1,4 @@
-//! Bodies of answers, piece by piece.
+//! Response bodies, piece by piece.
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
@@ -14,18 +14,18 @@ use tokio::time::sleep;
 
 use crate::wire::{BoxError, bytes};
 
-/// What comes next of a body.
+/// The next piece of a body.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Data(Bytes),
     Pause(Duration),
-    /// Nothing comes any more, and no end.
+    /// Sends nothing more and does not end.
     Stall,
     Cut,
     End,
 }
 
-/// Where further pieces come from when those at hand are sent.
+/// The source of further pieces, once the present ones are sent.
 pub(crate) trait More: Send + 'static {
     fn more(&mut self) -> impl Future<Output = VecDeque<Piece>> + Send;
 }

@@ -1,4 +1,4 @@
-//! What must hold of every view that anybody sees of an informer.
+//! The checks of every view of an informer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
@@ -10,33 +10,33 @@ use crate::history::{Lineage, Object, Selection, State};
 use crate::kind::{Kept, Shown};
 use crate::world::World;
 
-/// An index, and what it indexes by.
+/// An index, with the function of its keys.
 #[derive(Clone, Copy)]
 pub(crate) enum AnyIndex {
     Group(Index<Kept, String>),
     Namespace(Index<Kept, String>),
-    /// By the number modulo.
+    /// By the number, modulo the second field.
     Number(Index<Kept, u64>, u64),
 }
 
-/// Follows the views of one informer.
+/// Checks the views of one informer.
 pub(crate) struct Checker {
     pub(crate) name: String,
     world: World,
     pub(crate) selection: Selection,
     pub(crate) indexes: Vec<AnyIndex>,
-    /// Shows nothing, of no version, while the kind is absent.
+    /// Whether the informer shows an empty state without a version while the kind is absent.
     pub(crate) shows_absence: bool,
-    /// Tells no versions: fed by a stream.
+    /// Whether views have no version, because a stream feeds the informer.
     pub(crate) unversioned: bool,
-    /// The history that the newest view is of, at least.
+    /// The earliest history that the newest view can belong to.
     lineage: usize,
     version: Option<u64>,
     revision: u64,
     synced: bool,
-    /// What was last seen good, by key: uid and version.
+    /// The last valid version of each object that was seen: uid and version, by key.
     seen: BTreeMap<(String, String), (String, u64)>,
-    /// Digests of revisions: who sees one revision sees one content.
+    /// Digests by revision: all views of a revision must have the same content.
     digests: VecDeque<(u64, u64)>,
     held: Vec<(Snapshot<Kept>, u64)>,
     pub(crate) views: u64,
@@ -64,7 +64,7 @@ impl Checker {
         }
     }
 
-    /// Looks at a newer view, or the same again.
+    /// Checks a newer view, or the same one again.
     pub(crate) fn see(&mut self, view: &View<Kept>) {
         self.views += 1;
         if let Err(why) = self.check(view) {
@@ -116,7 +116,7 @@ impl Checker {
             return ensure(absent && view.is_empty(), || "synced without a version".into());
         };
         let version: u64 = version.to_string().parse().map_err(|_| "not one of the server's versions")?;
-        // Below the one before: only another history may be.
+        // Only a view of another history may have a lower version.
         let back = self.version.is_some_and(|before| version < before);
         let least = self.lineage + usize::from(back);
         if !anew && self.version == Some(version) {
@@ -137,7 +137,7 @@ impl Checker {
         Err(if back { format!("back from {:?}: {why}", self.version) } else { why })
     }
 
-    /// What a stream of events shows is of some version, never an older one.
+    /// The views of a stream are the state at some version, which never goes back.
     fn check_stream(&mut self, view: &View<Kept>, anew: bool) -> Verdict {
         if !anew {
             return Ok(());
@@ -158,7 +158,7 @@ impl Checker {
         Err(format!("of no version from {from} on: {why}"))
     }
 
-    /// Whether the newest view seen is the newest truth.
+    /// Whether the newest view is the newest state of the server.
     pub(crate) fn is_current(&self, view: &View<Kept>) -> Verdict {
         let server = self.world.lock();
         let lineage = server.lineage();
@@ -171,7 +171,7 @@ impl Checker {
         (self.lineage, self.version)
     }
 
-    /// Keeps a view, to look at it again later.
+    /// Keeps a view, to check it again later.
     pub(crate) fn hold(&mut self, snapshot: Snapshot<Kept>) {
         if self.held.len() == 4 {
             self.held.remove(0);
@@ -195,7 +195,8 @@ pub(crate) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(why()) }
 }
 
-/// Whether a view shows a state as it must. `seen` is what was seen good before: it stays while it is invalid.
+/// Whether a view shows a state correctly. `seen` has the last valid versions, which stay while an object is
+/// invalid.
 fn agrees(
     view: &View<Kept>,
     selection: &Selection,
@@ -239,7 +240,7 @@ fn agrees(
     ensure(marked == invalid, || format!("invalid are {invalid:?}, not {marked:?}"))
 }
 
-/// Of an object whose newest version is invalid, an older good one of the same life is held, or none.
+/// If the newest version of an object is invalid, the view has an older valid one with the same uid, or none.
 fn invalid_agrees(
     held: Option<&Obj<Kept>>,
     lineage: &Lineage,
@@ -250,12 +251,13 @@ fn invalid_agrees(
 ) -> Verdict {
     let written = lineage.between(0, at).iter().rev().filter_map(|event| event.after.as_ref());
     let mut of_it = written.filter(|older| older.key == object.key && older.uid == object.uid);
-    // Going back from what is invalid: what is good may be held, what is kept out or not selected takes it out.
+    // Go back from the invalid version: a valid version may be cached; a hidden or unselected one removes the
+    // object.
     let good = of_it.find(|older| older.shown() != Shown::Invalid || !selection.has(older));
     let good = good.filter(|older| older.shown() == Shown::Good && selection.has(older));
     match held {
         Some(held) => {
-            // One of a history that was lost to a restore stays as well.
+            // A version of a history before a restore may stay, too.
             let older = version(held) < object.version || lineage.forked_at() > 0;
             let known = good.is_some_and(|good| is(held, good)) || Obj::uid(held) == object.uid && older;
             ensure(known, || format!("{held:?} of {} is held for the invalid {object:?}", Obj::uid(held)))
@@ -284,7 +286,7 @@ fn version(object: &Obj<Kept>) -> u64 {
     Obj::resource_version(object).to_string().parse().unwrap_or_default()
 }
 
-/// Everything a view shows, in one number, whatever the order.
+/// A hash of the content of a view, independent of the order.
 fn digest(view: &View<Kept>) -> u64 {
     use std::hash::{DefaultHasher, Hasher};
     let one = |object: &Obj<Kept>| {
@@ -307,7 +309,7 @@ impl AnyIndex {
     }
 }
 
-/// An index lists exactly the objects it should, the very same ones, in order.
+/// Checks that an index has exactly the expected objects, with the same allocations, in order.
 fn check_index<K>(view: &View<Kept>, index: &Index<Kept, K>, of: impl Fn(&Obj<Kept>) -> K) -> Verdict
 where
     K: Hash + Ord + Debug + Default + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What may go wrong, each kind of it on its own, so that a failing run can be tried again with fewer kinds.
+//! The kinds of faults. Each can be turned off, so that a failing run can be repeated with fewer kinds.
 
 use std::fmt;
 
@@ -20,33 +20,33 @@ macro_rules! faults {
 
 faults! {
     // --- of a request ---
-    /// No connection, or none that brings a head.
+    /// No connection, or one that breaks before the head of a response.
     Refuse,
-    /// The head never comes.
+    /// The head of the response never arrives.
     Hang,
     /// 401, 403, 404, 410, 429, 5xx.
     Code,
-    /// 504 for a version, with the structured cause or without.
+    /// 504 for a version, with or without the structured cause.
     TooLarge,
-    /// Success, and a body of something else.
+    /// A success with an invalid body.
     Garbage,
-    /// The head or a piece takes its time.
+    /// The head or a piece is late.
     Slow,
     // --- of a body ---
-    /// Cut in a line, in a page or between events.
+    /// The connection breaks within a line, within a page or between events.
     Cut,
-    /// Nothing comes any more.
+    /// Sends nothing more.
     Stall,
     // --- of a watch ---
     /// An ERROR event.
     ErrorEvent,
     /// Ends in order at once, or after an event or two.
     EndsSoon,
-    /// A line that is no event.
+    /// A line that is not an event.
     BadLine,
     /// No bookmarks on this watch.
     NoBookmarks,
-    /// Events from before the beginning.
+    /// Events from before the requested version.
     Replay,
     /// An object without a name.
     Nameless,
@@ -58,19 +58,19 @@ faults! {
     StreamEndsEarly,
     // --- of pages ---
     ExpiredContinue,
-    /// A later page is of an older version.
+    /// A later page has an older version.
     LowerPage,
     // --- of the server ---
-    /// A replica that is behind, within what it may.
+    /// A replica that lags behind, within the guarantees of an API server.
     Lag,
-    /// A list that is older than it may be.
+    /// A list that is older than the API allows.
     StaleList,
     Compact,
     /// Open connections break.
     Restart,
     /// Refuses everything for a time.
     Outage,
-    /// Swallows everything for a time.
+    /// Ignores every request and connection for a time.
     Blackhole,
     Restore,
     Vanish,
@@ -78,13 +78,13 @@ faults! {
     Undecodable,
     /// Objects whose projection fails.
     Disliked,
-    /// Objects with bytes that are no UTF-8, where nobody looks.
+    /// Objects with bytes that are not UTF-8, in a field that is not read.
     Bytes,
-    /// A choice of the server's that lasts: see [`Manner`].
+    /// A permanent property of the server: see [`Manner`].
     Manners,
 }
 
-/// What a server does from the first request to the last.
+/// A permanent property of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
     Usual,
@@ -95,9 +95,9 @@ pub(crate) enum Manner {
     NoLaterPages,
     /// 500 for each list from a version, paged or streamed.
     NoHeldVersions,
-    /// As old and aggregated servers say "too large": 504 without the cause.
+    /// 504 without the cause for each version, as old and aggregated servers report "too large".
     AllVersionsTooLarge,
-    /// Heads of watches never come.
+    /// Heads of watches never arrive.
     WatchesHang,
     /// Watches are cut before their head.
     WatchesCut,
@@ -112,7 +112,7 @@ pub(crate) struct FaultSet(u64);
 // === impl FaultSet ===
 
 impl FaultSet {
-    /// Some of them: runs with few kinds go deeper into each.
+    /// A random subset: runs with few kinds test each of them more.
     pub(crate) fn some(random: &mut StdRng) -> Self {
         let share = *[0.15, 0.4, 0.8].choose(random).expect("there are three");
         let mut set = Self(0);
@@ -180,7 +180,7 @@ impl Manner {
     }
 }
 
-/// One source of chance out of a seed and a purpose: none disturbs another.
+/// An independent random generator for a seed and a purpose.
 pub(crate) fn chance(seed: u64, purpose: u64) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose)
 }

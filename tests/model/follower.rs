@@ -1,4 +1,4 @@
-//! A subscription whose consumer knows nothing but the changes it is told.
+//! A subscription whose consumer knows only the changes it receives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use crate::checks::{ensure, key};
 use crate::kind::Kept;
 
-/// What a consumer is interested in.
+/// The selection of a consumer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scope {
     Everything,
@@ -33,13 +33,13 @@ impl Follower {
         Self { scope, by_group, changes, state: BTreeMap::new(), begun: false }
     }
 
-    /// Begun again, in another process for all the informer knows: only the snapshot was kept.
+    /// Subscribes again, with nothing but the last snapshot.
     pub(crate) fn resume(&mut self, informer: &Informer<Kept>) {
         let held = self.changes.position().clone();
         self.changes = self.scope.of_all(informer.subscribe_from(&held), self.by_group);
     }
 
-    /// Waits for a while, at random, for a batch or two; what is cancelled loses nothing.
+    /// Waits for a random time for a batch or two; a cancelled wait must lose nothing.
     pub(crate) async fn poll(&mut self, random: &mut StdRng) -> Result<Vec<Batch<Kept>>, String> {
         let patience = Duration::from_millis(random.random_range(0..30));
         let mut taken = Vec::new();
@@ -56,7 +56,7 @@ impl Follower {
         Ok(taken)
     }
 
-    /// Takes what is there. Whether the informer has ended.
+    /// Receives all available batches. Returns whether the informer has ended.
     pub(crate) fn catch_up(&mut self) -> Result<bool, String> {
         loop {
             match self.changes.next().now_or_never() {
@@ -76,7 +76,7 @@ impl Follower {
             told += 1;
             let name = (change.key().namespace.to_owned(), change.key().name.to_owned());
             let known = self.state.get(&name);
-            // What was there before is what was delivered before: the very same version.
+            // The old version must be the one that was delivered last.
             let same = |old: &Obj<Kept>| known.is_some_and(|known| Obj::ptr_eq(known, old));
             match change {
                 Change::Added(_) => ensure(known.is_none(), "added again")?,
@@ -111,7 +111,7 @@ impl Scope {
         }
     }
 
-    /// The view that its changes must add up to, found without any of the informer's indexes.
+    /// The expected result of its changes, computed without the informer's indexes.
     fn of(self, view: &View<Kept>) -> BTreeMap<(String, String), Obj<Kept>> {
         view.iter()
             .filter(|object| match self {

@@ -1,7 +1,7 @@
-//! The truth: every version that the server's state ever had.
+//! The history of the server: its state at every version.
 //!
-//! A restore from a backup begins another lineage, which shares the versions up to the backup with the one before and
-//! gives out the later ones again.
+//! A restore from a backup begins another lineage. It shares the versions up to the backup with the previous
+//! one, and uses later version numbers again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ pub(crate) struct Object {
     pub(crate) uid: String,
     pub(crate) version: u64,
     pub(crate) group: String,
-    /// `None`: what the server sends in its place does not decode.
+    /// `None`: the server sends a value that does not decode.
     pub(crate) number: Option<u64>,
-    /// Comes with a byte that is no UTF-8, in a field that is not kept.
+    /// Whether the object has a byte that is not UTF-8, in a field that is not kept.
     pub(crate) odd: bool,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Event {
     pub(crate) after: Option<Arc<Object>>,
 }
 
-/// What a client lists and watches of a kind.
+/// The selection of objects that a client lists and watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Selection {
     pub(crate) kind: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Selection {
 #[derive(Clone)]
 pub(crate) struct Lineage {
     pub(crate) events: Vec<Event>,
-    /// The last version that it shares with the one before.
+    /// The last version that is shared with the previous lineage.
     forked_at: u64,
     /// By version, beginning with 1.
     states: BTreeMap<u64, [Arc<State>; KINDS]>,
@@ -86,7 +86,7 @@ impl Lineage {
         *self.states.keys().next_back().expect("there is a first state")
     }
 
-    /// The newest version that was there at that time.
+    /// The newest version at that time.
     pub(crate) fn version_at(&self, time: Instant) -> u64 {
         let later = self.events.iter().rev().take_while(|event| event.at > time).last();
         later.map_or(self.version(), |event| event.version - 1)
@@ -100,7 +100,7 @@ impl Lineage {
         self.state(kind, self.version()).expect("the newest version has a state")
     }
 
-    /// Creates, changes or deletes an object, as a version of its own.
+    /// Creates, changes or deletes an object, which makes a new version.
     pub(crate) fn write(&mut self, kind: usize, key: &Key, after: Option<Object>) -> u64 {
         let version = self.version() + 1;
         let mut states = self.states[&(version - 1)].clone();
@@ -120,7 +120,7 @@ impl Lineage {
         &self.events[from.min(to)..to]
     }
 
-    /// Another history from here on.
+    /// A new history that branches off at this version.
     pub(crate) fn fork(&self, version: u64) -> Self {
         Self {
             events: self.between(0, version).to_vec(),

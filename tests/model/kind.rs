@@ -1,4 +1,4 @@
-//! The kinds of the model: alike but for their name, so that one type serves for all of them.
+//! The kinds of the model. They differ only in their names, so one type is enough for all.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub(crate) const KINDS: usize = 2;
 pub(crate) const GROUP: &str = "model.test";
 
-/// Which of the kinds.
+/// The index of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Which(pub(crate) usize);
 
@@ -26,18 +26,18 @@ struct Spec {
     group: String,
 }
 
-/// What is kept of it.
+/// The projection of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) number: u64,
     pub(crate) group: String,
 }
 
-/// What the projection does with a number.
+/// The result of the projection for a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Good,
-    /// Kept out.
+    /// The projection skips the object.
     Hidden,
     /// The projection fails.
     Invalid,

@@ -1,12 +1,13 @@
-//! Informers against a model that keeps every version of the server's state: whatever goes wrong, each view that
-//! anybody sees is the truth at its version, and when the trouble ends, every informer recovers. See docs/TESTING.md.
+//! Compares informers with a model that keeps every version of the server's state. Under all faults, every
+//! view must be the server's state at its version, and after the faults every informer must recover. See
+//! docs/TESTING.md.
 //!
 //! ```text
 //!  run: steps --writes--> World { history of every version, faults } --service--> informers --views--> checks
 //! ```
 //!
 //! - `KUBE_INFORMER_MODEL_SEEDS=N` runs N seeds instead of 200; 0 runs until one fails.
-//! - `KUBE_INFORMER_MODEL_SEED=S` runs one, with `_STEPS`, `_FAULTS` and `_FORMS` as a failure prints them.
+//! - `KUBE_INFORMER_MODEL_SEED=S` runs one, with `_STEPS`, `_FAULTS` and `_FORMS` as printed by a failure.
 
 mod body;
 mod checks;
@@ -49,7 +50,7 @@ fn every_view_is_the_truth_at_its_version_and_every_informer_recovers() {
         let outcome = plan.run();
         if outcome.failure.is_some() {
             failed += 1;
-            // A survey of all that fails, or the first failure in full.
+            // Prints a survey of all failures, or the first failure in detail.
             if env::var_os("KUBE_INFORMER_MODEL_SURVEY").is_none() {
                 shrink::report(&plan, outcome);
             }
@@ -82,7 +83,7 @@ fn every_view_is_the_truth_at_its_version_and_every_informer_recovers() {
     assert_eq!(failed, 0, "seeds failed");
 }
 
-/// Nothing but the seed decides what happens: without that, no failure could be looked at twice.
+/// Only the seed decides what happens, so that a failure can be reproduced.
 #[test]
 fn a_seed_runs_the_same_each_time() {
     for seed in [3, 4, 5] {
@@ -101,7 +102,7 @@ fn run_one(plan: &Plan) {
     }
 }
 
-/// The plan of a seed, with what else the environment says.
+/// The plan of a seed, with the other settings from the environment.
 fn given(seed: u64) -> Plan {
     let mut plan = Plan::new(seed);
     if let Some(steps) = number("STEPS") {

@@ -1,4 +1,4 @@
-//! One run: a server, its troubles, informers and those who use them, all out of one seed.
+//! One run: a server, its faults, informers and their users, all derived from one seed.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::kind::{KINDS, Shown};
 use crate::subject::{Form, Subject};
 use crate::world::World;
 
-/// What is run: all there is to know to run it again.
+/// Everything that is needed to repeat a run.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -27,14 +27,14 @@ pub(crate) struct Plan {
 
 pub(crate) struct Outcome {
     pub(crate) failure: Option<String>,
-    /// Steps that were begun.
+    /// The number of steps that were begun.
     pub(crate) steps: usize,
     pub(crate) log: Vec<String>,
-    /// Equal in two runs that did the same.
+    /// A hash of everything that happened.
     pub(crate) trace: u64,
     pub(crate) views: u64,
     pub(crate) requests: u64,
-    /// How long it took all informers to agree with the server once no more faults came.
+    /// How long all informers took to agree with the server after the last fault.
     pub(crate) recovery: Duration,
     pub(crate) simulated: Duration,
 }
@@ -49,11 +49,11 @@ struct Run {
     views: u64,
 }
 
-/// When all informers must agree with the server after the last fault. A connection that was swallowed is found out
-/// after three minutes; what it was asked instead may wait for half a minute more, twice.
+/// The time within which all informers must agree with the server after the last fault. A dead connection is
+/// detected after three minutes; the requests after that may hang for half a minute, twice.
 const RECOVERY: Duration = Duration::from_secs(5 * 60);
 
-/// When they must show one more write, with nothing wrong.
+/// The time within which they must show another write, without faults.
 const PROMPT: Duration = Duration::from_secs(2);
 
 // === impl Plan ===
@@ -70,13 +70,13 @@ impl Plan {
         }
         let mut faults = FaultSet::some(&mut random);
         if forms.contains(&Form::Stream) {
-            // It does not notice a server that went back.
+            // It does not detect that a server was restored.
             faults = faults.without(Fault::Restore);
         }
         Self { seed, steps: random.random_range(40..160), faults, forms }
     }
 
-    /// Runs it on a runtime of its own, whose clock stands still while anything is to be done.
+    /// Runs it on a separate runtime with a paused clock.
     pub(crate) fn run(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(self.run_here())
@@ -163,7 +163,7 @@ impl Run {
         Ok(())
     }
 
-    /// Some writes, some reads, some time.
+    /// A random mix of writes, reads and waits.
     async fn ordinary(&mut self) -> Result<(), String> {
         for _ in 0..self.random.random_range(0..4) {
             self.write();
@@ -182,7 +182,7 @@ impl Run {
         sleep(pause).await;
     }
 
-    // --- what others do to the objects ---
+    // --- writes ---
 
     fn write(&mut self) {
         let limit = self.limit();
@@ -208,7 +208,7 @@ impl Run {
                     server.write(kind, &key, None);
                     return;
                 }
-                // Deleted, and created again under the same name.
+                // Deletes the object, and creates another one with the same name.
                 (Some(_), _) => {
                     server.write(kind, &key, None);
                     server.new_uid()
@@ -242,8 +242,8 @@ impl Run {
         }
     }
 
-    /// Versions given out again after a restore must not reach what an informer holds of the history before: it
-    /// would not notice, and does not promise to.
+    /// Versions that are used again after a restore must stay below those that an informer has cached from
+    /// the previous history. Otherwise it would not detect the restore, which is no guarantee.
     fn limit(&self) -> u64 {
         let server = self.world.lock();
         let current = server.lineages.len() - 1;
@@ -256,7 +256,7 @@ impl Run {
         held.min().unwrap_or(u64::MAX)
     }
 
-    // --- what befalls the server ---
+    // --- faults of the server ---
 
     fn compact(&mut self) {
         self.world.log("compacts");
@@ -279,7 +279,7 @@ impl Run {
         if self.random.random_bool(0.3) {
             self.long_pause().await;
         }
-        // One whose connection was swallowed before does not know until it has been silent for three minutes.
+        // An informer with a dead connection detects it only after three minutes of silence.
         if begun.elapsed() > Duration::from_secs(240) {
             self.subjects.iter().try_for_each(|subject| subject.must_be_stale("an outage of minutes"))?;
         }
@@ -311,7 +311,7 @@ impl Run {
         let version = newest.saturating_sub(self.random.random_range(1..20)).max(1);
         self.world.log(format!("is restored at {version}"));
         self.world.change(|server| server.restore(version));
-        // Answers that are under way are of the history before, and become known.
+        // Let responses of the previous history arrive first.
         sleep(Duration::from_secs(20)).await;
     }
 
@@ -333,7 +333,7 @@ impl Run {
         Ok(())
     }
 
-    /// Ends an informer in the middle, and begins another.
+    /// Ends an informer during the run, and starts another.
     async fn replace(&mut self) -> Result<(), String> {
         let at = self.random.random_range(0..self.subjects.len());
         if self.subjects[at].form == Form::Shared {
@@ -356,17 +356,18 @@ impl Run {
 
     // --- the end ---
 
-    /// Nothing goes wrong any more: everybody recovers, in time. Answers with how long it took.
+    /// Ends all faults, and checks that every informer recovers in time. Returns the longest recovery.
     async fn finish(&mut self) -> Result<Duration, String> {
         self.world.log("faults stop");
         self.world.change(|server| server.calm());
         let begun = Instant::now();
         let manner = self.world.lock().manner;
-        // First all learn of what went wrong, then which connections are dead: there is something to see for each.
+        // First, informers recover from the faults; then a write to each selection shows which connections
+        // are dead.
         let mut took = self.all_recover(RECOVERY).await?;
         self.touch_all();
         took = took.max(self.all_recover(RECOVERY).await?);
-        // Where watches work, one more write is seen at once.
+        // If watches work, another write arrives at once.
         self.touch_all();
         let watches = manner.watches() && self.limit() == u64::MAX;
         if watches {
@@ -399,7 +400,7 @@ impl Run {
 }
 
 impl Manner {
-    /// In the words of a report.
+    /// The settings of a plan, as printed in a report.
     pub(crate) fn of(plan: &Plan) -> Self {
         if plan.faults.has(Fault::Manners) { Self::some(&mut chance(plan.seed, 1)) } else { Self::Usual }
     }

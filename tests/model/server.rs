@@ -1,4 +1,4 @@
-//! The service: parses what is asked, and answers it, well or badly.
+//! The service: parses requests, and responds to them with or without faults.
 
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
@@ -20,10 +20,10 @@ use crate::watching::Watching;
 use crate::wire::{Answer, answer, gone, json_answer, line, nameless, refuse, status, too_large};
 use crate::world::{Server, World};
 
-/// A list or watch that was asked for.
+/// A parsed request for a list or watch.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// Who asks, and for what: one informer.
+    /// The informer that sends the request.
     pub(crate) peer: String,
     pub(crate) selection: Selection,
     pub(crate) watch: bool,
@@ -34,17 +34,17 @@ pub(crate) struct Asked {
     pub(crate) timeout: Duration,
 }
 
-/// What happens to a request before it is looked at.
+/// A fault that occurs before a request is handled.
 enum Trouble {
     Refused(Duration),
     Hangs,
     Answered(Box<Answer>),
 }
 
-/// What becomes of a list or watch that is looked at.
+/// The result of a list or watch that is handled.
 enum Reply {
     Now(Answer),
-    /// It is of a version that the server has not got to.
+    /// The request is for a version that the server has not reached.
     Ahead {
         with_cause: bool,
     },
@@ -189,7 +189,7 @@ fn trouble(server: &mut Server, asked: Option<&Asked>, gentle: bool) -> Option<T
     None
 }
 
-/// A replica's view of now: how far behind it is.
+/// How far the replica lags behind.
 fn lag(server: &mut Server) -> Duration {
     if server.happens(Fault::Lag, 0.8) {
         Duration::from_millis(server.random.random_range(100..20_000))
@@ -198,7 +198,7 @@ fn lag(server: &mut Server) -> Duration {
     }
 }
 
-/// A request that names a version the server may refuse, by how it is made or by chance.
+/// The refusal of a request that names a version, if the server's manner refuses all of them.
 fn refuses_version(server: &Server, asked: &Asked) -> Option<Answer> {
     asked.version.filter(|version| *version > 0)?;
     match server.manner {
@@ -237,7 +237,7 @@ fn list_now(server: &mut Server, asked: &Asked) -> Reply {
     Reply::Now(page(server, asked, version, None))
 }
 
-/// A server that has not got so far waits for it, for a while.
+/// A server that has not reached the version waits for a while before it refuses it.
 async fn late_too_large(with_cause: bool) -> Answer {
     sleep(Duration::from_secs(3)).await;
     too_large(with_cause)
@@ -247,7 +247,7 @@ fn is_gentle(server: &Server, asked: &Asked) -> bool {
     server.peers.get(&asked.peer).is_some_and(|peer| peer.gentle)
 }
 
-/// A version that a consistent read must not be of, once.
+/// A version that is too old for a consistent read, once per client.
 fn stale(server: &mut Server, asked: &Asked) -> Option<u64> {
     let happens = server.happens(Fault::StaleList, 0.5);
     let born = server.born[asked.selection.kind].max(1);
@@ -307,7 +307,7 @@ fn page(server: &mut Server, asked: &Asked, version: u64, after: Option<&(String
     if server.happens(Fault::Cut, 0.3) || server.happens(Fault::Stall, 0.1) && !is_gentle(server, asked) {
         let cut = server.random.random_range(0..=body.len());
         let cut = (0..=cut).rev().find(|at| body.is_char_boundary(*at)).unwrap_or_default();
-        // The end of the body is no end of the list: its length is not announced.
+        // The end of the body is not the end of the list, since the body has no announced length.
         let end =
             if server.faults.has(Fault::Stall) && server.random.random_bool(0.3) && !is_gentle(server, asked)
             {
@@ -354,7 +354,7 @@ fn watch_now(world: &World, server: &mut Server, asked: &Asked) -> Reply {
     let oldest = server.compacted.max(server.born[asked.selection.kind]);
     let newest = server.version();
     let from = match asked.version {
-        // Some servers say so in the stream.
+        // Some servers report this in the stream.
         Some(version) if version < oldest && !asked.streaming => {
             let line = line("ERROR", &status(410, "Expired", None));
             let in_stream = server.random.random_bool(0.5);
@@ -363,7 +363,7 @@ fn watch_now(world: &World, server: &mut Server, asked: &Asked) -> Reply {
         Some(version) if version > replica && asked.streaming => {
             return Reply::Ahead { with_cause: server.random.random_bool(0.5) };
         }
-        // Others say nothing, and wait.
+        // Other servers wait without a response.
         Some(version) if version > newest && server.random.random_bool(0.5) => {
             return Reply::Ahead { with_cause: server.random.random_bool(0.5) };
         }

@@ -1,4 +1,4 @@
-//! A failing run made smaller: fewer steps, kinds of faults and informers, as long as it fails.
+//! Reduces a failing run: fewer steps, kinds of faults and informers, while it still fails.
 
 use std::panic::panic_any;
 
@@ -6,10 +6,10 @@ use crate::faults::{Fault, Manner};
 use crate::run::{Outcome, Plan};
 use crate::subject::Form;
 
-/// Runs spent on making one smaller.
+/// The most runs spent on reducing one.
 const ATTEMPTS: usize = 300;
 
-/// Prints the smallest run that still fails, with its last steps and how to run it again; and panics.
+/// Prints the smallest run that still fails, with its last steps and how to repeat it, and panics.
 pub(crate) fn report(plan: &Plan, outcome: Outcome) -> ! {
     let first = outcome.failure.clone().unwrap_or_default();
     println!("seed {} fails: {first}\n  {}\nmaking it smaller ..", plan.seed, replay(plan));
@@ -42,7 +42,7 @@ fn smaller(mut plan: Plan, mut outcome: Outcome) -> (Plan, Outcome) {
     }
 }
 
-/// Each a little smaller, the greatest steps first.
+/// Smaller plans, the greatest reductions first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let forms = (0..plan.forms.len()).filter(|_| plan.forms.len() > 1).map(|at| {
         let mut fewer = plan.clone();

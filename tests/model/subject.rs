@@ -1,4 +1,4 @@
-//! An informer under test, with all who use it.
+//! An informer under test, with its users.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,13 +22,13 @@ use crate::kind::{Kept, Thing, Which, keep};
 use crate::server::client;
 use crate::world::World;
 
-/// How an informer comes to be.
+/// How an informer is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Plain,
     Selected,
     Stream,
-    /// Three of one registry.
+    /// Three informers of one registry.
     Shared,
 }
 
@@ -40,15 +40,15 @@ pub(crate) struct Subject {
     checker: Arc<Mutex<Checker>>,
     by_group: Index<Kept, String>,
     followers: Vec<Follower>,
-    /// Observers and waits. None of them may be left when the informer has ended.
+    /// Observers and waits. All of them must end with the informer.
     waits: JoinSet<()>,
     ending: Arc<AtomicBool>,
-    /// Since when it calls itself up to date.
+    /// Since when the informer reports that it is current.
     fresh: Arc<Mutex<Option<Instant>>>,
     random: StdRng,
 }
 
-/// How long an informer may be behind and not say so: it asks after three minutes of silence.
+/// How long an informer may be behind without reporting it: it checks after three minutes of silence.
 const BEHIND: Duration = Duration::from_secs(330);
 
 impl Subject {
@@ -85,9 +85,9 @@ impl Subject {
                 }
                 let size = random.random_range(0..9);
                 config = config.page_size(size).streaming_lists(random.random_bool(0.7));
-                // Who asks for all at once has no pages to halve.
+                // A list in one response has no pages to halve.
                 if size > 0 && world.lock().manner != Manner::NoLaterPages && random.random_bool(0.2) {
-                    // Some five objects.
+                    // About five objects.
                     config = config.limits(Limits::new().page_bytes(2000));
                 }
                 let (optional, emptying) = (random.random_bool(0.3), random.random_bool(0.3));
@@ -174,7 +174,7 @@ impl Subject {
         subject
     }
 
-    /// Sees every version that a reader can see, and every status.
+    /// Checks every version that a reader can see, and every status.
     fn observe(&mut self) {
         let (informer, checker) = (self.informer.clone(), self.checker.clone());
         let (world, name, ending) = (self.world.clone(), self.name.clone(), self.ending.clone());
@@ -208,7 +208,7 @@ impl Subject {
         lock(&self.checker)
     }
 
-    /// Does one of the things that those do who use an informer.
+    /// Uses the informer in one random way.
     pub(crate) async fn use_it(&mut self) -> Result<(), String> {
         self.look()?;
         match self.random.random_range(0..20) {
@@ -223,7 +223,8 @@ impl Subject {
             2..9 if !self.followers.is_empty() => {
                 let at = self.random.random_range(0..self.followers.len());
                 for batch in self.followers[at].poll(&mut self.random).await? {
-                    // What is delivered is a view like any other, though not always newer than the last one seen.
+                    // A delivered snapshot must pass the checks too, though it may be older than the last
+                    // view.
                     if self.random.random_bool(0.2) {
                         self.checker().hold(batch.snapshot().clone());
                     }
@@ -244,7 +245,7 @@ impl Subject {
         Ok(())
     }
 
-    /// What must hold at any moment.
+    /// The checks that must hold at any moment.
     pub(crate) fn look(&mut self) -> Result<(), String> {
         self.informer.read(|view| self.checker().see(view));
         lock(&self.checker).see(&self.informer.snapshot());
@@ -254,7 +255,8 @@ impl Subject {
         let status = self.informer.status();
         ensure(status.phase != Phase::Stopped, || format!("{}: stopped by itself", self.name))?;
         let fresh = *self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        // A consistent read that is too old says that nothing was missed, and the next one is three minutes later.
+        // After a stale consistent read, the informer believes that it is current until the next check three
+        // minutes later.
         let deceived = self.world.lock().faults.has(Fault::StaleList);
         let behind = if deceived { BEHIND * 2 } else { BEHIND };
         let long = fresh.is_some_and(|since| since.elapsed() > behind);
@@ -287,7 +289,7 @@ impl Subject {
         Ok(())
     }
 
-    /// After an outage of some length.
+    /// Checks that the status is stale, after an outage.
     pub(crate) fn must_be_stale(&self, what: &str) -> Result<(), String> {
         let status = self.informer.status();
         let waits_for_another = status.phase == Phase::Idle;
@@ -331,7 +333,7 @@ impl Subject {
         });
     }
 
-    /// Waits for the newest write of all.
+    /// Waits for the newest write.
     fn at_least(&mut self) {
         let (informer, unordered) = (self.informer.clone(), self.form == Form::Stream);
         let world = self.world.clone();
@@ -374,7 +376,7 @@ impl Subject {
         });
     }
 
-    /// Waits in a task, for good or until it is cancelled.
+    /// Runs a wait in a task, to its end or until it is cancelled.
     fn wait(&mut self, what: &'static str, wait: impl Future<Output = Result<(), String>> + Send + 'static) {
         let patience = Duration::from_millis(self.random.random_range(0..3000));
         let patience = if self.random.random_bool(0.2) { patience * 1000 } else { patience };
@@ -387,7 +389,7 @@ impl Subject {
         });
     }
 
-    /// Whether it holds what the server does, and knows it.
+    /// Whether the informer agrees with the server, and reports that it is current.
     pub(crate) fn has_recovered(&self, watches: bool) -> Result<(), String> {
         let snapshot = self.informer.snapshot();
         let status = self.informer.status();
@@ -399,7 +401,7 @@ impl Subject {
         ensure(well || !watches || self.form == Form::Stream, || format!("{}: {}", self.name, say(&status)))
     }
 
-    /// Ends it, at once, with every wait.
+    /// Shuts the informer down, which must end every wait at once.
     pub(crate) async fn shut_down(mut self) -> Result<(), String> {
         self.look()?;
         self.checker().look_at_held();
@@ -421,13 +423,13 @@ impl Subject {
         Ok(())
     }
 
-    /// Lets go of it: it ends by itself. Its name, from which nothing may be asked any more.
+    /// Drops the informer, which then ends by itself. Returns its name, which must send no more requests.
     pub(crate) fn let_go(self) -> String {
         self.ending.store(true, Ordering::Relaxed);
         self.name
     }
 
-    /// Lets those who follow catch up, which is at once.
+    /// Lets all followers catch up, which takes no time.
     pub(crate) async fn settle(&mut self) -> Result<(), String> {
         sleep(Duration::from_millis(1)).await;
         for follower in &mut self.followers {
@@ -449,7 +451,7 @@ fn lock(checker: &Mutex<Checker>) -> MutexGuard<'_, Checker> {
     checker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many histories there have been, and the newest version.
+/// The number of histories so far, and the newest version.
 fn now(world: &World) -> (usize, u64) {
     let server = world.lock();
     (server.lineages.len(), server.version())
@@ -459,12 +461,12 @@ fn declare(indexes: &mut kube_informer::index::IndexSet<Kept>) -> (Index<Kept, S
     (indexes.index(|kept: &Kept| kept.group.clone()), indexes.index(index::namespace()))
 }
 
-/// The projection: keeps some out, and panics for those it does not like. (That of a registry's fails.)
+/// The projection: skips some objects, and panics for others. (In a registry, it returns an error instead.)
 fn project(thing: Thing) -> Option<Kept> {
     keep(thing).unwrap_or_else(|disliked| std::panic::resume_unwind(Box::new(disliked)))
 }
 
-/// A backoff without chance, for kube-runtime's watcher.
+/// A backoff without randomness, for kube-runtime's watcher.
 struct Steady;
 
 impl Iterator for Steady {

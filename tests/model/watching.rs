@@ -1,4 +1,4 @@
-//! An open watch on the server's side: what it has told, and what is still to go wrong with it.
+//! An open watch on the server's side: the events it has sent, and its pending fault.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,23 +20,23 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 pub(crate) struct Watching {
     world: World,
     selection: Selection,
-    /// Told up to here.
+    /// The version up to which events were sent.
     reached: u64,
     lag: Duration,
     lineage: usize,
     restarts: u64,
     blackholes: u64,
     expires: Instant,
-    /// When the next bookmark is due, where there are any.
+    /// When the next bookmark is due, if the watch has bookmarks.
     bookmark: Option<Instant>,
-    /// What befalls it, after so many more lines.
+    /// The pending fault, and the number of lines before it.
     fate: Option<(usize, Fate)>,
     gentle: bool,
-    /// Part of a streaming list that was not ended.
+    /// Whether this is a streaming list that never ends.
     endless: bool,
 }
 
-/// How a watch ends before its time.
+/// How a watch ends early.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Cut,
@@ -103,7 +103,7 @@ impl Watching {
         Some((after, fate))
     }
 
-    /// The state, and perhaps changes, before the bookmark that ends it.
+    /// The initial events: the state, and perhaps changes, before the bookmark that ends them.
     fn initial(&mut self, server: &mut Server, lines: &mut Vec<String>) {
         let from = self.reached;
         let trouble = !self.gentle;
@@ -112,7 +112,7 @@ impl Watching {
             self.fate = Some((0, Fate::Stall));
             return;
         }
-        // From a while ago, and then what has changed since.
+        // An older state, and then the changes since.
         let mut begin = from;
         if trouble && server.faults.has(Fault::Lag) {
             let oldest = server.compacted.max(server.born[self.selection.kind]).max(1);
@@ -145,7 +145,7 @@ impl Watching {
         }
     }
 
-    /// What these writes are to this watch.
+    /// The lines of this watch for these writes.
     fn lines(&self, events: &[Event]) -> Vec<String> {
         let mut lines = Vec::new();
         for event in events.iter().filter(|event| event.kind == self.selection.kind) {
@@ -162,7 +162,7 @@ impl Watching {
         lines
     }
 
-    /// Lines become pieces: several in one, one in several, and the end that fate has in store.
+    /// Turns lines into pieces: several lines in one piece, one line in several, and the pending fault.
     fn send(&mut self, lines: Vec<String>, pieces: &mut VecDeque<Piece>) {
         for text in lines {
             if let Some((left, fate)) = &mut self.fate {
@@ -203,7 +203,7 @@ impl Watching {
         pieces.push_back(end);
     }
 
-    /// What there is to tell now; `None` when there is nothing.
+    /// The pieces to send now; `None` if there are none.
     fn now(&mut self) -> Option<VecDeque<Piece>> {
         let server = self.world.lock();
         if server.blackhole || self.blackholes != server.blackholes {
@@ -213,7 +213,7 @@ impl Watching {
             return Some([if self.reached.is_multiple_of(2) { Piece::Cut } else { Piece::End }].into());
         }
         if !server.trouble {
-            // What was to come is not to come any more.
+            // The pending fault no longer applies.
             self.fate = None;
             self.lag = Duration::ZERO;
         }
@@ -230,7 +230,7 @@ impl Watching {
         let mut pieces = VecDeque::new();
         if self.bookmark.is_some_and(|due| due <= now) {
             self.bookmark = Some(now + BOOKMARKS);
-            // One that waits for the end of its list hears of none, nor does one that is ahead of a restored server.
+            // No bookmarks are sent within an endless list, or to a watch that is ahead of a restored server.
             if known && !self.endless {
                 lines.push(bookmark(self.reached, false));
             }
@@ -242,7 +242,7 @@ impl Watching {
         (!pieces.is_empty()).then_some(pieces)
     }
 
-    /// When there may be something to tell though nothing is written.
+    /// When there may be something to send without a write.
     fn due(&self) -> Instant {
         let due = self.bookmark.map_or(self.expires, |bookmark| bookmark.min(self.expires));
         let behind = {

@@ -1,4 +1,4 @@
-//! Objects and answers as bytes.
+//! Objects and responses as bytes.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -11,10 +11,10 @@ use crate::kind::GROUP;
 pub(crate) type Answer = Result<Response<Body>, BoxError>;
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Stands for a byte that is no UTF-8.
+/// The placeholder of a byte that is not UTF-8.
 const ODD: &str = "<FF>";
 
-/// What goes over the wire.
+/// The bytes to send for a text, with placeholders replaced.
 pub(crate) fn bytes(text: &str) -> Bytes {
     let mut parts = text.split(ODD);
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -26,7 +26,7 @@ pub(crate) fn bytes(text: &str) -> Bytes {
 }
 
 impl Object {
-    /// At another version where it is deleted.
+    /// The JSON of the object. A delete event has another version than the object.
     pub(crate) fn json(&self, version: u64) -> Value {
         let number = self.number.map_or(json!("not a number"), Value::from);
         let mut object = json!({
@@ -59,7 +59,7 @@ pub(crate) fn bookmark(version: u64, ends: bool) -> String {
     line("BOOKMARK", &object)
 }
 
-/// An object of no name, as no API server should send it.
+/// An object without a name, which no API server should send.
 pub(crate) fn nameless(version: u64) -> Value {
     json!({ "metadata": { "resourceVersion": version.to_string(), "uid": "?" }, "spec": {} })
 }

@@ -1,4 +1,4 @@
-//! The server's side: its history, its troubles, and what it knows of its clients.
+//! The server's side: its history, its faults, and its knowledge of its clients.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,39 +13,39 @@ use crate::faults::{Fault, FaultSet, Manner, chance};
 use crate::history::{Key, Lineage, Object, Selection, State};
 use crate::kind::KINDS;
 
-/// The server, shared between those who write, the service, and the checks.
+/// The server, shared by the writers, the service and the checks.
 #[derive(Clone)]
 pub(crate) struct World(Arc<Shared>);
 
 struct Shared {
     state: Mutex<Server>,
-    /// Wakes in order, as a watch channel does not.
+    /// A `Notify`, because a watch channel does not wake waiters in order.
     changed: Notify,
 }
 
 pub(crate) struct Server {
-    /// The last one is in force.
+    /// All histories; the last one is the current one.
     pub(crate) lineages: Vec<Lineage>,
-    /// Versions before this one are no longer kept.
+    /// Versions before this one were compacted.
     pub(crate) compacted: u64,
     pub(crate) installed: [bool; KINDS],
-    /// The version at which a kind was installed: its watches begin there.
+    /// The version at which each kind was installed. Its watches cannot begin before it.
     pub(crate) born: [u64; KINDS],
-    /// The kind was not there at some time.
+    /// Whether the kind was absent at some time.
     pub(crate) was_absent: [bool; KINDS],
-    /// Connections opened before the last restart are broken.
+    /// The number of restarts. Connections from before the last one are broken.
     pub(crate) restarts: u64,
-    /// Connections that the last blackhole swallowed stay silent.
+    /// The number of blackholes. Connections that the last one has swallowed stay silent.
     pub(crate) blackholes: u64,
     pub(crate) outage: bool,
     pub(crate) blackhole: bool,
-    /// Faults happen.
+    /// Whether faults happen.
     pub(crate) trouble: bool,
     pub(crate) faults: FaultSet,
     pub(crate) manner: Manner,
-    /// The share of requests that meet a fault.
+    /// The share of requests with a fault.
     rate: f64,
-    /// Of the client whose request is answered.
+    /// The random generator of the client whose request is being handled.
     pub(crate) random: StdRng,
     seed: u64,
     uids: u64,
@@ -59,27 +59,27 @@ pub(crate) struct Server {
     failure: Option<String>,
 }
 
-/// What the server knows of one informer.
+/// The state of one informer at the server.
 #[derive(Default)]
 pub(crate) struct Peer {
-    /// Was shown a list that is too old: once is enough, since two in a row mean a restored server.
+    /// Whether it has received a list that is too old. Only once, since two in a row mean a restored server.
     pub(crate) stale: bool,
-    /// What befalls its requests does not depend on the others'.
+    /// Its own generator, so that its faults do not depend on other clients.
     random: Option<StdRng>,
-    /// Lists and watches begun lately.
+    /// The times of recent lists and watches.
     begun: VecDeque<Instant>,
-    /// It was asked to come back later.
+    /// The server has asked it to retry no earlier than this.
     pub(crate) not_before: Option<Instant>,
-    /// Its informer has ended.
+    /// Whether its informer has ended.
     pub(crate) ended: bool,
-    /// Faults that this client cannot stand, by its docs.
+    /// Whether to spare this client faults that it does not support, according to its documentation.
     pub(crate) gentle: bool,
 }
 
-/// How much of the log a failure shows, unless the environment says otherwise.
+/// The number of log lines that a failure prints, unless set in the environment.
 const LOG: usize = 50;
 
-/// Lists and watches that one informer may begin within ten seconds.
+/// The most lists and watches that one informer may begin within ten seconds.
 const BEGUN: usize = 60;
 
 impl World {
@@ -118,7 +118,7 @@ impl World {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes something that open connections must notice.
+    /// Changes the server and wakes open connections.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Server) -> R) -> R {
         let result = change(&mut self.lock());
         self.0.changed.notify_waiters();
@@ -134,7 +134,7 @@ impl World {
         self.lock().log(line);
     }
 
-    /// The run has failed; the first reason counts.
+    /// Records that the run has failed. Only the first reason is kept.
     pub(crate) fn fail(&self, why: String) {
         let mut server = self.lock();
         server.log(format!("FAILED: {why}"));
@@ -150,7 +150,7 @@ impl Server {
     pub(crate) fn log(&mut self, line: impl AsRef<str>) {
         let at = self.began.elapsed().as_secs_f64();
         let line = format!("{at:10.3} v{} {}", self.version(), line.as_ref());
-        // FNV: two runs that did the same have the same trace.
+        // An FNV hash: equal runs have equal traces.
         for byte in line.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
@@ -188,7 +188,7 @@ impl Server {
         self.lineages[last].write(kind, key, after)
     }
 
-    /// Goes back to an older version, from which another history begins.
+    /// Restores an older version, from which another history begins.
     pub(crate) fn restore(&mut self, version: u64) {
         let lineage = self.lineage().fork(version);
         self.lineages.push(lineage);
@@ -199,7 +199,7 @@ impl Server {
         self.restarts += 1;
     }
 
-    /// Takes a kind away with all its objects, each a delete of its own.
+    /// Uninstalls a kind with all its objects, each as a separate delete.
     pub(crate) fn uninstall(&mut self, kind: usize) {
         let keys: Vec<_> = self.newest(kind).keys().cloned().collect();
         for key in keys {
@@ -216,7 +216,7 @@ impl Server {
         }
     }
 
-    /// No fault from here on; what lasts, lasts.
+    /// Stops new faults. Permanent properties of the server stay.
     pub(crate) fn calm(&mut self) {
         self.trouble = false;
         self.outage = false;
@@ -224,7 +224,7 @@ impl Server {
         (0..KINDS).for_each(|kind| self.install(kind));
     }
 
-    /// Answers a client, by its own chances.
+    /// Handles a request with the client's own random generator.
     pub(crate) fn answering<R>(&mut self, name: &str, answer: impl FnOnce(&mut Self) -> R) -> R {
         let purpose =
             name.bytes().fold(1000, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
@@ -237,13 +237,13 @@ impl Server {
         answer
     }
 
-    /// Whether this kind of fault happens here and now.
+    /// Whether this kind of fault happens now.
     pub(crate) fn happens(&mut self, fault: Fault, share: f64) -> bool {
         let rate = self.rate * share;
         self.trouble && self.faults.has(fault) && self.random.random_bool(rate)
     }
 
-    /// Notes that an informer lists or watches, and says when it must not.
+    /// Records that an informer lists or watches, and fails the run if it must not.
     pub(crate) fn begins(&mut self, name: &str) {
         self.requests += 1;
         let peer = self.peers.entry(name.to_owned()).or_default();
@@ -265,14 +265,14 @@ impl Server {
         self.failure.get_or_insert(why);
     }
 
-    /// Nothing may come from an informer of that name any more.
+    /// Records that the informer of this name has ended and must send no more requests.
     pub(crate) fn ends(&mut self, name: &str) {
         for (_, peer) in self.peers.iter_mut().filter(|(peer, _)| peer.split(' ').next() == Some(name)) {
             peer.ended = true;
         }
     }
 
-    /// What a client of that selection must show at a version, in each history that has it.
+    /// The expected content for a selection at a version, in each history that has this version.
     pub(crate) fn truths(
         &self,
         selection: &Selection,

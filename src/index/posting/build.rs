@@ -6,7 +6,7 @@ use super::{ALONE, Form, Ordered, Posting};
 
 impl<E: Ordered> Posting<E> {
     #[cfg(test)]
-    /// A posting of these elements, which are in strictly ascending order of their keys. O(n).
+    /// A posting of these elements, which must be in strictly ascending order of their keys. O(n).
     pub(crate) fn from_sorted(elements: Vec<E>) -> Self {
         debug_assert!(
             elements.is_sorted_by(|a, b| a.cmp_key(b) == std::cmp::Ordering::Less),
@@ -18,7 +18,7 @@ impl<E: Ordered> Posting<E> {
 }
 
 impl<E> Form<E> {
-    /// Moves the elements out of `slots` into the form for as many of them.
+    /// Moves the elements out of `slots` into the form for their number.
     pub(super) fn new(slots: &mut [Option<E>]) -> Self {
         match slots {
             [] => Self::Few(None),
@@ -29,8 +29,8 @@ impl<E> Form<E> {
     }
 }
 
-/// A tree of more elements than one chunk takes. Nothing in it is full, so that it takes some insertions
-/// before it splits.
+/// A tree, for more elements than fit one chunk. No node is full, so that the first insertions do not split
+/// it.
 fn tree<E>(slots: &mut [Option<E>]) -> Inner<E> {
     let mut nodes = Vec::new();
     let mut rest = slots;

@@ -1,4 +1,4 @@
-//! Chunks: a sorted run of elements in one allocation of exactly their size.
+//! Chunks: sorted elements in one allocation of exactly their size.
 
 use std::cmp::Ordering;
 
@@ -8,12 +8,12 @@ use super::Ordered;
 use crate::trie::spliced;
 
 /// Elements in the order of their keys. Slots are optional, at no cost in size, so that an unshared chunk can
-/// be rebuilt by moving its elements: no reference count is touched. Outside of such a move every slot is
+/// be rebuilt by moving its elements: no reference count is touched. Except during such a move, every slot is
 /// filled.
 pub(super) struct Chunk<E>(ThinArc<(), Option<E>>);
 
 impl<E> Chunk<E> {
-    /// Moves the elements out of `from`; they are sorted and none is missing.
+    /// Moves the elements out of `from`, which must be sorted and completely filled.
     pub(super) fn new(from: &mut [Option<E>]) -> Self {
         Self(ThinArc::from_header_and_iter((), from.iter_mut().map(Option::take)))
     }
@@ -42,7 +42,7 @@ impl<E> Chunk<E> {
         self.slots().get(self.search(order).ok()?)?.as_ref()
     }
 
-    /// Where the element is, or where it belongs.
+    /// The position of the element, or where it would be inserted.
     pub(super) fn search(&self, order: &impl Fn(&E) -> Ordering) -> Result<usize, usize> {
         self.slots().binary_search_by(|slot| slot.as_ref().map_or(Ordering::Less, order))
     }
@@ -58,7 +58,7 @@ impl<E: Ordered> Chunk<E> {
         self.rebuild(at, 0, Some(element));
     }
 
-    /// Puts an element in the place of another of the same key, which it returns.
+    /// Replaces the element at `at`, which has the same key, and returns the old one.
     pub(super) fn replace(&mut self, at: usize, element: E) -> Option<E> {
         let mut element = Some(element);
         if let Some(old) = self.if_unshared(|slots| std::mem::replace(&mut slots[at], element.take())) {
@@ -69,7 +69,7 @@ impl<E: Ordered> Chunk<E> {
         old
     }
 
-    /// Takes out the element at `at`.
+    /// Removes the element at `at`.
     pub(super) fn remove(&mut self, at: usize) -> Option<E> {
         let element = match self.if_unshared(|slots| slots[at].take()) {
             Some(own) => own,
@@ -79,7 +79,7 @@ impl<E: Ordered> Chunk<E> {
         element
     }
 
-    /// Makes the chunk anew with `cut` slots from `at` on replaced by `put`.
+    /// Rebuilds the chunk, with `cut` slots from `at` on replaced by `put`.
     fn rebuild(&mut self, at: usize, cut: usize, put: Option<E>) {
         let len = self.len();
         let mut put = put;

@@ -1,9 +1,9 @@
 //! The differences of two versions of a posting.
 //!
-//! Both are walked in key order. The next thing of a side is an element or a node not yet looked into. Two
-//! sides that stand before the same node skip it whole. A side that stands before a node while the other is
-//! amid elements looks into it: at worst a chunk that both have is compared pointer by pointer, at the end of
-//! which both stand before a node again.
+//! Both are walked in key order. Next on each side is an element, or a node that is not opened yet. If both
+//! sides are at the same node, both skip it. If one side is at a node and the other at an element, the node
+//! is opened. In the worst case this compares a shared chunk pointer by pointer, and after it both sides are
+//! at a node again.
 
 use std::cmp::Ordering;
 use std::iter::FusedIterator;
@@ -13,19 +13,19 @@ use super::node::Node;
 use super::{Form, Ordered, Posting};
 use crate::trie::{Difference, Stack};
 
-/// The differences of two postings, found as they are asked for. Made by [`Posting::diff`].
+/// The differences of two postings, computed lazily. Made by [`Posting::diff`].
 pub(crate) struct Diff<'a, E> {
     old: Side<'a, E>,
     new: Side<'a, E>,
 }
 
-/// What is left of one posting: some elements, then some nodes.
+/// The rest of one posting: some elements, then some nodes.
 struct Side<'a, E> {
     elements: &'a [Option<E>],
     nodes: Stack<'a, Node<E>>,
 }
 
-/// What comes next on one side.
+/// The next element or node of one side.
 enum Next<'a, E> {
     Element(&'a E),
     Node(&'a Node<E>),
@@ -33,11 +33,10 @@ enum Next<'a, E> {
 }
 
 impl<E: Ordered> Posting<E> {
-    /// What changed from `old` to `new`, in key order, each key once.
+    /// The changes from `old` to `new`, in key order, each key once.
     ///
-    /// Lazy: holds the path it is on, never a list of changes. Skips what the versions share: O(changes) chunks
-    /// are read if one version was made from the other, else O(n). Elements that are pointer-equal are equal,
-    /// all others differ.
+    /// Lazy: keeps the current path, but no list of changes. Skips shared parts: reads O(changes) chunks if
+    /// one version was made from the other, else O(n). Elements are equal exactly if their pointers are.
     pub(crate) fn diff<'a>(old: &'a Self, new: &'a Self) -> Diff<'a, E> {
         if old.ptr_eq(new) {
             return Diff { old: Side::nothing(), new: Side::nothing() };
@@ -92,7 +91,7 @@ impl<'a, E: Ordered> Diff<'a, E> {
         Difference { old: None, new: Some(new) }
     }
 
-    /// Skips both nodes if they are one, else looks into the higher, or into both.
+    /// Skips both nodes if they are the same, else opens the higher one, or both.
     fn look_into(&mut self, old: &'a Node<E>, new: &'a Node<E>) {
         if old.ptr_eq(new) {
             self.old.skip_node();
@@ -152,7 +151,7 @@ impl<'a, E> Side<'a, E> {
         }
     }
 
-    /// Goes down into the next node.
+    /// Opens the next node.
     fn look_into(&mut self, node: &'a Node<E>) {
         self.skip_node();
         match node {

@@ -1,21 +1,21 @@
-//! Insertion: into the chunk of the key, which splits when it is full.
+//! Insertion into the chunk of the key, which splits if it is full.
 
 use super::chunk::Chunk;
 use super::node::{FULL, Inner, Node};
 use super::{ALONE, Form, Ordered, Posting};
 
-/// What became of an insertion below some node.
+/// The result of an insertion below a node.
 enum Put<E> {
     Added,
     Replaced(Option<E>),
-    /// Added, and the node was full: this is its upper half, to stand behind it.
+    /// Added, and the node was split: this is its upper half, to be inserted after it.
     Split(Node<E>),
 }
 
 impl<E: Ordered> Posting<E> {
-    /// Adds an element and returns the one of the same key that it replaces.
+    /// Inserts an element and returns the one with the same key that it replaces.
     ///
-    /// O(log n); allocates one chunk and what is shared of the path.
+    /// O(log n); allocates one chunk and copies the shared part of the path.
     pub(crate) fn insert(&mut self, element: E) -> Option<E> {
         match &mut self.0 {
             Form::Few(None) => self.0 = Form::Few(Some(element)),

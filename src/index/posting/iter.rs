@@ -9,19 +9,19 @@ use crate::trie::Stack;
 
 /// The elements of a posting in the order of their keys. Made by [`Posting::iter`].
 pub(crate) struct Iter<'a, E> {
-    /// What is left of the chunk at either end. All of a small posting is in `front`.
+    /// The rest of the chunk at each end. A small posting is completely in `front`.
     pub(super) front: slice::Iter<'a, Option<E>>,
     back: slice::Iter<'a, Option<E>>,
-    /// The chunks between, while there are any.
+    /// The chunks in between, if there are any.
     pub(super) between: Option<Between<'a, E>>,
 }
 
-/// Chunks of a tree that neither end has reached. Both stacks lead through all of the tree from their end on;
-/// `left` keeps them from passing each other.
+/// The chunks of a tree that neither end has reached. Each stack would walk the complete tree from its end;
+/// `left` stops them where they meet.
 pub(super) struct Between<'a, E> {
     pub(super) front: Stack<'a, Node<E>>,
     back: Stack<'a, Node<E>>,
-    /// How many elements are in chunks not yet taken.
+    /// The number of elements in chunks that were not taken yet.
     left: usize,
 }
 
@@ -46,7 +46,7 @@ impl<E: Ordered> Posting<E> {
 
 // === impl Iter ===
 
-// Not derived, like the next one: that would ask for `E: Clone`.
+// Not derived, because that would require `E: Clone`. The same applies to the next one.
 impl<E> Clone for Iter<'_, E> {
     fn clone(&self) -> Self {
         Self { front: self.front.clone(), back: self.back.clone(), between: self.between.clone() }
@@ -113,14 +113,14 @@ impl<E> FusedIterator for Iter<'_, E> {}
 // === impl Between ===
 
 impl<'a, E> Between<'a, E> {
-    /// The chunk at the front, and what is then left.
+    /// The chunk at the front, and the rest.
     #[inline(never)]
     pub(super) fn take_first(mut self) -> (&'a [Option<E>], Option<Self>) {
         let chunk = next_chunk(&mut self.front, |level| level.split_first());
         self.without(chunk)
     }
 
-    /// The chunk at the back, and what is then left.
+    /// The chunk at the back, and the rest.
     #[inline(never)]
     fn take_last(mut self) -> (&'a [Option<E>], Option<Self>) {
         let chunk = next_chunk(&mut self.back, |level| level.split_last());
@@ -134,7 +134,7 @@ impl<'a, E> Between<'a, E> {
     }
 }
 
-/// The next chunk of a walk that takes each level from the end `split` does; none if it is over.
+/// The next chunk of a walk, where `split` takes a node from one end of a level. Empty at the end.
 fn next_chunk<'a, E>(
     rest: &mut Stack<'a, Node<E>>,
     split: impl Fn(&'a [Node<E>]) -> Option<(&'a Node<E>, &'a [Node<E>])>,

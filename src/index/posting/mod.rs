@@ -1,7 +1,7 @@
-//! Postings: the objects behind one index key, in the order of their own keys.
+//! Postings: the objects under one index key, in the order of their own keys.
 //!
-//! Most index keys have one object, some a few, and a few have thousands (all of a namespace). A posting is
-//! therefore one of three things, all of which cost O(1) to clone and to count:
+//! Most index keys have one object, some a few, and a few have thousands (all of a namespace). A posting
+//! therefore has one of three forms, each with O(1) clone and length:
 //!
 //! ```text
 //!  none or one     no allocation beside the element
@@ -11,15 +11,15 @@
 //!                    '-> [ a b c .. ]
 //! ```
 //!
-//! A change copies one chunk and the nodes above it, or works in place where no other version shares them.
-//! A posting becomes a tree above 128 elements and a chunk again below 96, so that one that sits at the limit
-//! is not rebuilt at every change.
+//! A change copies one chunk and the nodes above it, or changes them in place if no other version shares
+//! them. A posting becomes a tree above 128 elements and a chunk again below 96, so that one that sits at the
+//! limit is not rebuilt at every change.
 //!
 //! # Panics
 //!
-//! As with the trie: when an element's `cmp_key`, `Clone` or `Drop` or the caller's closure panics in the
-//! middle of a change, the posting stays memory-safe but its content is unspecified. Drop it; versions held
-//! elsewhere are never affected.
+//! As for the trie: if an element's `cmp_key`, `Clone` or `Drop` or the caller's closure panics in the middle
+//! of a change, the posting stays memory-safe but its content is unspecified. Drop it; other versions are not
+//! affected.
 
 mod build;
 mod chunk;
@@ -45,10 +45,10 @@ pub(crate) use self::seek::{Seek, meet};
 use self::chunk::Chunk;
 use self::node::Inner;
 
-/// What a posting holds: a thin shared pointer that knows its key, by which it is ordered.
+/// An element of a posting: a thin shared pointer to a value with a key, which gives the order.
 ///
-/// It should be one pointer wide with a niche, so that `Option<E>` is no larger. The key must stay what it is
-/// for as long as the element is in a posting.
+/// It should be one pointer wide with a niche, so that `Option<E>` is no larger. The key must not change
+/// while the element is in a posting.
 pub(crate) trait Ordered: Clone {
     /// Compares the keys: a total order.
     fn cmp_key(&self, other: &Self) -> Ordering;
@@ -57,7 +57,7 @@ pub(crate) trait Ordered: Clone {
     fn ptr_eq(&self, other: &Self) -> bool;
 }
 
-/// Most elements of a posting that is one chunk.
+/// The most elements of a posting that is one chunk.
 const ALONE: usize = 128;
 
 /// A tree of fewer elements becomes one chunk.
@@ -78,17 +78,17 @@ enum Form<E> {
 }
 
 impl<E: Ordered> Posting<E> {
-    /// A posting of nothing. Does not allocate.
+    /// An empty posting. Does not allocate.
     pub(crate) fn new() -> Self {
         Self(Form::Few(None))
     }
 
-    /// A posting of one. Does not allocate.
+    /// A posting of one element. Does not allocate.
     pub(crate) fn one(element: E) -> Self {
         Self(Form::Few(Some(element)))
     }
 
-    /// How many elements there are. O(1).
+    /// The number of elements. O(1).
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
             Form::Few(element) => usize::from(element.is_some()),
@@ -98,12 +98,12 @@ impl<E: Ordered> Posting<E> {
     }
 
     #[cfg(test)]
-    /// Whether there are none. O(1).
+    /// Whether there are no elements. O(1).
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The element for which `order` says `Equal`; it tells how an element's key compares to the one sought.
+    /// The element for which `order` returns `Equal`. `order` compares an element's key with the key to find.
     /// O(log n), does not allocate.
     pub(crate) fn get(&self, order: impl Fn(&E) -> Ordering) -> Option<&E> {
         match &self.0 {
@@ -133,8 +133,8 @@ impl<E: Ordered> Posting<E> {
         }
     }
 
-    /// Whether both are the same version: O(1), never true for different content, false for equal content
-    /// that was built apart.
+    /// Whether both are the same version: O(1). Never true for different content; false for equal content
+    /// that was built separately.
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Form::Few(None), Form::Few(None)) => true,

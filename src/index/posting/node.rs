@@ -6,14 +6,15 @@ use triomphe::{Arc, ThinArc};
 
 use super::chunk::Chunk;
 
-/// Most elements of a chunk in a tree, and most children of an inner node. A change copies this much per
-/// level, a walk reads this much in a row.
+/// The most elements of a chunk in a tree, and the most children of an inner node. A change copies at most
+/// this many per level; a walk reads up to this many in a row.
 pub(super) const FULL: usize = 64;
 
 /// A child of fewer elements or children than this is joined or evened out with its neighbour.
 pub(super) const SPARSE: usize = 16;
 
-/// Two siblings become one if that has room for [`SPARSE`] more, or the next insertions would split it again.
+/// Two siblings are joined only if the result has room for [`SPARSE`] more, so that the next insertions do
+/// not split it again.
 pub(super) const JOINED: usize = FULL - SPARSE;
 
 pub(super) enum Node<E> {
@@ -21,8 +22,9 @@ pub(super) enum Node<E> {
     Inner(Inner<E>),
 }
 
-/// Children of one height, in the order of their keys, and how much is below them. No keys are kept beside
-/// the children: the first element of each is found by going down, so that no key can outlive its element.
+/// Children of one height, in the order of their keys, and the number of elements below them. Keys are not
+/// stored beside the children: the first element of each is found by going down, so that no key can outlive
+/// its element.
 pub(super) struct Inner<E>(ThinArc<Below, Node<E>>);
 
 #[derive(Clone, Copy)]
@@ -35,7 +37,7 @@ struct Below {
 // === impl Node ===
 
 impl<E> Node<E> {
-    /// How many elements are below.
+    /// The number of elements below this node.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Chunk(chunk) => chunk.len(),
@@ -43,7 +45,7 @@ impl<E> Node<E> {
         }
     }
 
-    /// How many elements or children it has itself: what [`FULL`] and [`SPARSE`] limit.
+    /// The number of its own elements or children, which [`FULL`] and [`SPARSE`] limit.
     pub(super) fn width(&self) -> usize {
         match self {
             Self::Chunk(chunk) => chunk.len(),
@@ -82,8 +84,8 @@ impl<E> Node<E> {
 }
 
 impl<E: Clone> Node<E> {
-    /// Clones the elements to the end of `out`. Only splits, joins and changes of form do this, so it is not
-    /// worth the pains of moving elements out of what is not shared.
+    /// Clones the elements to the end of `out`. Only splits, joins and changes of form do this, so moving
+    /// elements out of unshared chunks is not worth the code.
     pub(super) fn clone_into(&self, out: &mut Vec<Option<E>>) {
         match self {
             Self::Chunk(chunk) => out.extend_from_slice(chunk.slots()),
@@ -122,7 +124,7 @@ impl<E> Inner<E> {
         &self.0.slice
     }
 
-    /// Whether no other version has this node.
+    /// Whether no other version shares this node.
     pub(super) fn is_unshared(&self) -> bool {
         ThinArc::strong_count(&self.0) == 1
     }
@@ -161,16 +163,17 @@ impl<E> Inner<E> {
         }
     }
 
-    /// The child in which the element is or belongs: the last that does not begin beyond it.
+    /// The child that contains the element or is its place: the last child that does not begin after it.
     pub(super) fn child_of(&self, order: &impl Fn(&E) -> Ordering) -> usize {
         let begins_before = |child: &Node<E>| child.first().is_some_and(|e| order(e) != Ordering::Greater);
         self.children().partition_point(begins_before).saturating_sub(1)
     }
 
-    /// Lets `f` change the children, which are copied first if another version shares the node, and sets how
-    /// many elements are below afterwards.
+    /// Lets `f` change the children, which are copied first if another version shares the node, and updates
+    /// the number of elements below.
     pub(super) fn change<R>(&mut self, f: impl FnOnce(&mut [Node<E>], &mut usize) -> R) -> R {
-        // `&mut self` keeps others from cloning our pointer, so a count of one cannot grow meanwhile.
+        // `&mut self` prevents other owners from cloning this pointer, so a count of one cannot grow
+        // meanwhile.
         if ThinArc::strong_count(&self.0) != 1 {
             let below = self.0.header.header;
             self.0 = ThinArc::from_header_and_iter(below, self.0.slice.iter().cloned());
@@ -184,7 +187,7 @@ impl<E> Inner<E> {
         })
     }
 
-    /// Replaces `cut` children from `at` on by others of as many elements in all.
+    /// Replaces `cut` children from `at` on by others with the same total number of elements.
     pub(super) fn splice(&mut self, at: usize, cut: usize, put: impl IntoIterator<Item = Node<E>>) {
         let mut children = self.children().to_vec();
         children.splice(at..at + cut, put);

@@ -4,7 +4,7 @@ use super::node::{Inner, Node};
 use super::{Form, Posting};
 use crate::free::free;
 
-/// What is left of large postings that are being freed: children of nodes that no other version shares.
+/// The rest of large postings that are being freed: children of nodes that no other version shares.
 pub(crate) struct Pieces<E>(Vec<Node<E>>);
 
 impl<E> Pieces<E> {
@@ -20,7 +20,7 @@ impl<E> Pieces<E> {
         }
     }
 
-    /// Frees one chunk, or lets go of what is shared. `false` when nothing was left.
+    /// Frees one chunk, or releases a shared node. Returns false if nothing was left.
     pub(crate) fn free_some(&mut self) -> bool {
         match self.0.pop() {
             None => return false,
@@ -32,10 +32,10 @@ impl<E> Pieces<E> {
 }
 
 impl<E> Inner<E> {
-    /// Hands the children to `out` if no other version shares this node, and lets go of it.
+    /// Adds the children to `out` if no other version shares this node, then releases the node.
     fn into_unshared(self, out: &mut Vec<Node<E>>) {
         if self.is_unshared() {
-            // Counted up and down again: a chunk at a time is what is freed, and this one is left for later.
+            // The clones are owned by `out`, so that dropping this node frees no child yet.
             out.extend(self.children().iter().cloned());
         }
     }

@@ -1,4 +1,4 @@
-//! Removal: out of the chunk of the key, which is joined with a neighbour when it has become sparse.
+//! Removal from the chunk of the key, which is then joined with a neighbour if it is sparse.
 
 use std::cmp::Ordering;
 
@@ -7,8 +7,8 @@ use super::node::{Inner, JOINED, Node, SPARSE};
 use super::{Form, Ordered, Posting, TREE};
 
 impl<E: Ordered> Posting<E> {
-    /// Removes and returns the element for which `order` says `Equal`; it tells how an element's key compares
-    /// to the one sought.
+    /// Removes and returns the element for which `order` returns `Equal`. `order` compares an element's key
+    /// with the key to find.
     ///
     /// O(log n); an absent key copies nothing and leaves the posting pointer-equal to its other versions.
     pub(crate) fn remove(&mut self, order: impl Fn(&E) -> Ordering) -> Option<E> {
@@ -79,7 +79,7 @@ impl<E: Ordered> Inner<E> {
     }
 }
 
-/// Where to divide two siblings of `len` together: nowhere if one takes them all.
+/// Where to divide two siblings of `len` elements together; `len` if one node can hold all.
 fn middle(len: usize) -> usize {
     if len <= JOINED { len } else { len / 2 }
 }

@@ -1,8 +1,8 @@
-//! Going ahead in a posting, and what two postings have in common.
+//! Skipping ahead in a posting, and the intersection of two postings.
 //!
-//! Two ordered lists meet by turns: each skips to where the other is. A skip looks around in its chunk first, at
-//! distances that double, then leaves out whole chunks and subtrees by their last element. So a short list meets
-//! a long one in O(short * log long), and two of one length in O(both).
+//! To intersect two ordered lists, each in turn skips to the position of the other. A skip first searches its
+//! chunk with doubling steps, then skips chunks and subtrees by their last element. So a short list and a
+//! long one cost O(short * log long), and two of the same length cost O(both).
 
 use std::cmp::Ordering;
 
@@ -10,13 +10,13 @@ use super::Ordered;
 use super::iter::{Between, Iter};
 use super::node::Node;
 
-/// Elements in the order of their keys, which can be skipped.
+/// An iterator in the order of the keys that can skip elements.
 pub trait Seek<'a, E: 'a>: Iterator<Item = &'a E> {
-    /// Takes the first element that does not come before `to`, leaving out those that do.
+    /// Skips the elements before `to` and returns the first one that is not before it.
     fn seek(&mut self, to: &E) -> Option<&'a E>;
 }
 
-/// The next element whose key is in both, of the version that `a` has; `candidate` was taken from it last.
+/// The next element of `a` whose key is also in `b`. `candidate` is the last element that `a` returned.
 pub(crate) fn meet<'a, E: Ordered>(
     a: &mut impl Seek<'a, E>,
     b: &mut impl Seek<'a, E>,
@@ -35,7 +35,7 @@ pub(crate) fn meet<'a, E: Ordered>(
     }
 }
 
-/// Postings of one version have the same allocation under one key, and no key is looked at.
+/// Compares pointers first: postings of one version share their elements, so no key has to be read.
 fn same_key<E: Ordered>(a: &E, b: &E) -> bool {
     a.ptr_eq(b) || a.cmp_key(b) == Ordering::Equal
 }
@@ -43,8 +43,8 @@ fn same_key<E: Ordered>(a: &E, b: &E) -> bool {
 // === impl Iter ===
 
 impl<'a, E: Ordered> Seek<'a, E> for Iter<'a, E> {
-    /// O(log n), and O(1) where it is near. Counting all that is left out would cost more than that, so from
-    /// here on the length is an upper bound, and nothing may be taken from the back.
+    /// O(log n), and O(1) for a near element. Counting the skipped elements would cost more, so after a skip
+    /// the length is an upper bound, and no element may be taken from the back.
     fn seek(&mut self, to: &E) -> Option<&'a E> {
         let before = |element: &E| element.cmp_key(to) == Ordering::Less;
         let slots = self.front.as_slice();
@@ -53,7 +53,7 @@ impl<'a, E: Ordered> Seek<'a, E> for Iter<'a, E> {
             self.front = slots[at..].iter();
             return self.next();
         }
-        // First, so that nothing of it comes once the end is reached.
+        // Cleared first, so that it yields nothing if the end is reached.
         self.front = [].iter();
         let (chunk, rest) = self.between.take()?.skip(&before).take_first();
         let at = chunk.partition_point(|slot| slot.as_ref().is_some_and(before));
@@ -66,17 +66,17 @@ impl<'a, E: Ordered> Seek<'a, E> for Iter<'a, E> {
 // === impl Between ===
 
 impl<E> Between<'_, E> {
-    /// Without the chunks of which every element is `before`. These stay counted in `left`.
+    /// Skips the chunks of which every element is `before`. They are still counted in `left`.
     fn skip(mut self, before: &impl Fn(&E) -> bool) -> Self {
         let is_before = |node: &Node<E>| node.last().is_some_and(before);
-        // Up, past the levels of which nothing is left or wanted.
+        // Go up, past levels that are empty or completely `before`.
         while let Some(level) = self.front.top() {
             if !level.last().is_none_or(is_before) {
                 break;
             }
             self.front.pop();
         }
-        // Down, to the chunk.
+        // Go down, to the chunk.
         while let Some(level) = self.front.top() {
             *level = &level[level.partition_point(is_before)..];
             let Some((Node::Inner(inner), others)) = level.split_first() else { break };
@@ -87,8 +87,7 @@ impl<E> Between<'_, E> {
     }
 }
 
-/// How many slots from the beginning on are `before`: they are ordered so that these come first. Costs O(log) of
-/// the answer.
+/// The number of leading slots that are `before`. O(log) of the result.
 fn gallop<E>(slots: &[E], before: impl Fn(&E) -> bool) -> usize {
     let (mut low, mut step) = (0, 1);
     while slots.get(low + step - 1).is_some_and(&before) {

@@ -107,7 +107,8 @@ impl<T> Informer<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         let inner = &*self.inner;
-        // The slowest first: a subscription may go on meanwhile, and is not to be ahead of what is newest.
+        // Read the positions before the view: a subscription that advances in between must not be ahead of
+        // the view.
         let (subscribers, slowest) = inner.shared.positions().look();
         let view = inner.shared.load();
         let now = Instant::now();
@@ -227,7 +228,7 @@ impl fmt::Display for Relists {
 
 // --- how it is printed ---
 
-/// The phase, and how old the state is where that matters.
+/// Prints the phase, and the age of the state if it is stale.
 pub(super) struct Health(pub(super) Status);
 
 impl fmt::Display for Health {

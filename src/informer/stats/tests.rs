@@ -1,4 +1,4 @@
-//! Each figure, seen to move and to come back, on the in-process API server and paused time.
+//! Each statistic changes as expected, on the in-process API server with paused time.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -12,7 +12,7 @@ use super::*;
 use crate::subscribe::Subscription;
 use crate::testing::{ApiServer, Fault, FaultAction};
 
-/// In every place of an object where something can be said.
+/// A marker in every field of an object that can contain text.
 const SECRET: &str = "s3cr3t-marker";
 
 fn map(name: &str) -> Value {
@@ -34,7 +34,7 @@ async fn next(changes: &mut Subscription<ConfigMap>) -> usize {
     batch.expect("a batch comes").expect("the informer runs").changes().count()
 }
 
-/// Long enough for a sweep of old versions, and for a watch to count as good.
+/// Long enough for a sweep of old versions, and for a watch to count as working.
 async fn settle() {
     sleep(Duration::from_secs(5)).await;
 }
@@ -76,7 +76,7 @@ async fn the_age_of_the_last_event_grows_until_an_event_or_a_bookmark() {
     sleep(Duration::from_secs(10)).await;
     assert_eq!(secs(informer.stats().last_event), Some(10));
     let revision = informer.stats().revision;
-    // Bookmarks come each minute; the next event never does.
+    // Bookmarks arrive each minute; no event does.
     let mut ages = Vec::new();
     for _ in 0..12 {
         sleep(Duration::from_secs(10)).await;
@@ -94,7 +94,7 @@ async fn relists_restarts_and_errors_are_told_apart() {
     let informer = start(&server);
     informer.synced().await.unwrap();
     settle().await;
-    // A watch that breaks, and one that ends in order: opened again from where it was.
+    // A watch that breaks, and one that ends in order: both are resumed.
     server.inject(Fault::new(FaultAction::CutStream).verb("watch").resource("configmaps"));
     change(&server, "a", 1);
     settle().await;
@@ -105,7 +105,7 @@ async fn relists_restarts_and_errors_are_told_apart() {
     settle().await;
     let stats = informer.stats();
     assert_eq!((stats.watch_restarts, stats.errors, stats.relists.total()), (2, 1, 0), "{stats}");
-    // One whose version is forgotten: listed.
+    // A watch whose version has expired: the kind is listed.
     server.inject(Fault::new(FaultAction::ErrorEvent(410)).verb("watch").resource("configmaps"));
     change(&server, "a", 3);
     settle().await;
@@ -148,8 +148,8 @@ async fn an_old_version_is_pinned_for_as_long_as_somebody_holds_it() {
     settle().await;
     assert_eq!(informer.stats().pinned_versions, 0);
     let first = informer.snapshot();
-    // A write elsewhere moves the version that bookmarks tell, and publishes the same content with it: nothing more is
-    // kept in memory for the one that is held.
+    // A write to another kind advances the version of bookmarks, which publishes the same content again. The
+    // held snapshot then keeps no additional memory.
     server.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}})).unwrap();
     settle().await;
     assert!(first.resource_version() < informer.snapshot().resource_version());
@@ -188,7 +188,8 @@ async fn the_slowest_subscription_is_told_of_and_forgotten() {
     let mut elsewhere = informer.subscribe().in_namespace("other");
     assert_eq!((next(&mut follower).await, next(&mut elsewhere).await), (1, 0));
     let skips = tokio::spawn(async move { elsewhere.next().await.is_none() });
-    // `early` is stuck, `follower` takes each batch, and the third has nothing to be told of.
+    // `early` does not read, `follower` reads each batch, and the third subscription has no changes to
+    // receive.
     let held = informer.snapshot();
     for value in 0..10 {
         change(&server, "a", value);
@@ -196,7 +197,7 @@ async fn the_slowest_subscription_is_told_of_and_forgotten() {
         let stats = informer.stats();
         assert_eq!((stats.subscribers, stats.slowest_lag), (3, u64::from(value) + 1));
     }
-    // From now on, and from a held snapshot on.
+    // One subscription from now, one from a held snapshot.
     let late = informer.subscribe();
     assert_eq!(informer.stats().slowest_lag, 10);
     assert_eq!(next(&mut early).await, 1, "all ten in one");
@@ -244,7 +245,7 @@ async fn a_stream_is_counted_as_far_as_it_tells() {
     let stats = informer.stats();
     assert_eq!((stats.objects, secs(stats.last_event)), (1, Some(5)));
     assert_eq!((stats.relists.total(), stats.resource_version), (0, None));
-    // A second list, at its second attempt.
+    // A second list, which succeeds at its second attempt.
     send(vec![Ok(Event::Init), Err(WatcherError::NoResourceVersion), Ok(Event::Init), Ok(Event::InitDone)]);
     settle().await;
     let stats = informer.stats();

@@ -1,4 +1,4 @@
-//! Waiting `get`s that are dropped, and who is woken.
+//! Waiting `get`s that are dropped, and which ones are woken.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,7 @@ async fn a_get_cancelled_after_it_was_woken_passes_the_key_on() {
     let queue = WorkQueue::new();
     let (first, second) = (spawn_get(&queue), spawn_get(&queue));
     settle().await;
-    queue.add("foo"); // wakes the first, which gets no chance to run
+    queue.add("foo"); // wakes the first, which is aborted before it runs
     first.abort();
     assert_eq!(join(second).await, Some("foo"));
     assert!(first.await.unwrap_err().is_cancelled());
@@ -81,7 +81,7 @@ async fn every_waiting_get_is_given_one_of_the_keys_that_come_due_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_comes_due_wakes_one_get_not_all() {
     let (queue, polls) = (WorkQueue::new(), Arc::new(AtomicUsize::new(0)));
-    queue.add_after(11, 11 * MS); // each of them sees that there is a clock to watch
+    queue.add_after(11, 11 * MS); // each of them sees that a deadline is pending
     let mut tasks = JoinSet::new();
     for _ in 0..100 {
         let (queue, polls) = (queue.clone(), Arc::clone(&polls));
@@ -104,7 +104,8 @@ async fn a_key_that_comes_due_wakes_one_get_not_all() {
         assert_eq!(timeout(HOUR, tasks.join_next()).await.unwrap().unwrap().unwrap(), Some(n));
     }
     settle().await;
-    // For each key: the one that takes it, and the one that watches the clock next (twice: a notice may be old).
+    // For each key: one poll that takes it, and up to two of the next `get` that waits for the deadline (a
+    // notification may be outdated).
     assert!(polls.load(Ordering::Relaxed) <= 35, "{} polls for 11 keys", polls.load(Ordering::Relaxed));
     queue.shut_down();
     assert_eq!(join_all(tasks).await.len(), 89);
@@ -148,7 +149,7 @@ async fn gets_cancelled_at_random_lose_no_key() {
     }
 }
 
-/// Four waiting gets, no time-outs that could help, threads in parallel: a lost wake-up hangs this.
+/// Four waiting `get`s on parallel threads, without timeouts: a lost wake-up makes the test hang.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wake_up_is_lost_between_threads() {
     let queue = WorkQueue::<u32>::new();
@@ -168,7 +169,7 @@ async fn no_wake_up_is_lost_between_threads() {
     }
     let answered = WorkQueue::<u32>::new();
     for key in 0..20_000 {
-        // Rarely more than one key: the getters sleep and wake all the time.
+        // There is rarely more than one key, so the getters sleep and wake all the time.
         queue.add(key);
         if key % 3 == 0 {
             answered.add(key);

@@ -1,4 +1,4 @@
-//! The scenarios of client-go's `workqueue` tests, each with the name it has there.
+//! The scenarios of client-go's `workqueue` tests, each with its name there.
 
 use std::{
     collections::HashMap,

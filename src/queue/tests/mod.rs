@@ -1,5 +1,5 @@
-//! The queue as its users see it, mostly on a paused clock: a test that would wait for ever fails at once, when
-//! the runtime has nothing to do but to let an hour pass.
+//! Tests of the queue's public API, mostly with paused time: a test that would wait for ever fails at once,
+//! because an idle runtime advances the clock to the timeout of an hour.
 
 mod cancel;
 mod client_go;
@@ -20,26 +20,26 @@ use super::{Claim, WorkQueue};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
-/// What a test on the real clock is given before it counts as hung.
+/// The timeout of a test on the real clock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The next key, which must come within an hour.
+/// Gets the next key, within an hour.
 async fn get<K: std::hash::Hash + Eq>(queue: &WorkQueue<K>) -> Claim<K> {
     timeout(HOUR, queue.get()).await.expect("a key comes").expect("the queue is open")
 }
 
-/// Gets a key and ends its claim in a task of its own.
+/// Gets a key and ends its claim, in a separate task.
 fn spawn_get(queue: &WorkQueue<&'static str>) -> JoinHandle<Option<&'static str>> {
     let queue = queue.clone();
     tokio::spawn(async move { queue.get().await.map(|claim| *claim) })
 }
 
-/// What a task returned, within an hour.
+/// The result of a task, within an hour.
 async fn join<T>(task: JoinHandle<T>) -> T {
     timeout(HOUR, task).await.expect("the task ends").expect("and does not panic")
 }
 
-/// What all tasks returned: soon, or (on a paused clock) at once.
+/// The results of all tasks, within the timeout.
 async fn join_all<T: Send + 'static>(tasks: JoinSet<T>) -> Vec<T> {
     timeout(PATIENCE, tasks.join_all()).await.expect("all tasks end")
 }

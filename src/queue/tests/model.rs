@@ -176,7 +176,7 @@ proptest! {
                         oracle.advance(by);
                     }
                     Op::Take => {
-                        // Out of the budget of this task, which never yields.
+                        // Unconstrained, because this task never yields and would use up its budget.
                         let claim = tokio::task::unconstrained(queue.get()).now_or_never().flatten();
                         prop_assert_eq!(claim.as_deref().copied(), oracle.take());
                         claims.extend(claim);
@@ -202,8 +202,8 @@ proptest! {
     }
 }
 
-/// Threads in parallel, keys added while they run: no key runs twice at once, and the last add of every key is
-/// followed by a run that sees it.
+/// Parallel threads, with keys added while they run: no key runs twice at once, and a run follows the last
+/// add of every key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_keys_on_eight_workers_never_run_concurrently_and_see_every_add() {
     #[derive(Default)]

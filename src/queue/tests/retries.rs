@@ -64,7 +64,8 @@ async fn adding_one_key_again_and_again_delays_neither_it_nor_others() {
 
 #[tokio::test(start_paused = true)]
 async fn the_tokens_one_key_can_take_are_bounded_whatever_was_scheduled_before() {
-    // An empty bucket, a delayed add that is farther away than the key's own delay, forgotten again and again.
+    // An empty bucket, and a key whose delayed add is later than its own delay and which is forgotten
+    // repeatedly.
     let queue = WorkQueue::with_options(Options::new().bucket(1, 1000 * MS));
     let start = Instant::now();
     queue.add_rate_limited("first");
@@ -91,7 +92,7 @@ async fn a_failure_is_counted_once_per_lease() {
     assert_eq!((queue.retries(&"a"), queue.stats().retries), (1, 1));
     claim.done();
     let claim = get(&queue).await;
-    queue.add("a"); // comes back at once, but the failure of this run still counts
+    queue.add("a"); // queued again after this run, but the failure still counts
     queue.add_rate_limited("a");
     assert_eq!((queue.retries(&"a"), queue.stats().delayed), (2, 0));
     claim.done();

@@ -130,7 +130,7 @@ async fn a_cancelled_drain_discards_nothing() {
 async fn every_waiting_get_ends_at_shutdown() {
     for force in [false, true] {
         let queue = WorkQueue::<&str>::new();
-        queue.add_after("delayed", HOUR); // one of them watches the clock
+        queue.add_after("delayed", HOUR); // one of the `get`s waits for the deadline
         let mut waiting = JoinSet::new();
         for _ in 0..50 {
             let queue = queue.clone();

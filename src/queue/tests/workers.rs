@@ -21,7 +21,7 @@ fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// When each run of the key began.
+/// The start times of the runs of the key.
 fn runs(log: &Log, key: &str) -> Vec<Duration> {
     log.lock().unwrap().iter().filter(|(other, _)| *other == key).map(|(_, at)| *at).collect()
 }
@@ -84,7 +84,7 @@ async fn a_failed_key_is_retried_alone_while_others_go_on() {
     assert_eq!((queue.stats().retries, queue.stats().work.count()), (12, 18));
     let failures = failures.lock().unwrap().clone();
     let seen = |failure| failures.iter().filter(|other| **other == failure).count();
-    // The grenade is both: an error, then a panic of its drop.
+    // The grenade causes two failures: an error, then a panic of its drop.
     assert_eq!((seen(("fails", false)), seen(("fails", true))), (3, 0));
     assert_eq!((seen(("panics", false)), seen(("panics", true))), (0, 3));
     assert_eq!((seen(("panics at once", true)), seen(("explodes", false))), (3, 3));
@@ -112,7 +112,7 @@ async fn requeue_after_forgets_and_comes_back_at_the_time() {
     });
     queue.add("a");
     sleep(HOUR).await;
-    // The fourth run is a first failure again: 5 ms, not 10.
+    // The failure of the fourth run counts as the first: 5 ms, not 10.
     assert_eq!(runs(&log, "a"), [0, 5, 60_005, 120_005, 120_010].map(|at| at * MS));
     workers.shutdown(HOUR).await.unwrap();
 }
@@ -197,7 +197,7 @@ async fn a_worker_with_endless_work_lets_others_run() {
         }
     });
     queue.add(0);
-    settle().await; // comes back, although the queue is never empty
+    settle().await; // returns, although the queue is never empty
     assert!(queue.stats().adds > 100);
     queue.shut_down();
     workers.shutdown(HOUR).await.unwrap();

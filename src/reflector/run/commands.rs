@@ -1,4 +1,4 @@
-//! What the application asks a running reflector for.
+//! The commands of the application to a running reflector.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -7,7 +7,7 @@ use crate::reflector::command::Command;
 use crate::reflector::sink::Sink;
 use crate::source::Source;
 
-/// Commands carried out before the watch is polled again.
+/// The most commands that run before the watch is polled again.
 const COMMANDS_PER_TURN: usize = 8;
 
 impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
@@ -15,7 +15,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         obey(command, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
     }
 
-    /// Whether a caller still waits for a list that reuses nothing.
+    /// Whether a caller still waits for a refresh.
     pub(super) fn wants_refresh(&mut self) -> bool {
         self.refreshes.retain(|waiting| !waiting.is_closed());
         !self.refreshes.is_empty()
@@ -23,13 +23,13 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     pub(super) fn answer_refreshes(&mut self) {
         for answer in self.refreshes.drain(..) {
-            // The caller may be gone.
+            // The caller may have stopped waiting.
             let _ = answer.send(());
         }
     }
 }
 
-/// Carries out a command, and some that came with it: one list serves all that ask for one.
+/// Runs a command and some that are queued after it: one list answers several refreshes.
 pub(super) async fn obey<K, W: Sink<K>>(
     command: Command<W::AddIndex>,
     commands: &mut mpsc::Receiver<Command<W::AddIndex>>,

@@ -1,4 +1,4 @@
-//! Listing: by a stream, in pages or in one piece, and how it fails.
+//! Lists by a stream, in pages or in one piece, and handles their failures.
 
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
@@ -52,7 +52,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.reached();
         self.recovery.spend_list(open.opened);
         self.enter(Phase::Listing);
-        // Of which epoch it is shows at its end.
+        // Whether the list begins a new epoch is known only at its end.
         let reuse = if new_epoch { Reuse::Nothing } else { self.reuse() };
         let mut list = self.sink.begin_list(reuse);
         let (mut window, mut objects) = (open.opened, 0);
@@ -97,7 +97,8 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             match open.end.take() {
                 None => {}
                 Some(Err(error)) => return self.streaming_failed(error),
-                // One that ends in order before its own end is not a streaming list.
+                // A server that closes the stream before the end of the list does not support streaming
+                // lists.
                 Some(Ok(())) => {
                     let error = self.protocol("watch", "a list that ended before its end");
                     return self.streaming_failed(error);
@@ -115,7 +116,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         }
     }
 
-    /// Lists in pages or in one piece, and commits. Whether the list has a version, or how it failed.
+    /// Lists in pages or in one piece, and commits. Returns whether the list has a version, or how it failed.
     pub(super) async fn collect(
         &mut self,
         form: Form,
@@ -155,7 +156,8 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 }
                 Some(begun) => begun,
             };
-            // What was listed before may be missing here. (From an older first page, a watch makes up for it.)
+            // An older page may lack objects that were created before the version of the first page. (The
+            // watch repairs only what changed after that version.)
             if page.resource_version < *first {
                 let error = self.protocol("list", "a page of a lower version than the first one");
                 return Err(self.list_failed(error, form, PageAt::Later));
@@ -208,7 +210,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.committed();
     }
 
-    /// Readers see the newest state: callers of `refresh` may go on.
+    /// Readers see the newest state: answers the callers of `refresh`.
     pub(super) fn committed(&mut self) {
         let was_synced = self.status.borrow().synced;
         self.status.send_modify(|status| status.synced = true);
@@ -218,12 +220,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.answer_refreshes();
     }
 
-    /// Commands are not carried out while a list is collected, so a refresh that waits has asked for this list.
+    /// Commands do not run while a list is collected, so a waiting refresh is answered by this list.
     fn reuse(&mut self) -> Reuse {
         if self.wants_refresh() { Reuse::Nothing } else { Reuse::Unchanged }
     }
 
-    /// What is asked for must not be older than the asking, so a list for a refresh is a consistent read.
+    /// The result of a refresh must not be older than the call, so its list is a consistent read.
     fn from(&mut self, from: Origin) -> Option<ResourceVersion> {
         match from {
             Origin::Reuse if !self.wants_refresh() => self.sink.held(),
@@ -237,23 +239,24 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     fn streaming_failed(&mut self, error: Error) -> Input {
         let code = error.http_code().unwrap_or_default();
-        // What says nothing about streaming: who asks, what is asked for, from which version, and how often.
+        // 401, 404, 408, 410 and 429 are not about streaming, but about credentials, path, version or request
+        // rate.
         if (400..500).contains(&code) && !matches!(code, 401 | 404 | 408 | 410 | 429) && !error.is_expired() {
             tracing::debug!(%error, "the server has no streaming lists; listing in pages");
-            // No failure: other lists will do.
+            // Not a failure: other forms of list are tried.
             return Input::StreamingRefused;
         }
         self.list_failed(error, Form::Stream, PageAt::First)
     }
 
-    /// It does not come to its end.
+    /// The streaming list does not end.
     fn streaming_endless(&mut self, error: Error) -> Input {
         self.failed(error);
         Input::StreamingRefused
     }
 
     fn list_failed(&mut self, error: Error, form: Form, at: PageAt) -> Input {
-        // What the server has worked for, or may have.
+        // The list may have cost the server work.
         if at == PageAt::First
             && !error.is_unanswered()
             && error.http_code().is_none()

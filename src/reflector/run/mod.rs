@@ -1,4 +1,4 @@
-//! The loop that does what the state machine says.
+//! The loop that performs the effects of the state machine.
 
 mod commands;
 mod list;
@@ -30,11 +30,11 @@ use super::tally::Recorder;
 use crate::error::{Error, ErrorKind};
 use crate::source::Source;
 
-/// Keeps `sink` in step with `source` until `stop` is cancelled, and gives the sink back.
+/// Keeps `sink` in step with `source` until `stop` is cancelled, then returns the sink.
 ///
-/// Owns all it uses: nothing is left behind when it ends, which it does at the next await after the cancellation.
-/// `status` wakes its receivers when something changes that one may want to act on; versions and counts of objects
-/// are brought up to date without waking anyone.
+/// It owns everything it uses, so nothing remains when it ends, at the next await after the cancellation.
+/// `status` wakes its receivers when something changes that they may act on. Versions and counts of objects
+/// are updated without waking a receiver.
 ///
 /// Reflectors of one client share a `gate`.
 #[expect(clippy::too_many_arguments, reason = "the parts of a reflector, put together in one place")]
@@ -78,7 +78,7 @@ struct Reflector<S: Source, W: Sink<S::Payload>> {
     status: latest::Sender<Status>,
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
-    /// Who waits for a list in which nothing held is reused.
+    /// The senders that answer callers waiting for a refresh.
     refreshes: Vec<oneshot::Sender<()>>,
     settings: Settings,
     recovery: Recovery,
@@ -110,7 +110,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 Effect::ShowAbsence => self.show_absence().await,
                 Effect::Wait { pace, retry_after } => self.wait(pace, retry_after).await,
             };
-            // A source that answers at once, and always, must not keep the task from its runtime.
+            // A source that always answers at once must not block the runtime.
             consume_budget().await;
         }
     }

@@ -1,4 +1,4 @@
-//! Small questions to the server: which version it has reached, and whether it serves the kind.
+//! Small requests to the server: which version it has reached, and whether it serves the kind.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use crate::source::{ListRequest, Source};
 use crate::version::ResourceVersion;
 
 impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
-    /// Reads one object from where all writes are known, to learn the version of now.
+    /// Reads one object consistently, to learn the current version.
     pub(super) async fn probe(&mut self) -> Input {
         let request = ListRequest { limit: Some(1), continue_token: None, resource_version: None };
         let probed = self.source.list(&request).await;
@@ -34,7 +34,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         Input::Probed(probe)
     }
 
-    /// Asks whether the kind is served, now that it was not found.
+    /// Asks discovery whether the kind is served, after a 404.
     pub(super) async fn discover(&mut self) -> Input {
         let served = match self.source.served().await {
             Ok(served) => {

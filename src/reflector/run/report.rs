@@ -1,4 +1,5 @@
-//! What a reflector tells of its work: the status, which wakes those who watch it, and the tally, which wakes nobody.
+//! How a reflector reports its work: in the status, which wakes its receivers, and in the tally, which wakes
+//! no task.
 
 use tokio::time::Instant;
 
@@ -26,7 +27,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.record.failed();
         tracing::debug!(%error, "failed");
         self.status.send_if_modified(|status| {
-            // Still absent is no news.
+            // A kind that is still absent is no news.
             let news = status.phase != Phase::Absent || !error.is_kind_absent();
             status.stale_since.get_or_insert(now);
             status.failures = status.failures.saturating_add(1);
@@ -40,12 +41,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.gate.open();
     }
 
-    /// Nothing is heard during a wait, so the state may be behind, unless it shows that the kind is absent.
+    /// No events arrive during a wait, so the state may be behind, unless it shows that the kind is absent.
     pub(super) fn enter_wait(&mut self, pace: Pace, now: Instant) {
         if matches!(pace, Pace::AtOnce | Pace::Refused | Pace::Unreachable) {
             self.recovery.failed(now);
         }
-        // Nothing to hear is no reason to be behind.
+        // An absent kind has no events, so the state is not behind.
         let known = pace == Pace::Absent && self.state.shows_absence();
         self.status.send_if_modified(|status| {
             let news = !known && status.stale_since.is_none();
@@ -55,7 +56,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             news
         });
         let phase = match pace {
-            // Too short to be called a phase.
+            // Too short for a phase.
             Pace::AtOnce => return,
             Pace::Absent => Phase::Absent,
             Pace::Poll => Phase::Polling,
@@ -69,12 +70,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.enter(phase);
     }
 
-    /// Something failed since things last went well, or a watch says nothing where there may be something to say.
+    /// Whether something failed since the last success, or a watch is silent although there may be events.
     pub(super) fn in_trouble(&self) -> bool {
         self.status.borrow().failures > 0 || self.state.is_doubtful()
     }
 
-    /// The server is followed.
+    /// The informer follows the server.
     pub(super) fn well(&mut self) {
         let stale = self.status.borrow().stale_since;
         self.log.well(stale.map(|since| since.elapsed()));
@@ -86,7 +87,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         });
     }
 
-    /// A list has shown how things are now. No watch tells how they go on.
+    /// A list has shown the current state, but no watch keeps it current.
     pub(super) fn polled(&mut self) {
         let now = Instant::now();
         self.status.send_modify(|status| {
@@ -100,7 +101,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
     }
 
-    /// An absent kind stays absent until the server answers otherwise.
+    /// An absent kind keeps its phase until the server serves it.
     pub(super) fn begin_listing(&mut self) {
         if self.status.borrow().phase != Phase::Absent {
             self.enter(Phase::Listing);

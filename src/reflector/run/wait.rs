@@ -1,4 +1,4 @@
-//! Waits between attempts, in which commands are carried out.
+//! Waits between attempts, during which commands run.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::reflector::sink::Sink;
 use crate::reflector::state::Input;
 use crate::source::Source;
 
-/// Those who waited for one attempt together go on within this time, at random.
+/// Reflectors that waited for the same attempt continue after a random part of this time.
 const TOGETHER: Duration = Duration::from_millis(250);
 
 impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     pub(super) async fn wait(&mut self, pace: Pace, retry_after: Option<Duration>) -> Input {
         self.open = None;
-        // Still absent is the answer to a refresh.
+        // If the kind is still absent, a refresh is complete.
         let absence_shown = pace == Pace::Absent && self.state.shows_absence();
         if absence_shown {
             self.answer_refreshes();
         }
         let now = Instant::now();
         self.enter_wait(pace, now);
-        // While the gate is closed, it says when.
+        // While the gate is closed, it decides when to try.
         let pace_of_gate = pace == Pace::Unreachable && self.gate.is_closed();
         let delay = if pace_of_gate { Duration::ZERO } else { self.recovery.delay(pace, retry_after, now) };
         tracing::debug!(?pace, ?delay, "waiting before the next attempt");
@@ -53,7 +53,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         }
     }
 
-    /// Waits until the budget allows for a list. One that the application asks for does not wait.
+    /// Waits until the budget allows a list. A refresh by the application does not wait.
     pub(super) async fn afford_list(&mut self) {
         let now = Instant::now();
         let delay = self.recovery.until_list(now);

@@ -1,4 +1,4 @@
-//! Watching: opening a watch, following it, and how it ends.
+//! Opens watches, follows them, and handles their ends.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use crate::reflector::stream::Open;
 use crate::source::{Source, WatchEvent, WatchRequest};
 use crate::version::ResourceVersion;
 
-/// Where bookmarks were seen to come regularly, a watch without a word for longer than they take is doubted; but not
-/// before this time.
+/// If the server sends bookmarks regularly, a watch that is silent for longer than their interval is checked,
+/// but not before this time.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(30);
 
-/// How often the server sends bookmarks, as far as it was seen.
+/// The observed interval of the server's bookmarks.
 #[derive(Default)]
 pub(super) struct Bookmarks {
-    /// When the last one of the open watch came.
+    /// When the last bookmark of the open watch arrived.
     last: Option<Instant>,
-    /// The longest time between two of one watch.
+    /// The longest time between two bookmarks of one watch.
     every: Option<Duration>,
 }
 
@@ -43,8 +43,8 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.follow(open).await
     }
 
-    /// A watch that begins anywhere shows what is there and what goes from then on; what went before it was open shows
-    /// in a list after that.
+    /// A watch without a version shows existing objects and later deletions. A list that is made once it is
+    /// open shows which objects were deleted before.
     pub(super) async fn watch_unversioned(&mut self) -> Input {
         let open = match self.open_watch(None).await {
             Ok(open) => open,
@@ -60,7 +60,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.follow(open).await
     }
 
-    /// Opens a watch. What the application asks for meanwhile is done.
+    /// Opens a watch, and runs commands of the application meanwhile.
     async fn open_watch(
         &mut self,
         version: Option<ResourceVersion>,
@@ -84,7 +84,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.count_watch();
         self.bookmarks.last = None;
         if !self.in_trouble() {
-            // The one before ended in order, and this one goes on where it was.
+            // The previous watch ended in order, and this one continues from there.
             self.well();
         }
         Ok(open)
@@ -128,13 +128,13 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 biased;
                 Some(command) = self.commands.recv() => {
                     obey(command, &mut self.commands, &mut self.sink, &mut self.refreshes).await;
-                    // The watch has its turn, however many there are.
+                    // Read the watch as well, however many commands there are.
                     let _ = open.read(&self.settings).now_or_never();
                     continue;
                 }
                 read = timeout_at(deadline, open.read(&self.settings)) => read,
             };
-            // What came before the time was over counts.
+            // Events that arrived before the deadline count.
             if read.is_ok() || !open.batch.is_empty() {
                 continue;
             }
@@ -180,7 +180,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         Input::WatchEnded { worked }
     }
 
-    /// The watch works: it said something, or has been open for a while.
+    /// The watch works: it sent something, or has been open for a while.
     fn progress(&mut self, heard: bool) {
         self.state = step(self.state.clone(), Input::Settled { heard }, Instant::now(), &self.settings).0;
         self.recovery.progress();
@@ -195,7 +195,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         every.map_or(Duration::MAX, |every| every.max(SHORTEST_SILENCE)).min(self.settings.watch_silence)
     }
 
-    /// In whole seconds, as it is asked for.
+    /// The timeout of the next watch, in whole seconds as the API requires.
     pub(super) fn watch_timeout(&mut self) -> Duration {
         Duration::from_secs(self.recovery.spread(self.settings.watch_timeout).as_secs())
     }

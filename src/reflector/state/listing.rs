@@ -1,36 +1,37 @@
-//! How to list: which form from which version, and what follows when one fails.
+//! How to list: the form, the version to begin from, and the next choice after a failure.
 
 use tokio::time::Instant;
 
 use super::{Effect, Form, Origin};
 use crate::reflector::settings::Settings;
 
-/// Objects per page where all at once, as it was asked for, are too many.
+/// Objects per page if a list in one piece was configured and is too large.
 const PAGE_SIZE: u32 = 500;
 
-/// What a failed list counts in the choice of the next way: one that most likely says something about the way it was
-/// made, and one that most likely does not, as the server is busy or away.
+/// The weight of a failed list in the choice of the next way. `TELLING`: the failure is probably caused by
+/// the way the list was made. `SLIGHT`: it is probably not, as the server is busy or unreachable.
 pub(super) const TELLING: u32 = 3;
 pub(super) const SLIGHT: u32 = 1;
 
 /// How to list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Listing {
-    /// From where the next list begins, if it goes as it should.
+    /// From where the next list begins unless lists have failed.
     pub(super) from: Origin,
-    /// Failures since the last list that came through, in parts of [`TELLING`].
+    /// Failures since the last list that succeeded, in units of 1/[`TELLING`].
     pub(super) failures: u32,
-    /// Until when no streaming list is tried first.
+    /// Until this time, a streaming list is not the first choice.
     pub(super) no_streaming_until: Option<Instant>,
-    /// The next attempt is in one piece, as a `continue` has expired.
+    /// The next attempt is in one piece, because a `continue` token has expired.
     pub(super) whole_once: bool,
     /// A list in one piece was larger than the limit: pages come first.
     pub(super) whole_too_large: bool,
-    /// Objects per page, once it was found that the usual number is too many.
+    /// Objects per page, set once the usual number was too large.
     pub(super) page_size: Option<u32>,
-    /// A 410 was answered at once, and nothing has gone well since.
+    /// A 410 was followed by a list at once, and no watch has settled since.
     pub(super) expired: bool,
-    /// A read was below what is held, and is made again consistently; so many consistent ones were below, too.
+    /// Set after a read below the cached version, which is repeated consistently. Counts the consistent reads
+    /// that were below, too.
     pub(super) below: Option<u32>,
 }
 
@@ -48,7 +49,8 @@ impl Listing {
         Effect::List { form, from, page_size, new_epoch: self.below > Some(0) && from == Origin::Newest }
     }
 
-    /// All ways to list, the best one first. A way may stand there twice: one failure may be chance.
+    /// All ways to list, the best one first. A way may be listed twice, because a single failure may be
+    /// chance.
     fn ways(&self, now: Instant, settings: &Settings, held: bool) -> Vec<(Form, Origin)> {
         use Form::{Pages, Stream, Whole};
         use Origin::{Newest, Reuse};
@@ -56,7 +58,7 @@ impl Listing {
             if self.from == Reuse && !self.whole_too_large { (Whole, Reuse) } else { (Pages, Newest) };
         let streams = self.no_streaming_until.is_none_or(|until| now >= until);
         let mut ways = Vec::with_capacity(9);
-        // A version below what is held shows at the first page, and only at the end of a stream.
+        // The first page already shows a version below the cached one; a stream shows it only at its end.
         if settings.streaming && streams && self.below.is_none() {
             ways.extend([(Stream, self.from); 2]);
         } else {
@@ -79,7 +81,7 @@ impl Listing {
         ways
     }
 
-    /// A list came through: the next one goes as it should.
+    /// A list succeeded: resets the choices for the next one.
     pub(super) fn listed(&mut self, versioned: bool) {
         self.from = if versioned { Origin::Reuse } else { Origin::Newest };
         self.failures = 0;
@@ -87,14 +89,14 @@ impl Listing {
         self.below = None;
     }
 
-    /// A list in one piece, or a page, was too large: pages are asked for, or half of them, from now on. False where
-    /// there is nothing to halve.
+    /// A list in one piece, or a page, was too large: uses pages, or pages of half the size, from now on.
+    /// Returns false if the size cannot be halved.
     pub(super) fn halve(&mut self, form: Form, settings: &Settings) -> bool {
         if form == Form::Whole && !std::mem::replace(&mut self.whole_too_large, true) {
             return true;
         }
         let size = self.page_size.unwrap_or(settings.page_size);
-        // Zero stands for all at once.
+        // Zero means no paging.
         self.page_size = Some(if size == 0 { PAGE_SIZE } else { (size / 2).max(1) });
         size != 1
     }

@@ -1,4 +1,4 @@
-//! What a reflector does next: a state machine without I/O, clock or chance.
+//! Decides what a reflector does next: a state machine without I/O, clock or randomness.
 //!
 //! ```text
 //!            +------------- expired, went back, silent and behind --------------+
@@ -12,28 +12,31 @@
 //!               +------ waited --------------------------------------->
 //! ```
 //!
-//! [`step`] is given how the last activity ended and answers with the next one. Three concerns decide:
+//! [`step`] takes how the last activity ended and returns the next one. Three questions decide:
 //!
-//! **How to list** ([`Listing`]). A list begins as a streaming list (KEP-3157) with the version unset, never "0": "0"
-//! reads any state a server happens to hold, however old. A relist begins from the version held, and then in one piece
-//! where it does not stream: `limit` beside a version goes past the watch cache of an API server. A server that refuses
-//! a streaming list with a 4xx, is silent for 10 s or does not come to its end is listed otherwise at once, and for an
-//! hour. Where the version is no longer kept (410) or not known yet (`ResourceVersionTooLarge`), the next list is a
-//! consistent read; after an expired `continue` it is in one piece. Whatever else fails is tried twice and then in
-//! another way, until each form was tried from each version ([`Listing::ways`]): no choice lasts, so whatever a server
-//! can still do is found.
+//! **How to list** ([`Listing`]). A list begins as a streaming list (KEP-3157) with the version unset, never
+//! "0": "0" accepts any state that a server has, however old. A relist begins from the cached version and, if
+//! it does not stream, is in one piece: `limit` together with a version bypasses the watch cache of an API
+//! server. If the server refuses a streaming list with a 4xx, is silent for 10 s or does not end the list,
+//! other forms are used at once, for an hour. If the version has expired (410) or is not known yet
+//! (`ResourceVersionTooLarge`), the next list is a consistent read; after an expired `continue` it is in one
+//! piece. Any other failure is retried once in the same way and then in another way, until each form was
+//! tried from each version ([`Listing::ways`]). No choice is permanent, so any form that the server still
+//! supports is found.
 //!
-//! **How to follow** ([`Watching`]). A watch that worked is opened again at once. One that fails is opened again from
-//! the version held; a list would cost the server more. After a few failures in a row a read of one object tells
-//! whether the server answers and whether there is anything to hear. If so, and the next watch fails too, the kind is
-//! listed: from then on it is polled, with an attempt to watch after each list, until a watch works.
+//! **How to follow** ([`Watching`]). A watch that worked is opened again at once. A watch that fails is
+//! opened again from the cached version; a list would cost the server more. After a few failures in a row, a
+//! read of one object shows whether the server answers and whether the version has changed. If so, and the
+//! next watch fails too, the kind is listed: from then on it is polled, with an attempt to watch after each
+//! list, until a watch works.
 //!
-//! **Whether the kind exists** ([`Absence`]). An absent kind is asked for from time to time. Its state is kept: a broken
-//! proxy answers the same. Where the application wants an absence shown, discovery decides: once before the first
-//! list, twice after one.
+//! **Whether the kind exists** ([`Absence`]). An absent kind is checked periodically. Its cached state stays,
+//! because a broken proxy answers 404 as well. If the application wants to see an absence, discovery decides:
+//! one check before the first list, two after it.
 //!
-//! Follows what client-go's reflector does, apart from bounding a streaming list, relisting on a 410 of any form,
-//! comparing what a list returns with what is held, and what is said of watches that do not work.
+//! This follows client-go's reflector, with these differences: streaming lists are bounded, a 410 of any form
+//! causes a relist, the version of a list is compared with the cached one, and watches that do not work lead
+//! to polling.
 
 mod listing;
 #[cfg(test)]
@@ -49,47 +52,47 @@ use super::settings::Settings;
 use crate::config::Absent;
 use crate::error::Error;
 
-/// Failed watches in a row after which a read of one object tells whether a list is needed.
+/// Failed watches in a row after which a read of one object shows whether a list is needed.
 const WATCH_FAILURES: u32 = 3;
 
-/// Open watches in a row that were silent though there was, or may have been, something to say, after which the kind is
+/// Open watches in a row that were silent although there may have been events, after which the kind is
 /// listed.
 const SILENCES: u32 = 2;
 
-/// Discoveries in a row, each after a 404 of its own, after which a kind that was served counts as gone.
+/// Discovery checks in a row, each after its own 404, after which a kind that was served counts as gone.
 const ABSENCES: u32 = 2;
 
-/// What the next step depends on.
+/// The state of a reflector.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
     listing: Listing,
     watching: Watching,
     absence: Absence,
-    /// What follows a wait.
+    /// The activity after a wait.
     then: Then,
 }
 
 /// How to follow.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Watching {
-    /// Watches that failed since one worked.
+    /// Failed watches since the last one that worked.
     failures: u32,
-    /// The server answers, and there is something to hear: the next watch works, or it is a matter of watches.
+    /// The server answers and the version has changed: if the next watch fails too, watches do not work.
     missed: bool,
-    /// Watches do not work here: the kind is listed from time to time.
+    /// Watches do not work: the kind is listed at an interval.
     polling: bool,
-    /// Watches that were silent, though there may have been something to say, since one said anything.
+    /// Silent watches, although there may have been events, since a watch last sent something.
     silences: u32,
-    /// Lists have no version: a watch begins anywhere, and a list is made once it is open.
+    /// Lists have no version: a watch is opened without one, and a list is made once it is open.
     unversioned: bool,
 }
 
 /// Whether the kind exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Absence {
-    /// What stands in the store: a list, the absence of the kind, or nothing yet.
+    /// The content of the store: a list, the absence of the kind, or nothing yet.
     shown: Shown,
-    /// Discoveries in a row by which the kind is not served.
+    /// Discovery checks in a row that found the kind not served.
     found: u32,
 }
 
@@ -108,7 +111,7 @@ pub(super) enum Origin {
     /// The newest, by a consistent read.
     #[default]
     Newest,
-    /// Not older than what is held.
+    /// Not older than the cached version.
     Reuse,
 }
 
@@ -137,27 +140,27 @@ pub(super) enum Input {
     Go,
     /// A list is complete and committed.
     Listed { versioned: bool },
-    /// A streaming list is not what the server does: it said so, was silent, or did not come to its end.
+    /// The server does not support a streaming list: it refused, was silent, or did not end the list.
     StreamingRefused,
     /// A list failed.
     ListFailed { error: Error, form: Form, at: PageAt },
-    /// A list is below what is held, and was dropped.
+    /// A list has a version below the cached one, and was dropped.
     ListBelow { from: Origin },
-    /// The server ended the watch in order. `worked`: an event came, or it was open for a while.
+    /// The server ended the watch in order. `worked`: an event arrived, or the watch was open for a while.
     WatchEnded { worked: bool },
-    /// The watch did not open, answered an error, or broke.
+    /// The watch did not open, returned an error, or broke.
     WatchFailed { error: Error, worked: bool },
-    /// An event of the watch was below an earlier one.
+    /// An event of the watch was older than an earlier one.
     WentBack,
-    /// The watch has been silent for long.
+    /// The watch has been silent for too long.
     Silent,
-    /// A consistent read: what it says of the version held.
+    /// The result of a consistent read of one object.
     Probed(Probe),
-    /// The watch works: it said something, or has been open for a while.
+    /// The watch works: it sent something, or has been open for a while.
     Settled { heard: bool },
-    /// The application wants everything read again.
+    /// The application wants a refresh.
     Refresh,
-    /// What discovery says of a kind that was not found: whether it is served in any version. `None`: it says nothing.
+    /// Whether discovery serves the kind in any version, after a 404. `None`: unknown.
     Discovered { served: Option<bool> },
 }
 
@@ -165,37 +168,38 @@ pub(super) enum Input {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum PageAt {
     First,
-    /// It was asked for with a `continue` token.
+    /// A page that was requested with a `continue` token.
     Later,
 }
 
-/// What a consistent read says of the version held.
+/// The current version, from a consistent read, compared with the cached one.
 #[derive(Debug)]
 pub(super) enum Probe {
-    /// Nothing happened in the meantime.
+    /// Nothing has changed.
     Same,
-    /// There is, or may be, something the watch should have said.
+    /// There are, or may be, changes that the watch should have sent.
     Newer,
     /// The server has gone back.
     Below,
-    /// It could not be made.
+    /// The read failed.
     Failed(Error),
 }
 
 /// The next activity.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
-    /// List. `page_size`: other than the usual one. `new_epoch`: a consistent read below what is held is to be believed.
+    /// List. `page_size`: if not the usual one. `new_epoch`: accept a consistent read below the cached
+    /// version.
     List { form: Form, from: Origin, page_size: Option<u32>, new_epoch: bool },
-    /// Go on with the open watch, or open one from the version held.
+    /// Continue the open watch, or open one from the cached version.
     Watch,
-    /// Open a watch that begins anywhere, list, and follow it.
+    /// Open a watch without a version, list, and follow the watch.
     WatchUnversioned,
     /// Read one object consistently, to compare versions.
     Probe,
-    /// Ask whether the kind is served at all.
+    /// Ask discovery whether the kind is served.
     Discover,
-    /// Show that there is nothing, as the kind is not served, then wait.
+    /// Publish an empty state, as the kind is not served, then wait.
     ShowAbsence,
     /// Wait.
     Wait { pace: Pace, retry_after: Option<Duration> },
@@ -204,7 +208,7 @@ pub(super) enum Effect {
 // === impl State ===
 
 impl State {
-    /// Nothing was listed yet.
+    /// The state before the first list.
     pub(super) fn start() -> Self {
         Self {
             listing: Listing::default(),
@@ -214,17 +218,17 @@ impl State {
         }
     }
 
-    /// The kind is known not to be served, and shown so: another 404 is no trouble.
+    /// Whether the store shows that the kind is not served, so that another 404 is no error.
     pub(super) fn shows_absence(&self) -> bool {
         self.absence.shown == Shown::Absence
     }
 
-    /// Watches do not work here: the kind is listed from time to time.
+    /// Whether watches do not work, so that the kind is listed at an interval.
     pub(super) fn is_polling(&self) -> bool {
         self.watching.polling
     }
 
-    /// The open watch has been silent for too long once, and has not said anything since.
+    /// Whether a watch was silent for too long and has sent nothing since.
     pub(super) fn is_doubtful(&self) -> bool {
         self.watching.silences > 0
     }
@@ -242,7 +246,8 @@ impl State {
         (self, Effect::Wait { pace, retry_after })
     }
 
-    /// What is held is of no use as a beginning. At once the first time, then after a wait.
+    /// Lists from the newest version, as the cached one cannot be used. At once the first time, then after a
+    /// wait.
     fn list_newest(mut self, error: &Error, now: Instant, settings: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         if error.is_expired() && !self.listing.expired {
@@ -261,10 +266,10 @@ impl State {
         now: Instant,
         settings: &Settings,
     ) -> (Self, Effect) {
-        // It was for one attempt.
+        // It applies to one attempt only.
         self.listing.whole_once = false;
         if error.is_kind_absent() {
-            // A path for watches may be missing where one for lists is not.
+            // A server may return 404 for a watch but not for a list.
             self.listing.failures += if form == Form::Stream { TELLING } else { SLIGHT };
             return self.not_found(error, settings);
         }
@@ -280,7 +285,7 @@ impl State {
         self.wait(Then::List, pace_after(error), error.retry_after())
     }
 
-    /// Discovery is asked where an absence would be shown.
+    /// Handles a 404. Asks discovery if the application wants to see an absence.
     fn not_found(mut self, error: &Error, settings: &Settings) -> (Self, Effect) {
         self.listing.from = Origin::Newest;
         let matters = match self.absence.shown {
@@ -296,7 +301,7 @@ impl State {
         }
     }
 
-    /// A read went back in time: it is made again, consistently.
+    /// A read went back in time: repeats it as a consistent read.
     fn read_again(mut self, counts: bool) -> (Self, Effect) {
         self.listing.below = Some(self.listing.below.unwrap_or_default() + u32::from(counts));
         self.listing.from = Origin::Newest;
@@ -304,8 +309,8 @@ impl State {
         self.wait(Then::List, Pace::Refused, None)
     }
 
-    /// A watch did not work. It is opened again later, from the version held: a list is made where it is known that
-    /// there is something to hear.
+    /// A watch failed. It is opened again later, from the cached version; a list is made only if the version
+    /// is known to have changed.
     fn watch_failed(mut self, error: Option<&Error>, now: Instant, settings: &Settings) -> (Self, Effect) {
         self.watching.failures += 1;
         let (pace, retry_after) =
@@ -316,7 +321,7 @@ impl State {
         if self.watching.missed {
             self.watching.polling = true;
             return match error {
-                // The server has too much to do, or is away again.
+                // The server is overloaded, or unreachable again.
                 Some(error) if retry_after.is_some() || error.is_busy() || error.is_unanswered() => {
                     self.wait(Then::List, pace, retry_after)
                 }
@@ -332,7 +337,7 @@ impl State {
     }
 }
 
-/// From how the last activity ended to the next one.
+/// Returns the next activity, given how the last one ended.
 pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Settings) -> (State, Effect) {
     match input {
         Input::Go => {
@@ -355,7 +360,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
             let again = state.listing.no_streaming_until.is_some_and(|until| now < until);
             state.listing.no_streaming_until = Some(now + settings.streaming_retry);
             if again {
-                // It was tried all the same, as nothing else works.
+                // It was tried although streaming was off, because no other way works.
                 state.listing.failures += TELLING;
                 return state.wait(Then::List, Pace::Refused, None);
             }
@@ -383,7 +388,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
                 return state.wait(Then::Watch, Pace::AtOnce, None);
             }
             if error.is_protocol() && !state.watching.polling {
-                // What was lost is not known, so going on from the version held may lose it.
+                // Continuing from the cached version might miss the events that could not be read.
                 state.watching.failures += 1;
                 state.watching.polling = state.watching.failures >= WATCH_FAILURES;
                 return state.wait(Then::List, Pace::Refused, None);
@@ -391,7 +396,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
             state.watch_failed(Some(&error), now, settings)
         }
         Input::WentBack => {
-            // What is held may be from a server that is ahead of this one; a consistent read tells.
+            // The cached state may come from a server that is ahead of this one; a consistent read decides.
             state.listing.from = Origin::Newest;
             if state.listing.expired {
                 return state.wait(Then::List, Pace::Refused, None);
@@ -411,7 +416,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
         Input::Probed(Probe::Newer) => {
             state.listing.below = None;
             if state.watching.failures > 0 {
-                // The server is back, perhaps just now.
+                // The server answers again, so the next watch may work.
                 state.watching.missed = true;
                 return state.wait(Then::Watch, Pace::AtOnce, None);
             }
@@ -439,7 +444,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
         }
         Input::Discovered { served: Some(false) } => {
             state.absence.found += 1;
-            // What is held is worth a second look; one that shows nothing has nothing to lose.
+            // Check twice before a cached list is cleared; an empty store has nothing to lose.
             let enough = if state.absence.shown == Shown::List { ABSENCES } else { 1 };
             if state.absence.found < enough {
                 return state.wait(Then::List, Pace::Absent, None);
@@ -456,7 +461,7 @@ pub(super) fn step(mut state: State, input: Input, now: Instant, settings: &Sett
     }
 }
 
-/// How much a failed list says about the way it was made.
+/// How much a failed list counts against the way it was made.
 fn weight(error: &Error) -> u32 {
     if error.is_unanswered() || error.is_unauthorized() || error.is_busy() { SLIGHT } else { TELLING }
 }
@@ -465,7 +470,7 @@ fn pace_after(error: &Error) -> Pace {
     if error.is_transport() || error.is_timeout() { Pace::Unreachable } else { Pace::Refused }
 }
 
-/// The server will not watch, though it may well list: 403 and the like, but not what passes by itself.
+/// The server refuses watches, though it may allow lists: 403 and similar codes, but not temporary ones.
 pub(super) fn is_refused(error: &Error) -> bool {
     error.http_code().is_some_and(|code| (400..500).contains(&code) && !matches!(code, 401 | 408 | 429))
 }

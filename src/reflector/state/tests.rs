@@ -1,4 +1,4 @@
-//! One row per rule, and all of them together against servers that can do one thing only.
+//! One row per rule, and all rules together against servers that support a single form of list.
 
 use super::*;
 use crate::error::ErrorKind;
@@ -57,7 +57,7 @@ fn stream(from: Origin) -> Effect {
     list(Form::Stream, from)
 }
 
-/// How a list is made without streaming.
+/// The list that is made without streaming.
 fn plain(from: Origin) -> Effect {
     list(if from == Origin::Reuse { Form::Whole } else { Form::Pages }, from)
 }
@@ -78,7 +78,7 @@ fn settings(streaming: bool) -> Settings {
     Settings { streaming, ..Settings::default() }
 }
 
-/// Feeds inputs from the beginning, and compares all effects.
+/// Passes inputs to a new state, and compares all effects.
 #[track_caller]
 fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
     let settings = settings(streaming);
@@ -93,7 +93,7 @@ fn follow(streaming: bool, steps: Vec<(Input, Effect)>) -> State {
     state
 }
 
-/// What follows a first failure of a watch, and, after the wait if there is one, what is done then.
+/// The effect of the first failure of a watch and, if it is a wait, the effect after it.
 fn after_watch(input: Input) -> (Effect, Option<Effect>) {
     let settings = settings(false);
     let (state, _) = step(State::start(), Input::Go, NOW(), &settings);
@@ -216,7 +216,7 @@ fn a_relist_begins_from_what_is_held_until_that_has_expired() {
         };
         let mut expired = begun();
         expired.extend([(failed(form, api(410)), list(Origin::Newest)), (listed(), Effect::Watch)]);
-        // Not yet settled: the next one waits.
+        // The watch has not settled, so the next list waits.
         expired.extend([(watch_failed(api(410)), wait(Pace::Refused)), (Input::Go, list(Origin::Newest))]);
         expired.extend([(listed(), Effect::Watch), (Input::Settled { heard: false }, Effect::Watch)]);
         expired.push((watch_failed(api(410)), list(Origin::Newest)));
@@ -248,7 +248,7 @@ fn after_an_expired_continue_the_next_attempt_is_in_one_piece_and_no_further_one
             (Input::Go, plain(Origin::Newest)),
         ],
     );
-    // Any other failure of a later page begins again, in pages.
+    // Any other failure of a later page restarts the list, in pages.
     let cut = Input::ListFailed { error: broken(), form: Form::Pages, at: PageAt::Later };
     follow(false, vec![(cut, wait(Pace::Unreachable)), (Input::Go, plain(Origin::Newest))]);
 }
@@ -271,7 +271,7 @@ fn a_page_that_is_too_large_is_halved_at_once_and_for_good() {
             (watch_failed(api(410)), pages(125)),
             (listed(), Effect::Watch),
             (watch_failed(protocol()), wait(Pace::Refused)),
-            // A relist in one piece is larger still: pages come first from then on.
+            // A relist in one piece is even larger: pages are tried first from then on.
             (Input::Go, list(Form::Whole, Origin::Reuse)),
             (failed(Form::Whole, page_too_large()), pages(125)),
             (listed(), Effect::Watch),
@@ -321,7 +321,7 @@ fn only_consistent_reads_say_that_a_new_epoch_has_begun() {
                 (failed(Form::Pages, broken()), wait(Pace::Unreachable)),
                 (Input::Go, new_epoch()),
                 (listed(), Effect::Watch),
-                // And it is over.
+                // The new epoch is complete, so later lists begin from the cached version again.
                 (Input::Settled { heard: true }, Effect::Watch),
                 (watch_failed(protocol()), wait(Pace::Refused)),
                 (Input::Go, held),
@@ -369,11 +369,11 @@ fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_h
             steps.extend([(input(), wait(pace)), (Input::Go, then)]);
         };
         fails(&mut steps, Effect::Probe);
-        // Nothing answers, or there is nothing to hear.
+        // The server does not answer, or nothing has changed.
         steps.extend([(Input::Probed(Probe::Same), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
         fails(&mut steps, Effect::Probe);
         steps.extend([(Input::Probed(Probe::Newer), wait(Pace::AtOnce)), (Input::Go, Effect::Watch)]);
-        // A server that is busy or away is not asked for more at once.
+        // A server that is busy or unreachable gets no list at once.
         if later {
             steps.extend([(input(), wait(pace)), (Input::Go, plain(Origin::Reuse))]);
         } else {
@@ -385,7 +385,7 @@ fn a_watch_that_keeps_failing_is_replaced_by_lists_where_there_is_something_to_h
             steps.push((listed(), Effect::Watch));
         }
         steps.extend([
-            // It works again.
+            // The watch works again.
             (Input::Settled { heard: false }, Effect::Watch),
             (Input::WatchEnded { worked: true }, wait(Pace::AtOnce)),
             (Input::Go, Effect::Watch),
@@ -457,7 +457,7 @@ fn a_kind_without_versions_is_listed_once_its_watch_is_open_or_else_polled() {
     );
 }
 
-/// A server on which all lists fail but those of one form from one origin.
+/// A server on which only lists of one form from one origin succeed.
 #[derive(Clone, Copy)]
 struct Picky {
     form: Form,
@@ -465,7 +465,7 @@ struct Picky {
     fails: fn() -> Error,
 }
 
-/// What such servers fail with: everything that may be said of a request that cannot be answered.
+/// The errors of such servers: every possible error of an unsupported request.
 const FAILURES: [fn() -> Error; 12] = [
     || api(400),
     || api(403),
@@ -482,9 +482,9 @@ const FAILURES: [fn() -> Error; 12] = [
 ];
 
 impl Picky {
-    /// How the list ends there.
+    /// The outcome of a list on this server.
     fn answer(self, form: Form, from: Origin, held: bool) -> Input {
-        // Without a version there is no difference.
+        // Without a cached version, both origins are the same.
         let from = if held { from } else { Origin::Newest };
         if form == self.form && from == self.from {
             return listed();
@@ -498,7 +498,7 @@ impl Picky {
     }
 }
 
-/// States that a reflector can be in, by feeding it what may happen: after a list, so that something is held.
+/// The reachable states of a reflector after a first list, found by passing all possible inputs.
 fn reachable(settings: &Settings) -> Vec<State> {
     let inputs: Vec<fn() -> Input> = vec![
         || watch_failed(api(410)),
@@ -526,7 +526,7 @@ fn reachable(settings: &Settings) -> Vec<State> {
     while done < states.len() && states.len() < 300 {
         for input in &inputs {
             let mut next = step(states[done].clone(), input(), now, settings).0;
-            // Whether streaming lists are off matters, not since when.
+            // Only whether streaming lists are off matters, not since when.
             if let Some(until) = &mut next.listing.no_streaming_until {
                 *until = now + settings.streaming_retry;
             }
@@ -560,7 +560,7 @@ fn a_server_that_can_list_in_one_way_only_is_synced_from_every_state() {
     }
 }
 
-/// A list is due in this state; it comes through within so many attempts.
+/// Checks that a list, which is due in this state, succeeds within a bounded number of attempts.
 #[track_caller]
 fn syncs(mut state: State, server: Picky, held: bool, settings: &Settings) {
     let text =

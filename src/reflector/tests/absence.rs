@@ -1,4 +1,4 @@
-//! Kinds that are not served: waited for, done without, or given up, as the application likes.
+//! Kinds that are not served: the informer waits, shows an empty cache, or clears the cache, as configured.
 
 use super::*;
 use crate::config::Absent;
@@ -98,10 +98,10 @@ async fn a_kind_that_some_version_serves_or_that_comes_back_in_between_stays() {
             not_found(),
             Answer::Served(true), // in another version
             not_found(),
-            Answer::Served(false), // the first of its own
+            Answer::Served(false), // counts as the first check
             page(10, &[("a", 1)], None),
             Answer::Watch(vec![pause(5.0), Step::Error(api(404, "NotFound"))]),
-            Answer::Served(false), // and again
+            Answer::Served(false), // the first check again, after a list
             not_found(),
             Answer::Error(api(500, "InternalError")),
         ],

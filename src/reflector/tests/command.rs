@@ -1,4 +1,4 @@
-//! What the application asks of a reflector, wherever its loop is.
+//! Commands of the application, at every point of the reflector's loop.
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
@@ -117,7 +117,7 @@ async fn a_refresh_that_is_asked_for_during_a_wait_is_a_consistent_read() {
     let answered = reflector.refresh().await;
     reflector.work(5.0).await;
     assert_eq!(answered.now_or_never(), Some(Ok(())));
-    // Otherwise it would be from the version held, and perhaps of a server that lags behind.
+    // Otherwise the list would begin from the cached version, and might come from a server that lags behind.
     reflector.asked(&["list limit=500", "watch from=10", "list", "watch from=12"]);
 }
 

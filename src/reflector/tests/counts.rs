@@ -1,4 +1,4 @@
-//! What the tally counts, and what it does not.
+//! The tally: which events it counts, and which it does not.
 
 use super::*;
 
@@ -16,7 +16,7 @@ const CAUSES: [RelistCause; 10] = [
 ];
 
 impl Harness {
-    /// The causes that were counted, each with its count.
+    /// The causes with a count, each with its count.
     fn relists(&self) -> Vec<(RelistCause, u64)> {
         let counts = CAUSES.map(|cause| (cause, self.tally.relists(cause)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -111,9 +111,9 @@ async fn a_watch_that_follows_a_watch_is_a_restart() {
         first.into_iter().chain([
             Answer::Watch((11..16).flat_map(minute).collect()), // ended by the server
             Answer::Watch(vec![pause(30.0), Step::Error(refused())]), // broke
-            Answer::Error(refused()),                           // did not open: none
+            Answer::Error(refused()),                           // did not open: not counted
             Answer::Watch(vec![put("a", 16), Step::Error(garbage())]),
-            page(20, &[], None), // the watch after it is none either
+            page(20, &[], None), // the watch after a list is not a restart
             silent(),
         ])
     };
@@ -136,7 +136,7 @@ async fn events_bookmarks_and_pages_are_heard_and_silence_is_not() {
     let reflector = Harness::paged(vec![
         Answer::After(Duration::from_secs(10), Box::new(listed())),
         Answer::Watch(vec![pause(20.0), put("a", 11), pause(40.0), bookmark(12), Step::Never]),
-        page(12, &[("a", 11)], None), // what is asked in the silence says nothing of the watch
+        page(12, &[("a", 11)], None), // the probe during the silence is not an event of the watch
     ]);
     reflector.work(9.0).await;
     assert_eq!(reflector.heard(), None);
@@ -162,7 +162,7 @@ async fn a_refresh_is_one_relist_of_its_own_and_an_absence_is_no_list() {
     let settings = Settings { streaming: false, absent: crate::config::Absent::Empty, ..Settings::default() };
     let script = vec![
         Answer::Error(api(404, "NotFound")),
-        Answer::Served(false), // shown: synced, and nothing there
+        Answer::Served(false), // published as empty: synced
         Answer::Error(api(404, "NotFound")),
         listed(), // so this is the first list
         silent(),

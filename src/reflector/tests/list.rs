@@ -1,4 +1,4 @@
-//! Lists: streaming, in pages, and what makes them begin anew. S: scenarios of client-go's tests; N: our own.
+//! Lists: streaming, in pages, and causes of relists. S: scenarios of client-go's tests; N: own scenarios.
 
 use super::*;
 use crate::reflector::Phase;
@@ -158,7 +158,7 @@ async fn two_broken_streaming_lists_are_followed_by_pages() {
         Answer::Watch(vec![put("a", 1), end_of_list(12), Step::Never]),
     ]);
     reflector.work(40.0).await;
-    // Streaming was not refused: the next list tries it again.
+    // The server did not refuse streaming, so the next list tries it again.
     reflector.played(&["stream", "stream", "list limit=500", "watch from=10", "stream"], &[("a", 1)], 12);
 }
 
@@ -228,7 +228,7 @@ async fn a_page_that_continues_with_itself_is_not_followed_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn failing_lists_are_tried_less_and_less_often() {
-    // kube-rs, which starts over at each attempt, makes 501 in this time.
+    // kube-rs, which restarts at each attempt, makes 501 requests in this time.
     for streaming in [false, true] {
         let script = times(1000, || Answer::Error(api(500, "InternalError"))).collect();
         let reflector = Harness::start(script, Settings { streaming, ..Settings::default() });
@@ -428,7 +428,7 @@ async fn n9_objects_that_do_not_decode_do_not_stop_a_list() {
     assert!(reflector.status().synced);
 }
 
-/// Gives out five pages, and looks at each request whether anything of an earlier one is still alive.
+/// Returns five pages, and checks at each request whether memory of an earlier page is still in use.
 struct Pages {
     given: usize,
     alive: Arc<()>,

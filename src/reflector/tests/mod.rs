@@ -25,15 +25,15 @@ use crate::source::stub::{Answer, Probe, Step, Stub};
 use crate::source::{Item, Items, Listed, Meta, Page, Payload, WatchEvent};
 use crate::version::ResourceVersion;
 
-/// A store as plain as can be, and what was done to it.
+/// A simple store that records its calls.
 #[derive(Default)]
 struct Model {
     objects: BTreeMap<String, u64>,
-    /// A list is being collected.
+    /// Whether a list is being collected.
     listing: bool,
     invalid: usize,
     held: Option<ResourceVersion>,
-    /// Every call but those for single objects.
+    /// All calls except those for single objects.
     calls: Vec<String>,
 }
 
@@ -42,14 +42,14 @@ struct ModelSink {
     held: Option<ResourceVersion>,
 }
 
-/// Says in the model when it is dropped before its commit.
+/// A list that records in the model if it is dropped before its commit.
 struct ModelList {
     objects: BTreeMap<String, u64>,
     model: Arc<Mutex<Model>>,
     committed: bool,
 }
 
-/// A reflector at work.
+/// A running reflector.
 struct Harness {
     source: Probe<()>,
     model: Arc<Mutex<Model>>,
@@ -199,7 +199,7 @@ impl Harness {
         Self::with(Stub::new(script), Arc::default(), settings)
     }
 
-    /// A server that answers whatever is asked.
+    /// A reflector on a server that responds with the result of `respond`.
     fn answered(respond: impl FnMut(&str) -> Answer<()> + Send + 'static, settings: Settings) -> Self {
         Self::with(Stub::answered(respond), Arc::default(), settings)
     }
@@ -225,7 +225,7 @@ impl Harness {
         Self::start(script, Settings { streaming: false, ..Settings::default() })
     }
 
-    /// Lets it work for so long. Costs no time: the clock is paused.
+    /// Lets the reflector run for this time. The clock is paused.
     async fn work(&self, seconds: f64) {
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
         assert!(!self.task.is_finished(), "the reflector has ended");
@@ -236,7 +236,7 @@ impl Harness {
         assert_eq!(self.source.requests(), requests);
     }
 
-    /// All of the script was played, these were the requests, and this is held.
+    /// Checks that the script was played to its end, the requests, and the content of the store.
     #[track_caller]
     fn played(&self, requests: &[&str], objects: &[(&str, u64)], held: u64) {
         self.asked(requests);
@@ -261,13 +261,13 @@ impl Harness {
         self.status.borrow().clone()
     }
 
-    /// Seconds between one request and the next.
+    /// The seconds between consecutive requests.
     fn gaps(&self) -> Vec<f64> {
         self.source.times().windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
     }
 }
 
-// --- what scripts are made of ---
+// --- parts of scripts ---
 
 fn meta(name: &str, version: u64) -> Meta {
     Meta {
@@ -375,7 +375,7 @@ fn refused() -> Error {
     .into()
 }
 
-/// An answer that broke off.
+/// A response that broke off.
 fn cut() -> Error {
     let source = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     ErrorKind::Transport {

@@ -1,10 +1,10 @@
-//! Outages: who tries while nothing answers, and how all come back.
+//! Outages: which informers try while the server does not answer, and how all recover.
 
 use super::*;
 use crate::config::Config;
 use crate::reflector::Phase;
 
-/// When it begins, in seconds.
+/// When the outage begins, in seconds.
 const BEGIN: f64 = 10.0;
 
 /// Informers of one client, or of several processes.
@@ -14,7 +14,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// So many processes with so many informers each, of a server that is away for so long.
+    /// Starts `processes` with `each` informers, on a server with an outage of this length.
     fn start(processes: u64, each: u64, outage: f64, seed: u64) -> Self {
         let begun = tokio::time::Instant::now();
         let answer = move |request: &str| {
@@ -27,7 +27,7 @@ impl Fleet {
             } else if request.starts_with("watch") {
                 Answer::Watch(vec![Step::Never])
             } else {
-                page(10, &[("a", 1)], Some("more")) // of a probe
+                page(10, &[("a", 1)], Some("more")) // the response to a probe
             }
         };
         let informers = (0..processes).flat_map(|process| {
@@ -45,7 +45,7 @@ impl Fleet {
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     }
 
-    /// When requests came, in seconds since the outage began, in order.
+    /// The times of all requests, in seconds since the outage began, in order.
     fn requests(&self) -> Vec<f64> {
         let all = self.informers.iter().flat_map(|informer| informer.source.times());
         let mut times: Vec<_> =
@@ -58,7 +58,7 @@ impl Fleet {
         self.requests().partition_point(|time| *time < self.outage)
     }
 
-    /// How long after the end of the outage each has a watch again, in order.
+    /// How long after the end of the outage each informer has a watch again, in order.
     fn back(&self) -> Vec<f64> {
         let times = self.informers.iter().map(|informer| {
             let (times, requests) = (informer.source.times(), informer.source.requests());

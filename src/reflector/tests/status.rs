@@ -1,4 +1,4 @@
-//! What the status says, and when it wakes.
+//! The content of the status, and when it wakes its receivers.
 
 use super::*;
 use crate::reflector::Phase;
@@ -49,7 +49,7 @@ async fn stale_lasts_from_the_first_failure_until_the_server_is_followed_again()
     let since = reflector.status().stale_since.expect("the watch broke");
     assert!((0.49..0.51).contains(&since.elapsed().as_secs_f64()));
     reflector.work(1.0).await;
-    // Open for a second without a word is as good as an event.
+    // A watch that is open for a second without an event counts as working.
     reflector.work(3.0).await;
     assert_eq!(reflector.status().stale_since, None);
     assert_eq!(reflector.status().failures, 0);

@@ -1,9 +1,9 @@
-//! Stopping: at any await, promptly, with nothing left.
+//! Stopping: at any await, promptly, with nothing left running.
 
 use super::*;
 use crate::reflector::Phase;
 
-/// Each script comes to rest in another await of the loop.
+/// Each script stops in another await of the loop.
 fn scripts() -> Vec<(&'static str, bool, Vec<Answer<()>>, usize)> {
     vec![
         ("a list that is not answered", false, vec![Answer::Never], 0),

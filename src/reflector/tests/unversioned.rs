@@ -1,4 +1,4 @@
-//! Kinds without versions: followed where a watch needs none, and polled otherwise.
+//! Kinds without versions: watched if the server can watch without a version, and polled otherwise.
 
 use super::*;
 use crate::reflector::Phase;
@@ -50,7 +50,7 @@ async fn a_kind_without_versions_or_watches_is_polled() {
 async fn a_watch_that_needs_no_version_is_opened_before_the_list_that_it_goes_on_from() {
     let reflector = Harness::paged(vec![
         contents(&[("a", 1), ("b", 1)]),
-        // `b` went before the watch was open, so only a list made after that can show it.
+        // `b` was deleted before the watch was open, so only a list made after that shows the delete.
         Answer::Watch(vec![put("a", 1), pause(5.0), put("a", 2), put("c", 1), pause(5.0)]),
         contents(&[("a", 1)]),
         Answer::Watch(vec![put("a", 2), pause(1.0), gone("c", 1), Step::Never]),

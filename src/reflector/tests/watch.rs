@@ -1,4 +1,4 @@
-//! Watches: how they end, and what follows. S: scenarios of client-go's tests; N: our own.
+//! Watches: how they end, and what follows. S: scenarios of client-go's tests; N: own scenarios.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,8 @@ fn listed() -> Answer<()> {
 
 #[tokio::test(start_paused = true)]
 async fn each_form_of_410_is_followed_by_a_list_at_once_and_only_repeated_ones_wait() {
-    // At the start of a watch; in a stream (ERROR events and bare statuses are the same to us). Lists: s54, s55.
+    // At the start of a watch; in a stream (ERROR events and bare statuses are handled alike). Lists: s54,
+    // s55.
     type Form = fn() -> Answer<()>;
     let forms: [Form; 2] =
         [|| Answer::Error(expired()), || Answer::Watch(vec![Step::Error(api(500, "Expired"))])];
@@ -32,7 +33,7 @@ async fn each_form_of_410_is_followed_by_a_list_at_once_and_only_repeated_ones_w
         reflector.played(&[&[list], &requests[..]].concat(), &[("b", 39)], 40);
         let gaps = reflector.gaps();
         assert!(
-            // The fourth list waits for its budget.
+            // The fourth list waits for the budget.
             gaps[1] < 0.001 && (0.4..=0.8).contains(&gaps[3]) && (8.0..=10.1).contains(&gaps[5]),
             "{gaps:?}"
         );
@@ -169,7 +170,8 @@ async fn s60_after_errors_of_the_server_a_list_is_made_where_there_is_something_
 
 #[tokio::test(start_paused = true)]
 async fn where_watches_never_work_the_kind_is_polled_and_the_status_says_so() {
-    // Ended at once, cut at the head or in the first line, never answered, forbidden, not allowed.
+    // Watches that end at once, are cut at the head or in the first line, get no response, or are forbidden
+    // or not allowed.
     type Form = fn() -> Answer<()>;
     let forms: [(Form, u64); 6] = [
         (|| Answer::Watch(vec![]), 20),
@@ -196,7 +198,7 @@ async fn where_watches_never_work_the_kind_is_polled_and_the_status_says_so() {
         let before = reflector.source.requests().len();
         for version in 3..23 {
             served.store(10 * version, Ordering::Relaxed);
-            // A watch that hangs is waited for before each list.
+            // Before each list, the informer waits for a watch that hangs.
             reflector.work(if n == 3 { 64.0 } else { 34.0 }).await;
             reflector.holds(&[("a", 10 * version)], 10 * version);
             assert!(reflector.status().stale_since.unwrap().elapsed() <= Duration::from_secs(64));
@@ -219,7 +221,8 @@ async fn a_proxy_that_cuts_each_watch_after_an_event_is_asked_once_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn any_wait_is_a_time_in_which_the_state_may_be_behind() {
-    // Each watch ends in order soon after an event: no error, and yet nothing is heard between two of them.
+    // Each watch ends in order soon after an event. This is no error, but no events arrive between two
+    // watches.
     let mut script = vec![listed()];
     script.extend((0..400).map(|n| Answer::Watch(vec![put("a", 11 + n), pause(0.1)])));
     let reflector = Harness::paged(script);
@@ -257,7 +260,7 @@ async fn where_bookmarks_come_each_minute_a_half_open_connection_is_found_soon_a
 
 #[tokio::test(start_paused = true)]
 async fn an_open_watch_that_never_says_anything_is_replaced_by_lists() {
-    // A proxy that sends the head of an answer and keeps its body.
+    // A proxy that sends the head of a response but not its body.
     let world = Arc::new(AtomicU64::new(10));
     let (served, answers) = (world.clone(), move |request: &str| {
         let version = world.load(Ordering::Relaxed);
@@ -370,11 +373,11 @@ async fn a_silent_watch_is_compared_with_a_consistent_read() {
     let script = vec![
         listed(),
         Answer::Watch(vec![Step::Never]),
-        page(10, &[("a", 1)], Some("more")), // the same version: nothing to hear
+        page(10, &[("a", 1)], Some("more")), // the same version: nothing has changed
         page(15, &[("a", 1)], Some("more")), // something was written since, perhaps of this kind
         Answer::Watch(vec![put("a", 14), Step::Never]),
     ];
-    // Long enough for the watch not to end by itself meanwhile.
+    // Long enough that the watch does not end by itself.
     let watch_grace = Duration::from_secs(600);
     let reflector = Harness::start(script, Settings { streaming: false, watch_grace, ..Settings::default() });
     reflector.work(179.0).await;

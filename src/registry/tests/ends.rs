@@ -1,4 +1,4 @@
-//! Shutting down, and what is dropped then.
+//! Shutdown, and what it drops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ async fn shutdown_waits_for_those_whose_handles_are_gone() {
     let maps = registry.declare::<ConfigMap>();
     registry.start();
     synced(&registry).await;
-    // One goes, another of the same kind comes and goes, one was never started.
+    // One informer is dropped, another of the same kind is declared and dropped, and one was never started.
     drop(maps);
     let again = registry.declare::<ConfigMap>();
     registry.start();

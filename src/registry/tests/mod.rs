@@ -1,4 +1,4 @@
-//! Registries on the in-process API server, with time that passes only when everybody waits.
+//! Registries on the in-process API server, with paused time.
 
 mod ends;
 mod order;
@@ -16,14 +16,15 @@ use super::*;
 use crate::informer::Informer;
 use crate::testing::{ApiServer, Rule};
 
-/// More than any wait here takes, in time that costs nothing.
+/// Longer than any wait of these tests. The time is paused.
 const LONG: Duration = Duration::from_secs(600);
 
-/// What one part keeps of a ConfigMap. One that says `no` cannot be projected, `skip` is kept out.
+/// The projection of one part of an application. A ConfigMap with `no` is invalid, one with `skip` is
+/// skipped.
 #[derive(Debug, PartialEq, Eq)]
 struct Text(String);
 
-/// What another part keeps of it.
+/// The projection of another part.
 #[derive(Debug, PartialEq, Eq)]
 struct Length(usize);
 
@@ -76,7 +77,7 @@ async fn synced(registry: &Registry) {
     timeout(LONG, registry.synced()).await.unwrap_or_else(|_| panic!("not synced: {registry:?}")).unwrap();
 }
 
-/// Waits until the informer has stopped, without holding it.
+/// Waits until the informer has stopped, without a handle to it.
 async fn ended<T: Send + Sync + 'static>(informer: Informer<T>) {
     let mut status = informer.status_receiver();
     drop(informer);

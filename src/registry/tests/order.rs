@@ -1,4 +1,4 @@
-//! Who starts after whom.
+//! The order in which informers start.
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
@@ -32,7 +32,7 @@ async fn informers_start_in_the_order_of_declaration() {
 async fn one_told_to_wait_lists_once_the_others_have_synced() {
     let (server, registry) = world();
     deny(&server, "secrets");
-    // The later are declared first, and nothing but the last has a handle.
+    // Later informers are declared first, and only the last one has a handle.
     let pods = registry.declare::<Pod>();
     pods.after(&registry.declare::<ConfigMap>()).unwrap();
     pods.after(&registry.declare::<Namespace>()).unwrap();

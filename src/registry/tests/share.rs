@@ -1,4 +1,4 @@
-//! One informer for all who ask for the same, held for as long as somebody wants it.
+//! Equal declarations share one informer, which lives as long as its handles.
 
 use futures_util::FutureExt as _;
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -83,7 +83,8 @@ async fn a_namespace_means_nothing_to_a_kind_without() {
     assert_eq!(server.requests().count("watch", "namespaces"), 1);
 }
 
-/// Its scope is not known at compile time, and the namespace is answered 404 as an absent kind is.
+/// The scope of the kind is not known at compile time, and a request for the namespace returns 404 as for an
+/// absent kind.
 #[tokio::test(start_paused = true)]
 async fn a_namespace_means_nothing_to_a_kind_without_that_is_known_at_run_time() {
     let widgets =
@@ -99,7 +100,7 @@ async fn a_namespace_means_nothing_to_a_kind_without_that_is_known_at_run_time()
     timeout(LONG, namespaces.synced()).await.expect("all of them").unwrap();
     timeout(LONG, maps.synced()).await.unwrap().unwrap();
     assert_eq!((namespaces.snapshot().len(), maps.snapshot().len()), (4, 2));
-    // One that is not served yet stays absent, and is found where it is once it comes.
+    // A kind that is not served yet is absent, and is found at cluster scope once it is installed.
     tokio::time::sleep(LONG).await;
     assert!(widgets.status().phase == crate::Phase::Absent && widgets.status().last_error.is_some());
     server.install(Kind::cluster("example.com", "v1", "Widget", "widgets")).unwrap();
@@ -107,7 +108,7 @@ async fn a_namespace_means_nothing_to_a_kind_without_that_is_known_at_run_time()
     server.create(widget).unwrap();
     timeout(LONG, widgets.synced()).await.expect("it has come").unwrap();
     assert_eq!(widgets.snapshot().len(), 1);
-    // Its watch goes on there, and nothing more is asked of discovery.
+    // Its watch continues there, without more discovery requests.
     server.reset_requests();
     server.disconnect_watches();
     server.delete("widgets.example.com", None, "w").unwrap();
@@ -151,7 +152,7 @@ async fn a_projection_keeps_out_fails_and_stores() {
 async fn every_part_may_add_indexes_until_the_start() {
     let (_server, registry) = world();
     let one = registry.declare::<Text>();
-    // Whoever reads early sees the indexes that are declared later, once they are.
+    // An early reader sees indexes that are declared later.
     let reader = one.informer();
     let mut changes = one.informer().subscribe();
     assert!(reader.snapshot().is_empty());
@@ -273,7 +274,7 @@ async fn shutdown_ends_all_of_them_and_waits_for_it() {
     assert!(changes.next().await.is_none());
     assert_eq!(running.snapshot().len(), 3);
 
-    // Whoever asks now gets new ones, though the old are still held.
+    // A new declaration makes a new informer, although handles to the old one exist.
     let new = registry.declare::<Text>().informer();
     registry.start();
     timeout(LONG, new.synced()).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Waiting for all, and being told what is not there.
+//! Waiting for all informers, and reporting those that are missing.
 
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
 
@@ -38,7 +38,7 @@ async fn what_is_missing_is_named_with_the_reason() {
     assert!(secrets.last_error.as_ref().unwrap().is_forbidden() && secrets.started);
     assert_eq!(widgets.phase, crate::Phase::Absent);
 
-    // What comes later than any timeout is not lost.
+    // Kinds that appear after every timeout still sync.
     allow(&server, "secrets");
     server.install(Kind::namespaced("example.com", "v1", "Widget", "widgets")).unwrap();
     synced(&registry).await;

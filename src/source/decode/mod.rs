@@ -1,6 +1,6 @@
-//! The two stages of decoding: who an object is and at which version, then the object.
+//! The two stages of decoding: the identity and version of an object, then the object.
 //!
-//! Between them the store finds out whether it knows the version already; what it knows is never decoded again.
+//! Between them, the store checks whether it has the version already; if so, the object is not decoded again.
 
 mod mismatch;
 mod repair;
@@ -27,7 +27,7 @@ use crate::version::ResourceVersion;
 const TOO_LARGE: &str = "larger than the limit";
 const NO_JSON: &str = "not JSON";
 
-/// What the first stage reads of an object.
+/// The parts of an object that the first stage reads.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "apiVersion")]
@@ -54,9 +54,9 @@ struct HeadMeta<'a> {
 #[derive(Default, Deserialize)]
 struct Text<'a>(#[serde(borrow, deserialize_with = "text_or_null")] Cow<'a, str>);
 
-/// The second stage: makes objects of type `K` of what a source yields.
+/// The second stage: decodes the items of a source into objects of type `K`.
 pub(crate) struct Decoder<K> {
-    /// What is put in front of an object that came without its type: lists of built-in kinds leave it out.
+    /// The type, prepended to objects that have none, as in lists of built-in kinds.
     opening: Vec<u8>,
     keep_managed_fields: bool,
     kind: PhantomData<fn() -> K>,
@@ -65,7 +65,7 @@ pub(crate) struct Decoder<K> {
 // === impl Decoder ===
 
 impl<K: Resource + DeserializeOwned> Decoder<K> {
-    /// `managedFields` are dropped unless asked for: they are a quarter of many objects, and seldom read.
+    /// `managedFields` are dropped by default: they are a quarter of many objects, and rarely read.
     pub(crate) fn new(dyntype: &K::DynamicType, keep_managed_fields: bool) -> Self {
         let (api_version, kind) = if K::metadata_api() {
             ("meta.k8s.io/v1".into(), "PartialObjectMetadata".into())
@@ -77,7 +77,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         Self { opening, keep_managed_fields, kind: PhantomData }
     }
 
-    /// Decodes an item. The error names the place and the kind of mismatch, and no value.
+    /// Decodes an item. The error has the path and the kind of mismatch, but no value.
     pub(crate) fn decode(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
         let Item { meta, payload } = item;
         let decoded = match payload {
@@ -105,25 +105,26 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
 
     fn decode_json(&self, json: &[u8]) -> Result<K, Mismatch> {
         serde_json::from_slice(json).or_else(|_| {
-            // Seldom: what is sound is not looked at for what may be amiss.
+            // Rare: only objects that failed to decode are repaired.
             let repaired = repaired(json, self.keep_managed_fields);
             serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
         })
     }
 
-    /// A copy with the type in front, so that `K` sees the same from a list as from a watch.
+    /// A copy with the type prepended, so that `K` decodes the same from a list as from a watch.
     fn with_type(&self, json: &[u8]) -> Vec<u8> {
-        // The first stage has found an object with `metadata`, so there is a brace and something after it.
+        // The first stage has read an object with `metadata`, so there is a brace with a member after it.
         let rest = json.iter().position(|byte| *byte == b'{').map_or(json, |brace| &json[brace + 1..]);
         [&self.opening, rest].concat()
     }
 }
 
-/// The first stage for an object to be taken in. `object` is a part of `within`; one larger than `largest` is not kept.
+/// The first stage for an object to be stored. `object` is a slice of `within`; one larger than `largest` is
+/// not kept.
 pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Listed<Json> {
     let is_large = object.len() > largest;
     let Some((meta, without_type)) = Head::read(object) else {
-        // Its own copy, where the text of it does not read as it is.
+        // If its text is invalid, keep a repaired copy.
         return match lossy(object) {
             Cow::Owned(copy) if !is_large && Head::read(&copy).is_some() => {
                 let copy = Bytes::from(copy);
@@ -141,7 +142,7 @@ pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Liste
     Ok(Item { meta, payload })
 }
 
-/// The first stage for an object that is gone, of which nothing else is wanted.
+/// The first stage for a deleted object, whose content is not needed.
 pub(super) fn parse_meta(object: &[u8]) -> Result<Meta, DecodeError> {
     match Head::read(object).or_else(|| Head::read(&lossy(object))) {
         Some((meta, _)) => Ok(meta),
@@ -158,7 +159,7 @@ pub(super) fn broken(object: &[u8]) -> DecodeError {
 // === impl Head ===
 
 impl<'a> Head<'a> {
-    /// Who the object is, and whether it came without its type.
+    /// The metadata of the object, and whether its type is missing.
     fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
         let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
         let HeadMeta { name, namespace, uid, resource_version } = metadata;
@@ -199,7 +200,7 @@ fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, s
     deserializer.deserialize_any(TextOrNull)
 }
 
-/// Finds out what is wrong with an object whose metadata does not read. Only broken objects come here.
+/// Finds the error of an object whose metadata cannot be read. Called for broken objects only.
 #[cold]
 fn unreadable(object: &[u8]) -> DecodeError {
     let (path, mismatch) = match member(object, "metadata") {
@@ -220,12 +221,12 @@ fn unreadable(object: &[u8]) -> DecodeError {
     describe(object, &path, mismatch)
 }
 
-/// An error with all that can be known of its object, which may be no JSON.
+/// An error with everything that can be read of the object, which may not be JSON.
 #[cold]
 fn describe(object: &[u8], path: &str, mismatch: &str) -> DecodeError {
     let metadata = member(object, "metadata").ok().flatten().unwrap_or_default();
     let given = |name| text(member(metadata, name).ok()??).filter(|text| !text.is_empty());
-    // A namespace that does not read, or may be where nothing reads, makes the key another object's.
+    // Without a readable namespace, the key could be that of another object.
     let namespace = match member(metadata, "namespace") {
         Ok(None) => Some(Cow::Borrowed("")),
         Ok(Some(namespace)) => text(namespace),

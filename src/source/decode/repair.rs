@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::source::json::{lossy, member};
 
-/// The object as Go would read it: with U+FFFD for what is no text, and without its `managedFields`, if they are
-/// dropped anyhow.
+/// The object as Go would read it: with U+FFFD for invalid text, and without `managedFields` if they are
+/// dropped anyway.
 ///
-/// An API server takes and sends raw bytes in `fieldsV1` and in raw extensions, as deep as 10,000 levels; serde_json
-/// reads 128, since a program's own recursion over deeper values would overflow its stack.
+/// An API server accepts and sends raw bytes in `fieldsV1` and in raw extensions, nested up to 10,000 levels.
+/// serde_json reads 128 levels, since recursion over deeper values would overflow the stack.
 #[cold]
 pub(super) fn repaired(json: &[u8], keep_managed_fields: bool) -> Cow<'_, [u8]> {
     let text = lossy(json);
@@ -17,7 +17,7 @@ pub(super) fn repaired(json: &[u8], keep_managed_fields: bool) -> Cow<'_, [u8]> 
         _ => None,
     };
     let Some(fields) = fields else { return text };
-    // Both are slices of one text.
+    // Both are slices of the same text.
     let start = fields.as_ptr().addr() - text.as_ptr().addr();
     let end = start + fields.len();
     Cow::Owned([&text[..start], b"null", &text[end..]].concat())

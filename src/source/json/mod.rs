@@ -1,8 +1,8 @@
-//! Where JSON values begin and end, whatever is in them.
+//! Finds where JSON values begin and end, even if their content is invalid.
 //!
-//! An object is to be found, and to be left alone, before anything is known of it: bytes that are no UTF-8, nesting of
-//! any depth and text that is no JSON must not move the ends of its neighbours. So braces are counted outside of
-//! strings, and nothing else is understood. Nothing here recurses.
+//! Objects are separated before they are decoded, so invalid UTF-8, deep nesting or invalid JSON in one
+//! object must not affect the bounds of its neighbours. So this only counts braces outside of strings, and
+//! interprets nothing else. It does not recurse.
 
 #[cfg(test)]
 mod tests;
@@ -11,15 +11,15 @@ use std::borrow::Cow;
 
 use wide::u8x16;
 
-/// Bytes looked at together.
+/// Bytes that are scanned at once.
 const BLOCK: usize = 64;
 
-/// Finds the end of an object or array that comes in pieces. Looks at each byte once.
+/// Finds the end of an object or array that is received in pieces. Reads each byte once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scanner {
     depth: usize,
     in_string: bool,
-    /// The next byte follows a backslash.
+    /// Whether the next byte is escaped by a backslash.
     escaped: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Stop {
     Newline(usize),
 }
 
-/// The bits of a block: which bytes are what.
+/// Bit masks of a block: the positions of each kind of byte.
 struct Bits {
     quotes: u64,
     backslashes: u64,
@@ -48,7 +48,7 @@ impl Scanner {
         self.in_string
     }
 
-    /// Looks on for the end of the value. What is scanned first begins with its opening brace.
+    /// Continues the search for the end of the value. The first piece begins with the opening brace.
     pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         match self.scan::<false>(bytes) {
             Some(Stop::End(end)) => Some(end),
@@ -56,7 +56,7 @@ impl Scanner {
         }
     }
 
-    /// The same, and stops at newlines; goes on after them.
+    /// As [`end`](Self::end), but also stops at newlines; the next call continues after them.
     pub(super) fn end_or_newline(&mut self, bytes: &[u8]) -> Option<Stop> {
         self.scan::<true>(bytes)
     }
@@ -73,7 +73,7 @@ impl Scanner {
         self.block::<LINES>(&last, rest.len()).map(|stop| stop.after(blocks.len() * BLOCK))
     }
 
-    /// Takes the first `length` bytes of a block.
+    /// Scans the first `length` bytes of a block.
     #[inline]
     fn block<const LINES: bool>(&mut self, block: &[u8; BLOCK], length: usize) -> Option<Stop> {
         if length == 0 {
@@ -81,7 +81,7 @@ impl Scanner {
         }
         let bits = Bits::of::<LINES>(block);
         let quotes = bits.quotes & !self.escaped_bytes(bits.backslashes, length);
-        // A string is from its opening quote to before its closing one.
+        // Set from the opening quote of a string up to, but not including, the closing one.
         let strings = below_each(quotes) ^ if self.in_string { u64::MAX } else { 0 };
         let opening = bits.opening & !strings;
         let closing = bits.closing & !strings;
@@ -157,7 +157,7 @@ impl Bits {
             };
             bits.quotes |= which(bytes, b'"');
             bits.backslashes |= which(bytes, b'\\');
-            // Brackets differ from braces in this bit alone, and nothing else becomes one of them by it.
+            // Brackets differ from braces in this bit only, and setting it turns no other byte into a brace.
             let braces = bytes | u8x16::splat(b'{' ^ b'[');
             bits.opening |= which(braces, b'{');
             bits.closing |= which(braces, b'}');
@@ -169,12 +169,12 @@ impl Bits {
     }
 }
 
-/// Each bit becomes the parity of the bits up to it.
+/// Sets each bit to the parity of the bits up to it.
 fn below_each(bits: u64) -> u64 {
     (0..6).fold(bits, |bits, step| bits ^ (bits << (1 << step)))
 }
 
-/// The text is no JSON where it was looked at.
+/// The text is not valid JSON in the part that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -192,12 +192,12 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    /// Goes on elsewhere.
+    /// Starts at another position.
     pub(super) fn at(text: &'a [u8], at: usize) -> Self {
         Self { text, at }
     }
 
-    /// Steps over bytes that were looked at elsewhere.
+    /// Skips bytes that were scanned elsewhere.
     pub(super) fn skip(&mut self, bytes: usize) {
         self.at += bytes;
     }
@@ -206,7 +206,7 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// What follows, after whitespace.
+    /// The rest of the text, without leading whitespace.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         self.peek();
         &self.text[self.at..]
@@ -218,14 +218,14 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// Steps over `byte`, if it comes next.
+    /// Skips `byte` if it comes next. Returns whether it did.
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let next = self.peek() == Some(byte);
         self.at += usize::from(next);
         next
     }
 
-    /// Whether another element comes before `close`, which is stepped over.
+    /// Whether another element comes before `close`. Skips a comma or `close`.
     pub(super) fn another(&mut self, close: u8, first: bool) -> Result<bool, Malformed> {
         if self.eat(close) {
             return Ok(false);
@@ -236,7 +236,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The key of a member and its colon.
+    /// Reads the key of a member and its colon.
     pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
         if self.peek() != Some(b'"') {
             return Err(Malformed);
@@ -248,7 +248,7 @@ impl<'a> Cursor<'a> {
         text(key).ok_or(Malformed)
     }
 
-    /// The next value, whose end is found and nothing else of it looked at.
+    /// Returns the next value. Only its end is searched; its content is not checked.
     pub(super) fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let rest = self.rest();
         let end = match rest.first() {
@@ -262,7 +262,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// How many bytes of whitespace come first.
+/// The number of leading whitespace bytes.
 pub(super) fn blank(text: &[u8]) -> usize {
     text.iter().position(|byte| !is_blank(*byte)).unwrap_or(text.len())
 }
@@ -271,8 +271,8 @@ pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The value of a member of an object; of two with one name, the last. What is `null` is not there, and has no members.
-/// An error where there is none as far as the text can be read, which is not to its end.
+/// The value of a member of an object; the last one if there are several. `null` counts as absent, and has no
+/// members. An error if the text is malformed and the readable part does not have the member.
 pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, Malformed> {
     const NULL: &[u8] = b"null";
     if object == NULL {
@@ -290,7 +290,8 @@ pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]
     }
 }
 
-/// Shows the members of an object, as far as the text can be read. A value whose end is missing is all that follows.
+/// Calls `see` for each member of an object, as far as the text can be read. A value without an end extends
+/// to the end of the text.
 fn walk<'a>(object: &'a [u8], mut see: impl FnMut(&str, &'a [u8])) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(object);
     if !cursor.eat(b'{') {
@@ -307,7 +308,7 @@ fn walk<'a>(object: &'a [u8], mut see: impl FnMut(&str, &'a [u8])) -> Result<(),
     Ok(())
 }
 
-/// A string as text, read as Go does: what is no UTF-8 becomes U+FFFD. `None`: not a string.
+/// The content of a string, read as Go does: invalid UTF-8 becomes U+FFFD. `None` if it is not a string.
 pub(super) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if !inner.iter().any(|byte| matches!(byte, b'\\' | b'"' | 0..0x20)) {
@@ -320,8 +321,8 @@ pub(super) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     .map(Cow::Owned)
 }
 
-/// The text with U+FFFD for what Go reads as such: bytes that are no UTF-8, and halves of surrogate pairs. A copy only
-/// where there is any.
+/// The text with U+FFFD in place of invalid UTF-8 and lone surrogates, as Go reads it. Copies only if there
+/// are any.
 pub(super) fn lossy(text: &[u8]) -> Cow<'_, [u8]> {
     let text = match String::from_utf8_lossy(text) {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -338,7 +339,7 @@ pub(super) fn lossy(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Where the four digits lie of each `\u` that is half of a pair and has no other half.
+/// The positions of the four digits of each `\u` escape that is a lone surrogate.
 fn lone_surrogates(text: &[u8]) -> Vec<usize> {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Where the value that begins here ends, byte by byte.
+/// The end of the value that begins here, found byte by byte.
 fn plain_end(text: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for (at, byte) in text.iter().enumerate() {
@@ -23,7 +23,7 @@ fn plain_end(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// The end of a text that comes in pieces.
+/// The end of a value that is scanned in pieces.
 fn end_in_pieces(text: &[u8], cuts: &[usize]) -> Option<usize> {
     let mut scanner = Scanner::default();
     let mut at = 0;

@@ -1,6 +1,7 @@
-//! Whether a kind is served at all: the API's own list of groups, versions and resources.
+//! Asks whether a kind is served: the API's list of groups, versions and resources.
 //!
-//! A 404 for a list says less: an unserved version, a removed kind and a proxy without a backend answer it alike.
+//! A 404 for a list is less precise: an unserved version, a removed kind and a proxy without a backend all
+//! return it.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -44,7 +45,7 @@ struct Named {
 }
 
 impl HttpSource {
-    /// Asks for every version of the group: a kind that has only lost the version asked for still has its objects.
+    /// Checks every version of the group: a kind that only lost the requested version still has its objects.
     pub(super) async fn is_served(&self) -> Result<bool, Error> {
         let call = Call { verb: "discover", resource: self.resource.as_str().into() };
         if self.group.is_empty() {
@@ -64,7 +65,8 @@ impl HttpSource {
         Ok(false)
     }
 
-    /// Whether the version asked for says so of the kind; not when it does not know it, or cannot be asked.
+    /// Whether discovery reports the kind as cluster-scoped in the requested version. False if it does not
+    /// list the kind, or fails.
     pub(super) async fn is_without_namespaces(&self) -> bool {
         let Some((version, _)) = self.url_of_cluster.as_ref().and_then(|url| url.rsplit_once('/')) else {
             return false;

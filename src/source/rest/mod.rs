@@ -1,4 +1,4 @@
-//! List and watch over HTTP, through `kube_client::Client::send` and nothing else: kube's other helpers log
+//! List and watch over HTTP. This uses only `kube_client::Client::send`, because kube's other helpers log
 //! response bodies.
 
 mod discovery;
@@ -25,11 +25,11 @@ const JSON: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// One kind in one namespace or all, as an API server serves it.
+/// One kind of an API server, in one namespace or all.
 pub(crate) struct HttpSource {
     client: Client,
     url: String,
-    /// Where the kind is if it turns out to have no namespaces, and `url` is of one.
+    /// The URL at cluster scope, if `url` has a namespace but the kind may be cluster-scoped.
     url_of_cluster: Option<String>,
     /// [`resource_name`].
     resource: String,
@@ -37,11 +37,11 @@ pub(crate) struct HttpSource {
     plural: String,
     scope: Scope,
     limits: Limits,
-    /// What is asked for is the metadata alone.
+    /// Whether to request metadata only.
     metadata_only: bool,
 }
 
-/// What errors and logs call a kind: `subnets.kubeovn.io`, as `kubectl` does.
+/// The name of a kind in errors and logs: `subnets.kubeovn.io`, as in `kubectl`.
 pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
     let (plural, group) = (K::plural(dyntype), K::group(dyntype));
     if group.is_empty() { plural.into_owned() } else { format!("{plural}.{group}") }
@@ -50,7 +50,8 @@ pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
 // === impl HttpSource ===
 
 impl HttpSource {
-    /// Lists and watches the objects of `scope`, with the client of `api`. `dyntype` is the one `api` was made with.
+    /// Lists and watches the objects of `scope`, with the client of `api`. `dyntype` is the one that `api`
+    /// was made with.
     pub(crate) fn new<K: Resource>(
         api: kube_client::Api<K>,
         dyntype: &K::DynamicType,
@@ -83,7 +84,7 @@ impl HttpSource {
         Call { verb, resource: self.resource.as_str().into() }
     }
 
-    /// Sends a GET and answers with the response, once it is known to be a success.
+    /// Sends a GET and returns the response, if it is a success.
     async fn get(
         &mut self,
         call: &Call,
@@ -98,7 +99,7 @@ impl HttpSource {
         }
     }
 
-    /// Goes to where the kind is, if the 404 of a namespace only means that it has none.
+    /// Switches to cluster scope, if the 404 for a namespace only means that the kind has none.
     async fn leave_namespace(&mut self) -> bool {
         if self.is_without_namespaces().await
             && let Some(url) = self.url_of_cluster.take()
@@ -112,7 +113,7 @@ impl HttpSource {
     async fn get_url(&self, call: &Call, url: &str, accept: &'static str) -> Result<Response<Body>, Error> {
         let mut request = Request::get(url).header(ACCEPT, accept);
         if call.verb == "watch" {
-            // Compressed, a watch comes as a member per flush, which decoders stop after.
+            // A compressed watch has one gzip member per flush, and decoders stop after the first.
             request = request.header(ACCEPT_ENCODING, "identity");
         }
         let request = request.body(Body::empty()).map_err(|error| call.unanswered(error))?;
@@ -135,7 +136,7 @@ impl HttpSource {
         if let Some(token) = &request.continue_token {
             query.append_pair("continue", token);
         } else if let Some(version) = &request.resource_version {
-            // Said explicitly: with a limit, a bare version means exactly that version.
+            // Set explicitly: with a limit, a version without a match rule means exactly that version.
             query.append_pair("resourceVersion", &version.to_string());
             query.append_pair("resourceVersionMatch", "NotOlderThan");
         }

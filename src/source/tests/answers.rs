@@ -1,4 +1,4 @@
-//! Requests, lists, and answers that are no success.
+//! Requests, lists, and error responses.
 
 use super::*;
 
@@ -29,7 +29,7 @@ async fn a_list_asks_for_what_is_wanted_percent_encoded() {
         continue_token: Some("a+b/c==&limit=1".into()),
         resource_version: Some(ResourceVersion::from_number(3)),
     };
-    // A namespace that is no URL never reaches the server.
+    // A namespace that makes an invalid URL is not sent to the server.
     assert!(source("team a").list(&request).await.is_err_and(|error| error.is_transport()));
     assert!(seen.lock().unwrap().is_empty());
 
@@ -111,7 +111,7 @@ async fn a_page_of_a_built_in_kind_has_items_without_a_type() {
 async fn a_page_of_custom_resources_has_its_metadata_last() {
     let body = r#"{"apiVersion":"g/v1","items":[{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"a",
         "resourceVersion":"3"}}],"kind":"FooList","metadata":{"continue":"","resourceVersion":"9"}}"#;
-    // In pieces of every length, too.
+    // Also in chunks of other lengths.
     for length in [1, 2, 7, body.len()] {
         let chunks = body.as_bytes().chunks(length).map(|chunk| Chunk::Data(Bytes::copy_from_slice(chunk)));
         let page = list(answering(chunks.collect())).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_body_that_stands_still_is_given_up() {
     let body = [data("{\"metadata\""), vec![Chunk::Never]].concat();
     assert!(list(answering(body.clone())).await.err().unwrap().is_timeout());
     assert_eq!(begun.elapsed().as_secs(), 30);
-    // Of one that tells an error, the head is enough.
+    // For an error response, the head is enough.
     let error = list(source(client(403, &[], Some(body)).0)).await.err().unwrap();
     assert!(error.is_forbidden());
 }

@@ -1,4 +1,4 @@
-//! Both decoders on arbitrary bytes, and on what API servers send with bytes changed.
+//! Runs both decoders on arbitrary bytes, and on responses of API servers with changed bytes.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ const PAGES: [&[u8]; 3] = [
 
 const LINES: &[u8] = include_bytes!("corpus/watch.jsonl");
 
-/// Bytes put in the place of others: `(where, what)`, the place as a share of all.
+/// Bytes that replace others: `(where, what)`, with the position as a fraction of the length.
 type Changes = Vec<(f64, u8)>;
 
 fn changes(most: usize) -> impl Strategy<Value = Changes> {
@@ -62,7 +62,7 @@ fn line(name: &str, more: &[u8]) -> Vec<u8> {
     [head.as_bytes(), more, b"}}\n"].concat()
 }
 
-/// Lines: of the corpus, sound ones, and whatever.
+/// Lines: mutated ones of the corpus, valid ones, and arbitrary ones.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         changes(4).prop_map(|changes| changed(LINES, &changes)),
@@ -88,7 +88,7 @@ fn fuzz_watch_is_the_same_however_it_is_cut() {
 
 #[test]
 fn fuzz_watch_loses_no_event_beside_a_broken_one() {
-    // Any bytes but a newline, which is where the next line begins.
+    // Any bytes except a newline, which would begin the next line.
     let bytes =
         prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"\"\\{}[],:".to_vec())], 0..30);
     fuzz(&bytes, |mut bytes| {

@@ -1,4 +1,4 @@
-//! What is wrong with one object harms only it, in a page and in a watch.
+//! A broken object affects no other object, in a page and in a watch.
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -27,7 +27,7 @@ fn watch_of(objects: &[Vec<u8>]) -> Vec<Chunk> {
     vec![Chunk::Data(objects.iter().flat_map(line).collect::<Vec<_>>().into())]
 }
 
-/// What became of each object: `n/a`, or the error. `None`: the page or the watch failed.
+/// The outcome of each object: `n/a`, or the error. `None` if the page or the watch failed.
 async fn outcomes<K>(body: Vec<Chunk>, dyntype: &K::DynamicType, is_page: bool) -> Vec<Option<String>>
 where
     K: kube_core::Resource + serde::de::DeserializeOwned + Send + 'static,
@@ -56,7 +56,7 @@ where
     }
 }
 
-/// Puts the object between two good ones, in both ways.
+/// Puts the object between two valid ones, in a page and in a watch.
 async fn beside<K>(object: &[u8], dyntype: &K::DynamicType, expected: &str)
 where
     K: kube_core::Resource + serde::de::DeserializeOwned + Send + 'static,
@@ -110,7 +110,7 @@ async fn each_byte_in_an_object_harms_no_other() {
 async fn nesting_of_any_depth_harms_only_its_object() {
     let deep = |levels: usize| ["[".repeat(levels), "]".repeat(levels)].concat().into_bytes();
     for levels in [100, 126, 1000, 100_000] {
-        // Dropped unread.
+        // Dropped without being decoded.
         beside::<ConfigMap>(&object(RAW, &deep(levels)), &(), "n/b").await;
         beside::<DynamicObject>(&object(RAW, &deep(levels)), &dynamic(), "n/b").await;
     }
@@ -131,7 +131,7 @@ async fn what_is_no_json_harms_only_its_object_where_its_end_is_known() {
     for item in ["5", "null", "\"x\"", "[]", "NaN"] {
         beside::<ConfigMap>(item.as_bytes(), &(), "an object without a name: not a JSON object").await;
     }
-    // Where it cannot be known, the page fails, and a watch loses the line.
+    // If the end of the object is unknown, the page fails, and a watch loses the line.
     let open = object(RAW_DATA, br#"{"a":"b"c"}"#);
     let objects = [good("a"), open, good("c")];
     assert_eq!(outcomes::<ConfigMap>(page_of(&objects), &(), true).await, [None]);
@@ -139,13 +139,13 @@ async fn what_is_no_json_harms_only_its_object_where_its_end_is_known() {
     assert_eq!(seen, ["n/a", not_json, "n/c"].map(|text| Some(text.to_owned())));
 }
 
-/// Whatever is wrong with an object, its error says who it is where that can be read.
+/// The error of a broken object has its identity, as far as it can be read.
 #[tokio::test]
 async fn errors_say_who_the_object_is() {
     let who = r#""name":"b","namespace":"n","resourceVersion":"3","uid":"u""#;
     let deep = ["[".repeat(1000), "]".repeat(1000)].concat();
     let large = "x".repeat(3000);
-    // Of the object, what follows its metadata, and whether key, uid and version are known.
+    // The metadata, the text after it, and whether key, uid and version are known.
     let rows = [
         (who.to_owned(), r#","data":5"#.to_owned(), [true; 3]),
         (who.to_owned(), format!(r#","data":"{large}""#), [true; 3]),

@@ -1,4 +1,4 @@
-//! What is too much: of bytes, and of time.
+//! Limits on bytes and time.
 
 use tokio::time::{Instant, timeout};
 
@@ -32,7 +32,7 @@ async fn an_object_larger_than_the_limit_harms_only_itself() {
     let seen: Vec<_> = page.items.map(|item| describe(&Ok(WatchEvent::Applied(item)))).collect();
     assert_eq!((&seen[..3], seen.len()), (&expected[..], 4));
 
-    // It keeps nothing of its page alive, and is never decoded.
+    // The object keeps no part of its page in memory, and is never decoded.
     let page = list(limited(data(&body), limits)).await.unwrap();
     let large = { page.items }.nth(1).unwrap().unwrap();
     assert!(matches!(large.payload, Json::TooLarge));
@@ -56,7 +56,7 @@ async fn a_large_object_without_readable_metadata_is_counted_and_a_large_delete_
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_dribbles_is_given_up() {
-    // Never silent for long, and never done.
+    // A body that is never silent for long and never ends.
     let drop = [Chunk::Data(Bytes::from_static(b" ")), Chunk::Pause(Duration::from_secs(20))];
     let body: Vec<_> = drop.iter().cycle().take(2000).cloned().collect();
     let begun = Instant::now();
@@ -108,7 +108,7 @@ async fn zero_is_no_limit() {
     assert!(events(limited(data(&event), none.clone())).await[0].starts_with("applied a 3 {"));
     let body = format!(r#"{{"items":[{object}],"metadata":{{"resourceVersion":"9"}}}}"#);
     assert_eq!(list(limited(data(&body), none.clone())).await.unwrap().items.count(), 1);
-    // Times can still be added to a time.
+    // The times can be added to an instant without overflow.
     assert!(Instant::now() + none.watch_silence > Instant::now() + month);
     assert_eq!(none.pages, u32::MAX);
 }

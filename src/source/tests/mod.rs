@@ -1,4 +1,4 @@
-//! The HTTP source on a service that plays responses.
+//! Tests the HTTP source on a service with scripted responses.
 
 mod answers;
 mod fuzz;
@@ -25,14 +25,14 @@ use kube_client::{Api, Client};
 use super::*;
 use crate::scope::Scope;
 
-/// What a response body does.
+/// A step of a response body.
 #[derive(Clone)]
 enum Chunk {
     Data(Bytes),
     Broken(&'static str),
-    /// Nothing for that long.
+    /// Sends nothing for this long.
     Pause(Duration),
-    /// Nothing more, not even an end.
+    /// Sends nothing more and does not end.
     Never,
 }
 
@@ -73,7 +73,7 @@ impl http_body::Body for Chunks {
 
 type Seen = Arc<Mutex<Vec<http::request::Parts>>>;
 
-/// A client that answers every request alike; `None` never answers.
+/// A client on which every request has the same response; `None` never responds.
 fn client(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
@@ -104,7 +104,7 @@ fn source(client: Client) -> HttpSource {
     HttpSource::new(Api::<ConfigMap>::all(client), &(), Scope::all(), Limits::default())
 }
 
-/// A source whose every answer is a success with this body.
+/// A source on which every response is a success with this body.
 fn answering(body: Vec<Chunk>) -> HttpSource {
     limited(body, Limits::default())
 }
@@ -125,7 +125,7 @@ async fn list(mut source: HttpSource) -> Result<Page<Json>, Error> {
     source.list(&ListRequest::default()).await
 }
 
-/// All that a watch yields, in words.
+/// All items of a watch, as text.
 async fn events(mut source: HttpSource) -> Vec<String> {
     let watch = source.watch(&watching()).await.unwrap();
     watch.map(|event| describe(&event)).collect().await
@@ -150,7 +150,7 @@ fn describe(event: &Result<WatchEvent<Json>, Error>) -> String {
     }
 }
 
-/// The texts of an error, in all its forms.
+/// All texts of an error and its sources.
 fn texts(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = format!("{error} {error:?} {error:#?}");
     let mut next = error.source();

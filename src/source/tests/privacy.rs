@@ -1,4 +1,4 @@
-//! Promise 9: no value of an object or a body reaches a text of ours.
+//! Promise 9: no error or log contains a value of an object or a body.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const MARKER: &str = "Th3-S3cr3t-M4rk3r";
 
-/// What was logged.
+/// The captured log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -23,7 +23,7 @@ impl io::Write for Log {
     }
 }
 
-/// Bodies that are wrong in one way each, with the marker wherever a value may be.
+/// Bodies with one error each, with the marker wherever a value may be.
 fn bodies() -> Vec<String> {
     let marked = |text: &str| text.replace('@', MARKER);
     let objects = [
@@ -56,7 +56,7 @@ fn bodies() -> Vec<String> {
     bodies
 }
 
-/// Reads a body in every way and gathers all texts of all errors.
+/// Reads a body in every way and collects all texts of all errors.
 async fn everything_said(body: &str) -> String {
     let mut said = String::new();
     for (code, headers) in

@@ -82,7 +82,7 @@ async fn what_is_broken_costs_its_line() {
     let whole = line("ADDED", &object("b", 2, r#","x":"y""#));
     let whole = whole.trim_end();
     let good = |text: &str| text.starts_with("applied n/c 3");
-    // Cut off anywhere behind the name of the object, and followed by the next line.
+    // A line that is cut off anywhere after the name of the object, followed by the next line.
     for cut in whole.find("\"resourceVersion").unwrap()..whole.len() - 1 {
         for (end, begins) in [("\n", ""), ("\r\n", ""), ("\n\n ", " ")] {
             let body = [&whole[..cut], end, begins, &next].concat();
@@ -90,7 +90,7 @@ async fn what_is_broken_costs_its_line() {
                 let chunks =
                     body.as_bytes().chunks(chunk).map(|part| Chunk::Data(Bytes::copy_from_slice(part)));
                 let seen = events(answering(chunks.collect())).await;
-                // After a comma or colon, a document may go on in the next line.
+                // After a comma or colon, a document may continue in the next line.
                 let goes_on = whole[..cut].ends_with([',', ':', '[']);
                 assert!(goes_on || good(seen.last().unwrap()), "{body}: {seen:?}");
                 assert!(
@@ -209,10 +209,10 @@ async fn a_line_that_is_cut_off_is_a_connection_that_is_cut_off() {
         let Some(Err(error)) = watch.next().await else { panic!("cut at {cut}") };
         assert!(error.is_transport(), "cut at {cut}: {error}");
     }
-    // A document need not end with its line, and this one has not ended.
+    // A document need not end with its line, and this one is incomplete.
     let open = line("ADDED", "{}").replace("{}", "{");
     assert!(events(answering(data(&open))).await[0].ends_with("the request failed"));
-    // All but the newline is there.
+    // Complete except for the newline.
     assert_eq!(events(answering(data(whole.trim_end()))).await.len(), 1);
     let broken = [data(&whole), vec![Chunk::Broken("reset")]].concat();
     let seen = events(answering(broken)).await;
@@ -246,7 +246,7 @@ async fn a_line_longer_than_the_limit_is_an_error_and_not_memory() {
             assert_eq!(seen.len(), 1);
         }
     }
-    // An endless line is given up as soon as it is too long.
+    // An endless line is an error as soon as it is too long.
     let endless = [vec![Chunk::Data(Bytes::from(vec![b' '; 1000])); 20], vec![Chunk::Never]].concat();
     let endless = [data("{"), endless].concat();
     let limits = Limits { line_bytes: 10_000, ..Limits::default() };

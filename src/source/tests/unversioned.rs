@@ -1,4 +1,4 @@
-//! Kinds without versions: metrics, ComponentStatus, aggregated servers that keep nothing.
+//! Kinds without versions: metrics, ComponentStatus, aggregated servers without storage.
 
 use super::*;
 

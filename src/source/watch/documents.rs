@@ -1,27 +1,28 @@
-//! The JSON documents in a stream of byte chunks, wherever the chunks are cut.
+//! Splits a stream of byte chunks into JSON documents, independent of the chunk boundaries.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::source::json::{Scanner, Stop, blank, is_blank};
 
-/// Cuts chunks into documents, as Go's decoder does: they need not be a line each, though every server writes them so.
+/// Splits chunks into documents as Go's decoder does: a document need not be one line, although every server
+/// writes it so.
 ///
-/// A document within one chunk is a slice of it; only one that spans chunks is copied, once. No byte is looked at
-/// twice.
+/// A document within one chunk is a slice of it; only a document that spans chunks is copied, once. Each byte
+/// is scanned once.
 ///
-/// A newline also ends a document that cannot go on after it: one that is within a string, where JSON has none, or
-/// before an opening brace where a comma is missing. So what is broken costs its line, and not those that follow.
+/// A newline also ends a document that cannot continue after it: within a string, where JSON does not allow
+/// it, or before an opening brace without a comma. So a broken document affects only its own line.
 pub(super) struct Documents {
-    /// The beginning of a document whose end has not come.
+    /// The beginning of an incomplete document.
     begun: BytesMut,
-    /// What is left of the newest chunk.
+    /// The rest of the newest chunk.
     chunk: Bytes,
-    /// How much of the chunk belongs to the document.
+    /// The number of scanned bytes of the chunk, which belong to the document.
     scanned: usize,
     scanner: Scanner,
-    /// The last byte of the document before its newest newline that is no whitespace.
+    /// The last byte that is not whitespace before the newest newline of the document.
     last: u8,
-    /// The length of the document at a newline with nothing but whitespace after it.
+    /// The length of the document at a newline, if only whitespace follows it so far.
     line: Option<usize>,
     longest: usize,
 }
@@ -29,17 +30,17 @@ pub(super) struct Documents {
 /// A part of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Document {
-    /// Its braces are closed.
+    /// A document with closed braces.
     Whole(Bytes),
-    /// A newline came before.
+    /// A document that a newline has ended early.
     Broken(Bytes),
 }
 
-/// Why there are no more documents.
+/// Why no more documents can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     TooLong,
-    /// It does not begin with a brace.
+    /// The next document does not begin with a brace.
     NoObject,
 }
 
@@ -58,7 +59,7 @@ impl Documents {
         }
     }
 
-    /// Adds the next chunk. The documents of the one before must have been taken out.
+    /// Adds the next chunk. All documents of the previous one must have been read.
     pub(super) fn push(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty());
         self.chunk = chunk;
@@ -107,7 +108,7 @@ impl Documents {
         }
     }
 
-    /// The beginning of a document whose end did not come.
+    /// The incomplete document at the end of the stream.
     pub(super) fn rest(&mut self) -> Bytes {
         std::mem::replace(self, Self::new(self.longest)).begun.freeze()
     }
@@ -116,7 +117,7 @@ impl Documents {
         self.begun.len() + self.scanned
     }
 
-    /// Keeps the chunk for later: it ends within the document.
+    /// Buffers the chunk, because it ends within the document.
     fn keep(&mut self) -> Result<Option<Document>, Unreadable> {
         if self.chunk.len() > self.longest - self.begun.len() {
             return Err(Unreadable::TooLong);
@@ -126,7 +127,7 @@ impl Documents {
         Ok(None)
     }
 
-    /// Gives up the document at the end of its line.
+    /// Ends the document at the end of its line, as broken.
     fn broken(&mut self, length: usize) -> Result<Option<Document>, Unreadable> {
         let mut document = self.take()?;
         document.truncate(length);

@@ -1,4 +1,4 @@
-//! An open watch: the documents of a response body, each an event.
+//! An open watch: each document of the response body is an event.
 
 mod documents;
 
@@ -21,25 +21,25 @@ use super::{Json, Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;
 
-/// On the bookmark that ends the initial events of a streaming list (KEP-3157).
+/// The annotation of the bookmark that ends the initial events of a streaming list (KEP-3157).
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 const NO_EVENT: &str = "a line that is not an event";
 
-/// Chunks without an event that one poll takes.
+/// The most chunks without an event that one poll reads.
 const CHUNKS_PER_POLL: usize = 32;
 
-/// A watch over HTTP. It ends where the body ends; an error is its last item.
+/// A watch over HTTP. It ends with the body; an error is its last item.
 pub(crate) struct HttpWatch {
     call: Call,
     /// `None` once it has ended.
     body: Option<Body>,
     documents: Documents,
-    /// The largest object that is taken in.
+    /// The largest object that is accepted.
     largest: usize,
 }
 
-/// The members of an event that mean something.
+/// The relevant members of an event.
 #[derive(Default)]
 struct Event<'a> {
     kind: Option<Cow<'a, str>>,
@@ -80,13 +80,13 @@ impl HttpWatch {
                 }
             }
         }
-        // Blanks without end, or a document in crumbs, must not keep the task from others.
+        // Endless white space, or a document in tiny chunks, must not block other tasks.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// What is left at the end of the body. The beginning of an event is a connection that was cut off; anything else
-    /// never was an event.
+    /// The error for the rest at the end of the body. A partial event means that the connection was cut off;
+    /// anything else is not an event.
     fn cut_off(&mut self) -> Option<Error> {
         let rest = self.documents.rest();
         match serde_json::from_slice::<IgnoredAny>(&rest) {
@@ -123,7 +123,7 @@ fn parse_event(call: &Call, document: &Document, largest: usize) -> Result<Watch
         return Err(call.protocol(NO_EVENT));
     };
     let Some(kind) = kind else {
-        // Some servers and proxies put the `Status` itself into the stream.
+        // Some servers and proxies send the `Status` itself in the stream.
         return Err(status(call, bytes).unwrap_or_else(|| call.protocol("an event without a type")));
     };
     let Some(object) = object else {
@@ -147,7 +147,7 @@ fn parse_event(call: &Call, document: &Document, largest: usize) -> Result<Watch
 // === impl Event ===
 
 impl<'a> Event<'a> {
-    /// Of a document that is not whole, the object is all that follows its key.
+    /// If the document is not whole, the object is everything after its key.
     fn read(document: &'a [u8], whole: bool) -> Result<Self, Malformed> {
         let mut event = Self::default();
         let mut cursor = Cursor::new(document);
@@ -175,9 +175,9 @@ fn status(call: &Call, object: &[u8]) -> Option<Error> {
     status_error(call, std::str::from_utf8(&lossy(object)).ok()?)
 }
 
-/// Whether what is wrong with it is only that it ends too soon.
+/// Whether the only error is that the text ends too early.
 fn is_cut_off(line: &[u8], error: &serde_json::Error) -> bool {
-    // Within a number, the end is called a wrong digit.
+    // An end within a number is reported as an invalid digit.
     let in_number =
         || error.column() >= line.len() && line.last().is_some_and(|last| b"-+.eE".contains(last));
     error.is_eof() || in_number()

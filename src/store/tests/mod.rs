@@ -1,4 +1,4 @@
-//! The store against a model of plain collections, and what it does when the application's code fails.
+//! Compares the store with a model of plain collections, and tests failures of application code.
 
 mod model;
 mod rules;
@@ -15,7 +15,7 @@ use crate::object::Obj;
 use crate::reflector::Sink;
 use crate::source::{Item, Meta, WatchEvent};
 
-/// What is stored in these tests: a number, and the index keys it asks for.
+/// The stored value of these tests: a number, and its index keys.
 #[derive(Clone, Debug, PartialEq)]
 struct Value {
     number: u64,
@@ -23,7 +23,7 @@ struct Value {
     tags: Vec<u8>,
 }
 
-/// What "the server" holds. The projection fails, leaves out or panics as the object says.
+/// An object on the "server". It says whether the projection fails, excludes it or panics.
 #[derive(Clone, Debug)]
 struct Served {
     value: Value,
@@ -44,7 +44,7 @@ struct Harness {
     by_group: Index<Value, String>,
     by_tag: Index<Value, u8>,
     by_namespace: Index<Value, String>,
-    /// Added to a store with objects.
+    /// Indexes that were added to a store with objects.
     late: Vec<Index<Value, u64>>,
 }
 
@@ -117,7 +117,7 @@ fn applied(item: Item<Box<Served>>) -> WatchEvent<Box<Served>> {
     WatchEvent::Applied(Ok(item))
 }
 
-/// Panics asked for by tests are not worth a backtrace each.
+/// Suppresses the backtraces of panics that tests cause on purpose.
 fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -130,7 +130,7 @@ fn quiet_panics() {
     });
 }
 
-/// Runs what waits for nothing but its next turn.
+/// Runs a future that only yields and waits for nothing else.
 fn now<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

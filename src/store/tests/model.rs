@@ -1,4 +1,5 @@
-//! Random batches, lists and failures against a model; snapshots held meanwhile; changes replayed.
+//! Compares the store with a model under random batches, lists and failures, with held snapshots and replayed
+//! changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use crate::reflector::Sink;
 use crate::snapshot::{Snapshot, View};
 use crate::subscribe::{Change, differences};
 
-/// What the server has under a key.
+/// The object that the server has under a key.
 #[derive(Clone)]
 struct Object {
     uid: u64,
@@ -19,16 +20,16 @@ struct Object {
     served: Served,
 }
 
-/// What the store must hold.
+/// The expected content of the store.
 #[derive(Clone, Default)]
 struct Model {
     good: BTreeMap<ObjectKey, (u64, u64, Value)>,
     invalid: BTreeMap<ObjectKey, u64>,
-    /// There is an index now that panics for these.
+    /// Whether there is an index that panics for some numbers (see [`is_odd_one`]).
     picky: bool,
 }
 
-/// Numbers that an index, once it is there, panics for.
+/// Numbers for which the picky index panics.
 fn is_odd_one(number: u64) -> bool {
     number % 50 == 49
 }
@@ -46,7 +47,7 @@ impl Model {
                 self.invalid.remove(key);
             }
             _ => {
-                // What is held of it stays, unless it was another object.
+                // The stored version stays, unless it has another uid.
                 if self.good.get(key).is_some_and(|(held, ..)| held != uid) {
                     self.good.remove(key);
                 }
@@ -94,12 +95,12 @@ fn run(seed: u64, keys: u64) {
             model.picky = true;
             for (key, (_, version, value)) in &model.good {
                 if is_odd_one(value.number) {
-                    // One that is invalid in a newer version stays that.
+                    // An object that is invalid in a newer version stays invalid.
                     model.invalid.entry(key.clone()).or_insert(*version);
                 }
             }
         }
-        // What happens at the server...
+        // The changes at the server...
         let mut events = Vec::new();
         let mut model_after = model.clone();
         for _ in 0..random.random_range(1..20) {
@@ -120,7 +121,7 @@ fn run(seed: u64, keys: u64) {
                         _ => Manner::Good,
                     };
                     let served = Served { manner, ..good(random.random_range(0..1000)) };
-                    // Now and then the object is another one of the same name.
+                    // Sometimes a new object with the same name replaces it.
                     let uid = old.filter(|_| chance < 95).map_or(version, |old| old.uid);
                     let object = Object { uid, version, served };
                     model_after.take_in(&key, &object);
@@ -129,15 +130,15 @@ fn run(seed: u64, keys: u64) {
                 }
             }
         }
-        // ... and how the store hears of it.
+        // ... and how they reach the store.
         match random.random_range(0..10) {
             0 => {
                 relist(&mut harness, &server, version, usize::MAX);
                 model = listed(&model, &server);
             }
             2 => {
-                // A list that shows more than its version says, as pages of a server that goes on do: what led there
-                // is heard again, and takes nothing of it back.
+                // A list that is newer than its version, as pages are while the server changes. The store
+                // receives the events up to that state again, and none of them reverts the list.
                 let reached = version - u64::try_from(events.len()).expect("a few");
                 relist(&mut harness, &server, reached, usize::MAX);
                 model = listed(&model, &server);
@@ -160,7 +161,7 @@ fn run(seed: u64, keys: u64) {
                 }
             }
             1 => {
-                // A list that breaks off changes nothing; the next one starts from what was committed.
+                // An aborted list changes nothing; the next one starts from the committed state.
                 relist(&mut harness, &server, version, random.random_range(0..server.len() + 1));
                 check(&shared.snapshot(), &model, &harness);
                 relist(&mut harness, &server, version, usize::MAX);
@@ -206,7 +207,7 @@ fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: 
     }
 }
 
-/// A list names every object there is; what it does not name is gone.
+/// A list contains every object of the server; the others are removed.
 fn listed(before: &Model, server: &BTreeMap<ObjectKey, Object>) -> Model {
     let mut after = before.clone();
     after.good.retain(|key, _| server.contains_key(key));
@@ -217,7 +218,7 @@ fn listed(before: &Model, server: &BTreeMap<ObjectKey, Object>) -> Model {
     after
 }
 
-/// Every way to read a view says the same as the model.
+/// Checks that every way to read a view agrees with the model.
 fn check(view: &View<Value>, model: &Model, harness: &Harness) {
     assert_eq!(view.len(), model.good.len());
     let mut groups: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
@@ -276,7 +277,7 @@ fn check_index<'a, Q, K>(
     for (key, objects) in expected {
         let hits = find(key);
         assert_eq!(hits.len(), objects.len());
-        // In the order of the keys, which the set is in.
+        // In the order of the keys, as the set is sorted.
         assert!(hits.map(ObjectKey::from).eq(objects.iter().map(|key| (*key).clone())));
     }
     let keys: Vec<usize> = view.index_keys(index).map(|(_, count)| count).collect();
@@ -284,7 +285,7 @@ fn check_index<'a, Q, K>(
     assert_eq!(keys.iter().sum::<usize>(), expected.values().map(BTreeSet::len).sum::<usize>());
 }
 
-/// The changes between two versions, applied to the older, give the newer; nothing is said twice.
+/// Checks that applying the changes between two versions to the older gives the newer, without duplicates.
 fn replay(old: &Snapshot<Value>, new: &Snapshot<Value>) {
     let mut state: BTreeMap<ObjectKey, Obj<Value>> = contents(old);
     let mut touched = BTreeSet::new();

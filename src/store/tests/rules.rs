@@ -1,4 +1,4 @@
-//! Single rules of the store, each by its name.
+//! One test for each rule of the store.
 
 use std::future::poll_fn;
 use std::sync::atomic::AtomicBool;
@@ -25,7 +25,7 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let before = harness.intake.writer.shared().snapshot();
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
-    // It would be invalid if it were looked at.
+    // It would be invalid if it were decoded.
     harness
         .intake
         .upsert(&mut list, Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
@@ -76,7 +76,7 @@ fn an_invalid_version_leaves_the_last_good_one_marked_and_found() {
             (invalid.len(), invalid[0].key(), invalid[0].resource_version()),
             (1, Some(&key), Some(&"101".into()))
         );
-        // The next good version heals it.
+        // The next valid version makes it valid again.
         now(harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))])).unwrap();
         let view = harness.intake.writer.shared().snapshot();
         assert_eq!((view.get(&key).unwrap().number, view.invalid_len()), (9, 0));
@@ -89,7 +89,7 @@ fn an_invalid_object_is_looked_at_once_per_version() {
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
     assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 1);
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
-    // Good by now, but said to be the version that was invalid: not looked at.
+    // Valid now, but with the version that was invalid: not decoded.
     harness.intake.upsert(&mut list, Ok(item(&key, 1, 50, good(7))));
     now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
     let view = harness.intake.writer.shared().snapshot();
@@ -166,7 +166,7 @@ fn a_handle_of_another_informer_is_refused() {
     assert!(found.is_err());
 }
 
-/// Sends the thread it is dropped on.
+/// Sends the id of the thread that drops it.
 struct Traced(mpsc::Sender<ThreadId>);
 
 impl Drop for Traced {
@@ -190,7 +190,7 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let list = intake.begin_list(Reuse::Unchanged);
     now(intake.commit(list, Some(ResourceVersion::from_number(1))));
     now(intake.apply(&mut vec![event(2)])).unwrap();
-    // Readers take all that one can hold, and are the last to let go of it.
+    // A reader holds a snapshot and an object, and is the last to drop them.
     let (snapshot, object) = (shared.snapshot(), shared.load().get(&key).cloned().unwrap());
     now(intake.apply(&mut vec![event(3)])).unwrap();
     let reader = thread::spawn(move || {
@@ -225,14 +225,14 @@ fn an_object_whose_metadata_does_not_read_is_still_there() {
     assert_eq!(after.invalid_len(), 1);
 }
 
-/// The only invalid object's uid, and that of the object held, if there are such.
+/// The uids of the stored object and of the invalid one, if there are any.
 fn lives(harness: &Harness, key: &ObjectKey) -> (Option<String>, Option<String>) {
     let view = harness.intake.writer.shared().snapshot();
     let invalid = view.invalid().next().map(|invalid| invalid.uid().unwrap_or_default().to_owned());
     (view.get(key).map(|object| Obj::uid(object).into_owned()), invalid)
 }
 
-/// An object named like the one held, which is of uid 2 at version 20.
+/// Events of other objects with the same name. The stored object has uid 2 and version 20.
 #[test]
 fn an_event_of_an_earlier_life_harms_no_later_one() {
     quiet_panics();
@@ -243,7 +243,7 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
     let meta = |uid, version| item(&key, uid, version, good(1)).meta;
     let (held, gone) = (Some("uid-2".to_owned()), None);
     let invalid = |uid: &str| Some(uid.to_owned());
-    // The list was of version 10, and has shown what came later.
+    // The list had version 10, but already contained a later state.
     let table: Vec<(WatchEvent<Box<Served>>, _)> = vec![
         (WatchEvent::Deleted(Ok(meta(1, 15))), (held.clone(), None)),
         (WatchEvent::Deleted(Err(error(1, 15))), (held.clone(), None)),
@@ -251,13 +251,13 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
         (applied(item(&key, 1, 15, undecodable.clone())), (held.clone(), None)),
         (WatchEvent::Applied(Err(error(1, 15))), (held.clone(), None)),
         (WatchEvent::Applied(Err(error(2, 15))), (held.clone(), None)),
-        // Its own end, seen before what it ends: nobody comes to life again.
+        // Its own deletion, with an older version than the stored object: it is removed.
         (WatchEvent::Deleted(Ok(meta(2, 15))), (gone.clone(), None)),
-        // What is of a later one has ended it.
+        // An event of a later object means that this one was deleted.
         (WatchEvent::Deleted(Ok(meta(3, 25))), (gone.clone(), None)),
         (WatchEvent::Applied(Err(error(3, 25))), (gone.clone(), invalid("uid-3"))),
         (applied(item(&key, 3, 25, undecodable)), (gone.clone(), invalid("uid-3"))),
-        // As ever where there is no uid, and for the same life.
+        // The usual rules apply if there is no uid, and for the same uid.
         (WatchEvent::Deleted(Err(unknown(15))), (gone, None)),
         (WatchEvent::Applied(Err(unknown(25))), (held.clone(), invalid(""))),
         (WatchEvent::Applied(Err(error(2, 25))), (held, invalid("uid-2"))),
@@ -328,10 +328,10 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
         Obj::ptr_eq(before.get(&b).unwrap(), after.get(&b).unwrap()),
         "the very same version is not read"
     );
-    // Events, too: a stream that goes back says so.
+    // The same holds for events of a stream that goes back.
     now(harness.intake.apply_unordered(&mut vec![applied(item(&b, 2, 4, good(2)))]));
     assert_eq!(harness.intake.writer.shared().snapshot().get(&b).unwrap().number, 2);
-    // From the API server an older version is no news.
+    // From the API server, an older version is ignored.
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
     harness.intake.upsert(&mut list, Ok(item(&a, 1, 3, good(3))));
     now(harness.intake.commit(list, Some(ResourceVersion::from_number(20))));
@@ -363,7 +363,7 @@ fn versions_made_of_content_tell_the_same_from_the_changed() {
     assert_eq!((after.len(), after.resource_version()), (2, None));
 }
 
-/// An index key that panics when it is dropped, while it is told to.
+/// An index key that panics on drop while the flag is set.
 #[derive(Clone)]
 struct Spite(u64, Arc<AtomicBool>);
 
@@ -422,7 +422,7 @@ fn an_index_key_that_panics_when_it_is_dropped_harms_no_index() {
 
 #[tokio::test(start_paused = true)]
 async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
-    /// Takes long to free.
+    /// A value that takes long to free.
     struct Slow;
     impl Drop for Slow {
         fn drop(&mut self) {
@@ -440,7 +440,7 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
         let meta = item(&ObjectKey::cluster(&number.to_string()), 1, 1, good(1)).meta;
         intake.upsert(&mut list, Ok(Item { meta, payload: () }));
     }
-    // Whether it was shown or not.
+    // Both unpublished and published state.
     drop(list);
     drop(intake);
     let mut finish = pin!(retired.finish(shared));
@@ -448,11 +448,11 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     while futures_util::poll!(finish.as_mut()).is_pending() {
         polls += 1;
     }
-    // At most a leaf of 16 objects more than 0.2 ms at a time.
+    // One step may exceed 0.2 ms by at most a leaf of 16 objects.
     assert!(polls > 10, "freed in {polls} turns");
 }
 
-/// Panics when it is dropped, while it is told to.
+/// Panics on drop while the flag is set.
 struct Grudge(Arc<AtomicBool>);
 
 impl Drop for Grudge {

@@ -1,4 +1,4 @@
-//! Differences against the brute force, and what finding them costs.
+//! Compares differences with a brute-force result, and checks their cost.
 
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ fn a_diff_looks_only_at_what_changed() {
         }
         let (read, found) = hashes_read(|| Trie::diff(&old, &new).count());
         assert_eq!(found as u64, changes);
-        // Of each leaf with a change, all elements of both versions; two such leaves if ranges were merged.
+        // Each changed leaf costs all elements of both versions; two such leaves if ranges were merged.
         assert!(read <= changes as usize * 128, "{read} hashes read for {changes} changes");
     }
 }

@@ -1,4 +1,4 @@
-//! The element of the tests: counts its references, and counts or refuses what the trie asks of it.
+//! The element of the tests. It counts its references and the calls of the trie, and can panic in them.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Item {
         self.0.value
     }
 
-    /// Changes the value, in place if nobody else holds the item.
+    /// Changes the value, in place if the item is not shared.
     pub(super) fn set_value(&mut self, value: u64) {
         Arc::make_mut(&mut self.0).value = value;
     }
@@ -97,7 +97,7 @@ pub(super) fn scripted_panic() -> ! {
     std::panic::resume_unwind(Box::new("scripted panic"))
 }
 
-/// Runs `f` with the `calls`-th call from now that can panic panicking.
+/// Runs `f`; the `calls`-th call from now that can panic does.
 pub(super) fn panic_after<R>(calls: usize, f: impl FnOnce() -> R) -> std::thread::Result<R> {
     CALLS_TO_PANIC.set(Some(calls));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
@@ -112,7 +112,7 @@ pub(super) fn hashes_read<R>(f: impl FnOnce() -> R) -> (usize, R) {
     (HASHES_READ.get() - before, result)
 }
 
-/// SplitMix64: a bijection, so distinct keys have distinct hashes until a test spoils them.
+/// SplitMix64: a bijection, so distinct keys have distinct hashes unless a test degrades them.
 pub(super) fn mix(key: u64) -> u64 {
     let z = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

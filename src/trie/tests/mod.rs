@@ -1,4 +1,4 @@
-//! The trie against a plain map: random histories, versions held across them, and invalid hashes.
+//! Compares the trie with a plain map: random histories, old versions that are kept, and degraded hashes.
 
 mod diff;
 mod item;

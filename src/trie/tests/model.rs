@@ -1,4 +1,4 @@
-//! Random histories with versions held and gone back to, against a `HashMap`.
+//! Random histories, with old versions that are kept and used again, compared with a `HashMap`.
 
 use super::diff::check_diff;
 use super::item::{Item, Random, mix};
@@ -90,14 +90,14 @@ fn run<const B: u32, const N: usize>(seed: u64, keys: u64, steps: u64, spoil: fn
             held.pop();
         }
     }
-    // Nothing leaks and nothing is counted twice.
+    // No element is leaked or counted twice.
     drop(held);
     assert!(now.model.values().all(|item| item.count() == 2));
     drop(now.trie);
     assert!(now.model.values().all(|item| item.count() == 1));
 }
 
-/// Well-mixed hashes in maps of three sizes, and every way to spoil them that strains another part.
+/// Well-mixed hashes in maps of three sizes, and hashes degraded in ways that each stress another part.
 fn all<const B: u32, const N: usize>() {
     let hash: fn(u64) -> u64 = |hash| hash;
     run::<B, N>(1, 40, 1200, hash);
@@ -106,7 +106,7 @@ fn all<const B: u32, const N: usize>() {
     let spoilers: [fn(u64) -> u64; 10] = [
         |_| 0,                                      // all keys collide
         |hash| hash & 0xf,                          // one leaf beyond its limit, sixteen tags
-        |hash| hash & 0xff,                         // one range, told apart by tags
+        |hash| hash & 0xff,                         // one range, distinguished by tags
         |hash| hash & (7 << 61),                    // eight hashes of one tag
         |hash| hash >> 50,                          // long one-sided chains of nodes
         |hash| (hash & (3 << 62)) | (hash & 0x3ff), // four such chains
@@ -163,7 +163,7 @@ fn agrees_with_a_map_of_a_hundred_thousand() {
     check_content(&grown, &model);
     check_diff(&grown, &model, &shrunk, &rest);
     check_diff(&shrunk, &rest, &grown, &model);
-    // Built apart, the two share no nodes but all elements.
+    // Built separately, the two share no nodes but all elements.
     assert!(!built.ptr_eq(&grown));
     assert_eq!(Trie::diff(&built, &grown).count(), 0);
 }

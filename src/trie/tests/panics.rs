@@ -1,10 +1,10 @@
-//! A panic from an element or a closure never reaches another version, nor memory.
+//! A panic of an element or a closure affects neither other versions nor memory safety.
 
 use super::item::{Item, mix, panic_after, scripted_panic};
 use super::{Model, Trie, check_content};
 
-/// Runs `change` on copies of a trie, panicking at the first, second, .. call the trie makes, until none is
-/// left to panic at; returns how many there were. `shared` says whether the copies share all with the trie.
+/// Runs `change` on copies of a trie, with a panic in the first, second, .. call that the trie makes, until
+/// no call is left; returns the number of calls. `shared`: whether the copies share everything with the trie.
 fn at_every_call(shared: bool, change: impl Fn(&mut Trie<Item, 3, 2>)) -> usize {
     let model: Model = (0..60).map(|key| (key, Item::mixed(key, 0))).collect();
     let held = Trie::from_elements(model.values().cloned().collect());
@@ -14,7 +14,7 @@ fn at_every_call(shared: bool, change: impl Fn(&mut Trie<Item, 3, 2>)) -> usize 
             false => Trie::from_elements(model.values().cloned().collect()),
         };
         let result = panic_after(calls, || change(&mut trie));
-        // Unspecified, but not to be feared: all of it can be read and dropped.
+        // The content is unspecified, but safe to read and drop.
         assert!(trie.iter().all(|item| item.key() <= 1000));
         assert!(Trie::diff(&held, &trie).all(|difference| difference.old.or(difference.new).is_some()));
         drop(trie);

@@ -1,10 +1,10 @@
-//! The shape is a function of the content.
+//! The shape of a trie depends only on its content.
 
 use super::super::node::Child;
 use super::item::{Item, mix};
 use super::{Element, Trie};
 
-/// The same ranges with the same elements; equal hashes may stand in any order.
+/// Whether both have the same ranges with the same elements; elements of equal hash may have any order.
 pub(super) fn same_shape<const B: u32, const N: usize>(a: &Trie<Item, B, N>, b: &Trie<Item, B, N>) -> bool {
     a.len == b.len && same_child(&a.root, &b.root)
 }
@@ -54,7 +54,7 @@ fn of_equal_keys_the_last_is_built() {
 
 #[test]
 fn full_hashes_are_compared_before_keys() {
-    // Same tag, same leaf, other hash: `is` must not see it.
+    // Same tag and leaf but another hash: `is` must not be called for it.
     let trie = Trie::<Item>::from_elements(vec![Item::new(0x100, 1, 0), Item::new(0x200, 2, 0)]);
     let found = trie.get(0x200, |item| {
         assert_eq!(item.key(), 2);

@@ -1,4 +1,4 @@
-//! Versions share what did not change, and an unshared trie is changed in place.
+//! Versions share unchanged parts, and an unshared trie is changed in place.
 
 use std::collections::HashSet;
 use std::ptr::from_ref;
@@ -46,7 +46,7 @@ fn a_change_copies_one_path() {
         assert_eq!(allocations(&new), before);
         change(&mut new);
         let copied = allocations(&new).difference(&before).count();
-        // Three nodes at most, and one leaf or the two it was split into.
+        // At most three nodes, and one leaf or the two leaves of a split.
         assert!((2..=5).contains(&copied), "{copied} allocations copied");
         assert_eq!(allocations(&old), before);
         assert_eq!(old.get(mix(key), |item| item.key() == key).map(Item::value), Some(0));

@@ -1,4 +1,4 @@
-//! The element of the tests: counts its references, and counts or refuses what the posting asks of it.
+//! The element of the tests. It counts its references and the calls of the posting, and can panic in them.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -74,7 +74,7 @@ fn panic_when_due() {
     }
 }
 
-/// Runs `f` with the `calls`-th call from now that can panic panicking.
+/// Runs `f`; the `calls`-th call from now that can panic does.
 pub(super) fn panic_after<R>(calls: usize, f: impl FnOnce() -> R) -> std::thread::Result<R> {
     CALLS_TO_PANIC.set(Some(calls));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));

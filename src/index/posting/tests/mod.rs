@@ -1,4 +1,5 @@
-//! Postings against a `BTreeMap`: random histories, versions held across them, and every change of form.
+//! Compares postings with a `BTreeMap`: random histories, old versions that are kept, and every change of
+//! form.
 
 mod item;
 mod model;

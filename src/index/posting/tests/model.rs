@@ -1,10 +1,11 @@
-//! Random histories with versions held and gone back to, and postings that cross every limit of their forms.
+//! Random histories with old versions that are kept and used again, and postings that cross every limit
+//! between forms.
 
 use super::super::node::Node;
 use super::item::{Item, Random};
 use super::{Form, Model, Ordered, Posting, check_content, check_diff, filled};
 
-/// Random changes among `keys` keys, half of which are there to begin with; checks all every `pause` steps.
+/// Random changes among `keys` keys, half of which exist at the start. Checks everything each `pause` steps.
 fn run(seed: u64, keys: u32, steps: u32, pause: u32) {
     println!("seed {seed}, keys {keys}");
     let mut random = Random::new(seed);
@@ -15,7 +16,7 @@ fn run(seed: u64, keys: u32, steps: u32, pause: u32) {
         if step % 97 == 0 {
             growth = [5, 30, 50, 70, 95][random.below(5) as usize];
         }
-        // Runs of keys now and then, so that whole chunks fill and empty.
+        // Sometimes consecutive keys, so that whole chunks fill and empty.
         let key = if step / 100 % 2 == 0 { random.below(keys) } else { step % keys };
         let before = posting.clone();
         if random.below(100) < growth {
@@ -54,7 +55,7 @@ fn run(seed: u64, keys: u32, steps: u32, pause: u32) {
             held.pop();
         }
     }
-    // Nothing leaks and nothing is counted twice.
+    // No element is leaked or counted twice.
     drop(held);
     assert!(model.values().all(|item| item.count() == 2));
     drop(posting);
@@ -161,7 +162,7 @@ fn sparse_siblings_of_full_ones_are_evened_out() {
         model.insert(key, item);
     }
     assert!(children(&posting)[1] > 55, "{:?}", children(&posting));
-    // Empties the first node, from behind so that its last chunk is sparse beside each of the others.
+    // Empties the first node from its end, so that its last chunk becomes sparse next to each of the others.
     for (step, key) in (0..48 * 48).rev().map(|key| key * 10).enumerate() {
         posting.remove(|item| item.key().cmp(&key));
         model.remove(&key);
@@ -171,7 +172,7 @@ fn sparse_siblings_of_full_ones_are_evened_out() {
     }
     check_content(&posting, &model);
 
-    // A chunk of 64 beside one that empties.
+    // A chunk of 64 beside one that becomes empty.
     let (mut posting, mut model) = filled((0..480).map(|key| key * 10));
     for key in (48..48 + 16).map(|key| key * 10 + 1) {
         let item = Item::new(key, 1);

@@ -1,16 +1,17 @@
-//! A panic from an element never reaches another version, nor memory.
+//! A panic of an element affects neither other versions nor memory safety.
 
 use super::item::{Item, panic_after};
 use super::{Posting, check_content, filled};
 
-/// Runs `change` on copies of a posting, panicking at the first, second, .. call the posting makes, until none
-/// is left to panic at; returns how many there were. `shared` says whether the copies share all with it.
+/// Runs `change` on copies of a posting, with a panic in the first, second, .. call that the posting makes,
+/// until no call is left; returns the number of calls. `shared`: whether the copies share everything with the
+/// posting.
 fn at_every_call(len: u32, shared: bool, change: impl Fn(&mut Posting<Item>)) -> usize {
     let (held, model) = filled((0..len).map(|key| key * 2));
     for calls in 0.. {
         let mut posting = if shared { held.clone() } else { filled((0..len).map(|key| key * 2)).0 };
         let result = panic_after(calls, || change(&mut posting));
-        // Unspecified, but not to be feared: all of it can be read and dropped.
+        // The content is unspecified, but safe to read and drop.
         assert!(posting.iter().chain(posting.iter().rev()).all(|item| item.key() <= 2 * len));
         assert!(Posting::diff(&held, &posting).all(|difference| difference.old.or(difference.new).is_some()));
         drop(posting);

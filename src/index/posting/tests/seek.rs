@@ -1,4 +1,4 @@
-//! Skipping and meeting, against plain sets, from postings of every form.
+//! Compares skips and intersections with plain sets, for postings of every form.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use super::super::{Ordered, Posting, Seek, meet};
 use super::filled;
 use super::item::{Item, Random, looks};
 
-/// Around every change of form, and well above.
+/// Lengths around every change of form, and much larger ones.
 const LENGTHS: [usize; 12] = [0, 1, 2, 63, 64, 65, 127, 128, 129, 130, 1000, 9000];
 
-/// What both have, by keys.
+/// The keys that are in both postings.
 fn common(a: &Posting<Item>, b: &Posting<Item>) -> Vec<u32> {
     let (mut a, mut b) = (a.iter(), b.iter());
     let mut found = Vec::new();
@@ -38,7 +38,7 @@ fn a_seek_finds_the_first_that_does_not_come_before() {
         let (posting, _) = filled(keys.iter().copied());
         for far in [2, 20, 500, bound] {
             let (mut iter, mut expected) = (posting.iter(), keys.iter().copied().peekable());
-            // Also to where it is already, and behind that.
+            // Also seeks to the present position, and backwards.
             let mut to = 0;
             loop {
                 while expected.next_if(|key| *key < to).is_some() {}
@@ -102,7 +102,7 @@ fn what_was_built_by_changes_is_skipped_as_well() {
 fn a_short_list_meets_a_long_one_in_few_steps() {
     let (long, model) = filled(0..100_000);
     for len in [1, 16, 64, 300] {
-        // The same elements, as postings of one version have them, spread over all of it.
+        // Shared elements, as postings of one version have them, spread over the long posting.
         let step = 100_000 / len;
         let short: Vec<Item> = (0..len).map(|at| model[&((at * step + step / 2) as u32)].clone()).collect();
         let short = Posting::from_sorted(short);
@@ -111,7 +111,7 @@ fn a_short_list_meets_a_long_one_in_few_steps() {
             assert_eq!(found, len);
             assert!(looked <= 60 + len * 60, "{looked} comparisons for {len} of 100000");
         }
-        // Of which none is met.
+        // Elements that are not in the long posting.
         let (odd, _) = filled((0..len as u32).map(|at| at * 300 + 1));
         let (even, _) = filled((0..50_000).map(|key| key * 2));
         let (looked, found) = looks(|| common(&odd, &even).len());
@@ -125,6 +125,6 @@ fn equal_lists_meet_without_searching() {
     let (all, _) = filled(0..10_000);
     let (looked, found) = looks(|| common(&all, &all.clone()).len());
     assert_eq!(found, 10_000);
-    // One to look at, one to see that it is the same, and those at the end of a chunk.
+    // One comparison to find an element, one to see that the keys are equal, and those at the end of a chunk.
     assert!(looked <= 10_000 * 5 / 2, "{looked} comparisons");
 }

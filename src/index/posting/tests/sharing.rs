@@ -1,4 +1,4 @@
-//! Versions share what did not change, and differences cost what did.
+//! Versions share unchanged parts, and differences cost O(changes).
 
 use std::collections::HashSet;
 use std::ptr::from_ref;
@@ -119,7 +119,7 @@ fn a_diff_meets_shared_chunks_in_trees_of_different_heights() {
     for (a, b) in [(&old, &new), (&new, &old)] {
         let (looked, found) = looks(|| Posting::diff(a, b).count());
         assert_eq!(found, 1);
-        // The chunk that was split, once.
+        // Compares the chunk that was split once.
         assert!(looked <= 66, "{looked} comparisons");
     }
 }

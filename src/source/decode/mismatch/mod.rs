@@ -1,8 +1,8 @@
-//! Why an object does not fit its type, said without quoting it.
+//! Explains why an object does not fit its type, without quoting values.
 //!
-//! serde_json's errors quote the values they stumble over, and those may be Secrets. So an object that does not
-//! decode is decoded once more, by a deserializer whose errors keep only what kind of thing was found and what the
-//! type expects, and where. Keys of maps are part of the path, as in what `kubectl describe` shows of a Secret.
+//! serde_json's errors quote values, which may be Secrets. So an object that fails to decode is decoded
+//! again, by a deserializer whose errors contain only the path, the kind of value found, and what the type
+//! expects. Keys of maps are part of the path, as in the output of `kubectl describe` for a Secret.
 
 #[cfg(test)]
 mod tests;
@@ -17,26 +17,26 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// What a type expects is its own text; much of it would help nobody.
+/// The longest expectation to print. A type can write any text, and a longer one does not help.
 const LONGEST_EXPECTATION: usize = 200;
 
-/// Longer keys are cut. The API's own names are at most this long.
+/// Longer keys are truncated. Names in the API are at most this long.
 const LONGEST_KEY: usize = 253;
 
-/// Where, and what kind of mismatch.
+/// The path and the kind of a mismatch.
 #[derive(Debug)]
 pub(super) struct Mismatch {
     pub(super) path: String,
     pub(super) what: String,
 }
 
-/// An error on its way out of an object, gathering its path.
+/// An error that collects its path on the way out of the object.
 #[derive(Debug, Default)]
 struct Stumble {
     /// Innermost first.
     path: Vec<Segment>,
     found: &'static str,
-    /// What was found is of the right kind, and still not right.
+    /// The value is of the right kind, but not accepted.
     of_right_kind: bool,
     expected: String,
 }
@@ -56,7 +56,7 @@ pub(super) fn explain<K: DeserializeOwned>(json: &[u8]) -> Mismatch {
         return nowhere(if is_json { "nested too deeply, or a number out of range" } else { "not JSON" });
     };
     match K::deserialize(Node(&tree)) {
-        // A field that comes twice, for one: the tree has only the last.
+        // For example a duplicate field, of which the tree has only the last.
         Ok(_) => nowhere("does not fit its type"),
         Err(stumble) => Mismatch { path: stumble.path(), what: stumble.what(&tree) },
     }
@@ -95,7 +95,7 @@ impl Stumble {
     }
 
     fn what(&self, tree: &Value) -> String {
-        // The text is the type's, but nothing keeps a type from putting into it what it read.
+        // The text comes from the type, which may have put a value into it.
         let expected = if self.expected.len() > LONGEST_EXPECTATION || quotes(&self.expected, tree) {
             ""
         } else {
@@ -112,7 +112,7 @@ impl Stumble {
 
 impl de::Error for Stumble {
     fn custom<T: Display>(_text: T) -> Self {
-        // It may hold anything.
+        // The message may contain any value.
         Self::only("rejected by its type")
     }
 
@@ -173,7 +173,8 @@ fn is_plain(key: &str) -> bool {
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// Whether a text holds a value of the object. Values of one or two characters are in any text.
+/// Whether a text contains a value of the object. Ignores values of one or two characters, which occur in any
+/// text.
 fn quotes(text: &str, value: &Value) -> bool {
     match value {
         Value::String(value) => value.len() > 2 && text.contains(value),
@@ -189,7 +190,7 @@ fn quotes(text: &str, value: &Value) -> bool {
 
 // === Deserializer ===
 
-/// A part of the object. Reads as serde_json does.
+/// A part of the object. Deserializes as serde_json does.
 #[derive(Clone, Copy)]
 struct Node<'a>(&'a Value);
 
@@ -228,7 +229,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Stumble> {
         if name.starts_with("$serde_json::private::") {
-            // RawValue, known only to serde_json itself.
+            // RawValue, which only serde_json can deserialize.
             let value = self.0.clone();
             return value.deserialize_newtype_struct(name, visitor).map_err(de::Error::custom);
         }
@@ -305,7 +306,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// The key of a map, which may be that of one keyed by numbers or booleans.
+/// The key of a map, possibly with numbers or booleans as keys.
 struct Key<'a>(&'a str);
 
 macro_rules! parsed_keys {

@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Even {
     }
 }
 
-/// Puts what it reads into what it expects.
+/// A type that puts the value it reads into its expectation.
 #[derive(Debug)]
 struct Telling;
 impl<'de> Deserialize<'de> for Telling {
@@ -109,7 +109,7 @@ fn each_kind_of_mismatch_is_named_with_its_place_and_without_its_value() {
     for (value, path, what) in rows {
         let shown = value.to_string();
         if value.is_array() {
-            continue; // a struct may be read from an array; only that nothing is quoted matters
+            continue; // a struct may be read from an array; this only checks that nothing is quoted
         }
         assert_eq!(explained::<Sample>(value), (path.to_owned(), what.to_owned()), "{shown}");
     }
