@@ -64,7 +64,7 @@ impl Controller {
         let mut feeds = JoinSet::new();
         feeds.spawn(namespaces.subscribe().feed(queue.clone(), |change, _| [change.key().to_owned()]));
         feeds.spawn(
-            pods.subscribe().feed(queue.clone(), |change, _| [ObjectKey::cluster(change.key().namespace)]),
+            pods.subscribe().feed(queue.clone(), |change, _| [ObjectKey::cluster(change.key().namespace())]),
         );
 
         // A reconcile that fails is retried with backoff. No two workers reconcile the same key at the same time.
