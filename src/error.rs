@@ -57,8 +57,8 @@ pub(crate) enum ErrorKind {
     AlreadyStarted { resource: String },
     #[error("{resource} cannot wait for {other}, which waits for it")]
     Circular { resource: String, other: String },
-    #[error("{resource}: another caller has set a different configuration for the shared informer")]
-    Conflict { resource: String },
+    #[error("{resource}: another caller has set {what} for the shared informer")]
+    Conflict { resource: String, what: &'static str },
     #[error("the controller runs already")]
     AlreadyRunning,
     #[error("the controller did not end in time")]
@@ -177,7 +177,8 @@ impl Error {
         matches!(*self.0, ErrorKind::Circular { .. })
     }
 
-    /// Another caller has set a different [`Config`](crate::Config) for the shared informer.
+    /// Another caller has set a different [`Config`](crate::Config) for the shared informer, or has declared it with
+    /// different settings ([`Registry::declare_projected`](crate::Registry::declare_projected)).
     pub fn is_conflict(&self) -> bool {
         matches!(*self.0, ErrorKind::Conflict { .. })
     }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 
-use crate::key::AsKey;
 use crate::{Key, ObjectKey, ResourceVersion, Selector};
 
 /// The cases of a batch. One batch is run if no time is set.

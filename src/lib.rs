@@ -153,6 +153,7 @@ mod hash;
 pub mod index;
 mod informer;
 pub mod key;
+pub mod metadata;
 mod object;
 pub mod queue;
 mod reflector;

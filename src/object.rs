@@ -9,7 +9,7 @@ use triomphe::ThinArc;
 use uuid_text::Uid;
 
 use crate::index::{IndexKeys, Ordered};
-use crate::key::{AsKey, Key, ObjectKey};
+use crate::key::{AsKey, Key};
 use crate::trie::Element;
 use crate::version::ResourceVersion;
 
@@ -262,12 +262,6 @@ impl<T> fmt::Debug for Obj<T> {
 impl<T> AsKey for Obj<T> {
     fn as_key(&self) -> Key<'_> {
         Self::key(self)
-    }
-}
-
-impl<T> From<&Obj<T>> for ObjectKey {
-    fn from(obj: &Obj<T>) -> Self {
-        Obj::key(obj).to_owned()
     }
 }
 

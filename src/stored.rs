@@ -38,7 +38,8 @@ pub type Projected<T> = Result<Option<T>, Box<dyn Error + Send + Sync>>;
 /// ```
 ///
 /// A type that is `Resource`, `Clone` and `DeserializeOwned` has the blanket implementation already. Wrap it in a type
-/// of your own to filter its objects.
+/// of your own to filter its objects. A projection that depends on the configuration of the application is a
+/// [`StoredWith`](crate::registry::StoredWith).
 pub trait Stored: Sized + Send + Sync + 'static {
     /// The kube type that the API serves.
     type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
@@ -66,5 +67,74 @@ impl<K: Resource + Clone + DeserializeOwned + Send + Sync + 'static> Stored for 
 
     fn project(object: K) -> Projected<K> {
         Ok(Some(object))
+    }
+}
+
+/// A type whose projection depends on settings of the application, which are known only at run time.
+///
+/// [`Registry::declare_projected`](crate::Registry::declare_projected) takes the settings. All callers that share the
+/// informer agree on them: those of the first declaration hold for as long as the informer has a handle, and a
+/// declaration with different ones returns an error.
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Service;
+/// use kube_client::Client;
+/// use kube_informer::registry::{Projected, StoredWith};
+/// use kube_informer::{Error, Registry, Scope, SharedInformer};
+///
+/// #[derive(PartialEq)]
+/// struct Dns {
+///     cluster_domain: String,
+/// }
+///
+/// /// The DNS name of a Service.
+/// struct Host(String);
+///
+/// impl StoredWith for Host {
+///     type Object = Service;
+///     type Settings = Dns;
+///
+///     fn project_with(service: Service, dns: &Dns) -> Projected<Self> {
+///         let (namespace, name) = (service.metadata.namespace, service.metadata.name);
+///         let parts = [&name.unwrap_or_default(), &namespace.unwrap_or_default(), "svc", &dns.cluster_domain];
+///         Ok(Some(Self(parts.join("."))))
+///     }
+/// }
+///
+/// fn declare(registry: &Registry, dns: Dns) -> Result<SharedInformer<Host>, Error> {
+///     registry.declare_projected(Scope::all(), (), dns)
+/// }
+/// # let dns = Dns { cluster_domain: "cluster.local".to_owned() };
+/// # assert_eq!(Host::project_with(Service::default(), &dns).unwrap().unwrap().0, "..svc.cluster.local");
+/// ```
+///
+/// Every [`Stored`] type implements this, with the settings `()`.
+pub trait StoredWith: Sized + Send + Sync + 'static {
+    /// The kube type that the API serves.
+    type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
+
+    /// What the projection depends on. Compared, to find out whether two declarations agree.
+    type Settings: PartialEq + Send + Sync + 'static;
+
+    /// As [`Stored::ABSENT`].
+    const ABSENT: Absent = Absent::Wait;
+
+    /// Returns what is stored of a version of an object. As [`Stored::project`].
+    ///
+    /// # Errors
+    ///
+    /// Any error of the application.
+    fn project_with(object: Self::Object, settings: &Self::Settings) -> Projected<Self>;
+}
+
+/// Needs no settings.
+impl<T: Stored> StoredWith for T {
+    type Object = <T as Stored>::Object;
+    type Settings = ();
+
+    const ABSENT: Absent = <T as Stored>::ABSENT;
+
+    fn project_with(object: Self::Object, (): &()) -> Projected<T> {
+        T::project(object)
     }
 }

@@ -70,10 +70,7 @@ fn lookups_allocate_nothing() {
         ("get by Key", allocations(|| assert!(snapshot.get(Obj::key(found)).is_some()))),
         ("get: no such name", allocations(|| assert!(snapshot.get(("default", "map-")).is_none()))),
         ("get: no such namespace", allocations(|| assert!(snapshot.get("map-7").is_none()))),
-        (
-            "key of an object",
-            allocations(|| assert_eq!(Obj::key(found), Key { namespace: "default", name: "map-7" })),
-        ),
+        ("key of an object", allocations(|| assert_eq!(Obj::key(found), Key::new("default", "map-7")))),
         (
             "find",
             allocations(|| assert_eq!(snapshot.by_index(&by_group, "group-1").map(Obj::name).count(), 64)),

@@ -68,8 +68,8 @@ fn objects(view: &View<Row>, one: &Inspected, rows: usize) -> String {
     for object in objects.take(rows) {
         let key = Obj::key(object);
         let age = object.created.map_or_else(|| "?".to_owned(), |created| age(created, now));
-        let namespace = one.kind.namespaced.then(|| key.namespace.to_owned());
-        table.add_row(namespace.into_iter().chain([key.name.to_owned(), age]));
+        let namespace = one.kind.namespaced.then(|| key.namespace().to_owned());
+        table.add_row(namespace.into_iter().chain([key.name().to_owned(), age]));
     }
     let mut text = table.trim_fmt();
     text.push('\n');

@@ -1,10 +1,8 @@
 //! Indexes that many controllers need.
 
-use equivalent::Equivalent;
-use kube_core::Resource;
-
-use super::IndexBy;
+use super::{IndexBy, Pair};
 use crate::key::Key;
+use crate::metadata::{Annotations, Labels, Owners};
 
 /// Objects by namespace; cluster-scoped objects are under the empty one. See [`namespace`].
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +24,6 @@ pub struct AnnotationSuffix(String);
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerUid;
 
-/// The key of an [`annotation_suffix`] index. Look-ups take `&("prefix", "value")`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AnnotationKey {
-    /// The name of the annotation without the suffix.
-    pub prefix: String,
-    /// The value of the annotation.
-    pub value: String,
-}
-
 /// An index by namespace, for any `T`: the namespace is part of the key of the object. Cluster-scoped objects are under
 /// the empty namespace.
 pub fn namespace() -> Namespace {
@@ -42,11 +31,15 @@ pub fn namespace() -> Namespace {
 }
 
 /// An index by the value of the label `name`. Objects without the label are not in it.
+///
+/// For kube types and every other type that stores [`Labels`].
 pub fn label(name: impl Into<String>) -> Label {
     Label(name.into())
 }
 
 /// An index by the value of the annotation `name`. Objects without the annotation are not in it.
+///
+/// For kube types and every other type that stores [`Annotations`].
 pub fn annotation(name: impl Into<String>) -> Annotation {
     Annotation(name.into())
 }
@@ -55,20 +48,19 @@ pub fn annotation(name: impl Into<String>) -> Annotation {
 ///
 /// For example, Kube-OVN records the subnet of a pod's interface in the annotation
 /// `net1.default.ovn.kubernetes.io/logical_switch: subnet1`. With the suffix `.kubernetes.io/logical_switch`, its key
-/// is `("net1.default.ovn", "subnet1")`. A name that equals the suffix has an empty prefix.
+/// is `Pair("net1.default.ovn", "subnet1")`, and look-ups take `&("net1.default.ovn", "subnet1")`. A name that equals
+/// the suffix has an empty prefix.
+///
+/// For kube types and every other type that stores [`Annotations`].
 pub fn annotation_suffix(suffix: impl Into<String>) -> AnnotationSuffix {
     AnnotationSuffix(suffix.into())
 }
 
 /// An index by the uid of each owner in `metadata.ownerReferences`.
+///
+/// For kube types and every other type that stores [`Owners`].
 pub fn owner_uid() -> OwnerUid {
     OwnerUid
-}
-
-impl Equivalent<AnnotationKey> for (&str, &str) {
-    fn equivalent(&self, key: &AnnotationKey) -> bool {
-        self.0 == key.prefix && self.1 == key.value
-    }
 }
 
 impl<T> IndexBy<T> for Namespace {
@@ -79,57 +71,94 @@ impl<T> IndexBy<T> for Namespace {
     }
 }
 
-impl<T: Resource> IndexBy<T> for Label {
+impl<T: Labels> IndexBy<T> for Label {
     type Key = String;
 
     fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(String)) {
-        let value = object.meta().labels.as_ref().and_then(|labels| labels.get(&self.0));
-        value.cloned().into_iter().for_each(emit);
+        object.label(&self.0).map(str::to_owned).into_iter().for_each(emit);
     }
 }
 
-impl<T: Resource> IndexBy<T> for Annotation {
+impl<T: Annotations> IndexBy<T> for Annotation {
     type Key = String;
 
     fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(String)) {
-        let value = object.meta().annotations.as_ref().and_then(|annotations| annotations.get(&self.0));
-        value.cloned().into_iter().for_each(emit);
+        object.annotation(&self.0).map(str::to_owned).into_iter().for_each(emit);
     }
 }
 
-impl<T: Resource> IndexBy<T> for AnnotationSuffix {
-    type Key = AnnotationKey;
+impl<T: Annotations> IndexBy<T> for AnnotationSuffix {
+    type Key = Pair<String, String>;
 
-    fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(AnnotationKey)) {
-        for (name, value) in object.meta().annotations.iter().flatten() {
+    fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(Self::Key)) {
+        for (name, value) in object.all_annotations() {
             if let Some(prefix) = name.strip_suffix(&self.0) {
-                emit(AnnotationKey { prefix: prefix.to_owned(), value: value.clone() });
+                emit(Pair(prefix.to_owned(), value.to_owned()));
             }
         }
     }
 }
 
-impl<T: Resource> IndexBy<T> for OwnerUid {
+impl<T: Owners> IndexBy<T> for OwnerUid {
     type Key = String;
 
     fn index(&self, _: Key<'_>, object: &T, emit: &mut dyn FnMut(String)) {
-        let owners = object.meta().owner_references.iter().flatten();
-        owners.map(|owner| owner.uid.clone()).for_each(emit);
+        object.owner_uids().map(str::to_owned).for_each(emit);
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
-    use std::hash::BuildHasher;
+    use std::collections::BTreeMap;
 
     use super::*;
+    use crate::index::IndexSet;
+    use crate::snapshot::Snapshot;
+
+    /// A projection: one label, the annotations and the owner.
+    struct Row {
+        app: String,
+        annotations: BTreeMap<String, String>,
+        owner: String,
+    }
+
+    impl Labels for Row {
+        fn label(&self, name: &str) -> Option<&str> {
+            (name == "app").then_some(&self.app)
+        }
+    }
+
+    impl Annotations for Row {
+        fn all_annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+            self.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        }
+    }
+
+    impl Owners for Row {
+        fn owner_uids(&self) -> impl Iterator<Item = &str> {
+            [self.owner.as_str()].into_iter()
+        }
+    }
 
     #[test]
-    fn a_borrowed_pair_hashes_like_the_key_it_stands_for() {
-        let hasher = foldhash::fast::FixedState::default();
-        let key = AnnotationKey { prefix: "net1.default.ovn".into(), value: "subnet1".into() };
-        assert_eq!(hasher.hash_one(&key), hasher.hash_one(("net1.default.ovn", "subnet1")));
-        assert!(("net1.default.ovn", "subnet1").equivalent(&key));
-        assert!(!("net1.default.ov", "nsubnet1").equivalent(&key));
+    fn a_projection_is_indexed_and_selected_by_the_metadata_it_stores() {
+        let mut indexes = IndexSet::new();
+        let by_app = indexes.index(label("app"));
+        let by_tier = indexes.index(label("tier"));
+        let by_note = indexes.index(annotation("note"));
+        let by_switch = indexes.index(annotation_suffix("/switch"));
+        let by_owner = indexes.index(owner_uid());
+        let annotations = [("note", "x"), ("net1/switch", "s")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let web = Row { app: "web".to_owned(), annotations: annotations.into(), owner: "u1".to_owned() };
+        let db = Row { app: "db".to_owned(), annotations: BTreeMap::new(), owner: "u2".to_owned() };
+        let rows = Snapshot::from_objects(indexes, [(("ns", "a"), web), (("ns", "b"), db)]);
+
+        assert_eq!(rows.by_index(&by_app, "web").len(), 1);
+        assert_eq!(rows.index_keys(&by_tier).len(), 0, "it is not stored");
+        assert_eq!(rows.by_index(&by_note, "x").len(), 1);
+        assert_eq!(rows.by_index(&by_switch, &("net1", "s")).len(), 1);
+        assert_eq!(rows.by_index(&by_owner, "u2").len(), 1);
+        let selected = |text: &str| rows.select(&text.parse().unwrap()).count();
+        assert_eq!(["app=web", "app notin (web)", "!tier", "tier", ""].map(selected), [1, 1, 2, 0, 2]);
     }
 }

@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::Pair;
 use crate::key::ObjectKey;
 
 /// The keys of an object, as a closure given to [`Builder::index`](crate::builder::Builder::index) returns them.
 ///
 /// - A single key: a string (`String`, `&'static str`, `Box<str>`, `Arc<str>`), an integer, a `bool`, a `char`, an
-///   [`ObjectKey`], or a tuple of up to four types that can be hashed.
+///   [`ObjectKey`], a [`Pair`], or a tuple of up to four types that can be hashed.
 /// - Any number of keys: an `Option`, a `Vec`, an array, a set. A key that is returned twice counts once.
 ///
 /// Return a key of your own type as `[key]` or `Some(key)`.
@@ -62,6 +63,14 @@ macro_rules! tuples {
     };
 }
 
+impl<A: Hash + Eq + Send + Sync + 'static, B: Hash + Eq + Send + Sync + 'static> IntoKeys for Pair<A, B> {
+    type Key = Self;
+
+    fn for_each_key(self, emit: &mut dyn FnMut(Self)) {
+        emit(self);
+    }
+}
+
 single!(String, &'static str, Box<str>, Arc<str>, Cow<'static, str>, ObjectKey, bool, char);
 single!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 several! {
@@ -88,6 +97,7 @@ mod tests {
         assert_eq!(keys("a"), ["a"]);
         assert_eq!(keys(7_u16), [7]);
         assert_eq!(keys(("a", 1)), [("a", 1)]);
+        assert_eq!(keys(Pair("a", 1)), [Pair("a", 1)]);
         assert_eq!(keys(()), [()]);
         assert_eq!(keys(Some("a")), ["a"]);
         assert_eq!(keys(None::<String>), [""; 0]);

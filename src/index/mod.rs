@@ -7,32 +7,64 @@
 //! | declared by | keys of an object |
 //! |---|---|
 //! | `builder.index(\|o: &T\| key)` | returned by the closure ([`IntoKeys`]): one key, an `Option`, a `Vec`, an array |
+//! | `builder.index(index::with_key(\|key, o: &T\| ..))` | the same, of the object's key and value ([`with_key`]) |
 //! | `builder.index(index::namespace())` | computed by a function of this module |
-//! | `builder.index(..)` of an [`IndexBy`] of your own | emitted by it; it also receives the key of the object |
+//! | `builder.index(..)` of an [`IndexBy`] of your own | emitted by it |
 //!
-//! A key has any type that is `Hash + Eq + Send + Sync`. Look-ups borrow it: `&str` for `String`, and any type that
-//! implements [`equivalent::Equivalent`]. The objects under a key are ordered by namespace and name.
+//! A key has any type that is `Hash + Eq + Send + Sync`. The objects under a key are ordered by namespace and name.
+//!
+//! # Look-ups
+//!
+//! Look-ups borrow the key, and allocate nothing:
+//!
+//! | key of the index | look-up |
+//! |---|---|
+//! | `String` | `by_index(&index, "a")` |
+//! | [`Pair<String, String>`](Pair) | `by_index(&index, &("a", "b"))` |
+//! | `Pair<String, u16>` | `by_index(&index, &("a", &7))` |
+//! | [`ObjectKey`](crate::ObjectKey) | `by_index(&index, &("namespace", "name"))`, or by a [`Key`] |
+//! | any other `K` | `by_index(&index, &key)`; or by a type of your own that is [`equivalent::Equivalent<K>`] |
+//!
+//! ```
+//! use kube_informer::index::{IndexSet, Pair};
+//! use kube_informer::{Key, ObjectKey, Snapshot};
+//!
+//! let mut indexes = IndexSet::new();
+//! let by_words = indexes.index(|text: &String| {
+//!     let (first, rest) = text.split_once(' ')?;
+//!     Some(Pair(first.to_owned(), rest.to_owned()))
+//! });
+//! let by_service = indexes.index(|text: &String| ObjectKey::new("default", text));
+//! let texts = Snapshot::from_objects(indexes, [(("default", "a"), "hello world".to_owned())]);
+//! assert_eq!(texts.by_index(&by_words, &("hello", "world")).len(), 1);
+//! assert_eq!(texts.by_index(&by_service, &("default", "hello world")).len(), 1);
+//! assert_eq!(texts.by_index(&by_service, &Key::new("default", "hello world")).len(), 1);
+//! ```
 
 mod builtin;
 mod into_keys;
 mod keys;
+mod pair;
 mod posting;
 mod set;
 mod table;
+mod with_key;
 
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 
 pub use self::builtin::{
-    Annotation, AnnotationKey, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix,
-    label, namespace, owner_uid,
+    Annotation, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix, label,
+    namespace, owner_uid,
 };
 pub use self::into_keys::IntoKeys;
 pub(crate) use self::keys::{IndexKeys, SlotKey};
+pub use self::pair::Pair;
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::set::IndexSet;
 pub(crate) use self::table::{AnyTable, Indexer, Table, downcast};
+pub use self::with_key::{WithKey, with_key};
 use crate::key::Key;
 
 /// A handle to an index of one informer, for objects of type `T` and keys of type `K`.
@@ -47,8 +79,8 @@ pub struct Index<T, K> {
 
 /// Computes the index keys of an object.
 ///
-/// Implemented by closures that return [`IntoKeys`], and by the types that [`namespace`], [`label`] and the other
-/// functions of this module return. Implement it for an index that needs the key of the object.
+/// Implemented by closures that return [`IntoKeys`], and by the types that [`with_key`], [`namespace`], [`label`] and the
+/// other functions of this module return. Implement it for an index with a type of its own.
 pub trait IndexBy<T>: Send + 'static {
     /// The type of the keys.
     type Key: Hash + Eq + Send + Sync + 'static;

@@ -22,7 +22,7 @@ use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Recorder, Status, Tally};
 use crate::scope::Scope;
 use crate::store::Writer;
-use crate::stored::Stored;
+use crate::stored::StoredWith;
 
 /// Configures an informer: scope, projection, indexes. See [`Informer::builder`] and [`Informer::from_stream`].
 ///
@@ -141,9 +141,9 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         }))
     }
 
-    /// Stores the value that the projection of `T` returns.
-    pub(crate) fn stored<T: Stored<Object = K>>(self) -> Builder<K, T, S> {
-        self.projected(Box::new(|object| T::project(object).map_err(Arc::from)))
+    /// Stores the value that the projection of the type returns.
+    pub(crate) fn stored<T: StoredWith<Object = K>>(self, settings: Arc<T::Settings>) -> Builder<K, T, S> {
+        self.projected(Box::new(move |object| T::project_with(object, &settings).map_err(Arc::from)))
     }
 
     #[track_caller]

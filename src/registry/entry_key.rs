@@ -5,7 +5,7 @@ use std::any::TypeId;
 use kube_core::{ClusterResourceScope, Resource};
 
 use crate::scope::Scope;
-use crate::stored::Stored;
+use crate::stored::StoredWith;
 
 /// Equal keys share an informer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,10 @@ pub(super) struct EntryKey {
 }
 
 impl EntryKey {
-    pub(super) fn new<T: Stored>(mut scope: Scope, dyntype: &<T::Object as Resource>::DynamicType) -> Self {
+    pub(super) fn new<T: StoredWith>(
+        mut scope: Scope,
+        dyntype: &<T::Object as Resource>::DynamicType,
+    ) -> Self {
         if TypeId::of::<<T::Object as Resource>::Scope>() == TypeId::of::<ClusterResourceScope>() {
             scope.namespace = None;
         }

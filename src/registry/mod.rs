@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::reflector::Gate;
 use crate::scope::Scope;
-pub use crate::stored::{Projected, Stored};
+pub use crate::stored::{Projected, Stored, StoredWith};
 
 /// The informers of one client, shared by all parts of an application (client-go's `SharedInformerFactory`).
 ///
@@ -171,6 +171,37 @@ impl Registry {
         scope: Scope,
         dyntype: <T::Object as Resource>::DynamicType,
     ) -> SharedInformer<T> {
+        self.shared(scope, dyntype, Arc::new(()))
+    }
+
+    /// [`declare_with`](Self::declare_with) for a type whose projection depends on settings of the application
+    /// ([`StoredWith`]). For a kind known at compile time, `dyntype` is `()`.
+    ///
+    /// The settings of the first declaration hold for all callers that share the informer, until its last handle is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_conflict`] if an earlier declaration had different settings, which stay.
+    pub fn declare_projected<T: StoredWith>(
+        &self,
+        scope: Scope,
+        dyntype: <T::Object as Resource>::DynamicType,
+        settings: T::Settings,
+    ) -> Result<SharedInformer<T>, Error> {
+        let settings = Arc::new(settings);
+        let shared = self.shared::<T>(scope, dyntype, settings.clone());
+        shared.agree(&settings)?;
+        Ok(shared)
+    }
+
+    /// The informer declared before, whatever its settings, or a new one.
+    fn shared<T: StoredWith>(
+        &self,
+        scope: Scope,
+        dyntype: <T::Object as Resource>::DynamicType,
+        settings: Arc<T::Settings>,
+    ) -> SharedInformer<T> {
         let entries = &self.inner.entries;
         let key = EntryKey::new::<T>(scope, &dyntype);
         let known = entries.get(&key).map(|slot| slot.value().clone());
@@ -180,7 +211,8 @@ impl Registry {
         let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
         let client = self.inner.client.clone();
         let beside = (self.inner.gate.clone(), lock(&self.inner.config).clone());
-        let (slot, informer) = Slot::<T>::new(client, beside, &key.scope, dyntype, number, key.name());
+        let (slot, informer) =
+            Slot::<T>::new(client, beside, &key.scope, dyntype, settings, number, key.name());
         // Remove ended entries, which would accumulate if scopes are declared and dropped repeatedly.
         let mut ended = Vec::new(); // dropped after the guards: it may contain closures of the application
         entries.retain(|_, slot| {
@@ -299,7 +331,7 @@ async fn synced(slot: Arc<dyn AnySlot>, patience: Patience) -> Result<(), Error>
 }
 
 /// A handle to an entry, if it is in use. The entry's key implies its type.
-fn declared<T: Stored>(slot: &Arc<dyn AnySlot>) -> Option<SharedInformer<T>> {
+fn declared<T: StoredWith>(slot: &Arc<dyn AnySlot>) -> Option<SharedInformer<T>> {
     let slot = (slot.clone() as Arc<dyn Any + Send + Sync>).downcast::<Slot<T>>().ok()?;
     let informer = slot.informer().filter(|_| !slot.member.is_stopped())?;
     Some(SharedInformer::new(slot, informer))

@@ -8,21 +8,26 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::index::{Index, IndexBy};
 use crate::informer::Informer;
-use crate::stored::Stored;
+use crate::stored::StoredWith;
 
 /// A caller's handle to an informer of a [`Registry`](crate::Registry).
 ///
 /// All callers that declare the same type and scope share one informer, with one copy of the objects and one watch.
 /// Until the registry is started, each caller may add indexes. The handle keeps the informer running, as an
 /// [`Informer`] does.
-pub struct SharedInformer<T: Stored> {
+pub struct SharedInformer<T: StoredWith> {
     slot: Arc<Slot<T>>,
     informer: Informer<T>,
 }
 
-impl<T: Stored> SharedInformer<T> {
+impl<T: StoredWith> SharedInformer<T> {
     pub(super) fn new(slot: Arc<Slot<T>>, informer: Informer<T>) -> Self {
         Self { slot, informer }
+    }
+
+    /// Whether these are the settings of the first declaration. An error otherwise.
+    pub(super) fn agree(&self, settings: &T::Settings) -> Result<(), Error> {
+        if *self.slot.settings == *settings { Ok(()) } else { Err(self.slot.conflict("different settings")) }
     }
 
     /// Returns the informer. It may be read, subscribed to and waited for before it is started. O(1).
@@ -52,7 +57,7 @@ impl<T: Stored> SharedInformer<T> {
     /// - [`Error::is_started`] and [`Error::is_stopped`] as for [`index`](Self::index).
     pub fn config(&self, config: Config) -> Result<(), Error> {
         self.slot.settle(|idle| match &idle.config {
-            Some(other) if *other != config => Err(self.slot.conflict()),
+            Some(other) if *other != config => Err(self.slot.conflict("a different configuration")),
             Some(_) => Ok(()),
             None => {
                 idle.config = Some(config.clone());
@@ -73,7 +78,7 @@ impl<T: Stored> SharedInformer<T> {
     /// - [`Error::is_circular`] if `earlier` waits for this informer, itself or through others;
     /// - [`Error::is_started`] if this informer was started, unless it already waited for `earlier`;
     /// - [`Error::is_stopped`] if this informer was shut down before its start.
-    pub fn after<U: Stored>(&self, earlier: &SharedInformer<U>) -> Result<(), Error> {
+    pub fn after<U: StoredWith>(&self, earlier: &SharedInformer<U>) -> Result<(), Error> {
         let (member, before) = (&self.slot.member, &earlier.slot.member);
         if member.waits_for(before) {
             return Ok(());
@@ -88,13 +93,13 @@ impl<T: Stored> SharedInformer<T> {
     }
 }
 
-impl<T: Stored> Clone for SharedInformer<T> {
+impl<T: StoredWith> Clone for SharedInformer<T> {
     fn clone(&self) -> Self {
         Self { slot: self.slot.clone(), informer: self.informer.clone() }
     }
 }
 
-impl<T: Stored> fmt::Debug for SharedInformer<T> {
+impl<T: StoredWith> fmt::Debug for SharedInformer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedInformer")
             .field("name", &self.slot.member.name)

@@ -14,18 +14,20 @@ use crate::error::{Error, ErrorKind};
 use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
 use crate::scope::Scope;
-use crate::stored::Stored;
+use crate::stored::StoredWith;
 
 /// See the [module](self).
-pub(super) struct Slot<T: Stored> {
+pub(super) struct Slot<T: StoredWith> {
     pub(super) member: Arc<Member>,
+    /// What the projection depends on: those of the first declaration.
+    pub(super) settings: Arc<T::Settings>,
     informer: WeakInformer<T>,
     /// `None` once started or abandoned. It contains closures of the application, so it is dropped without the lock.
     idle: Mutex<Option<Idle<T>>>,
 }
 
 /// The state before the start.
-pub(super) struct Idle<T: Stored> {
+pub(super) struct Idle<T: StoredWith> {
     pub(super) prepared: Prepared<T::Object, T, FromApi<T::Object>>,
     /// The configuration that a caller has set.
     pub(super) config: Option<Config>,
@@ -50,12 +52,13 @@ pub(super) trait AnySlot: Abandon + Any {
 
 // === impl Slot ===
 
-impl<T: Stored> Slot<T> {
+impl<T: StoredWith> Slot<T> {
     pub(super) fn new(
         client: Client,
         beside: (Arc<Gate>, Config),
         scope: &Scope,
         dyntype: <T::Object as Resource>::DynamicType,
+        settings: Arc<T::Settings>,
         number: u64,
         name: String,
     ) -> (Arc<Self>, Informer<T>) {
@@ -63,12 +66,13 @@ impl<T: Stored> Slot<T> {
         let api = Api::<T::Object>::all_with(client, &dyntype);
         let from = FromApi::new(api, dyntype).beside(gate).absent(T::ABSENT);
         let builder = Builder::new(from).scope(scope.clone()).config(config);
-        let (informer, prepared) = builder.stored::<T>().prepare();
+        let (informer, prepared) = builder.stored::<T>(settings.clone()).prepare();
         let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
         let member = Member::new(number, name, informer.status_receiver(), stop, tasks);
         let idle = Idle { prepared, config: None, prerequisites: Vec::new(), informer: informer.clone() };
         let slot = Arc::new(Self {
             member: Arc::new(member),
+            settings,
             informer: informer.downgrade(),
             idle: Mutex::new(Some(idle)),
         });
@@ -83,9 +87,9 @@ impl<T: Stored> Slot<T> {
         held.or_else(|| self.informer.upgrade())
     }
 
-    /// The error for two different configurations.
-    pub(super) fn conflict(&self) -> Error {
-        ErrorKind::Conflict { resource: self.member.name.clone() }.into()
+    /// The error for two different values of what all callers share.
+    pub(super) fn conflict(&self, what: &'static str) -> Error {
+        ErrorKind::Conflict { resource: self.member.name.clone(), what }.into()
     }
 
     /// Changes the informer before its start.
@@ -104,7 +108,7 @@ impl<T: Stored> Slot<T> {
     }
 }
 
-impl<T: Stored> AnySlot for Slot<T> {
+impl<T: StoredWith> AnySlot for Slot<T> {
     fn member(&self) -> &Arc<Member> {
         &self.member
     }
@@ -139,7 +143,7 @@ impl<T: Stored> AnySlot for Slot<T> {
     }
 }
 
-impl<T: Stored> Abandon for Slot<T> {
+impl<T: StoredWith> Abandon for Slot<T> {
     fn abandon(&self) {
         let idle = lock(&self.idle).take();
         drop(idle);

@@ -10,7 +10,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube_core::{Expression, Resource};
+use kube_core::Expression;
+
+use crate::metadata::Labels;
 
 /// A label selector: the `labelSelector` of a list request.
 ///
@@ -70,13 +72,16 @@ enum Op {
 impl Selector {
     /// Whether the selector matches these labels. O(requirements) look-ups, no allocation.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.0.iter().all(|wanted| wanted.op.holds(labels.get(&wanted.key).map(String::as_str)))
+        self.all_hold(|name| labels.get(name).map(String::as_str))
     }
 
     /// Whether the selector matches the labels of this object. O(requirements) look-ups, no allocation.
-    pub fn selects(&self, object: &impl Resource) -> bool {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        self.matches(object.meta().labels.as_ref().unwrap_or(&NONE))
+    pub fn selects(&self, object: &impl Labels) -> bool {
+        self.all_hold(|name| object.label(name))
+    }
+
+    fn all_hold<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.0.iter().all(|wanted| wanted.op.holds(label(&wanted.key)))
     }
 
     /// Whether the selector has no requirement, and so selects every object. O(1).

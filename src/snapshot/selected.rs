@@ -3,9 +3,8 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use kube_core::Resource;
-
 use super::{Hits, InKeyOrder, Intersection, Objects, View};
+use crate::metadata::Labels;
 use crate::object::Obj;
 use crate::selector::Selector;
 
@@ -18,13 +17,13 @@ pub struct Selected<'s, I> {
 
 // === impl View ===
 
-impl<T: Resource> View<T> {
+impl<T: Labels> View<T> {
     /// Iterates over the objects whose labels match the selector, in no particular order: those that a list request
     /// with this `labelSelector` returns.
     ///
     /// Lazy, O(n) in all, no allocation. If an index narrows the candidates down, [`by_index`](Self::by_index) and
-    /// [`Hits::select`] are faster. This needs the labels, so it exists for informers that store whole objects or their
-    /// metadata; for a projection, filter [`iter`](Self::iter) with [`Selector::matches`].
+    /// [`Hits::select`] are faster. This needs the labels, so it exists for kube types, and for every other type that
+    /// stores [`Labels`].
     ///
     /// ```
     /// use k8s_openapi::api::core::v1::Pod;
@@ -57,7 +56,7 @@ impl<T: Resource> View<T> {
 
 // === impl Hits ===
 
-impl<'a, T: Resource> Hits<'a, T> {
+impl<'a, T: Labels> Hits<'a, T> {
     /// The hits whose labels match the selector, ordered by namespace and name. See [`View::select`].
     pub fn select(self, selector: &Selector) -> Selected<'_, Self> {
         Selected { objects: self, selector }
@@ -68,7 +67,7 @@ impl<'a, T: Resource> Hits<'a, T> {
 
 impl<A, B> Intersection<A, B> {
     /// The objects whose labels match the selector, ordered by namespace and name. See [`View::select`].
-    pub fn select<'a, T: Resource + 'a>(self, selector: &Selector) -> Selected<'_, Self>
+    pub fn select<'a, T: Labels + 'a>(self, selector: &Selector) -> Selected<'_, Self>
     where
         A: InKeyOrder<'a, T>,
         B: InKeyOrder<'a, T>,
@@ -79,7 +78,7 @@ impl<A, B> Intersection<A, B> {
 
 // === impl Selected ===
 
-impl<'a, T: Resource + 'a, I: Iterator<Item = &'a Obj<T>>> Iterator for Selected<'_, I> {
+impl<'a, T: Labels + 'a, I: Iterator<Item = &'a Obj<T>>> Iterator for Selected<'_, I> {
     type Item = &'a Obj<T>;
 
     fn next(&mut self) -> Option<&'a Obj<T>> {
@@ -95,7 +94,7 @@ impl<'a, T: Resource + 'a, I: Iterator<Item = &'a Obj<T>>> Iterator for Selected
     }
 }
 
-impl<'a, T: Resource + 'a, I: FusedIterator<Item = &'a Obj<T>>> FusedIterator for Selected<'_, I> {}
+impl<'a, T: Labels + 'a, I: FusedIterator<Item = &'a Obj<T>>> FusedIterator for Selected<'_, I> {}
 
 impl<I> fmt::Debug for Selected<'_, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

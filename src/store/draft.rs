@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::free::free;
 use crate::hash::KeyHasher;
 use crate::index::AnyTable;
-use crate::key::{AsKey, Key};
+use crate::key::Key;
 use crate::object::{Identity, Obj};
 use crate::reflector::Reuse;
 use crate::snapshot::{Invalid, View};

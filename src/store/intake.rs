@@ -6,7 +6,6 @@ use super::add_index::AddIndex;
 use super::draft::Draft;
 use super::{List, Writer};
 use crate::error::DecodeError;
-use crate::key::AsKey;
 use crate::reflector::{Regression, Reuse, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;

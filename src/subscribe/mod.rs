@@ -42,7 +42,7 @@ use crate::store::{End, Position, Wake};
 /// - A `Deleted` carries the value that this subscription delivered last, also when a relist revealed the delete.
 ///   Versions that were not delivered are skipped.
 /// - Batches that would be empty (because of [`in_namespace`](Self::in_namespace),
-///   [`in_index`](Self::in_index) or [`filter`](Self::filter)) are skipped, except the first one.
+///   [`in_index`](Self::in_index) or [`filter_changes`](Self::filter_changes)) are skipped, except the first one.
 ///
 /// A slow or stuck consumer delays neither the informer nor other consumers. It keeps the old versions of the objects
 /// that changed since its last batch in memory. A subscription keeps the informer running.
@@ -138,9 +138,21 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is iterated.
     ///
     /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier
-    /// filter.
+    /// filter. (`StreamExt::filter` drops whole batches.)
+    ///
+    /// ```
+    /// use futures_util::StreamExt as _;
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kube_informer::{Informer, Obj};
+    ///
+    /// async fn follow(maps: Informer<ConfigMap>) {
+    ///     let data = |map: Option<&Obj<ConfigMap>>| map.map(|map| map.data.clone());
+    ///     let changes = maps.subscribe().filter_changes(move |before, after| data(before) != data(after));
+    ///     changes.for_each(async |batch| println!("{} changes of data", batch.changes().count())).await;
+    /// }
+    /// ```
     #[must_use]
-    pub fn filter<F>(mut self, wanted: F) -> Self
+    pub fn filter_changes<F>(mut self, wanted: F) -> Self
     where
         F: Fn(Option<&Obj<T>>, Option<&Obj<T>>) -> bool + Send + Sync + 'static,
     {

@@ -148,7 +148,7 @@ async fn keys_of_others_are_found_in_the_snapshot_of_the_change() {
     let informer = builder.start();
     informer.synced().await.unwrap();
     let queue = WorkQueue::<String>::new();
-    let feed = tokio::spawn(informer.subscribe().filter(|old, _| old.is_some()).feed(
+    let feed = tokio::spawn(informer.subscribe().filter_changes(|old, _| old.is_some()).feed(
         queue.clone(),
         move |change, snapshot, emit| {
             // Who shares its group now, itself included.

@@ -136,7 +136,7 @@ async fn p05_what_a_list_of_a_stream_lacks_is_told_as_deleted() {
     let mut told: Vec<_> = batch
         .changes()
         .map(|change| {
-            let name = change.key().name.to_owned();
+            let name = change.key().name().to_owned();
             (name, change.old().map(|old| old.number), change.new().map(|new| new.number))
         })
         .collect();

@@ -102,7 +102,7 @@ async fn p09_the_last_good_version_stays_marked_and_is_no_delete() {
         let names: Vec<_> = std::iter::from_fn(|| {
             use futures_util::FutureExt;
             let batch = changes.next().now_or_never()??;
-            Some(batch.changes().map(|change| change.key().name.to_owned()).collect::<Vec<_>>())
+            Some(batch.changes().map(|change| change.key().name().to_owned()).collect::<Vec<_>>())
         })
         .flatten()
         .collect();
@@ -144,8 +144,11 @@ async fn p09_an_undecodable_deleted_event_still_deletes_by_key() {
         assert_eq!((snapshot.len(), snapshot.invalid_len()), (4, 0), "{field}");
         indexed.assert_consistent(&snapshot);
         let batch = next(&mut changes).await;
-        let deleted: Vec<_> =
-            batch.changes().filter(|change| change.new().is_none()).map(|change| change.key().name).collect();
+        let deleted: Vec<_> = batch
+            .changes()
+            .filter(|change| change.new().is_none())
+            .map(|change| change.key().name())
+            .collect();
         assert_eq!(deleted, ["w001"], "{field}");
         assert_eq!(indexed.informer.stats().lists, 1, "{field}: the stream goes on");
     }
@@ -322,7 +325,7 @@ async fn p10_a_predicate_that_panics_takes_down_its_consumer_only() {
     let server = server();
     populate(&server, 2, 1);
     let indexed = start(kept(&server));
-    let mut changes = indexed.informer.subscribe().filter(|_, _| std::panic::panic_any(EXPECTED));
+    let mut changes = indexed.informer.subscribe().filter_changes(|_, _| std::panic::panic_any(EXPECTED));
     let consumer = tokio::spawn(async move { while changes.next().await.is_some() {} });
     assert!(indexed.informer.synced().await.is_ok());
     set(&server, "a", "w001", 2);

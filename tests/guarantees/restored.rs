@@ -35,7 +35,7 @@ async fn p04_an_event_below_its_streams_version_is_neither_applied_nor_dropped_s
         server.inject(Fault::new(line(kind, &old)).verb("watch"));
         set(&server, "a", "w002", round);
         let batch = next(&mut changes).await;
-        let changed: Vec<_> = batch.changes().map(|change| change.key().name.to_owned()).collect();
+        let changed: Vec<_> = batch.changes().map(|change| change.key().name().to_owned()).collect();
         assert_eq!(changed, ["w002"], "{kind}: the old version of w001 is nowhere");
         agree(&indexed, &server).await;
         let status = indexed.informer.status();
@@ -61,7 +61,7 @@ async fn p04_a_list_from_a_server_that_lags_behind_is_not_taken_for_news() {
     set(&server, "a", "w003", 3);
     force_relist(&server);
     let batch = next(&mut changes).await;
-    let changed: Vec<_> = batch.changes().map(|change| change.key().name.to_owned()).collect();
+    let changed: Vec<_> = batch.changes().map(|change| change.key().name().to_owned()).collect();
     assert_eq!(changed, ["w003"]);
     agree(&indexed, &server).await;
 }

@@ -39,7 +39,7 @@ async fn p05_the_first_batch_is_all_that_exists_also_when_that_is_nothing() {
     let mut scoped = [
         indexed.informer.subscribe().in_namespace("b"),
         indexed.informer.subscribe().in_index(&indexed.by_number, 9),
-        indexed.informer.subscribe().filter(|_, _| false),
+        indexed.informer.subscribe().filter_changes(|_, _| false),
     ];
     populate(&server, 3, 7);
     assert_eq!(told(&next(&mut early).await), ["a/w000 added 7", "a/w001 added 7", "a/w002 added 7"]);
@@ -183,7 +183,7 @@ async fn p05_a_predicate_sees_old_and_new_and_drops_for_good() {
     populate(&server, 2, 1);
     let indexed = start(kept(&server));
     // Only changes across ten, and objects that appear or disappear.
-    let mut changes = indexed.informer.subscribe().filter(|old, new| match (old, new) {
+    let mut changes = indexed.informer.subscribe().filter_changes(|old, new| match (old, new) {
         (Some(old), Some(new)) => (old.number < 10) != (new.number < 10),
         _ => true,
     });
@@ -306,7 +306,7 @@ async fn p05_changes_are_not_collected_before_they_are_asked_for() {
     let indexed = start(kept(&server));
     let looked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counting = looked.clone();
-    let mut changes = indexed.informer.subscribe().filter(move |_, _| {
+    let mut changes = indexed.informer.subscribe().filter_changes(move |_, _| {
         counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         true
     });

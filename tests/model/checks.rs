@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use kube_informer::{Index, Key, Obj, Snapshot, View};
+use kube_informer::{Index, Obj, Snapshot, View};
 
 use crate::history::{Lineage, Object, Selection, State};
 use crate::kind::{Kept, Shown};
@@ -278,8 +278,8 @@ fn is(held: &Obj<Kept>, object: &Object) -> bool {
 }
 
 pub(crate) fn key(object: &Obj<Kept>) -> (String, String) {
-    let Key { namespace, name } = Obj::key(object);
-    (namespace.to_owned(), name.to_owned())
+    let key = Obj::key(object);
+    (key.namespace().to_owned(), key.name().to_owned())
 }
 
 fn version(object: &Obj<Kept>) -> u64 {

@@ -74,7 +74,7 @@ impl Follower {
         let mut told = 0;
         for change in batch {
             told += 1;
-            let name = (change.key().namespace.to_owned(), change.key().name.to_owned());
+            let name = (change.key().namespace().to_owned(), change.key().name().to_owned());
             let known = self.state.get(&name);
             // The old version must be the one that was delivered last.
             let same = |old: &Obj<Kept>| known.is_some_and(|known| Obj::ptr_eq(known, old));

@@ -1,7 +1,7 @@
 //! The informers of the controller, their indexes, and the order in which they start.
 
 use kube_client::Client;
-use kube_informer::index::{self, AnnotationKey};
+use kube_informer::index::{self, Pair};
 use kube_informer::{Error, Index, Informer, Registry};
 
 use super::nad::Nad;
@@ -16,7 +16,7 @@ pub struct Caches {
     pub nads_by_namespace: Index<Nad, String>,
     pub pods: Informer<PodNetworks>,
     /// By (provider, subnet).
-    pub pods_by_network: Index<PodNetworks, AnnotationKey>,
+    pub pods_by_network: Index<PodNetworks, Pair<String, String>>,
     pub subnets: Informer<Subnet>,
     pub subnets_by_provider: Index<Subnet, String>,
     registry: Registry,

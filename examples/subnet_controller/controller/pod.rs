@@ -1,13 +1,13 @@
 //! The part of a pod that the cache keeps: the networks in which it has an address.
 
-use kube_informer::index::AnnotationKey;
+use kube_informer::index::Pair;
 use kube_informer::{Stored, registry::Projected};
 
 use super::types::{LOGICAL_SWITCH, Pod};
 
 /// The part of a pod that the cache keeps.
 #[derive(Clone, Debug)]
-pub struct PodNetworks(Vec<AnnotationKey>);
+pub struct PodNetworks(Vec<Pair<String, String>>);
 
 // === impl PodNetworks ===
 
@@ -26,20 +26,19 @@ impl PodNetworks {
             return None;
         }
         let annotations = pod.metadata.annotations.into_iter().flatten();
-        let networks = annotations.filter_map(|(name, subnet)| {
-            Some(AnnotationKey { prefix: name.strip_suffix(LOGICAL_SWITCH)?.to_owned(), value: subnet })
-        });
+        let networks = annotations
+            .filter_map(|(name, subnet)| Some(Pair(name.strip_suffix(LOGICAL_SWITCH)?.to_owned(), subnet)));
         Some(Self(networks.collect()))
     }
 
-    /// The index keys: the prefix is the provider, the value the subnet.
-    pub fn keys(&self) -> &[AnnotationKey] {
+    /// The index keys: provider and subnet.
+    pub fn keys(&self) -> &[Pair<String, String>] {
         &self.0
     }
 
     /// Pairs of (provider, subnet).
     pub fn networks(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|key| (key.prefix.as_str(), key.value.as_str()))
+        self.0.iter().map(|key| (key.0.as_str(), key.1.as_str()))
     }
 }
 

@@ -48,6 +48,50 @@ async fn askers_on_many_threads_share_one_informer() {
     }
 }
 
+/// The text of a ConfigMap, with a prefix that the application sets.
+#[derive(Debug, PartialEq, Eq)]
+struct Prefixed(String);
+
+impl StoredWith for Prefixed {
+    type Object = ConfigMap;
+    type Settings = String;
+
+    fn project_with(map: ConfigMap, prefix: &String) -> Projected<Self> {
+        Ok(Some(Self(format!("{prefix}{}", text(&map)))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_share_a_projection_agree_on_its_settings() {
+    let (server, registry) = world();
+    let declare = |prefix: &str| registry.declare_projected::<Prefixed>(Scope::all(), (), prefix.to_owned());
+    let (one, same) = (declare("my-").unwrap(), declare("my-").unwrap());
+    let refused = declare("your-").unwrap_err();
+    assert!(refused.is_conflict());
+    assert_eq!(
+        refused.to_string(),
+        "configmaps: another caller has set different settings for the shared informer"
+    );
+    let elsewhere = registry
+        .declare_projected::<Prefixed>(Scope::namespace("default"), (), "your-".to_owned())
+        .expect("another scope is another informer");
+    registry.start();
+    assert!(declare("your-").unwrap_err().is_conflict(), "also while it runs");
+    synced(&registry).await;
+    for informer in [one.informer(), same.informer(), declare("my-").unwrap().informer()] {
+        assert_eq!(informer.get(("default", "a")).unwrap().0, "my-one");
+    }
+    assert_eq!(elsewhere.informer().get(("default", "a")).unwrap().0, "your-one");
+    assert_eq!(server.requests().count("watch", "configmaps"), 2);
+
+    // The settings go with the last handle.
+    drop((one, same));
+    let next = declare("your-").unwrap();
+    registry.start();
+    synced(&registry).await;
+    assert_eq!(next.informer().get(("default", "a")).unwrap().0, "your-one");
+}
+
 #[tokio::test(start_paused = true)]
 async fn stored_types_and_scopes_have_informers_of_their_own() {
     let (server, registry) = world();
