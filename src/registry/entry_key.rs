@@ -31,14 +31,14 @@ impl EntryKey {
         }
     }
 
-    /// What messages call it: `subnets.kubeovn.io`, as errors and `kubectl` do, and the scope unless it is all.
-    pub(super) fn name(&self) -> String {
-        let mut name = self.plural.clone();
+    /// The kind as errors and `kubectl` name it: `subnets.kubeovn.io`.
+    pub(super) fn kind(&self) -> String {
+        let mut kind = self.plural.clone();
         for part in [".", &self.group] {
             if !self.group.is_empty() {
-                name += part;
+                kind += part;
             }
         }
-        if self.scope == Scope::all() { name } else { format!("{name} {}", self.scope) }
+        kind
     }
 }

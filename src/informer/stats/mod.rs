@@ -228,7 +228,7 @@ impl fmt::Display for Relists {
 // --- how it is printed ---
 
 /// The phase, and how old the state is where that matters.
-pub(super) struct Health(pub(super) Status);
+pub(crate) struct Health(pub(crate) Status);
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

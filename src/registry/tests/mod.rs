@@ -1,6 +1,7 @@
 //! Registries on the in-process API server, with time that passes only when everybody waits.
 
 mod ends;
+mod observe;
 mod order;
 mod share;
 mod wait;
