@@ -54,4 +54,5 @@ fn record(labels: &Labels, status: &Status, stats: &Stats) {
     labels.gauge(&PINNED, stats.pinned_versions as f64);
     labels.gauge(&SUBSCRIBERS, stats.subscribers as f64);
     labels.gauge(&LAG, stats.slowest_lag as f64);
+    labels.gauge(&LAG_TIME, stats.longest_lag.as_secs_f64());
 }

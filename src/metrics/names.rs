@@ -52,6 +52,10 @@ metrics! {
     LAG = gauge(
         "kube_informer_subscriber_lag_versions", Count, "Changes that the slowest subscription has not received yet"
     );
+    LAG_TIME = gauge(
+        "kube_informer_subscriber_lag_seconds", Seconds,
+        "The longest time for which a subscription has not received a change"
+    );
 
     // Queues, as client-go names them. Label: name.
     DEPTH = gauge("workqueue_depth", Count, "Keys that are ready");

@@ -72,8 +72,7 @@ pub async fn serve(address: SocketAddr, app: App) -> anyhow::Result<()> {
 /// The endpoints, and what samples the history that the page draws.
 fn router(app: App) -> (Router, impl Future<Output = ()>) {
     let exporter = Exporter::new().registry(&app.registry);
-    let exporter =
-        app.queues.iter().fold(exporter, |exporter, (name, queue)| exporter.queue(*name, queue));
+    let exporter = app.queues.iter().fold(exporter, |exporter, (name, queue)| exporter.queue(*name, queue));
     let shared = Arc::new(Shared { app, exporter, history: History::default() });
     let sampling = {
         let shared = shared.clone();
