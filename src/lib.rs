@@ -223,6 +223,11 @@ struct Guide;
 #[doc = include_str!("../docs/MIGRATING.md")]
 struct Migrating;
 
+/// The chapter on observing, compiled and run.
+#[cfg(all(doctest, feature = "metrics", feature = "testing"))]
+#[doc = include_str!("../docs/OBSERVING.md")]
+struct Observing;
+
 /// The chapter on testing, compiled and run.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/TESTING.md")]

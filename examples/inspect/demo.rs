@@ -84,11 +84,15 @@ impl Consumers {
     /// two seconds.
     pub fn start(pods: &Inspected) -> Self {
         let queue = WorkQueue::new();
-        let workers = workers(&queue, 2, |key: ObjectKey| async move {
-            // 4 to 164 ms, always the same for one key.
-            let number = key.name().trim_start_matches("pod-").parse::<u64>().unwrap_or_default();
-            sleep(Duration::from_millis(4 + number * number * 7 % 160)).await;
-            if number % 13 == 0 { Err("it fails") } else { Ok(Action::await_change()) }
+        let objects = pods.objects.clone();
+        let workers = workers(&queue, 2, move |key: ObjectKey| {
+            let exists = objects.get(&key).is_some();
+            async move {
+                // 4 to 144 ms, always the same for one key.
+                let number = key.name().trim_start_matches("pod-").parse::<u64>().unwrap_or_default();
+                sleep(Duration::from_millis(4 + number * number * 7 % 140)).await;
+                if exists && number % 13 == 0 { Err("it fails") } else { Ok(Action::await_change()) }
+            }
         });
         let (feed, changes) = (queue.clone(), pods.objects.subscribe());
         let feed = tokio::spawn(async move {
@@ -128,9 +132,18 @@ async fn churn(server: ApiServer) -> Result<(), ApiStatus> {
             server.delete("pods", pick(&NAMESPACES, oldest), &pod_name(oldest))?;
             oldest += 1;
         }
-        match step % 50 {
+        // All at once, so that the queue has something to do.
+        if step % 130 == 60 {
+            for number in newest - 40..newest {
+                let label = json!({ "metadata": { "labels": { "step": step.to_string() } } });
+                server.merge_patch("pods", pick(&NAMESPACES, number), &pod_name(number), label)?;
+            }
+        }
+        match step % 300 {
             // A connection breaks: the watch is opened again.
-            15 => server.inject(Fault::new(FaultAction::CutStream).verb("watch").resource("pods")),
+            15 | 115 | 215 => {
+                server.inject(Fault::new(FaultAction::CutStream).verb("watch").resource("pods"))
+            }
             // The server drops the history of pods: the informer lists them again.
             35 => server.inject(Fault::new(FaultAction::ErrorEvent(410)).verb("watch").resource("pods")),
             _ => {}

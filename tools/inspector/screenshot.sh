@@ -7,7 +7,8 @@
 # The pictures of the documents: bash tools/inspector/screenshot.sh docs/img
 #
 # Takes chromium from $CHROMIUM or the PATH; on Debian, root installs it if it is missing. $INSPECT is a built example
-# [default: cargo builds it]; $PAUSE is how long the demonstration runs before the screenshots, in seconds.
+# [default: cargo builds it]; $PAUSE is how long the demonstration runs before the screenshots, in seconds; $PHONE names
+# one more screenshot, as narrow as a phone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -95,10 +96,6 @@ browse --dump-dom "$url/" >"$work/page.html"
 expect 'shop ' 'cart '
 shoot inspector-light.png 1280,1240 1
 shoot inspector-dark.png 1280,1240 0
-# A phone; Chromium's windows are at least 500 wide, so this is a frame of that size.
-printf '<!doctype html><style>body{margin:0}</style><iframe src="%s/" style="border:0;width:390px;height:2400px"></iframe>' \
-  "$url" >"$work/phone.html"
-browse --screenshot="$work/phone.png" --window-size=500,2400 "file://$work/phone.html"
-[[ -z ${PHONE:-} ]] || cp "$work/phone.png" "$PHONE"
+[[ -z ${PHONE:-} ]] || shoot "$PHONE" 390,3000 1
 stop
 echo "screenshot: the page shows the informers; pictures in $out"

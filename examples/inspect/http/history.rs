@@ -11,7 +11,7 @@ use super::App;
 
 const EVERY: Duration = Duration::from_secs(1);
 const SAMPLES: usize = 120;
-const ERRORS: usize = 12;
+const ERRORS: usize = 9;
 
 #[derive(Default)]
 pub(super) struct History(Mutex<Kept>);
@@ -58,7 +58,9 @@ impl History {
         let mut kept = self.lock();
         for informer in app.registry.stats() {
             let name = format!("{} {}", informer.kind, informer.scope);
-            kept.push(format!("objects {name}"), informer.stats.objects as f64);
+            if informer.status.synced {
+                kept.push(format!("objects {name}"), informer.stats.objects as f64);
+            }
             kept.note(name, informer.stats.errors, &informer.status);
         }
         for (name, queue) in &app.queues {

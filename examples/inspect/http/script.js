@@ -3,7 +3,9 @@
 // Draws /state.json once a second. Text from the server is only ever set as text.
 
 const EVERY = 1000;
-const TONES = { watching: "good", polling: "good", listing: "warn", "backing off": "bad", absent: "warn", stopped: "bad" };
+const TONES = { watching: "good", polling: "good", listing: "warn", "backing off": "warn", absent: "warn", stopped: "bad" };
+// Each watch that ends makes an informer stale for a moment.
+const STALE = 1;
 
 function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -82,11 +84,13 @@ function index({ name, keys, largest }, objects) {
 function informer(one) {
   const relists = Object.entries(one.relists);
   const causes = relists.map(([cause, times]) => `${times} ${cause.replaceAll("_", " ")}`).join(", ");
-  const phase = one.stale == null ? one.phase : `${one.phase}, stale for ${seconds(one.stale)}`;
+  const stale = one.stale >= STALE;
+  const phase = stale ? `${one.phase}, stale for ${seconds(one.stale)}` : one.phase;
+  const tone = stale && one.phase !== "polling" ? "bad" : TONES[one.phase];
   return el("article", { class: "informer", "data-kind": one.kind },
     el("div", { class: "head" },
       el("div", {}, el("h3", {}, one.kind), el("div", { class: "scope" }, one.scope)),
-      el("span", { class: `phase ${TONES[one.phase] ?? ""}` }, phase)),
+      el("span", { class: `phase ${tone ?? ""}` }, phase)),
     graph(one.objects, one.objects === 1 ? "object" : "objects", one.history, `objects of ${one.kind}`),
     el("dl", {},
       fact("Last event", one.lastEvent == null ? "none yet" : `${seconds(one.lastEvent)} ago`),
@@ -95,7 +99,7 @@ function informer(one) {
       fact("Errors", count(one.errors)),
       fact("Invalid", count(one.invalid), { tone: one.invalid ? "bad" : null }),
       fact("Subscribers", count(one.subscribers),
-        { note: one.lag ? `slowest ${count(one.lag)} behind` : null, title: `${one.pinned} old versions in memory` })),
+        { note: one.lag ? `${count(one.lag)} behind, ${seconds(one.lagTime)}` : null, title: `${one.pinned} old versions in memory` })),
     ...(one.indexes ?? []).filter((one) => one.keys > 0).map((each) => index(each, one.objects)),
     one.names?.length ? el("p", { class: "names" }, one.names.join(" "), one.objects > one.names.length ? " …" : "") : null);
 }
@@ -133,7 +137,7 @@ function summary(informers, queues) {
   const sum = (list, key) => list.reduce((total, one) => total + one[key], 0);
   const tile = (label, value, note) =>
     el("li", {}, el("div", { class: "label" }, label), el("div", { class: "value" }, value, note && el("small", {}, note)));
-  const stale = informers.filter((one) => one.stale != null).length;
+  const stale = informers.filter((one) => one.stale >= STALE).length;
   return [
     tile("Synced", count(informers.filter((one) => one.synced).length), ` of ${informers.length}`),
     tile("Stale", count(stale)),

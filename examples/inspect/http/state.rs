@@ -58,6 +58,7 @@ fn informer(app: &App, informer: &InformerStats, history: &History) -> Value {
         "pinned": stats.pinned_versions,
         "subscribers": stats.subscribers,
         "lag": stats.slowest_lag,
+        "lagTime": seconds(stats.longest_lag),
         "history": history.series(&format!("objects {kind} {scope}")),
         "indexes": inspected.map(|one| indexes(one, app.show_names)),
         "names": inspected.filter(|_| app.show_names).map(names),
@@ -78,7 +79,8 @@ fn indexes(one: &Inspected, show_names: bool) -> Value {
                 .collect();
             json!({ "name": name, "keys": count, "largest": largest })
         };
-        json!([index("namespace", &one.by_namespace), index(&label, &one.by_label)])
+        let by_namespace = one.kind.namespaced.then(|| index("namespace", &one.by_namespace));
+        by_namespace.into_iter().chain([index(&label, &one.by_label)]).collect()
     })
 }
 
