@@ -94,8 +94,8 @@ start --show-names
 sleep "${PAUSE:-5}"
 browse --dump-dom "$url/" >"$work/page.html"
 expect 'shop ' 'cart '
-shoot inspector-light.png 1280,1240 1
-shoot inspector-dark.png 1280,1240 0
+shoot inspector-light.png 1280,1190 1
+shoot inspector-dark.png 1280,1190 0
 [[ -z ${PHONE:-} ]] || shoot "$PHONE" 390,3000 1
 stop
 echo "screenshot: the page shows the informers; pictures in $out"

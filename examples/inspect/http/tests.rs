@@ -20,6 +20,8 @@ async fn app(show_names: bool) -> (ApiServer, App) {
     let server = ApiServer::builder().kind(Kind::cluster("kubeovn.io", "v1", "Subnet", "subnets")).build();
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "text": NAME },
         "metadata": { "name": NAME, "namespace": NAME, "labels": { "app": NAME } } });
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAME } });
+    server.create(namespace).unwrap();
     server.create(map).unwrap();
     let client = Client::new(server.service(), "default");
     let registry = Registry::new(client.clone());

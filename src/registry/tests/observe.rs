@@ -54,7 +54,8 @@ async fn what_is_behind_for_longer_than_the_limit_is_stale_and_says_why() {
     assert_eq!(stale.kind, "configmaps");
     let line = stale.to_string();
     assert!(
-        line.starts_with("configmaps: backing off, stale for ") && line.contains("watch configmaps"),
+        line.starts_with("configmaps: backing off, stale for ")
+            && line.contains("configmaps: the request failed"),
         "{line}"
     );
 
