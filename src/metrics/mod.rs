@@ -82,7 +82,8 @@ pub struct Exporter {
     sources: Vec<Arc<dyn Source>>,
 }
 
-/// What an exporter samples: a registry, an informer, a queue.
+/// What an exporter samples. Each kind of source has a file of its own, a section of [`names`], and a method of
+/// [`Exporter`] that adds it.
 trait Source: Send + Sync {
     /// Records the present values of all its metrics.
     fn record(&self);
