@@ -67,7 +67,7 @@ impl Controller {
         );
         feeds.spawn(
             pods.subscribe()
-                .feed(queue.clone(), |change, _, emit| emit(ObjectKey::cluster(change.key().namespace))),
+                .feed(queue.clone(), |change, _, emit| emit(ObjectKey::cluster(change.key().namespace()))),
         );
 
         // A reconcile that fails is retried with backoff. No two workers reconcile the same key at the same time.

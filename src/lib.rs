@@ -114,7 +114,10 @@
 //!
 //! # Features
 //!
-//! - `testing` (off by default): the in-process Kubernetes API server, and `Snapshot::from_objects`.
+//! Both features are off by default.
+//!
+//! - `metrics`: the statistics of informers and queues, through the `metrics` facade (module `metrics`).
+//! - `testing`: the in-process Kubernetes API server, and `Snapshot::from_objects`.
 //!
 //! The application chooses TLS by the features of `kube` or `kube-client`, and the Kubernetes version by a feature of
 //! `k8s-openapi`.
@@ -131,6 +134,8 @@
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
 //! | share informers | [`Registry`], [`Stored`] |
 //! | observe an informer | [`Informer::status`], [`Informer::stats`] |
+//! | answer probes | [`Registry::not_synced`], [`Registry::stale`], [`Registry::stats`] |
+//! | export metrics | module `metrics` |
 //!
 //! `docs/MIGRATING.md` maps the names of kube-runtime, client-go and controller-runtime to those of this crate.
 //!
@@ -154,6 +159,8 @@ pub mod index;
 mod informer;
 pub mod key;
 pub mod metadata;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod object;
 pub mod queue;
 mod reflector;
@@ -217,6 +224,11 @@ struct Guide;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/MIGRATING.md")]
 struct Migrating;
+
+/// The chapter on observing, compiled and run.
+#[cfg(all(doctest, feature = "metrics", feature = "testing"))]
+#[doc = include_str!("../docs/OBSERVING.md")]
+struct Observing;
 
 /// The chapter on testing, compiled and run.
 #[cfg(all(doctest, feature = "testing"))]

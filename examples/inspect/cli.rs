@@ -1,10 +1,12 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
 
-/// A table of objects that refreshes itself, with the stats of the informers behind it.
+/// A table of objects that refreshes itself, with the stats of the informers behind it; or, with --http, a web page of
+/// the informers, their indexes and queues.
 ///
 /// By default it shows an API server in this process, which creates and deletes objects and breaks a watch, and a slow
 /// subscriber. With --cluster it shows the cluster of your kubeconfig, and only reads.
@@ -17,6 +19,7 @@ Examples:
   inspect --cluster pods deployments.apps -n kube-system
   inspect --cluster subnets.kubeovn.io --interval 5s
   inspect --cluster pods -l app=web --once
+  inspect --cluster pods deployments.apps --http 127.0.0.1:8080
 
 Each kind has an informer, and a line of its stats below the tables. Ctrl-C ends the program."
 )]
@@ -54,15 +57,23 @@ pub struct Cli {
     #[arg(long)]
     pub once: bool,
 
-    /// How long the demonstration lasts, in seconds
+    /// Serves a web page at this address (port 0: any that is free), with /metrics, /readyz and /livez, in place of the
+    /// tables
+    #[arg(long, value_name = "ADDR", conflicts_with = "once")]
+    pub http: Option<SocketAddr>,
+
+    /// Shows keys of objects and of indexes on the page; they may be confidential
+    #[arg(long, requires = "http")]
+    pub show_names: bool,
+
+    /// How long the demonstration lasts, in seconds [default: 6; with --http until Ctrl-C]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 6,
         conflicts_with = "cluster",
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
-    pub seconds: u64,
+    pub seconds: Option<u64>,
 }
 
 impl Cli {
@@ -129,6 +140,9 @@ mod tests {
             ("--seconds 0", "'--seconds <N>'"),
             ("--context x", "--cluster"),
             ("--cluster --seconds 3", "--seconds"),
+            ("--http 8080", "'--http <ADDR>'"),
+            ("--http 127.0.0.1:0 --once", "--once"),
+            ("--show-names", "--http"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(named), "{arguments}: {error}");

@@ -1,18 +1,22 @@
-//! `kubectl get --watch` as a table that refreshes itself, with the stats of the informers behind it.
+//! `kubectl get --watch` as a table that refreshes itself, with the stats of the informers behind it; or a web page of
+//! the informers, their indexes and queues.
 //!
 //! ```text
 //! cargo run --example inspect                                           an API server in this process
 //! cargo run --example inspect -- --cluster pods deployments.apps        the cluster of your kubeconfig: only reads
 //! cargo run --example inspect -- --cluster -n kube-system -l k8s-app=kube-dns --once
+//! cargo run --example inspect -- --http 127.0.0.1:8080                  a page, and /metrics, /readyz and /livez
 //! ```
 //!
-//! [`kinds`] finds the kinds at run time, by discovery. The informers request only the metadata of each object and keep
-//! only its creation time. [`table`] draws the key and the age of each object. [`demo`] changes objects in the server
-//! of this process.
+//! [`kinds`] finds the kinds at run time, by discovery. The informers ([`inspected`]) request only the metadata of each
+//! object and keep only its creation time and one label. [`table`] draws the key and the age of each object; [`http`]
+//! serves the page, which shows keys only with --show-names. [`demo`] changes objects in the server of this process.
 #![allow(unreachable_pub, reason = "the modules of an example say `pub` as those of a crate would")]
 
 mod cli;
 mod demo;
+mod http;
+mod inspected;
 mod kinds;
 mod table;
 
@@ -21,31 +25,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Parser as _;
-use k8s_openapi::jiff::Timestamp;
 use kube_client::config::KubeConfigOptions;
-use kube_client::{Api, Client, Config};
-use kube_core::{DynamicObject, metadata::PartialObjectMeta};
-use kube_informer::{Index, Informer, client_config};
+use kube_client::{Client, Config};
+use kube_informer::{Registry, Scope, client_config};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::cli::Cli;
-use crate::kinds::Found;
+use crate::demo::Consumers;
+use crate::http::App;
+use crate::inspected::Inspected;
 
 /// How long the first response of the API server may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// The part of an object that the cache keeps.
-struct Row {
-    created: Option<Timestamp>,
-}
-
-/// One kind and its informer.
-struct Inspected {
-    kind: Found,
-    objects: Informer<Row>,
-    /// All objects under one key: an index returns its objects in order, so the first ones need no look at the rest.
-    in_order: Index<Row, ()>,
-}
+/// How long the demonstration lasts in a terminal.
+const DEMO_SECONDS: u64 = 6;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -56,17 +51,36 @@ async fn main() -> anyhow::Result<()> {
         let demo = demo::Demo::start()?;
         (demo.client(), Some(demo))
     };
+    let registry = Registry::new(client.clone());
     let mut inspected = Vec::new();
     for name in cli.kinds() {
         let found = timeout(FIRST_ANSWER, kinds::find(&client, name)).await;
         let kind = found
             .map_err(|_| anyhow!("the API server has not responded within {} s", FIRST_ANSWER.as_secs()))??;
-        inspected.push(inspect(&client, kind, &cli));
+        let scope = match &cli.namespace {
+            Some(namespace) if kind.namespaced => Scope::namespace(namespace),
+            _ => Scope::all(),
+        };
+        inspected.push(Inspected::declare(&registry, kind, scope.labels(&cli.selector))?);
     }
-    // Reads a batch only every two seconds, as a slow controller does: see the stats of the first kind.
-    let follower = demo.is_some().then(|| tokio::spawn(demo::follow_slowly(inspected[0].objects.clone())));
+    registry.start();
+    let consumers = demo.is_some().then(|| Consumers::start(&inspected[0]));
 
-    if cli.once {
+    if let Some(address) = cli.http {
+        let app = App {
+            server: server(&cli),
+            registry: registry.clone(),
+            inspected,
+            queues: consumers.iter().map(|consumers| ("pods", consumers.queue.clone())).collect(),
+            prometheus: PrometheusBuilder::new().install_recorder()?,
+            show_names: cli.show_names,
+        };
+        tokio::select! {
+            served = http::serve(address, app) => served?,
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            () = end(cli.seconds), if cli.seconds.is_some() => {}
+        }
+    } else if cli.once {
         for one in &inspected {
             match timeout(FIRST_ANSWER, one.objects.synced_or_blocked()).await {
                 Ok(synced) => synced?,
@@ -78,14 +92,12 @@ async fn main() -> anyhow::Result<()> {
         tokio::select! {
             drawn = draw(&inspected, &cli) => unless_closed(drawn)?,
             interrupted = tokio::signal::ctrl_c() => interrupted?,
-            () = async { sleep(Duration::from_secs(cli.seconds)).await }, if demo.is_some() => {}
+            () = end(cli.seconds.or(Some(DEMO_SECONDS))), if demo.is_some() => {}
         }
     }
-    for one in &inspected {
-        one.objects.shutdown().await;
-    }
-    if let Some(follower) = follower {
-        follower.abort();
+    registry.shutdown().await;
+    if let Some(consumers) = consumers {
+        consumers.stop().await;
     }
     if let Some(demo) = demo {
         demo.stop().await;
@@ -112,17 +124,18 @@ async fn connect(context: Option<String>) -> anyhow::Result<Client> {
     Ok(client)
 }
 
-fn inspect(client: &Client, kind: Found, cli: &Cli) -> Inspected {
-    type Metadata = PartialObjectMeta<DynamicObject>;
-    let api: Api<Metadata> = match &cli.namespace {
-        Some(namespace) if kind.namespaced => Api::namespaced_with(client.clone(), namespace, &kind.resource),
-        _ => Api::all_with(client.clone(), &kind.resource),
-    };
-    let mut objects = Informer::builder_with(api, kind.resource.clone())
-        .labels(cli.selector.clone())
-        .project(|object: Metadata| Row { created: object.metadata.creation_timestamp.map(|time| time.0) });
-    let in_order = objects.index(|_: &Row| ());
-    Inspected { kind, objects: objects.start(), in_order }
+/// What the page calls the server.
+fn server(cli: &Cli) -> String {
+    match (&cli.context, cli.cluster) {
+        (Some(context), _) => format!("context {context}"),
+        (None, true) => "the cluster of the kubeconfig".to_owned(),
+        (None, false) => "an API server in this process".to_owned(),
+    }
+}
+
+/// Waits for the end of a run of so many seconds.
+async fn end(seconds: Option<u64>) {
+    sleep(Duration::from_secs(seconds.unwrap_or(u64::MAX))).await;
 }
 
 /// Draws at each interval, until standard output is closed.

@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use k8s_openapi::jiff::Timestamp;
 use kube_informer::{Obj, View};
 
-use crate::{Inspected, Row};
+use crate::inspected::{Inspected, Row};
 
 /// Begins at the top left.
 const HOME: &str = "\x1b[H";

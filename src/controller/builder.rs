@@ -50,7 +50,7 @@ use crate::subscribe::Change;
 ///     .when(changed::generation().or(changed::labels()))
 ///     .owns(&pods)
 ///     .watches(&secrets, |change, world, emit| {
-///         for deployment in world.primary.iter().filter(|d| Obj::namespace(d) == change.key().namespace) {
+///         for deployment in world.primary.iter().filter(|d| Obj::namespace(d) == change.key().namespace()) {
 ///             emit(Obj::key(deployment).to_owned());
 ///         }
 ///     })

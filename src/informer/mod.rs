@@ -25,7 +25,7 @@ pub use self::builder::Builder;
 pub(crate) use self::driver::Abandon;
 pub use self::from::{FromApi, FromStream};
 pub(crate) use self::prepared::Prepared;
-use self::stats::Health;
+pub(crate) use self::stats::Health;
 pub use self::stats::{Relists, Stats};
 pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, ErrorKind};

@@ -34,15 +34,14 @@ impl EntryKey {
         }
     }
 
-    /// The name in messages: `subnets.kubeovn.io`, as in errors and `kubectl`, and the scope unless it is all
-    /// objects.
-    pub(super) fn name(&self) -> String {
-        let mut name = self.plural.clone();
+    /// The kind as errors and `kubectl` name it: `subnets.kubeovn.io`.
+    pub(super) fn kind(&self) -> String {
+        let mut kind = self.plural.clone();
         for part in [".", &self.group] {
             if !self.group.is_empty() {
-                name += part;
+                kind += part;
             }
         }
-        if self.scope == Scope::all() { name } else { format!("{name} {}", self.scope) }
+        kind
     }
 }

@@ -8,14 +8,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::entry_key::EntryKey;
 use super::not_synced::NotSynced;
 use crate::error::{Error, ErrorKind};
 use crate::reflector::{Phase, Status};
+use crate::scope::Scope;
 
 /// An entry without its types. It does not keep the informer running.
 pub(super) struct Member {
     /// Position in the order of declaration.
     pub(super) number: u64,
+    pub(super) kind: String,
+    pub(super) scope: Scope,
+    /// What messages call it: the kind, and the scope unless it is all.
     pub(super) name: String,
     status: watch::Receiver<Status>,
     stop: CancellationToken,
@@ -38,12 +43,15 @@ pub(super) enum Patience {
 impl Member {
     pub(super) fn new(
         number: u64,
-        name: String,
+        key: &EntryKey,
         status: watch::Receiver<Status>,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        Self { number, name, status, stop, tasks, started: AtomicBool::new(false), after: Mutex::default() }
+        let (kind, scope) = (key.kind(), key.scope.clone());
+        let name = if scope == Scope::all() { kind.clone() } else { format!("{kind} {scope}") };
+        let (started, after) = (AtomicBool::new(false), Mutex::default());
+        Self { number, kind, scope, name, status, stop, tasks, started, after }
     }
 
     pub(super) fn is_synced(&self) -> bool {

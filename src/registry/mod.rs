@@ -7,6 +7,7 @@
 //! ```
 
 mod entry_key;
+mod informer_stats;
 mod member;
 mod not_synced;
 mod shared_informer;
@@ -18,6 +19,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dashmap::{DashMap, Entry};
 use futures_util::future::{join_all, try_join_all};
@@ -25,6 +27,7 @@ use kube_client::Client;
 use kube_core::Resource;
 
 use self::entry_key::EntryKey;
+pub use self::informer_stats::InformerStats;
 use self::member::{Member, Patience, lock};
 pub use self::not_synced::NotSynced;
 pub use self::shared_informer::SharedInformer;
@@ -211,8 +214,7 @@ impl Registry {
         let number = self.inner.declared.fetch_add(1, Ordering::Relaxed);
         let client = self.inner.client.clone();
         let beside = (self.inner.gate.clone(), lock(&self.inner.config).clone());
-        let (slot, informer) =
-            Slot::<T>::new(client, beside, &key.scope, dyntype, settings, number, key.name());
+        let (slot, informer) = Slot::<T>::new(client, beside, &key, dyntype, settings, number);
         // Remove ended entries, which would accumulate if scopes are declared and dropped repeatedly.
         let mut ended = Vec::new(); // dropped after the guards: it may contain closures of the application
         entries.retain(|_, slot| {
@@ -284,6 +286,32 @@ impl Registry {
     /// Lists the informers that have not synced, with the reason, in the order of declaration. Allocates.
     pub fn not_synced(&self) -> Vec<NotSynced> {
         self.slots().iter().filter_map(|slot| slot.member().not_synced()).collect()
+    }
+
+    /// Returns the status and the statistics of each informer, in the order of declaration. O(informers), and allocates;
+    /// see [`Informer::stats`](crate::Informer::stats) for the cost of one.
+    ///
+    /// ```no_run
+    /// # fn example(registry: &kube_informer::Registry) {
+    /// for informer in registry.stats() {
+    ///     println!("{informer}"); // pods in shop: watching, 3 objects at version 42, last event 0.4s ago, ..
+    /// }
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Vec<InformerStats> {
+        self.slots().iter().filter_map(|slot| slot.stats()).collect()
+    }
+
+    /// Returns the informers that have synced and may have been behind the API server for longer than `limit`, in the
+    /// order of declaration. Those that have stopped are among them. O(informers), and allocates.
+    ///
+    /// An informer is stale for a moment after each watch that ends, and between the lists of a kind that is polled
+    /// ([`Config::poll_interval`]), so a limit of a minute or more is sensible. [`not_synced`](Self::not_synced) has the
+    /// informers that have not synced. `docs/OBSERVING.md` makes readiness and liveness probes of both.
+    pub fn stale(&self, limit: Duration) -> Vec<InformerStats> {
+        let mut stats = self.stats();
+        stats.retain(|informer| informer.status.synced && informer.stale_for() > limit);
+        stats
     }
 
     /// Stops every informer declared here, also those with handles elsewhere, and waits until their tasks have ended.

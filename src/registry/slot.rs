@@ -8,12 +8,13 @@ use kube_client::{Api, Client};
 use kube_core::Resource;
 use tokio_util::sync::CancellationToken;
 
+use super::entry_key::EntryKey;
+use super::informer_stats::{InformerStats, short_name};
 use super::member::{Member, lock};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::informer::{Abandon, Builder, FromApi, Informer, Prepared, WeakInformer};
 use crate::reflector::Gate;
-use crate::scope::Scope;
 use crate::stored::StoredWith;
 
 /// See the [module](self).
@@ -46,6 +47,9 @@ pub(super) trait AnySlot: Abandon + Any {
     /// Whether it has no handle.
     fn is_forgotten(&self) -> bool;
 
+    /// The health and the statistics; `None` if it has no handle.
+    fn stats(&self) -> Option<InformerStats>;
+
     /// Starts the informer as a task, unless it was started or has no handle.
     fn start(&self);
 }
@@ -56,19 +60,18 @@ impl<T: StoredWith> Slot<T> {
     pub(super) fn new(
         client: Client,
         beside: (Arc<Gate>, Config),
-        scope: &Scope,
+        key: &EntryKey,
         dyntype: <T::Object as Resource>::DynamicType,
         settings: Arc<T::Settings>,
         number: u64,
-        name: String,
     ) -> (Arc<Self>, Informer<T>) {
         let (gate, config) = beside;
         let api = Api::<T::Object>::all_with(client, &dyntype);
         let from = FromApi::new(api, dyntype).beside(gate).absent(T::ABSENT);
-        let builder = Builder::new(from).scope(scope.clone()).config(config);
+        let builder = Builder::new(from).scope(key.scope.clone()).config(config);
         let (informer, prepared) = builder.stored::<T>(settings.clone()).prepare();
         let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());
-        let member = Member::new(number, name, informer.status_receiver(), stop, tasks);
+        let member = Member::new(number, key, informer.status_receiver(), stop, tasks);
         let idle = Idle { prepared, config: None, prerequisites: Vec::new(), informer: informer.clone() };
         let slot = Arc::new(Self {
             member: Arc::new(member),
@@ -119,6 +122,17 @@ impl<T: StoredWith> AnySlot for Slot<T> {
 
     fn is_forgotten(&self) -> bool {
         self.informer.holders() == 0
+    }
+
+    fn stats(&self) -> Option<InformerStats> {
+        let informer = self.informer()?;
+        Some(InformerStats {
+            kind: self.member.kind.clone(),
+            scope: self.member.scope.clone(),
+            stored: short_name(std::any::type_name::<T>()),
+            status: informer.status(),
+            stats: informer.stats(),
+        })
     }
 
     fn start(&self) {

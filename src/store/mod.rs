@@ -25,6 +25,7 @@ mod life;
 mod list;
 mod positions;
 mod publish;
+mod replaced;
 mod retired;
 mod shared;
 mod sync;
@@ -143,6 +144,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
             self.retired.discard(World { late, ..World::default() });
         }
         let old = self.publisher.publish(view, changed);
+        if changed {
+            self.retired.replaced().push(old.revision());
+        }
         // The first view is empty and stays with the store.
         if old.synced {
             self.retired.push(old, &mut replaced);

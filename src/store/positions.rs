@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use tokio::time::Instant;
+
 /// The number of positions at which dead ones are removed for the first time.
 const FIRST_SWEEP: usize = 16;
 
@@ -15,12 +17,18 @@ const FIRST_SWEEP: usize = 16;
 pub(crate) struct Positions(Mutex<Known>);
 
 struct Known {
-    positions: Vec<Weak<AtomicU64>>,
+    positions: Vec<Weak<Reached>>,
     sweep_at: usize,
 }
 
 /// The revision up to which one subscription has received all changes.
-pub(crate) struct Position(Arc<AtomicU64>);
+pub(crate) struct Position(Arc<Reached>);
+
+struct Reached {
+    revision: AtomicU64,
+    /// When the subscription began.
+    begun: Instant,
+}
 
 // === impl Positions ===
 
@@ -30,7 +38,7 @@ impl Positions {
     }
 
     pub(crate) fn enter(&self, revision: u64) -> Position {
-        let position = Arc::new(AtomicU64::new(revision));
+        let position = Arc::new(Reached { revision: AtomicU64::new(revision), begun: Instant::now() });
         let mut known = self.lock();
         if known.positions.len() >= known.sweep_at {
             known.positions.retain(|position| position.strong_count() > 0);
@@ -40,17 +48,15 @@ impl Positions {
         Position(position)
     }
 
-    /// The number of subscriptions, and the lowest position. O(n).
-    pub(crate) fn look(&self) -> (usize, Option<u64>) {
-        let mut least: Option<u64> = None;
+    /// The number of subscriptions. Each is shown to `visit`, with its position and the time it began. O(n).
+    pub(crate) fn look(&self, mut visit: impl FnMut(u64, Instant)) -> usize {
         let mut known = self.lock();
         known.positions.retain(|position| {
             let Some(position) = position.upgrade() else { return false };
-            let revision = position.load(Relaxed);
-            least = Some(least.map_or(revision, |least| least.min(revision)));
+            visit(position.revision.load(Relaxed), position.begun);
             true
         });
-        (known.positions.len(), least)
+        known.positions.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -63,7 +69,7 @@ impl Positions {
 impl Position {
     /// Relaxed: only statistics read it, and no other memory access depends on its order.
     pub(crate) fn reach(&self, revision: u64) {
-        self.0.store(revision, Relaxed);
+        self.0.revision.store(revision, Relaxed);
     }
 }
 
@@ -71,16 +77,23 @@ impl Position {
 mod tests {
     use super::*;
 
+    /// The number of subscriptions, and the lowest position.
+    fn look(positions: &Positions) -> (usize, Option<u64>) {
+        let mut revisions = Vec::new();
+        let count = positions.look(|revision, _| revisions.push(revision));
+        (count, revisions.into_iter().min())
+    }
+
     #[test]
     fn the_slowest_is_found_and_the_dead_are_forgotten() {
         let positions = Positions::new();
-        assert_eq!(positions.look(), (0, None));
+        assert_eq!(look(&positions), (0, None));
         let (slow, fast) = (positions.enter(3), positions.enter(7));
-        assert_eq!(positions.look(), (2, Some(3)));
+        assert_eq!(look(&positions), (2, Some(3)));
         slow.reach(9);
-        assert_eq!(positions.look(), (2, Some(7)));
+        assert_eq!(look(&positions), (2, Some(7)));
         drop(fast);
-        assert_eq!(positions.look(), (1, Some(9)));
+        assert_eq!(look(&positions), (1, Some(9)));
     }
 
     #[test]
@@ -91,6 +104,6 @@ mod tests {
             drop(positions.enter(at));
         }
         assert!(positions.lock().positions.len() <= 2 * kept.len());
-        assert_eq!(positions.look(), (20, Some(0)));
+        assert_eq!(look(&positions), (20, Some(0)));
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::late::Late;
+use super::replaced::Replaced;
 use crate::free::{Remains, free};
 use crate::index::AnyTable;
 use crate::object::Obj;
@@ -32,6 +33,7 @@ pub(crate) struct Retired<T> {
     kept: Mutex<Kept<T>>,
     arrived: Notify,
     pinned: Pinned,
+    replaced: Replaced,
 }
 
 /// The old versions that readers still held at the last sweep.
@@ -73,7 +75,12 @@ impl<T> Retired<T> {
             discarded: Vec::new(),
             remains: Vec::new(),
         };
-        Self { kept: Mutex::new(kept), arrived: Notify::new(), pinned: Pinned::default() }
+        Self {
+            kept: Mutex::new(kept),
+            arrived: Notify::new(),
+            pinned: Pinned::default(),
+            replaced: Replaced::default(),
+        }
     }
 
     pub(super) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
@@ -94,7 +101,11 @@ impl<T> Retired<T> {
         &self.pinned
     }
 
-    /// Hold the lock only to move pointers, never while freeing.
+    pub(crate) fn replaced(&self) -> &Replaced {
+        &self.replaced
+    }
+
+    /// The lock is held to move pointers only, never while something is freed.
     fn lock(&self) -> MutexGuard<'_, Kept<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,6 +158,7 @@ impl<T: Send + Sync + 'static> Retired<T> {
     async fn sweep(&self) {
         let mut turn = Turn::new();
         let mut held = Vec::new();
+        let last = self.replaced.last();
         let views = self.lock().views.len();
         for _ in 0..views {
             let Some(view) = self.lock().views.pop_front() else { break };
@@ -159,7 +171,10 @@ impl<T: Send + Sync + 'static> Retired<T> {
             }
             turn.pass().await;
         }
-        self.pinned.found(held);
+        held.sort_unstable();
+        held.dedup();
+        self.replaced.retain(&held, last);
+        self.pinned.found(&held);
         self.free_discarded().await;
         let objects = self.lock().objects.len();
         for _ in 0..objects {
@@ -260,9 +275,8 @@ impl Pinned {
         found.revisions - usize::from(found.revisions > 0 && found.newest == current)
     }
 
-    fn found(&self, mut revisions: Vec<u64>) {
-        revisions.sort_unstable();
-        revisions.dedup();
+    /// In order, each once.
+    fn found(&self, revisions: &[u64]) {
         *self.lock() =
             Found { revisions: revisions.len(), newest: revisions.last().copied().unwrap_or_default() };
     }

@@ -196,7 +196,7 @@ async fn the_stream_of_keys_follows_changes_and_ends_with_the_informer() {
     put(&server, "m1", 1);
     let informer = maps(&server).start();
     let mut keys = informer.subscribe().keys(|change, _, emit| {
-        let name = change.key().name;
+        let name = change.key().name();
         emit(format!("{name}-a"));
         emit(format!("{name}-b"));
     });

@@ -102,7 +102,7 @@ async fn a_mapping_or_predicate_that_panics_is_counted_and_stops_nothing() {
     let controller = Controller::new(&bench.maps)
         .when(|_: &Obj<ConfigMap>, _: &Obj<ConfigMap>| -> bool { panic!("a test") })
         .watches(&bench.secrets, |change, _, emit| {
-            assert_ne!(change.key().name, "harmful");
+            assert_ne!(change.key().name(), "harmful");
             emit(ObjectKey::new("default", "m"));
         });
     let handle = controller.handle();

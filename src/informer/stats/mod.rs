@@ -53,6 +53,9 @@ pub struct Stats {
     /// Number of published changes of content (as in [`revision`](Self::revision)) that the slowest subscription has
     /// not received yet. A batch counts as received when `next` has returned it.
     pub slowest_lag: u64,
+    /// The longest time for which a subscription has not received a change of content, since that was published or the
+    /// subscription began. Zero if none is behind.
+    pub longest_lag: Duration,
 }
 
 /// Counts of relists, by cause. The first list is not among them.
@@ -107,11 +110,18 @@ impl<T> Informer<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         let inner = &*self.inner;
-        // Read the positions before the view: a subscription that advances in between must not be ahead of
-        // the view.
-        let (subscribers, slowest) = inner.shared.positions().look();
+        let (now, replaced) = (Instant::now(), inner.retired.replaced());
+        // The slowest first: a subscription may go on meanwhile, and is not to be ahead of what is newest.
+        let newest = inner.shared.load().revision();
+        let (mut slowest, mut longest_lag) = (None::<u64>, Duration::ZERO);
+        let subscribers = inner.shared.positions().look(|revision, begun| {
+            slowest = Some(slowest.map_or(revision, |slowest| slowest.min(revision)));
+            if revision < newest {
+                let since = replaced.since(revision).map_or(begun, |since| since.max(begun));
+                longest_lag = longest_lag.max(now.saturating_duration_since(since));
+            }
+        });
         let view = inner.shared.load();
-        let now = Instant::now();
         Stats {
             objects: view.len(),
             invalid_objects: view.invalid_len(),
@@ -127,6 +137,7 @@ impl<T> Informer<T> {
             pinned_versions: inner.retired.pinned().versions(view.revision()),
             subscribers,
             slowest_lag: slowest.map_or(0, |slowest| view.revision().saturating_sub(slowest)),
+            longest_lag,
         }
     }
 }
@@ -228,8 +239,8 @@ impl fmt::Display for Relists {
 
 // --- how it is printed ---
 
-/// Prints the phase, and the age of the state if it is stale.
-pub(super) struct Health(pub(super) Status);
+/// The phase, and how old the state is where that matters.
+pub(crate) struct Health(pub(crate) Status);
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

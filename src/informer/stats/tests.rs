@@ -214,6 +214,41 @@ async fn the_slowest_subscription_is_told_of_and_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_that_a_subscription_is_behind_begins_with_the_first_change_it_misses() {
+    let server = ApiServer::builder().bookmark_interval(Duration::from_secs(1)).build();
+    server.create(map("a")).unwrap();
+    let informer = start(&server);
+    let lag = || informer.stats().longest_lag.as_secs_f64().round() as u64;
+    let mut early = informer.subscribe();
+    informer.synced().await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(lag(), 10, "since the first list");
+    next(&mut early).await;
+    // Bookmarks for other kinds publish versions without a change.
+    for name in ["b", "c", "d"] {
+        server.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}})).unwrap();
+        sleep(Duration::from_secs(20)).await;
+    }
+    assert_eq!(lag(), 0);
+    change(&server, "a", 0);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(lag(), 5);
+    for value in 1..20 {
+        change(&server, "a", value);
+        sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(lag(), 100, "later changes and sweeps do not hide the first");
+    // A late one is not behind what was before it, and does not hide the other.
+    let late = informer.subscribe();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(lag(), 103);
+    next(&mut early).await;
+    assert_eq!(lag(), 3, "since it began");
+    drop(late);
+    assert_eq!(lag(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn looking_wakes_nobody_and_changes_nothing() {
     let server = ApiServer::new();
     let informer = start(&server);

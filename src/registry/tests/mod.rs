@@ -1,6 +1,7 @@
 //! Registries on the in-process API server, with paused time.
 
 mod ends;
+mod observe;
 mod order;
 mod share;
 mod wait;

@@ -1,0 +1,29 @@
+//! The metrics of queues.
+
+use std::hash::Hash;
+
+use super::Source;
+use super::labels::Labels;
+use super::names::*;
+use crate::queue::WorkQueue;
+
+/// A queue and its label.
+pub(super) struct Named<K> {
+    pub(super) name: String,
+    pub(super) queue: WorkQueue<K>,
+}
+
+impl<K: Hash + Eq + Send + Sync> Source for Named<K> {
+    fn record(&self) {
+        let (labels, stats) = (Labels::new("name", self.name.clone()), self.queue.stats());
+        labels.gauge(&DEPTH, stats.depth as f64);
+        labels.gauge(&DELAYED, stats.delayed as f64);
+        labels.count(&ADDS, stats.adds);
+        labels.count(&RETRIES, stats.retries);
+        labels.gauge(&PROCESSING, stats.processing as f64);
+        labels.gauge(&UNFINISHED, stats.unfinished.as_secs_f64());
+        labels.gauge(&LONGEST, stats.longest_running.as_secs_f64());
+        labels.timings(&WAIT, &stats.wait);
+        labels.timings(&WORK, &stats.work);
+    }
+}

@@ -1,0 +1,8 @@
+//! What the feature `metrics` exports, as `metrics-exporter-prometheus` renders it, and the files in docs/grafana that
+//! use it.
+#![cfg(all(feature = "metrics", feature = "testing"))]
+
+mod export;
+mod grafana;
+mod promql;
+mod rendered;
