@@ -5,12 +5,12 @@ use std::time::Duration;
 use kube_client::Client;
 use kube_informer::queue::{Action, WorkQueue, Workers, workers};
 use kube_informer::testing::{ApiServer, ApiStatus, Fault, FaultAction, Kind};
-use kube_informer::{Informer, ObjectKey, Snapshot};
+use kube_informer::{Informer, ObjectKey};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
-use crate::inspected::{Inspected, LABEL, Row};
+use crate::inspected::{Inspected, LABEL};
 
 /// The kinds to show.
 pub const KINDS: [&str; 3] = ["pods", "deployments.apps", "subnets.kubeovn.io"];
@@ -96,7 +96,7 @@ impl Consumers {
         });
         let (feed, changes) = (queue.clone(), pods.objects.subscribe());
         let feed = tokio::spawn(async move {
-            changes.feed(feed, |change, _: &Snapshot<Row>| [change.key().to_owned()]).await;
+            changes.feed(feed, |change, _, emit| emit(change.key().to_owned())).await;
         });
         let follower = tokio::spawn(follow_slowly(pods.objects.clone()));
         Self { queue, workers, tasks: vec![feed, follower] }
