@@ -53,12 +53,9 @@ impl Observe for Log {
         }
     }
 
-    fn failed(&self, subnet: &str, error: Option<&ReconcileError>) {
+    fn failed(&self, subnet: &str, error: &ReconcileError) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
-        match error {
-            Some(error) => eprintln!("{subnet}: {error}; retries later"),
-            None => eprintln!("{subnet}: the reconcile panicked; retries later"),
-        }
+        eprintln!("{subnet}: {error}; retries later");
     }
 }
 

@@ -18,9 +18,6 @@ use crate::controller::{Caches, Controller, NadSource, Settings};
 /// Interval of the status lines.
 const STATUS: Duration = Duration::from_secs(30);
 
-/// How long the workers may drain the queue after Ctrl-C.
-const FINISH: Duration = Duration::from_secs(5);
-
 /// Runs the controller until Ctrl-C or SIGTERM.
 ///
 /// # Errors
@@ -55,7 +52,7 @@ pub async fn run(args: &ClusterArgs, workers: usize, mode: Mode) -> anyhow::Resu
     };
     // Also after an error, and after Ctrl-C in the middle of creating.
     let deleted = load.delete().await;
-    controller.shutdown(FINISH).await;
+    controller.shutdown().await;
     say!("stopped after {}", log.summary());
     ended.and(deleted)
 }

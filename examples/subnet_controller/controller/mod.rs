@@ -1,9 +1,9 @@
 //! The subnet controller. **Copy this folder**: it uses nothing else of this example.
 //!
 //! ```text
-//! nads    -subscription-> its providers -> their subnets --.
-//! pods    -subscription-> its networks --> their subnets ---+-> queue -> N workers -> status patch, if it differs
-//! subnets -subscription-> new spec or gone ----------------'
+//! nads    -changes-> its providers -> their subnets --.
+//! pods    -changes-> its networks --> their subnets ---+-> queue -> reconcile -> status patch, if it differs
+//! subnets -changes-> new spec or gone ----------------'
 //! ```
 //!
 //! Read in this order: `types` (the kinds, as the API server has them), `nad` and `pod` (the part of each object that
@@ -26,11 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube_client::{Api, Client};
-use kube_informer::ObjectKey;
-use kube_informer::queue::{Failure, Options, WorkQueue, Workers, workers_with_hook};
+use kube_informer::Error;
+use kube_informer::controller::{self, Action, Context, Handle, Options, changed};
 use tokio::task::JoinSet;
 
-use self::reconcile::Worker;
+use self::reconcile::{Shared, reconcile};
 
 pub use self::caches::Caches;
 pub use self::nad::Nad;
@@ -41,12 +41,14 @@ pub use self::reconcile::{Brief, ReconcileError};
 pub use self::status::desired_status;
 pub use self::types::{LOGICAL_SWITCH, NetworkAttachmentDefinition, Pod, Subnet, SubnetStatus};
 
+/// How long the reconciles of queued keys may take when the controller stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
 /// A running controller. Dropping it stops it at once; [`shutdown`](Self::shutdown) stops it gracefully.
 pub struct Controller {
     pub caches: Caches,
-    pub queue: WorkQueue<ObjectKey>,
-    triggers: JoinSet<()>,
-    workers: Workers<ObjectKey>,
+    pub handle: Handle,
+    run: JoinSet<Result<(), Error>>,
 }
 
 /// Settings of the controller.
@@ -61,41 +63,44 @@ pub struct Settings {
 // === impl Controller ===
 
 impl Controller {
-    /// Starts the triggers and the workers. The caches must have synced.
+    /// Starts the controller as a task.
     pub fn start(client: &Client, caches: Caches, settings: Settings, observe: impl Observe) -> Self {
-        // A reconcile fails only if a request fails: retry soon at first, then less often, at most every 30 s.
-        let backoff = Options::new().backoff(Duration::from_millis(20), Duration::from_secs(30));
-        let queue = WorkQueue::with_options(backoff);
-        let mut triggers = JoinSet::new();
-        triggers.spawn(triggers::subnets(caches.clone(), queue.clone(), observe.clone()));
-        triggers.spawn(triggers::nads(caches.clone(), queue.clone(), observe.clone()));
-        triggers.spawn(triggers::pods(caches.clone(), queue.clone(), observe.clone()));
-        let worker = Arc::new(Worker {
+        let controller = controller::Controller::new(&caches.subnets)
+            .with_deleted()
+            // The generation changes with the spec, and not with the controller's own status patches.
+            .when(changed::generation())
+            .watches(&caches.nads, triggers::subnets_of_nad(caches.subnets_by_provider))
+            .watches(&caches.pods, triggers::subnets_of_pod)
+            .concurrency(settings.workers)
+            // A reconcile fails only if a request fails: retry soon at first, then less often, at most every 30 s.
+            .retries(Options::new().backoff(Duration::from_millis(20), Duration::from_secs(30)))
+            .drain_within(DRAIN);
+        let handle = controller.handle();
+        let shared = Arc::new(Shared {
             caches: caches.clone(),
             subnets: Api::all(client.clone()),
             nad_source: settings.nad_source,
             dry_run: settings.dry_run,
-            observe: observe.clone(),
+            observe,
         });
-        let reconcile = move |key: ObjectKey| {
-            let worker = worker.clone();
-            async move { worker.reconcile(&key).await }
-        };
-        let failed = move |key: &ObjectKey, failure: Failure<'_, ReconcileError>| match failure {
-            Failure::Error(error) => observe.failed(key.name(), Some(error)),
-            _ => observe.failed(key.name(), None),
-        };
-        let workers = workers_with_hook(&queue, settings.workers, reconcile, failed);
-        Self { caches, queue, triggers, workers }
+        let mut run = JoinSet::new();
+        run.spawn(async move { controller.run(reconcile, error_policy, shared).await });
+        Self { caches, handle, run }
     }
 
-    /// Stops the triggers, lets the workers drain the queue for at most `within`, and stops the informers.
-    pub async fn shutdown(mut self, within: Duration) {
-        self.triggers.shutdown().await;
-        // The next start finds the statuses that are still wrong: its first batch queues every subnet.
-        let _unfinished = self.workers.shutdown(within).await;
+    /// Stops the controller, which drains its queue for a moment, and then the informers.
+    pub async fn shutdown(mut self) {
+        self.handle.stop();
+        // The next start finds the statuses that are still wrong: its first pass reconciles every subnet.
+        let _unfinished = self.run.join_next().await;
         self.caches.shutdown().await;
     }
+}
+
+/// After an error, the subnet is reconciled again, with backoff.
+fn error_policy<S, O: Observe>(_: S, error: &ReconcileError, ctx: Context<Shared<O>>) -> Action {
+    ctx.observe.failed(ctx.key().name(), error);
+    Action::retry()
 }
 
 #[cfg(test)]
@@ -111,7 +116,7 @@ mod tests {
     impl Observe for Silent {
         fn reconciled(&self, _: &Run<'_>) {}
 
-        fn failed(&self, _: &str, _: Option<&ReconcileError>) {}
+        fn failed(&self, _: &str, _: &ReconcileError) {}
     }
 
     fn subnet(name: &str, provider: &str) -> Value {
@@ -167,6 +172,6 @@ mod tests {
             caches.subnets.snapshot().get("two").is_some_and(|now| kube_informer::Obj::ptr_eq(now, &before))
         );
         assert_eq!(server.requests().count("patch", "subnets.kubeovn.io/status"), 4);
-        controller.shutdown(Duration::from_secs(5)).await;
+        controller.shutdown().await;
     }
 }

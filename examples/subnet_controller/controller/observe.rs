@@ -9,21 +9,18 @@ use super::types::Subnet;
 
 /// Receives reports of the controller's work. Use it for logs and metrics.
 pub trait Observe: Clone + Send + Sync + 'static {
-    /// A trigger has added keys; `depth` is the number of keys in the queue now.
-    fn queued(&self, _depth: usize) {}
-
     /// A reconcile succeeded.
     fn reconciled(&self, run: &Run<'_>);
 
-    /// A reconcile failed and will be retried. `error` is `None` if it panicked.
-    fn failed(&self, subnet: &str, error: Option<&ReconcileError>);
+    /// A reconcile failed and will be retried.
+    fn failed(&self, subnet: &str, error: &ReconcileError);
 }
 
 /// A reconcile that succeeded.
 pub struct Run<'a> {
     pub subnet: &'a str,
     pub outcome: Outcome<'a>,
-    /// The resourceVersions of the snapshots of NADs, subnets and pods that it read.
+    /// The resourceVersions that it read: of the snapshot of NADs, of the subnet, and of the snapshot of pods.
     pub seen: [Option<&'a ResourceVersion>; 3],
     /// The time to get the NAD; `None` if the reconcile needed none.
     pub nad_took: Option<Duration>,
@@ -49,7 +46,7 @@ pub enum Outcome<'a> {
 // === impl Run ===
 
 impl Run<'_> {
-    /// Ends a run that wrote nothing.
+    /// Ends the run.
     pub(super) fn end(&mut self, begin: Instant) -> &Self {
         self.stored_at = Instant::now();
         self.took = self.stored_at - begin;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use kube_client::Api;
 use kube_client::api::{Patch, PatchParams};
-use kube_informer::ObjectKey;
-use kube_informer::queue::Action;
+use kube_informer::Obj;
+use kube_informer::controller::{Action, Context};
 use serde_json::json;
 
 use super::caches::Caches;
@@ -15,20 +15,15 @@ use super::observe::{Observe, Outcome, Run};
 use super::status::desired_status;
 use super::types::Subnet;
 
-/// How long to wait until the watch delivers a write. After that, the reconcile fails and is retried.
-const READ_BACK: Duration = Duration::from_secs(10);
-
 /// The reason why a reconcile failed.
 #[derive(Debug)]
 pub enum ReconcileError {
     Nad(kube_client::Error),
     Patch(kube_client::Error),
-    /// The API server accepted the write, but the watch has not delivered it in time.
-    ReadBack(Option<kube_informer::Error>),
 }
 
-/// The data that the workers share.
-pub struct Worker<O> {
+/// The data that the reconciles share.
+pub struct Shared<O> {
     pub caches: Caches,
     pub subnets: Api<Subnet>,
     pub nad_source: NadSource,
@@ -36,72 +31,65 @@ pub struct Worker<O> {
     pub observe: O,
 }
 
-// === impl Worker ===
+/// Compares the status of one subnet with the desired status, and writes it only if they differ.
+///
+/// # Errors
+///
+/// When a request fails. The controller tries the key again later.
+pub async fn reconcile<O: Observe>(
+    subnet: Option<Obj<Subnet>>,
+    ctx: Context<Shared<O>>,
+) -> Result<Action, ReconcileError> {
+    let begin = Instant::now();
+    let name = ctx.key().name();
+    let (nads, pods) = (ctx.caches.nads.snapshot(), ctx.caches.pods.snapshot());
+    let version = subnet.as_ref().map(Obj::resource_version);
+    let mut run = Run {
+        subnet: name,
+        outcome: Outcome::Gone,
+        seen: [nads.resource_version(), version.as_ref(), pods.resource_version()],
+        nad_took: None,
+        took: Duration::ZERO,
+        stored_at: begin,
+    };
+    let Some(subnet) = &subnet else {
+        ctx.observe.reconciled(run.end(begin));
+        return Ok(Action::await_change());
+    };
 
-impl<O: Observe> Worker<O> {
-    /// Compares the status of one subnet with the desired status, and writes it only if they differ.
-    ///
-    /// # Errors
-    ///
-    /// When a request fails. The queue tries the key again later.
-    pub async fn reconcile(&self, key: &ObjectKey) -> Result<Action, ReconcileError> {
-        let begin = Instant::now();
-        let caches = &self.caches;
-        let (nads, subnets, pods) =
-            (caches.nads.snapshot(), caches.subnets.snapshot(), caches.pods.snapshot());
-        let mut run = Run {
-            subnet: key.name(),
-            outcome: Outcome::Gone,
-            seen: [nads.resource_version(), subnets.resource_version(), pods.resource_version()],
-            nad_took: None,
-            took: Duration::ZERO,
-            stored_at: begin,
-        };
-        let Some(subnet) = subnets.get(key) else {
-            self.observe.reconciled(run.end(begin));
-            return Ok(Action::await_change());
-        };
+    let get_nad = Instant::now();
+    let nad = ctx.nad_source.nad(&ctx.caches, &nads, subnet.provider()).await.map_err(ReconcileError::Nad)?;
+    run.nad_took = Some(get_nad.elapsed());
 
-        let get_nad = Instant::now();
-        let nad = self.nad_source.nad(caches, &nads, subnet.provider()).await.map_err(ReconcileError::Nad)?;
-        run.nad_took = Some(get_nad.elapsed());
-
-        let pods = pods.by_index(&caches.pods_by_network, &(subnet.provider(), key.name())).len();
-        let status = desired_status(subnet, nad.as_deref(), pods);
-        if subnet.status.as_ref() == Some(&status) {
-            run.outcome = Outcome::Unchanged;
-            self.observe.reconciled(run.end(begin));
-            return Ok(Action::await_change());
-        }
-        if self.dry_run {
-            let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
-            run.outcome = Outcome::WouldWrite(&would);
-            self.observe.reconciled(run.end(begin));
-            return Ok(Action::await_change());
-        }
-
-        let patch = Patch::Merge(json!({"status": status}));
-        let written = match self.subnets.patch_status(key.name(), &PatchParams::default(), &patch).await {
-            // Deleted in the meantime: the watch delivers the deletion.
-            Err(error) if is_not_found(&error) => {
-                self.observe.reconciled(run.end(begin));
-                return Ok(Action::await_change());
-            }
-            answer => answer.map_err(ReconcileError::Patch)?,
-        };
-        run.stored_at = Instant::now();
-
-        // Wait until the cache contains this write. A reconcile that compares with an older status could find
-        // that there is nothing to write, and leave a wrong status.
-        let read_back = tokio::time::timeout(READ_BACK, caches.subnets.at_least(&written)).await;
-        read_back
-            .map_err(|_| ReconcileError::ReadBack(None))?
-            .map_err(|e| ReconcileError::ReadBack(Some(e)))?;
-        run.outcome = Outcome::Written(&written);
-        run.took = begin.elapsed();
-        self.observe.reconciled(&run);
-        Ok(Action::await_change())
+    let pods = pods.by_index(&ctx.caches.pods_by_network, &(subnet.provider(), name)).len();
+    let status = desired_status(subnet, nad.as_deref(), pods);
+    if subnet.status.as_ref() == Some(&status) {
+        run.outcome = Outcome::Unchanged;
+        ctx.observe.reconciled(run.end(begin));
+        return Ok(Action::await_change());
     }
+    if ctx.dry_run {
+        let would = Subnet { status: Some(status), ..Subnet::clone(subnet) };
+        run.outcome = Outcome::WouldWrite(&would);
+        ctx.observe.reconciled(run.end(begin));
+        return Ok(Action::await_change());
+    }
+
+    let patch = Patch::Merge(json!({"status": status}));
+    let written = match ctx.subnets.patch_status(name, &PatchParams::default(), &patch).await {
+        // Deleted in the meantime: the watch delivers the deletion.
+        Err(error) if is_not_found(&error) => {
+            ctx.observe.reconciled(run.end(begin));
+            return Ok(Action::await_change());
+        }
+        answer => answer.map_err(ReconcileError::Patch)?,
+    };
+    // A reconcile that compares with an older status could find that there is nothing to write, and leave a wrong
+    // status. So the next one waits until the cache has received this write.
+    ctx.written(&written);
+    run.outcome = Outcome::Written(&written);
+    ctx.observe.reconciled(run.end(begin));
+    Ok(Action::await_change())
 }
 
 fn is_not_found(error: &kube_client::Error) -> bool {
@@ -115,8 +103,6 @@ impl fmt::Display for ReconcileError {
         match self {
             Self::Nad(error) => write!(f, "get its NetworkAttachmentDefinition: {}", Brief(error)),
             Self::Patch(error) => write!(f, "patch its status: {}", Brief(error)),
-            Self::ReadBack(Some(error)) => write!(f, "wait for its new status: {error}"),
-            Self::ReadBack(None) => f.write_str("the watch has not delivered its new status in time"),
         }
     }
 }

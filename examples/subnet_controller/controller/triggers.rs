@@ -4,67 +4,36 @@
 
 use std::collections::BTreeSet;
 
-use kube_informer::queue::WorkQueue;
-use kube_informer::{Change, Obj, ObjectKey, Snapshot};
+use kube_informer::controller::World;
+use kube_informer::{Change, Index, Obj, ObjectKey, Snapshot};
 
-use super::caches::Caches;
 use super::nad::Nad;
-use super::observe::Observe;
 use super::pod::PodNetworks;
 use super::types::Subnet;
 
-/// Queues subnets that are new or whose spec changed, and those that are gone, until the informer stops.
-///
-/// The API server increments the generation when the spec changes, and not for the controller's own status patches.
-pub async fn subnets(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Observe) {
-    let mut changes = caches.subnets.subscribe();
-    drop(caches);
-    while let Some(batch) = changes.next().await {
-        for change in batch.changes() {
-            if let Change::Modified { old, new } = &change
-                && old.metadata.generation == new.metadata.generation
-            {
-                continue;
-            }
-            queue.add(change.key().to_owned());
+/// Returns the mapping for NADs: the subnets of each NAD that was created, deleted, or changed in what matters.
+pub fn subnets_of_nad(
+    by_provider: Index<Subnet, String>,
+) -> impl Fn(Change<'_, Nad>, &World<'_, Subnet, Nad>, &mut dyn FnMut(ObjectKey)) {
+    move |change, world, emit| {
+        for provider in affected_providers(&change) {
+            let subnets = world.primary.by_index(&by_provider, provider);
+            subnets.for_each(|subnet| emit(Obj::key(subnet).to_owned()));
         }
-        observe.queued(queue.len());
     }
 }
 
-/// Queues the subnets of each NAD that was created, deleted, or changed in what matters.
-pub async fn nads(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Observe) {
-    let mut changes = caches.nads.subscribe();
-    while let Some(batch) = changes.next().await {
-        let subnets = caches.subnets.snapshot();
-        for change in batch.changes() {
-            for provider in affected_providers(&change) {
-                let its = subnets.by_index(&caches.subnets_by_provider, provider);
-                queue.add_all(its.map(|subnet| Obj::key(subnet).to_owned()));
-            }
+/// The mapping for pods: the subnets in which a pod that changed has or had an address.
+pub fn subnets_of_pod(
+    change: Change<'_, PodNetworks>,
+    world: &World<'_, Subnet, PodNetworks>,
+    emit: &mut dyn FnMut(ObjectKey),
+) {
+    let networks: BTreeSet<_> = sides(&change).flat_map(|pod: &Obj<PodNetworks>| pod.networks()).collect();
+    for (provider, name) in networks {
+        if let Some(subnet) = with_provider(world.primary, provider, name) {
+            emit(Obj::key(subnet).to_owned());
         }
-        observe.queued(queue.len());
-    }
-}
-
-/// Queues the subnets in which a pod that changed has or had an address.
-pub async fn pods(caches: Caches, queue: WorkQueue<ObjectKey>, observe: impl Observe) {
-    let mut changes = caches.pods.subscribe();
-    while let Some(batch) = changes.next().await {
-        if batch.is_initial() {
-            continue; // `subnets` queues every subnet in its own first batch
-        }
-        let subnets = caches.subnets.snapshot();
-        for change in batch.changes() {
-            let networks: BTreeSet<_> =
-                sides(&change).flat_map(|pod: &Obj<PodNetworks>| pod.networks()).collect();
-            for (provider, name) in networks {
-                if let Some(subnet) = with_provider(&subnets, provider, name) {
-                    queue.add(Obj::key(subnet).to_owned());
-                }
-            }
-        }
-        observe.queued(queue.len());
     }
 }
 

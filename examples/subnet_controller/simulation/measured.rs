@@ -26,7 +26,7 @@ pub struct Measured {
     pub cpu_per_nad: Option<Duration>,
     /// When, and how deep the queue was: every 10 ms.
     pub depths: Vec<(Duration, usize)>,
-    /// The deepest seen: by samples and whenever keys were added.
+    /// The greatest of these depths.
     pub deepest: usize,
     /// Nanoseconds from change to status, the changes finished in the drain included.
     pub latency: Histogram<u64>,

@@ -81,7 +81,7 @@ pub async fn run(
         measured.checked = Some(check(&server)?);
         measured.cpu_per_nad = cpu_per_nad(&nad_source, &caches, conditions.workers).await;
     }
-    controller.shutdown(Duration::from_secs(1)).await;
+    controller.shutdown().await;
     Ok(measured)
 }
 
@@ -98,7 +98,6 @@ async fn churn(
     progress: &Progress,
 ) -> anyhow::Result<Measured> {
     let before = (tracker.totals(), server.requests(), tracker.failures(), cpu::controller());
-    tracker.take_deepest();
     let (mut depths, mut deepest) = (Vec::new(), 0);
     let begin = Instant::now();
     let churn = Churn::start(server.clone(), model, conditions.rate, conditions.length, tracker.clone())?;
@@ -108,9 +107,9 @@ async fn churn(
             () = stop.cancelled() => break,
             _ = samples.tick() => {}
         }
-        let depth = controller.queue.len();
+        let depth = depth(controller);
         depths.push((begin.elapsed(), depth));
-        deepest = deepest.max(depth).max(tracker.take_deepest());
+        deepest = deepest.max(depth);
         progress.update(
             begin.elapsed(),
             tracker.totals().reconciles - before.0.reconciles,
@@ -146,8 +145,9 @@ async fn settle(controller: &Controller, tracker: &Tracker, stop: &CancellationT
     let begin = Instant::now();
     let mut quiet_since = None;
     while begin.elapsed() < SETTLE && !stop.is_cancelled() {
-        let stats = controller.queue.stats();
-        let at_work = stats.depth + stats.processing + stats.delayed > 0;
+        let stats = controller.handle.stats();
+        let keys = stats.queue.map_or(0, |queue| queue.depth + queue.processing + queue.delayed);
+        let at_work = stats.first_pass.is_none() || keys > 0;
         let since = *quiet_since.get_or_insert_with(Instant::now);
         if at_work || !caught_up(&controller.caches, tracker) {
             quiet_since = None;
@@ -157,6 +157,11 @@ async fn settle(controller: &Controller, tracker: &Tracker, stop: &CancellationT
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     None
+}
+
+/// The number of keys in the queue.
+fn depth(controller: &Controller) -> usize {
+    controller.handle.stats().queue.map_or(0, |queue| queue.depth)
 }
 
 fn caught_up(caches: &Caches, tracker: &Tracker) -> bool {

@@ -1,7 +1,7 @@
 //! Counts the work of the controller, and measures the time from each change to the status that it leads to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,6 @@ use crate::controller::{Observe, Outcome, ReconcileError, Run};
 pub struct Tracker(Arc<Inner>);
 
 struct Inner {
-    deepest: AtomicUsize,
     failures: AtomicU64,
     state: Mutex<State>,
 }
@@ -68,8 +67,7 @@ impl Tracker {
             latency: new_histogram(),
             error: None,
         };
-        let (deepest, failures) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { deepest, failures, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { failures: AtomicU64::new(0), state: Mutex::new(state) }))
     }
 
     /// A change was applied: from now on its subnets wait for a reconcile that has seen it.
@@ -89,11 +87,6 @@ impl Tracker {
     /// The newest version the churn made of a kind.
     pub fn newest(&self, kind: usize) -> Option<ResourceVersion> {
         self.state().newest[kind].clone()
-    }
-
-    /// The queue's greatest depth since the last call.
-    pub fn take_deepest(&self) -> usize {
-        self.0.deepest.swap(0, Ordering::Relaxed)
     }
 
     /// The times from change to status, in nanoseconds.
@@ -123,10 +116,6 @@ impl Tracker {
 }
 
 impl Observe for Tracker {
-    fn queued(&self, depth: usize) {
-        self.0.deepest.fetch_max(depth, Ordering::Relaxed);
-    }
-
     fn reconciled(&self, run: &Run<'_>) {
         let mut state = self.state();
         let totals = &mut state.totals;
@@ -151,9 +140,8 @@ impl Observe for Tracker {
         }
     }
 
-    fn failed(&self, subnet: &str, error: Option<&ReconcileError>) {
+    fn failed(&self, subnet: &str, error: &ReconcileError) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
-        let error = error.map_or_else(|| "the reconcile panicked".to_owned(), ToString::to_string);
         self.state().error = Some(format!("{subnet}: {error}"));
     }
 }
