@@ -49,6 +49,11 @@ pub(crate) enum ErrorKind {
     PageTooLarge { verb: &'static str, resource: String, limit: usize },
     #[error("the stream of events that feeds the informer reported an error")]
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "the stream that feeds the informer began a list before the end of another: it merges several watchers, which \
+         need an informer each"
+    )]
+    MergedStreams,
     #[error("the informer has stopped")]
     Stopped,
     #[error("{resource}: the informer has stopped")]
@@ -186,6 +191,12 @@ impl Error {
     /// The resourceVersions to compare are not decimals, so they have no order (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, ErrorKind::Unordered)
+    }
+
+    /// The stream that feeds the informer merges several watchers (`select_all`), which cannot be told apart. The informer
+    /// has stopped. Make an informer of each, or one of [`Informer::builder`](crate::Informer::builder) of all namespaces.
+    pub fn is_merged_streams(&self) -> bool {
+        matches!(*self.0, ErrorKind::MergedStreams)
     }
 
     /// The controller runs already; it can be run again when that run has ended.

@@ -146,6 +146,7 @@
 //!
 //! The folders of the sources follow this picture.
 
+pub mod bridge;
 mod config;
 pub mod controller;
 pub mod error;

@@ -66,6 +66,10 @@ impl<K> Informer<K> {
     /// returns an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the
     /// stream.
     ///
+    /// The stream is that of one watcher, with its errors. A list that begins before the end of another one, without an
+    /// error in between, shows that several watchers are merged (`select_all`): the informer then stops, since each list
+    /// would replace the objects of the others ([`Error::is_merged_streams`](crate::Error::is_merged_streams)).
+    ///
     /// ```no_run
     /// use k8s_openapi::api::core::v1::ConfigMap;
     /// use kube_client::{Api, Client};

@@ -1,5 +1,6 @@
 //! The loop for a stream of events from outside this crate: kube-runtime's `watcher`, or a test.
 
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::Poll;
 
@@ -42,7 +43,7 @@ pub(crate) async fn follow<K, W>(
     W: Sink<Box<K>>,
 {
     let mut follower =
-        Follower { sink, status, record, commands, list: None, changes: Vec::new(), log: Log::default() };
+        Follower { sink, status, record, commands, list: None, failed: false, changes: Vec::new(), log: Log::default() };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }
@@ -54,6 +55,8 @@ struct Follower<K, W: Sink<Box<K>>> {
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// Set between `Init` and `InitDone`.
     list: Option<W::List>,
+    /// Whether the stream has reported an error since the last `Init`.
+    failed: bool,
     /// Changes not yet published.
     changes: Vec<WatchEvent<Box<K>>>,
     log: Log,
@@ -79,7 +82,9 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             };
             let Some(event) = event else { return };
             let mut heard = event.is_ok();
-            self.take_in(event).await;
+            if self.take_in(event).await.is_break() {
+                return;
+            }
             turn.pass().await;
             // All events that are ready go into one version, without waiting for more.
             let mut taken = 1;
@@ -88,7 +93,9 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                 match poll!(events.next()) {
                     Poll::Ready(Some(event)) => {
                         heard |= event.is_ok();
-                        self.take_in(event).await;
+                        if self.take_in(event).await.is_break() {
+                            return;
+                        }
                         turn.pass().await;
                     }
                     Poll::Ready(None) => ended = true,
@@ -107,9 +114,17 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
         }
     }
 
-    async fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) {
+    /// Processes an event. Breaks if no further event of this stream can be understood.
+    async fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) -> ControlFlow<()> {
         match event {
+            // A watcher repeats a list only after an error. Without one, these are lists of several watchers, of which
+            // each would replace the objects of the others.
+            Ok(watcher::Event::Init) if self.list.is_some() && !self.failed => {
+                self.failed(ErrorKind::MergedStreams.into());
+                return ControlFlow::Break(());
+            }
             Ok(watcher::Event::Init) => {
+                self.failed = false;
                 self.publish().await;
                 self.enter(Phase::Listing);
                 self.record.relists(RelistCause::Stream);
@@ -121,7 +136,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                 None => self.change(WatchEvent::Applied(item(object))),
             },
             Ok(watcher::Event::InitDone) => {
-                let Some(list) = self.list.take() else { return };
+                let Some(list) = self.list.take() else { return ControlFlow::Continue(()) };
                 self.sink.commit(list, None).await;
                 self.record.listed();
                 self.recovered();
@@ -137,6 +152,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
             }
             Err(error) => self.failed(ErrorKind::Stream(Box::new(error)).into()),
         }
+        ControlFlow::Continue(())
     }
 
     fn change(&mut self, event: WatchEvent<Box<K>>) {
@@ -167,6 +183,7 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
     }
 
     fn failed(&mut self, error: Error) {
+        self.failed = true;
         self.record.failed();
         self.log.waits(Phase::BackingOff, Some(&error));
         self.status.send_modify(|status| {
