@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::definition;
+use super::finalizers::{finalizers, is_deleting};
 use super::kind::Kind;
 use super::list::Query;
 use super::object::{Version, metadata};
 use super::state::{State, key};
 use super::status::{ApiStatus, StatusCause};
 use super::time::now;
-use super::write::{finalizers, is_deleting};
 
 /// The body and query of a delete: `meta/v1` DeleteOptions.
 #[derive(Clone, Debug, Default)]

@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use super::apply::{Managers, Tracked, Writer};
 use super::built_in;
+use super::finalizers::{finalizers, finalizers_added, is_deleting, new_finalizers};
 use super::json_patch::{self, Operation};
 use super::kind::Kind;
 use super::merge_patch;
 use super::object::{Version, map, meta_str, metadata};
+use super::preconditions::{check_preconditions, same_name, same_namespace};
 use super::state::{State, key};
-use super::status::{ApiStatus, StatusCause};
+use super::status::ApiStatus;
 use super::time::now;
 use super::validate;
 
@@ -284,110 +286,9 @@ fn spec_differs(kind: &Kind, before: &Value, after: &Value) -> bool {
     relevant(before) != relevant(after)
 }
 
-pub(super) fn check_preconditions(
-    kind: &Kind,
-    old: &Version,
-    new: &Value,
-    replaces: bool,
-) -> Result<(), ApiStatus> {
-    let name = old.name();
-    let version = meta_str(new, "resourceVersion");
-    if version.is_empty() {
-        if kind.is_custom() {
-            return Err(ApiStatus::invalid_as(
-                kind.group(),
-                kind.plural(),
-                name,
-                &[StatusCause {
-                    reason: "FieldValueInvalid",
-                    field: "metadata.resourceVersion",
-                    message: "Invalid value: 0: must be specified for an update".into(),
-                }],
-            ));
-        }
-    } else if version != old.version().to_string() {
-        return Err(ApiStatus::modified(kind, name));
-    }
-    let uid = meta_str(new, "uid");
-    let immutable = |field, value: &str| StatusCause {
-        reason: "FieldValueInvalid",
-        field,
-        message: format!("Invalid value: {value:?}: field is immutable"),
-    };
-    if !uid.is_empty() && uid != old.uid() {
-        if replaces || !kind.is_custom() {
-            let why =
-                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid());
-            return Err(ApiStatus::conflict(kind, name, &why));
-        }
-        return Err(validate::invalid_update(kind, name, vec![immutable("metadata.uid", uid)]));
-    }
-    let deletion = meta_str(new, "deletionTimestamp");
-    if !deletion.is_empty() && deletion != meta_str(old.value(), "deletionTimestamp") {
-        let cause = immutable("metadata.deletionTimestamp", deletion);
-        return Err(validate::invalid_update(kind, name, vec![cause]));
-    }
-    Ok(())
-}
-
-pub(super) fn same_name(object: &Value, name: &str) -> Result<(), ApiStatus> {
-    match meta_str(object, "name") {
-        "" => Err(ApiStatus::bad_request(format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        ))),
-        own if own == name => Ok(()),
-        own => Err(ApiStatus::bad_request(format!(
-            "the name of the object ({own}) does not match the name on the URL ({name})"
-        ))),
-    }
-}
-
-pub(super) fn same_namespace(object: &Value, namespace: Option<&str>) -> Result<(), ApiStatus> {
-    let own = meta_str(object, "namespace");
-    // What is said of a cluster-scoped object is dropped, not refused.
-    if own.is_empty() || namespace.is_none_or(|namespace| own == namespace) {
-        return Ok(());
-    }
-    Err(ApiStatus::bad_request(
-        "the namespace of the provided object does not match the namespace sent on the request",
-    ))
-}
-
-pub(super) fn is_deleting(object: &Value) -> bool {
-    !meta_str(object, "deletionTimestamp").is_empty()
-}
-
-pub(super) fn finalizers(object: &Value) -> Vec<&str> {
-    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
 /// A client's wish to forget all managers: an empty list of them, or one empty entry.
 fn resets_managers(object: &Value) -> bool {
     object
         .pointer("/metadata/managedFields")
         .is_some_and(|fields| *fields == json!([]) || *fields == json!([{}]))
-}
-
-fn finalizers_added(before: &Value, after: &Value) -> bool {
-    is_deleting(before) && finalizers(after).iter().any(|one| !finalizers(before).contains(one))
-}
-
-fn new_finalizers(kind: &Kind, before: &Value, after: &Value) -> ApiStatus {
-    let had = finalizers(before);
-    let added: Vec<String> = finalizers(after)
-        .into_iter()
-        .filter(|one| !had.contains(one))
-        .map(|one| format!("{one:?}"))
-        .collect();
-    let cause = StatusCause {
-        reason: "FieldValueForbidden",
-        field: "metadata.finalizers",
-        message: format!(
-            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers \
-             []string{{{}}}",
-            added.join(", ")
-        ),
-    };
-    validate::invalid_update(kind, meta_str(before, "name"), vec![cause])
 }

@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::{Managers, Writer, unique};
 use crate::testing::kind::Kind;
 use crate::testing::object::{Version, meta_str, metadata};
+use crate::testing::preconditions::{check_preconditions, same_name, same_namespace};
 use crate::testing::state::{State, key};
 use crate::testing::status::{ApiStatus, StatusCause};
 use crate::testing::time::now;
 use crate::testing::validate;
-use crate::testing::write::{Target, check_preconditions, same_name, same_namespace};
+use crate::testing::write::Target;
 
 /// The body of an apply request.
 pub(in crate::testing) struct Applied {

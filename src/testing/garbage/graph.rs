@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use serde_json::Value;
 
 use super::owners::references;
+use crate::testing::finalizers::is_deleting;
 use crate::testing::object::meta_str;
-use crate::testing::write::is_deleting;
 
 /// An object, by its collection and key.
 type Place = (u64, String);

@@ -13,9 +13,9 @@ use graph::Task;
 use owners::{Owner, references};
 
 use super::delete::DeleteOptions;
+use super::finalizers::{finalizers, is_deleting};
 use super::object::{meta_str, metadata};
 use super::state::State;
-use super::write::{finalizers, is_deleting};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
