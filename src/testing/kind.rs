@@ -81,7 +81,8 @@ impl Kind {
     }
 
     /// Serves the kind as kube-apiserver serves its own kinds: list items have no `apiVersion` and `kind`, strategic
-    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`.
+    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`. A
+    /// server-side apply merges the lists of common kinds by their keys (docs/TESTING.md).
     #[must_use]
     pub fn built_in(self) -> Self {
         let schema = Arc::new(built_in_schema(&self.group, &self.kind));

@@ -27,8 +27,8 @@ use super::write::{By, Edit, Target};
 ///
 /// The methods that read and write objects have the same effect as the request over HTTP, but without authorization,
 /// latency, faults and the request log. Use them to prepare a test and to change objects during it. They take one short
-/// lock and do not block otherwise. The name of a resource is `pods` or `subnets.kubeovn.io`; the namespace is `None`
-/// for a cluster-scoped kind.
+/// lock and do not block otherwise. Their field manager is `test`. The name of a resource is `pods` or
+/// `subnets.kubeovn.io`; the namespace is `None` for a cluster-scoped kind.
 ///
 /// ```
 /// # fn main() -> Result<(), kube_informer::testing::ApiStatus> {
@@ -94,7 +94,7 @@ impl ApiServer {
             namespace => namespace.to_owned(),
         });
         state
-            .create(&kind.name(), namespace.as_deref(), object, By::SERVER)
+            .create(&kind.name(), namespace.as_deref(), object, By::TEST)
             .map(|stored| stored.value().clone())
     }
 
@@ -113,7 +113,7 @@ impl ApiServer {
             "" => None,
             namespace => Some(namespace),
         };
-        let target = Target { resource: &kind.name(), namespace, name: &name, status: false, by: By::SERVER };
+        let target = Target { resource: &kind.name(), namespace, name: &name, status: false, by: By::TEST };
         state.edit(target, Edit::Replace(object)).map(|stored| stored.value().clone())
     }
 
@@ -153,7 +153,7 @@ impl ApiServer {
         patch: Value,
         status: bool,
     ) -> Result<Value, ApiStatus> {
-        let target = Target { resource, namespace, name, status, by: By::SERVER };
+        let target = Target { resource, namespace, name, status, by: By::TEST };
         self.shared.state().edit(target, Edit::Merge(patch)).map(|stored| stored.value().clone())
     }
 

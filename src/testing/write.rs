@@ -47,8 +47,10 @@ pub(super) struct By<'a> {
 }
 
 impl By<'static> {
-    /// The server itself, and the test that has its handle.
+    /// The server itself.
     pub(super) const SERVER: Self = By { manager: "kube-apiserver", dry_run: false };
+    /// The test that has the handle of the server.
+    pub(super) const TEST: Self = By { manager: "test", dry_run: false };
 }
 
 impl State {

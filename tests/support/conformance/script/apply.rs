@@ -48,7 +48,7 @@ fn requests() -> Vec<Step> {
             apply_by("a", path, with(object.clone(), json!({ "managedFields": [{ "manager": "x" }] }))),
             apply_by("a", path, with(object.clone(), uid.clone())),
             apply_by("a", format!("{path}/status"), object.clone()),
-            apply_by("a", &path.replace("default", "absent"), object.clone()),
+            apply_by("a", path.replace("default", "absent"), object.clone()),
             // A version says nothing of an absent object, and an object that exists has a name.
             apply_by("a", path, without("metadata")),
             apply_by("a", path, with(object.clone(), json!({ "resourceVersion": "1" }))).managers(),
