@@ -28,6 +28,7 @@ async fn ours() -> Vec<Recorded> {
         .token("admin", "admin")
         .token("nobody", "nobody")
         .deny(Rule::all().user("nobody"))
+        .managed_fields(true)
         .build();
     let target = Target {
         admin: client(&server, "Bearer admin"),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::access::{Access, Rule};
+use super::default_kinds;
 use super::install::install;
-use super::kind::{self, Kind};
+use super::kind::Kind;
 use super::server::ApiServer;
 use super::shared::{Settings, Shared};
 use super::state::State;
@@ -18,6 +19,8 @@ pub struct ApiServerBuilder {
     history: usize,
     bookmark_interval: Duration,
     latency: Duration,
+    managed_fields: bool,
+    garbage_collection: bool,
     access: Access,
 }
 
@@ -30,6 +33,8 @@ impl ApiServerBuilder {
             history: 100_000,
             bookmark_interval: Duration::from_secs(60),
             latency: Duration::ZERO,
+            managed_fields: false,
+            garbage_collection: false,
             access: Access::default(),
         }
     }
@@ -74,6 +79,25 @@ impl ApiServerBuilder {
         Self { latency, ..self }
     }
 
+    /// Sets whether objects have `metadata.managedFields`, as on a real server. Default: they have not, which saves the
+    /// memory and the time to send them. Server-side apply works either way.
+    #[must_use]
+    pub fn managed_fields(self, shown: bool) -> Self {
+        Self { managed_fields: shown, ..self }
+    }
+
+    /// Sets whether dependents are deleted with their owners, as by the garbage collector of a cluster. Default: they are
+    /// not, as on a kube-apiserver without its controller manager.
+    ///
+    /// Dependents go within the request that deletes the owner (`propagationPolicy` `Background`, the default), or the
+    /// owner goes within the request that removes the last dependent that blocks it (`Foreground`). With `Orphan`, the
+    /// references are removed. An object is deleted as soon as it is written with references to owners of which none
+    /// exists. A delete costs the number of dependents.
+    #[must_use]
+    pub fn garbage_collection(self, collects: bool) -> Self {
+        Self { garbage_collection: collects, ..self }
+    }
+
     /// Registers a bearer token for `user`. From then on, requests without a registered token get 401.
     #[must_use]
     pub fn token(mut self, token: &str, user: &str) -> Self {
@@ -102,11 +126,11 @@ impl ApiServerBuilder {
     #[must_use]
     #[track_caller]
     pub fn build(self) -> ApiServer {
-        let mut state = State::new(self.version, self.history);
+        let mut state = State::new(self.version, self.history, self.managed_fields, self.garbage_collection);
         if self.built_ins {
-            kind::defaults().into_iter().for_each(|kind| state.serve(kind));
+            default_kinds::all().into_iter().for_each(|kind| state.serve(kind));
         } else {
-            state.serve(kind::definitions());
+            state.serve(default_kinds::definitions());
         }
         let founded = state
             .found()

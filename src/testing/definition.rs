@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::object::map;
-use super::write::now;
+use super::time::now;
 
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
@@ -28,6 +28,7 @@ pub(super) fn kind(definition: &Value) -> Option<Kind> {
         _ => Kind::cluster(group, version_name, name, plural),
     };
     kind = kind.with_names(text("/spec/names/listKind"), text("/spec/names/singular"));
+    kind = kind.described(version.pointer("/schema/openAPIV3Schema"));
     if version.pointer("/subresources/status").is_some_and(|status| !status.is_null()) {
         kind = kind.with_status();
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::definition;
+use super::finalizers::{finalizers, is_deleting};
 use super::kind::Kind;
 use super::list::Query;
 use super::object::{Version, metadata};
 use super::state::{State, key};
 use super::status::{ApiStatus, StatusCause};
-use super::write::{finalizers, is_deleting, now};
+use super::time::now;
 
 /// The body and query of a delete: `meta/v1` DeleteOptions.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +89,18 @@ impl Deleted {
 
 impl State {
     pub(super) fn delete(
+        &mut self,
+        resource: &str,
+        namespace: Option<&str>,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, ApiStatus> {
+        let deleted = self.delete_alone(resource, namespace, name, options);
+        self.collect();
+        deleted
+    }
+
+    fn delete_alone(
         &mut self,
         resource: &str,
         namespace: Option<&str>,

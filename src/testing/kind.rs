@@ -1,7 +1,10 @@
 //! What the server must know of a kind to serve it: names, scope, subresources, wire habits.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::apply::{Schema, built_in_schema, described_schema};
 use super::object::metadata;
 use super::status::ApiStatus;
 
@@ -32,6 +35,7 @@ pub struct Kind {
     returns_deleted: bool,
     versions: Versions,
     selectable: Vec<String>,
+    schema: Arc<Schema>,
 }
 
 /// Whether lists and objects carry a resourceVersion.
@@ -60,6 +64,7 @@ impl Kind {
             returns_deleted: false,
             versions: Versions::Given,
             selectable: Vec::new(),
+            schema: Arc::new(described_schema(None)),
         }
     }
 
@@ -76,10 +81,12 @@ impl Kind {
     }
 
     /// Serves the kind as kube-apiserver serves its own kinds: list items have no `apiVersion` and `kind`, strategic
-    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`.
+    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`. A
+    /// server-side apply merges the lists of common kinds by their keys (docs/TESTING.md).
     #[must_use]
     pub fn built_in(self) -> Self {
-        Self { custom: false, generation: false, ..self }
+        let schema = Arc::new(built_in_schema(&self.group, &self.kind));
+        Self { custom: false, generation: false, schema, ..self }
     }
 
     /// Counts changes of the spec in `metadata.generation`. Custom resources always have this; only some built-in kinds
@@ -115,6 +122,15 @@ impl Kind {
     /// Responds to a delete with the object and not with a `Status`, as some built-in kinds do.
     pub(super) fn returning_deleted(self) -> Self {
         Self { returns_deleted: true, ..self }
+    }
+
+    /// Merges objects by the `openAPIV3Schema` of a definition.
+    pub(super) fn described(self, schema: Option<&Value>) -> Self {
+        Self { schema: Arc::new(described_schema(schema)), ..self }
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     pub(super) fn with_names(mut self, list_kind: Option<&str>, singular: Option<&str>) -> Self {
@@ -234,45 +250,4 @@ impl Kind {
             format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         }))
     }
-}
-
-/// The kinds every server begins with.
-pub(super) fn defaults() -> Vec<Kind> {
-    let core = |kind, plural| Kind::namespaced("", "v1", kind, plural).built_in();
-    let pod = [
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-        "status.nominatedNodeName",
-    ]
-    .into_iter()
-    .fold(core("Pod", "pods").with_status().with_generation().returning_deleted(), Kind::selectable);
-    vec![
-        Kind::cluster("", "v1", "Namespace", "namespaces")
-            .built_in()
-            .with_status()
-            .selectable("status.phase"),
-        Kind::cluster("", "v1", "Node", "nodes").built_in().with_status().selectable("spec.unschedulable"),
-        pod,
-        core("ConfigMap", "configmaps"),
-        core("Secret", "secrets").selectable("type"),
-        core("Service", "services").with_status().returning_deleted(),
-        core("ServiceAccount", "serviceaccounts").returning_deleted(),
-        core("Event", "events").selectable("involvedObject.name").selectable("reason").selectable("type"),
-        Kind::namespaced("coordination.k8s.io", "v1", "Lease", "leases").built_in(),
-        definitions(),
-    ]
-}
-
-/// CustomResourceDefinition, whose objects add kinds.
-pub(super) fn definitions() -> Kind {
-    Kind::cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
-        .built_in()
-        .with_status()
-        .with_generation()
-        .returning_deleted()
 }

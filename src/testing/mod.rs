@@ -4,8 +4,13 @@
 //! and delete as kube-apiserver 1.36 does:
 //!
 //! - resourceVersions and conflicts, generations, the status subresource, finalizers, selectors;
+//! - server-side apply with managers of fields, JSON patches and merge patches, generated names;
 //! - pages at one version, watches from any remembered version, bookmarks, streaming lists, `410 Gone`;
 //! - 401 and 403, and CustomResourceDefinitions that are installed and removed.
+//!
+//! On request ([`ApiServerBuilder::garbage_collection`]) it also deletes dependents with their owners, which is the work
+//! of a controller in a cluster. So controllers run on it unchanged: those of kube-runtime with finalizers and owned
+//! objects, and leader elections.
 //!
 //! Tests compare it with a real server by a script of requests. `docs/TESTING.md` lists the differences.
 //!
@@ -21,17 +26,26 @@
 mod accept;
 mod access;
 mod answer;
+mod apply;
 mod body;
 mod builder;
+mod built_in;
 mod collection;
+mod default_kinds;
 mod definition;
 mod delete;
 mod discovery;
 mod faults;
+mod finalizers;
+mod garbage;
 mod install;
+mod json_patch;
 mod kind;
 mod list;
+mod merge_patch;
+mod names;
 mod object;
+mod preconditions;
 mod query;
 mod request;
 mod requests;
@@ -43,6 +57,7 @@ mod service;
 mod shared;
 mod state;
 mod status;
+mod time;
 mod token;
 mod validate;
 mod watch;

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::accept::Shape;
 use super::answer::{Answer, json};
+use super::apply::{self, Applied};
 use super::delete::{DeleteOptions, Deleted};
 use super::faults::RequestScope;
+use super::json_patch;
 use super::kind::Kind;
 use super::object::{Form, Version};
 use super::query::{Query, parse_version};
@@ -17,7 +20,7 @@ use super::state::{State, key};
 use super::status::ApiStatus;
 use super::validate::{decode, type_name};
 use super::watch::Watch;
-use super::write::{Edit, Target};
+use super::write::{By, Edit, Target};
 
 const CUSTOM_PATCHES: &str = "the body of the request was in an unknown format - accepted media types include: \
      application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
@@ -27,7 +30,7 @@ const BODIES: &str = "the body of the request was in an unknown format - accepte
 pub(super) fn answer(
     shared: &Arc<Shared>,
     info: &RequestInfo,
-    media_type: &str,
+    headers: &HeaderMap,
     shape: Shape,
     scope: RequestScope,
     body: &[u8],
@@ -35,6 +38,9 @@ pub(super) fn answer(
     let mut state = shared.state();
     let (id, kind) = resolve(&state, info)?;
     let namespace = info.namespace.as_deref();
+    let media_type = media_type(headers);
+    let manager = apply::manager(info, headers);
+    let by = By { manager: &manager, dry_run: dry_run(info) };
     match info.verb {
         Verb::List => {
             let partial = shape.for_list()?;
@@ -65,24 +71,31 @@ pub(super) fn answer(
         }
         Verb::Create => {
             check_body_type(media_type)?;
+            apply::check_options(info, false)?;
             let object = decode(&kind, body)?;
-            let stored = state.create(&kind.name(), namespace, object, dry_run(info))?;
+            let stored = state.create(&kind.name(), namespace, object, by)?;
             Ok(one(201, &stored, shape))
         }
         Verb::Update | Verb::Patch => {
+            let status = info.subresource == "status";
+            let target = Target { resource: &kind.name(), namespace, name: &info.name, status, by };
             let edit = match info.verb {
                 Verb::Update => {
                     check_body_type(media_type)?;
+                    apply::check_options(info, false)?;
                     Edit::Replace(decode(&kind, body)?)
                 }
-                _ => patch(&kind, media_type, body)?,
-            };
-            let target = Target {
-                resource: &kind.name(),
-                namespace,
-                name: &info.name,
-                status: info.subresource == "status",
-                dry_run: dry_run(info),
+                _ if media_type == "application/apply-patch+yaml" => {
+                    apply::check_options(info, true)?;
+                    let applied = Applied::parse(&kind, body, apply::force(info))?;
+                    let (created, stored) = state.apply(target, applied)?;
+                    return Ok(one(if created { 201 } else { 200 }, &stored, shape));
+                }
+                _ => {
+                    let edit = patch(&kind, media_type, body)?;
+                    apply::check_options(info, false)?;
+                    edit
+                }
             };
             let stored = state.edit(target, edit)?;
             Ok(one(200, &stored, shape))
@@ -166,6 +179,11 @@ fn dry_run(info: &RequestInfo) -> bool {
     !info.parameter("dryRun").is_empty()
 }
 
+fn media_type(headers: &HeaderMap) -> &str {
+    let content = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content.split(';').next().unwrap_or_default().trim()
+}
+
 fn check_body_type(media_type: &str) -> Result<(), ApiStatus> {
     match media_type {
         "" | "application/json" => Ok(()),
@@ -182,14 +200,7 @@ fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, ApiStatus> 
         // A merge patch says the same wherever no list is patched by its merge key.
         "application/strategic-merge-patch+json" if !kind.is_custom() => {}
         "application/json-patch+json" => {
-            let patch = parsed()?;
-            if !patch.is_array() {
-                return Err(undecodable(&format!(
-                    "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
-                    type_name(&patch)
-                )));
-            }
-            return serde_json::from_value(patch).map(Edit::Json).map_err(|_| ApiStatus::invalid_patch());
+            return json_patch::parse(parsed()?).map(Edit::Json);
         }
         _ if kind.is_custom() => return Err(ApiStatus::new(415, "UnsupportedMediaType", CUSTOM_PATCHES)),
         _ => return Err(ApiStatus::unsupported_media_type()),

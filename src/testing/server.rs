@@ -18,7 +18,7 @@ use super::service::ApiService;
 use super::shared::{Shared, lock};
 use super::state::key;
 use super::status::ApiStatus;
-use super::write::{Edit, Target};
+use super::write::{By, Edit, Target};
 
 /// A Kubernetes API server in this process.
 ///
@@ -27,8 +27,8 @@ use super::write::{Edit, Target};
 ///
 /// The methods that read and write objects have the same effect as the request over HTTP, but without authorization,
 /// latency, faults and the request log. Use them to prepare a test and to change objects during it. They take one short
-/// lock and do not block otherwise. The name of a resource is `pods` or `subnets.kubeovn.io`; the namespace is `None`
-/// for a cluster-scoped kind.
+/// lock and do not block otherwise. Their field manager is `test`. The name of a resource is `pods` or
+/// `subnets.kubeovn.io`; the namespace is `None` for a cluster-scoped kind.
 ///
 /// ```
 /// # fn main() -> Result<(), kube_informer::testing::ApiStatus> {
@@ -93,7 +93,9 @@ impl ApiServer {
             "" => "default".to_owned(),
             namespace => namespace.to_owned(),
         });
-        state.create(&kind.name(), namespace.as_deref(), object, false).map(|stored| stored.value().clone())
+        state
+            .create(&kind.name(), namespace.as_deref(), object, By::TEST)
+            .map(|stored| stored.value().clone())
     }
 
     /// Replaces the object with the kind, namespace and name of this one. A `resourceVersion` in it is a precondition;
@@ -111,7 +113,7 @@ impl ApiServer {
             "" => None,
             namespace => Some(namespace),
         };
-        let target = Target { resource: &kind.name(), namespace, name: &name, status: false, dry_run: false };
+        let target = Target { resource: &kind.name(), namespace, name: &name, status: false, by: By::TEST };
         state.edit(target, Edit::Replace(object)).map(|stored| stored.value().clone())
     }
 
@@ -151,7 +153,7 @@ impl ApiServer {
         patch: Value,
         status: bool,
     ) -> Result<Value, ApiStatus> {
-        let target = Target { resource, namespace, name, status, dry_run: false };
+        let target = Target { resource, namespace, name, status, by: By::TEST };
         self.shared.state().edit(target, Edit::Merge(patch)).map(|stored| stored.value().clone())
     }
 

@@ -159,9 +159,7 @@ where
         return discovery::answer(&shared.state(), method, &info.path);
     }
     let shape = shape(headers)?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let media_type = content_type.split(';').next().unwrap_or("").trim();
-    route::answer(shared, info, media_type, shape, scope, &body)
+    route::answer(shared, info, headers, shape, scope, &body)
 }
 
 fn into_response(answer: Result<Answer, ApiStatus>, method: &http::Method) -> Response<ApiBody> {

@@ -1,14 +1,18 @@
 //! Everything the server stores: one version counter and the collections of all kinds, behind one lock.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::apply::{Managers, Tracked};
 use super::collection::Collection;
+use super::garbage::Graph;
 use super::kind::Kind;
-use super::object::{Version, meta_str};
+use super::object::{Version, meta_str, metadata};
 use super::status::ApiStatus;
+use super::write::By;
 
 /// The store. All functions are synchronous and short; no lock on it is ever held over an await.
 #[derive(Debug)]
@@ -19,11 +23,23 @@ pub(super) struct State {
     /// By `plural.group`.
     names: HashMap<String, u64>,
     collections: HashMap<u64, Collection>,
+    /// Whether objects have `metadata.managedFields`.
+    shows_managers: bool,
+    /// Who owns whom, if garbage is collected.
+    pub(super) garbage: Option<Graph>,
 }
 
 impl State {
-    pub(super) fn new(version: u64, history_limit: usize) -> Self {
-        Self { version, history_limit, next_id: 0, names: HashMap::new(), collections: HashMap::new() }
+    pub(super) fn new(version: u64, history_limit: usize, shows_managers: bool, collects: bool) -> Self {
+        Self {
+            version,
+            history_limit,
+            next_id: 0,
+            names: HashMap::new(),
+            collections: HashMap::new(),
+            shows_managers,
+            garbage: collects.then(Graph::default),
+        }
     }
 
     /// The version of the newest write to anything.
@@ -89,6 +105,7 @@ impl State {
         if let Some(collection) = self.collections.get_mut(&id) {
             collection.close();
         }
+        self.collect();
         self.sweep();
         true
     }
@@ -110,8 +127,58 @@ impl State {
         let version = self.next_version();
         let collection = self.collection_mut(id)?;
         collection.kind().stamp(&mut object, version);
+        let old = collection.get(key).cloned();
         let stored = collection.apply(key, version, Some(Version::new(version, object)));
-        stored.ok_or_else(|| ApiStatus::internal("nothing was stored"))
+        let stored = stored.ok_or_else(|| ApiStatus::internal("nothing was stored"))?;
+        if let Some(graph) = &mut self.garbage {
+            graph.changed(id, key, old.as_ref().map(|old| old.value()), Some(stored.value()));
+        }
+        Ok(stored)
+    }
+
+    /// As [`store`](State::store), with the managers of the object.
+    pub(super) fn store_managed(
+        &mut self,
+        id: u64,
+        key: &str,
+        mut object: Value,
+        managers: Tracked,
+    ) -> Result<Arc<Version>, ApiStatus> {
+        let kind = self.collection(id)?.kind().clone();
+        self.show(&kind, &mut object, &managers);
+        let stored = self.store(id, key, object)?;
+        self.collection_mut(id)?.track(key, managers);
+        Ok(stored)
+    }
+
+    /// The managers of an object that exists.
+    pub(super) fn managers(&self, id: u64, key: &str) -> Managers {
+        let collection = self.collections.get(&id);
+        let known = collection.and_then(|all| Some((all.kind(), all.get(key)?, all.tracked(key)?)));
+        known
+            .map(|(kind, object, tracked)| tracked.managers(kind, &self.unmanaged(object.value())))
+            .unwrap_or_default()
+    }
+
+    /// An object without `metadata.managedFields`, which only [`store_managed`](State::store_managed) writes.
+    pub(super) fn unmanaged<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        if object.pointer("/metadata/managedFields").is_none() {
+            return Cow::Borrowed(object);
+        }
+        let mut object = object.clone();
+        metadata(&mut object).remove("managedFields");
+        Cow::Owned(object)
+    }
+
+    /// Writes the managers into an object, if this server shows them.
+    pub(super) fn show(&self, kind: &Kind, object: &mut Value, managers: &Tracked) {
+        if !self.shows_managers {
+            return;
+        }
+        let managers = managers.managers(kind, object);
+        if !managers.is_empty() {
+            metadata(object).insert("managedFields".into(), managers.to_value());
+        }
     }
 
     /// Deletes `key` whatever its finalizers say.
@@ -119,6 +186,9 @@ impl State {
         let old = self.collections.get(&id)?.get(key)?.clone();
         let version = self.next_version();
         self.collections.get_mut(&id)?.apply(key, version, None);
+        if let Some(graph) = &mut self.garbage {
+            graph.changed(id, key, Some(old.value()), None);
+        }
         Some(old)
     }
 
@@ -144,7 +214,7 @@ impl State {
         }
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-            self.create("namespaces", None, namespace, false)?;
+            self.create("namespaces", None, namespace, By::SERVER)?;
         }
         Ok(())
     }

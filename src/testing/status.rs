@@ -137,6 +137,22 @@ impl ApiStatus {
         Self::new(409, "Conflict", message).details(of(kind, kind.plural(), name))
     }
 
+    /// An apply that other managers' fields stand against.
+    pub(super) fn apply_conflict(message: String, causes: Value) -> Self {
+        Self::new(409, "Conflict", message).details(json!({ "causes": causes }))
+    }
+
+    /// A generated name that exists, as all before it.
+    pub(super) fn no_unique_name(kind: &Kind, name: &str) -> Self {
+        let mut details = of(kind, kind.plural(), name);
+        details["retryAfterSeconds"] = json!(1);
+        let message = format!(
+            "{} {name:?} already exists, the server was not able to generate a unique name for the object",
+            kind.qualified()
+        );
+        Self::new(409, "AlreadyExists", message).details(details)
+    }
+
     /// A failed precondition of a delete. The real server names a custom kind here, not its resource.
     pub(super) fn precondition(kind: &Kind, name: &str, why: &str) -> Self {
         if !kind.is_custom() {
@@ -155,6 +171,11 @@ impl ApiStatus {
     pub(super) fn invalid_patch() -> Self {
         let text = "the server rejected our request due to an error in our request";
         Self::new(422, "Invalid", text).details(json!({}))
+    }
+
+    /// A patch after which an object is none of its built-in kind. The real server quotes the object.
+    pub(super) fn unreadable_patch(why: &str) -> Self {
+        Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {why}")).details(json!({}))
     }
 
     pub(super) fn invalid(kind: &Kind, name: &str, causes: &[StatusCause]) -> Self {

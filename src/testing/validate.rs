@@ -84,6 +84,17 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), ApiStatus> {
     {
         return Err(wrong(other, "ConfigMap.data of type string"));
     }
+    if kind.is_core("Secret") {
+        match object.get("stringData") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(texts)) => {
+                if let Some(other) = texts.values().find(|value| !value.is_string() && !value.is_null()) {
+                    return Err(wrong(other, "Secret.stringData of type string"));
+                }
+            }
+            Some(other) => return Err(wrong(other, "Secret.stringData of type map[string]string")),
+        }
+    }
     let metadata = match object.get("metadata") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(metadata)) => metadata,

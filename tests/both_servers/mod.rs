@@ -3,6 +3,7 @@
 //! A case is an `async fn(&Ctx) -> Result<()>` and a line in [`all`]. It gets a namespace of its own, and
 //! must stand what others leave in the rest of the cluster.
 
+mod apply;
 mod changes;
 mod conformance;
 mod examples;
@@ -92,6 +93,14 @@ pub(crate) fn all() -> Vec<Case> {
         case!(server::survives_a_killed_api_server).real_only().on_own_cluster(Options::default),
         case!(server::a_kubeconfig_is_all_a_program_needs).real_only(),
         case!(conformance::answers_are_as_recorded).real_only().on_own_cluster(Options::default),
+        case!(apply::an_apply_creates_then_merges),
+        case!(apply::a_conflict_names_the_manager_and_the_field),
+        case!(apply::an_update_takes_the_fields_it_changes),
+        case!(apply::containers_and_their_environment_merge_by_name),
+        case!(apply::a_status_is_applied_apart),
+        case!(apply::an_apply_needs_a_manager),
+        case!(apply::the_texts_of_a_secret_become_its_data),
+        case!(apply::a_name_is_generated),
         case!(sync::a_streaming_list_syncs_in_one_request),
         case!(sync::pages_sync_where_streaming_lists_are_refused),
         case!(sync::pages_sync_on_a_server_without_streaming_lists)
@@ -99,7 +108,7 @@ pub(crate) fn all() -> Vec<Case> {
             .on_own_cluster(sync::without_streaming_lists),
         case!(sync::an_empty_kind_syncs_too),
         case!(sync::kubes_own_retries_are_no_hindrance),
-        case!(sync::managed_fields_are_dropped_unless_asked_for).real_only(),
+        case!(sync::managed_fields_are_dropped_unless_asked_for),
         case!(sync::dynamic_objects_know_their_type),
         case!(metadata::metadata_alone_is_asked_for_and_indexed),
         case!(lookups::objects_are_found_by_key_and_by_index),

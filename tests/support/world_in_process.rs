@@ -18,7 +18,7 @@ pub(crate) struct InProcessWorld {
 
 impl InProcessWorld {
     pub(crate) async fn start() -> Result<Self> {
-        let server = ApiServer::new();
+        let server = ApiServer::builder().managed_fields(true).build();
         // Without any token, everybody may do everything.
         server.add_token(&token_of("admin"), "admin");
         let serving = server.serve().await?;

@@ -7,12 +7,13 @@
 //! ```
 //! A watcher owns no queue. One that falls behind the history gets the 410 a real watch cache gives.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::apply::Tracked;
 use super::kind::Kind;
 use super::object::Version;
 
@@ -32,6 +33,8 @@ pub(super) struct Change {
 pub(super) struct Collection {
     kind: Arc<Kind>,
     objects: BTreeMap<Arc<str>, Arc<Version>>,
+    /// The managers of the objects, unless they were written without any.
+    managers: HashMap<String, Tracked>,
     history: VecDeque<Change>,
     history_limit: usize,
     /// Watches from an older version than this are answered 410.
@@ -47,6 +50,7 @@ impl Collection {
         Self {
             kind: Arc::new(kind),
             objects: BTreeMap::new(),
+            managers: HashMap::new(),
             history: VecDeque::new(),
             history_limit,
             watch_floor: version,
@@ -67,6 +71,14 @@ impl Collection {
 
     pub(super) fn get(&self, key: &str) -> Option<&Arc<Version>> {
         self.objects.get(key)
+    }
+
+    pub(super) fn tracked(&self, key: &str) -> Option<&Tracked> {
+        self.managers.get(key)
+    }
+
+    pub(super) fn track(&mut self, key: &str, managers: Tracked) {
+        self.managers.insert(key.to_owned(), managers);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -103,7 +115,10 @@ impl Collection {
         };
         match &new {
             Some(new) => self.objects.insert(key.clone(), new.clone()),
-            None => self.objects.remove(&key),
+            None => {
+                self.managers.remove(&*key);
+                self.objects.remove(&key)
+            }
         };
         self.history.push_back(Change { version, key, new: new.clone(), old });
         while self.history.len() > self.history_limit {

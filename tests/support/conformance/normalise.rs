@@ -35,7 +35,12 @@ impl Symbols {
 
     /// Replaces what differs from run to run and drops what is not compared.
     pub(super) fn normalise(&mut self, value: &mut Value, said: &str, step: &Step) {
-        self.walk(value);
+        self.walk(value, step);
+        // Those of an apply are in the order of a map in Go.
+        let causes = value.pointer_mut("/details/causes").and_then(Value::as_array_mut);
+        if let Some(causes) = causes.filter(|causes| causes[0]["reason"] == "FieldManagerConflict") {
+            causes.sort_by_key(ToString::to_string);
+        }
         if let Some(message) = value.get("message").or_else(|| value.pointer("/object/message")) {
             let text = if step.loose { Value::Null } else { json!(self.message(message, said)) };
             let holder = if value.get("message").is_some() { Some(value) } else { value.get_mut("object") };
@@ -63,18 +68,18 @@ impl Symbols {
         }
     }
 
-    fn walk(&mut self, value: &mut Value) {
+    fn walk(&mut self, value: &mut Value, step: &Step) {
         match value {
             Value::Object(members) => {
                 if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
-                    self.metadata(metadata);
+                    self.metadata(metadata, step);
                 }
                 if let Some(uid) = members.get("uid").and_then(Value::as_str).map(str::to_owned) {
                     members.insert("uid".into(), json!(symbol(&mut self.uids, &uid, "uid")));
                 }
-                members.values_mut().for_each(|member| self.walk(member));
+                members.values_mut().for_each(|member| self.walk(member, step));
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item, step)),
             Value::String(text) if is_time(text) => *text = "<time>".into(),
             Value::String(text) => {
                 let generated = ["generated", "generated2"];
@@ -87,8 +92,11 @@ impl Symbols {
         }
     }
 
-    fn metadata(&mut self, metadata: &mut Map<String, Value>) {
-        metadata.remove("managedFields");
+    fn metadata(&mut self, metadata: &mut Map<String, Value>, step: &Step) {
+        match metadata.get_mut("managedFields").and_then(Value::as_array_mut).filter(|_| step.managers) {
+            Some(entries) => managers(entries),
+            None => drop(metadata.remove("managedFields")),
+        }
         if let Some(token) = metadata.get_mut("continue").filter(|token| **token != "") {
             *token = json!("<token>");
         }
@@ -122,6 +130,16 @@ impl Symbols {
         }
         out.trim_end_matches('\0').to_owned()
     }
+}
+
+/// The real server sorts by time; seconds may pass between two managers, or not.
+fn managers(entries: &mut [Value]) {
+    for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+        entry.remove("time");
+    }
+    entries.sort_by_key(|entry| {
+        ["operation", "manager", "subresource"].map(|field| entry[field].as_str().unwrap_or("").to_owned())
+    });
 }
 
 fn symbol(known: &mut Vec<String>, value: &str, called: &str) -> String {

@@ -28,6 +28,8 @@ pub(crate) struct Step {
     pub(crate) only: Vec<&'static str>,
     /// The text for people is not compared.
     pub(crate) loose: bool,
+    /// `metadata.managedFields` is compared too.
+    pub(crate) managers: bool,
     /// Why the two servers differ here, as docs/TESTING.md tells it.
     pub(crate) differs: Option<&'static str>,
     /// Asked again until it is answered with this code: what a server does in its own time.
@@ -52,6 +54,7 @@ fn step(method: &'static str, path: impl Into<String>) -> Step {
         captures: Vec::new(),
         only: Vec::new(),
         loose: false,
+        managers: false,
         differs: None,
         until: None,
     }
@@ -84,6 +87,15 @@ pub(crate) fn merge(path: impl Into<String>, body: Value) -> Step {
 
 pub(crate) fn json_patch(path: impl Into<String>, body: Value) -> Step {
     merge(path, body).content("application/json-patch+json")
+}
+
+/// A server-side apply without a manager.
+pub(crate) fn apply(path: impl Into<String>, body: Value) -> Step {
+    merge(path, body).content("application/apply-patch+yaml")
+}
+
+pub(crate) fn apply_by(manager: &str, path: impl AsRef<str>, body: Value) -> Step {
+    apply(format!("{}?fieldManager={manager}", path.as_ref()), body)
 }
 
 pub(crate) fn delete(path: impl Into<String>) -> Step {
@@ -129,6 +141,10 @@ impl Step {
 
     pub(crate) fn loose(self) -> Self {
         Self { loose: true, ..self }
+    }
+
+    pub(crate) fn managers(self) -> Self {
+        Self { managers: true, ..self }
     }
 
     pub(crate) fn differs(self, why: &'static str) -> Self {

@@ -1,13 +1,16 @@
 //! The script, in the order in which its parts run: each uses what the ones before it left behind.
 
 mod access;
+mod apply;
 mod built_in;
 mod create;
 mod definition;
 mod delete;
+mod json_patch;
 mod list;
 mod metadata;
 mod route;
+mod secret;
 mod watch;
 mod write;
 
@@ -26,6 +29,10 @@ pub(crate) fn script() -> Vec<Step> {
         metadata::steps(),
         watch::steps(),
         delete::steps(),
+        json_patch::steps(),
+        apply::steps(),
+        secret::steps(),
+        // Behind the others, since it leaves the two servers with different objects.
         built_in::steps(),
         access::steps(),
         definition::uninstall(),

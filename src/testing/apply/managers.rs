@@ -1,0 +1,112 @@
+//! Who owns which field of an object.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::field_set::FieldSet;
+use super::ownership::Writer;
+use crate::testing::kind::Kind;
+
+/// The managers of an object, with the fields of each.
+#[derive(Clone, Debug, Default)]
+pub(in crate::testing) struct Managers(pub(super) BTreeMap<Manager, Owned>);
+
+/// What is known of the managers of a stored object.
+#[derive(Clone, Debug)]
+pub(in crate::testing) enum Tracked {
+    /// It is as this manager created it, at this time: the fields are those of the object.
+    Created {
+        manager: String,
+        time: String,
+    },
+    Known(Managers),
+}
+
+/// Owners are distinguished by more than their name: applying and updating, and each subresource, are apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::testing) struct Manager {
+    pub(super) applies: bool,
+    pub(super) name: String,
+    pub(super) api_version: String,
+    pub(super) subresource: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Owned {
+    pub(super) fields: FieldSet,
+    /// When the manager last changed the object; None if it never did.
+    pub(super) time: Option<String>,
+}
+
+impl Managers {
+    pub(in crate::testing) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether both have the same managers with the same fields, whatever the times.
+    pub(in crate::testing) fn agree(&self, other: &Self) -> bool {
+        let fields = |owned: &Owned, other: &Owned| owned.fields == other.fields;
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|((a, x), (b, y))| a == b && fields(x, y))
+    }
+
+    /// `metadata.managedFields`.
+    pub(in crate::testing) fn to_value(&self) -> Value {
+        let mut entries: Vec<(&Manager, &Owned)> = self.0.iter().collect();
+        entries.sort_by_key(|(manager, owned)| (!manager.applies, owned.time.as_deref(), *manager));
+        entries.into_iter().map(|(manager, owned)| entry(manager, owned)).collect()
+    }
+
+    /// Takes fields away from all managers but one.
+    pub(super) fn take(&mut self, fields: &FieldSet, but: &Manager) {
+        for (_, owned) in self.0.iter_mut().filter(|(manager, _)| *manager != but) {
+            owned.fields = owned.fields.difference(fields);
+        }
+        self.drop_empty();
+    }
+
+    pub(super) fn drop_empty(&mut self) {
+        self.0.retain(|_, owned| !owned.fields.is_empty());
+    }
+}
+
+impl Tracked {
+    /// The managers, by the object if need be.
+    pub(in crate::testing) fn managers(&self, kind: &Kind, object: &Value) -> Managers {
+        match self {
+            Self::Created { manager, time } => {
+                Writer::new(kind, manager, false, time).update(&Value::Null, object, &Managers::default())
+            }
+            Self::Known(managers) => managers.clone(),
+        }
+    }
+}
+
+impl Manager {
+    /// As conflicts name it.
+    pub(super) fn shown(&self) -> String {
+        let mut text = format!("{:?}", self.name);
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if !self.applies {
+            text.push_str(&format!(" using {}", self.api_version));
+        }
+        text
+    }
+}
+
+fn entry(manager: &Manager, owned: &Owned) -> Value {
+    let mut entry = json!({
+        "manager": manager.name, "operation": if manager.applies { "Apply" } else { "Update" },
+        "apiVersion": manager.api_version, "fieldsType": "FieldsV1", "fieldsV1": owned.fields.to_value(),
+    });
+    if let Some(time) = &owned.time {
+        entry["time"] = json!(time);
+    }
+    if !manager.subresource.is_empty() {
+        entry["subresource"] = json!(manager.subresource);
+    }
+    entry
+}
