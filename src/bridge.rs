@@ -49,7 +49,11 @@ pub fn store<K>(
     informer: &Informer<Shared<K>>,
 ) -> (Store<Shared<K>>, impl Stream<Item = watcher::Result<Shared<K>>> + Send + Unpin + 'static)
 where
-    K: Resource<DynamicType: Default + Clone + Eq + std::hash::Hash + Send + Sync> + Clone + Send + Sync + 'static,
+    K: Resource<DynamicType: Default + Clone + Eq + std::hash::Hash + Send + Sync>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
 {
     let writer = Writer::<Shared<K>>::default();
     let store = writer.as_reader();
@@ -62,7 +66,9 @@ where
         for change in &batch {
             let event = match change {
                 Change::Deleted(object) => watcher::Event::Delete(Shared::clone(object)),
-                Change::Added(object) if batch.is_initial() => watcher::Event::InitApply(Shared::clone(object)),
+                Change::Added(object) if batch.is_initial() => {
+                    watcher::Event::InitApply(Shared::clone(object))
+                }
                 Change::Added(new) | Change::Modified { new, .. } | Change::Replaced { new, .. } => {
                     watcher::Event::Apply(Shared::clone(new))
                 }

@@ -42,8 +42,16 @@ pub(crate) async fn follow<K, W>(
     K: Resource + Send + 'static,
     W: Sink<Box<K>>,
 {
-    let mut follower =
-        Follower { sink, status, record, commands, list: None, failed: false, changes: Vec::new(), log: Log::default() };
+    let mut follower = Follower {
+        sink,
+        status,
+        record,
+        commands,
+        list: None,
+        failed: false,
+        changes: Vec::new(),
+        log: Log::default(),
+    };
     follower.enter(Phase::Listing);
     stop.run_until_cancelled(follower.drive(events)).await;
 }

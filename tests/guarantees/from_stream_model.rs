@@ -17,6 +17,8 @@ struct Model {
     committed: Content,
     /// The incomplete list.
     listing: Option<Content>,
+    /// Whether there was an error since the last `Init`.
+    failed: bool,
     synced: bool,
     version: u64,
     /// All committed states, in order.
@@ -29,20 +31,26 @@ impl Model {
         let widget = self.widget(random);
         let event = match &self.listing {
             None if !self.synced || roll < 8 => Event::Init,
-            None if roll < 12 => return Err(watcher::Error::NoResourceVersion),
+            None if roll < 12 => return self.fail(),
             // Both are out of place here, and must have no effect on the rest.
             None if roll < 15 => Event::InitDone,
             None if roll < 20 => Event::InitApply(widget),
             None if roll < 40 => Event::Delete(widget),
             None => Event::Apply(widget),
             Some(_) if roll < 15 => Event::InitDone,
-            Some(_) if roll < 20 => Event::Init,
-            Some(_) if roll < 24 => return Err(watcher::Error::NoResourceVersion),
+            // Only after an error: otherwise the stream would be that of several watchers.
+            Some(_) if roll < 20 && self.failed => Event::Init,
+            Some(_) if roll < 24 => return self.fail(),
             Some(_) if self.synced && roll < 26 => Event::Apply(widget),
             Some(_) => Event::InitApply(widget),
         };
         self.take(&event);
         Ok(event)
+    }
+
+    fn fail(&mut self) -> watcher::Result<Event<Widget>> {
+        self.failed = true;
+        Err(watcher::Error::NoResourceVersion)
     }
 
     /// An object at its current version, or at a new one.
@@ -67,7 +75,7 @@ impl Model {
             content.insert(key(widget), new);
         };
         match (event, &mut self.listing) {
-            (Event::Init, _) => self.listing = Some(Content::new()),
+            (Event::Init, _) => (self.listing, self.failed) = (Some(Content::new()), false),
             (Event::InitApply(widget), Some(listing)) => put(listing, widget),
             (Event::InitDone, Some(listing)) => {
                 self.committed = std::mem::take(listing);

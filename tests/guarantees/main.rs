@@ -3,6 +3,7 @@
 //! All tests use the public API and the in-process API server. Unless a test says otherwise, it runs with
 //! tokio's paused clock, where waiting costs no time, and with readers on separate threads if they matter.
 
+mod bridge;
 mod captured;
 mod ends;
 mod faults;
