@@ -127,9 +127,10 @@
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
 //! | declare an index | [`builder::Builder::index`], [`mod@index`] |
+//! | select a projection by labels | [`mod@metadata`] |
 //! | follow changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
-//! | share informers | [`Registry`], [`Stored`] |
+//! | share informers | [`Registry`], [`Stored`], [`registry::StoredWith`] |
 //! | observe an informer | [`Informer::status`], [`Informer::stats`] |
 //!
 //! `docs/MIGRATING.md` maps the names of kube-runtime, client-go and controller-runtime to those of this crate.
