@@ -130,9 +130,10 @@
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
 //! | declare an index | [`builder::Builder::index`], [`mod@index`] |
+//! | select a projection by labels | [`mod@metadata`] |
 //! | follow changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
 //! | reconcile | [`Subscription::feed`], [`mod@queue`] |
-//! | share informers | [`Registry`], [`Stored`] |
+//! | share informers | [`Registry`], [`Stored`], [`registry::StoredWith`] |
 //! | observe an informer | [`Informer::status`], [`Informer::stats`] |
 //! | answer probes | [`Registry::not_synced`], [`Registry::stale`], [`Registry::stats`] |
 //! | export metrics | module `metrics` |

@@ -100,9 +100,24 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// Every projection runs on the informer's task, once per stored version of an object. If it panics, the object
     /// counts as invalid and its last good version stays. `T` needs no trait but `Send + Sync`.
     ///
+    /// The projection comes before the indexes, which are of its result. An index that was declared earlier is one of
+    /// `K`, so the compiler refuses its use with an informer of `T`:
+    ///
+    /// ```compile_fail,E0308
+    /// # use k8s_openapi::api::core::v1::Pod;
+    /// # use kube_client::{Api, Client};
+    /// # use kube_informer::Informer;
+    /// # fn example(client: Client) {
+    /// let mut pods = Informer::builder(Api::<Pod>::all(client));
+    /// let by_node = pods.index(|pod: &Pod| pod.spec.as_ref()?.node_name.clone());
+    /// let uids = pods.project(|pod: Pod| pod.metadata.uid).start();
+    /// uids.read(|uids| uids.by_index(&by_node, "node-1").len()); // an `Index<Pod, _>`, and not of the uids
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
-    /// If an index was declared before. The same holds for the other projections.
+    /// If an index was declared before, whether it is used or not. The same holds for the other projections.
     #[track_caller]
     pub fn project<T: Send + Sync + 'static>(
         self,

@@ -31,6 +31,14 @@ fn value(map: &ConfigMap) -> String {
 }
 
 #[tokio::test]
+#[should_panic(expected = "a projection must come before the indexes, which use its result")]
+async fn an_index_of_what_is_not_stored_is_no_silent_loss() {
+    let mut maps = maps(&ApiServer::new());
+    let _unused = maps.index(index::namespace());
+    let _projected = maps.project(|map: ConfigMap| map);
+}
+
+#[tokio::test]
 async fn objects_indexes_and_changes_follow_the_server() {
     let server = ApiServer::new();
     for name in ["a", "b", "c"] {

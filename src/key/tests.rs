@@ -88,5 +88,6 @@ surface!(an_owned_key_has_the_surface_of_both, ObjectKey);
 fn an_owned_key_is_found_by_borrowed_strings() {
     let key = ObjectKey::new("ab", "c");
     assert!(("ab", "c").equivalent(&key) && Key::new("ab", "c").equivalent(&key) && key.equivalent(&key));
+    assert!(!("other", "c").equivalent(&key) && !Key::new("other", "c").equivalent(&key));
     assert!(!("a", "bc").equivalent(&key) && !Key::new("a", "bc").equivalent(&key));
 }
