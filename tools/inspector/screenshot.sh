@@ -98,4 +98,5 @@ shoot inspector-light.png 1280,1190 1
 shoot inspector-dark.png 1280,1190 0
 [[ -z ${PHONE:-} ]] || shoot "$PHONE" 390,3000 1
 stop
-echo "screenshot: the page shows the informers; pictures in $out"
+[[ $out == "$work" ]] || echo "screenshot: pictures are in $out"
+echo "screenshot: the page shows the informers, indexes and queue, and names only when asked"
