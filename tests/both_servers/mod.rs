@@ -6,6 +6,7 @@
 mod apply;
 mod changes;
 mod conformance;
+mod controllers;
 mod examples;
 mod expired;
 mod kinds;
@@ -101,6 +102,9 @@ pub(crate) fn all() -> Vec<Case> {
         case!(apply::an_apply_needs_a_manager),
         case!(apply::the_texts_of_a_secret_become_its_data),
         case!(apply::a_name_is_generated),
+        case!(controllers::a_controller_keeps_its_owned_objects_right),
+        case!(controllers::a_finalizer_is_added_before_anything_is_applied),
+        case!(controllers::a_reconcile_begins_with_its_last_write),
         case!(sync::a_streaming_list_syncs_in_one_request),
         case!(sync::pages_sync_where_streaming_lists_are_refused),
         case!(sync::pages_sync_on_a_server_without_streaming_lists)
