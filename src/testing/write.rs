@@ -180,6 +180,9 @@ impl State {
         validate::metadata(&kind, &new, true)?;
         built_in::on_write(&kind, &mut new);
         let before = self.unmanaged(old.value());
+        if managers.is_none() && new == *before {
+            return Ok(old.clone());
+        }
         let had = self.managers(id, &key);
         let now = now();
         let managers = managers.unwrap_or_else(|| {
@@ -187,7 +190,7 @@ impl State {
             if had.is_empty() {
                 return Managers::default();
             }
-            Writer::new(&kind, target.by.manager, target.status, &now).update(&before, &new, &had)
+            Writer::new(&kind, target.by.manager, target.status, &now).update(&before, &new, had.clone())
         });
         if new == *before && managers.agree(&had) {
             return Ok(old.clone());

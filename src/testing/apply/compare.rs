@@ -27,6 +27,9 @@ fn walk(
     path: &mut Vec<String>,
     found: &mut Comparison,
 ) {
+    if old == new {
+        return;
+    }
     let before = old.map_or(Seen::Whole, |old| schema.see(old));
     let after = new.map_or(Seen::Whole, |new| schema.see(new));
     let pairs = match (&before, &after) {
@@ -52,18 +55,31 @@ fn walk(
     }
 }
 
-/// The parts of both sides by their elements.
+/// The parts that differ, by their elements.
 fn pairs<'a>(
     before: &Seen<'a>,
     after: &Seen<'a>,
     schema: &Schema,
 ) -> Vec<(String, Option<&'a Value>, Option<&'a Value>)> {
     let mut pairs: BTreeMap<String, (Option<&Value>, Option<&Value>)> = BTreeMap::new();
-    for (element, value) in parts(before, schema) {
-        pairs.entry(element).or_default().0 = Some(value);
-    }
-    for (element, value) in parts(after, schema) {
-        pairs.entry(element).or_default().1 = Some(value);
+    match (before, after) {
+        (Seen::Members(before), Seen::Members(after)) => {
+            // The most common pair by far: only what differs costs more than a look.
+            for (name, old) in before.iter().filter(|(name, old)| after.get(*name) != Some(*old)) {
+                pairs.insert(format!("f:{name}"), (Some(old), after.get(name)));
+            }
+            for (name, new) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
+                pairs.insert(format!("f:{name}"), (None, Some(new)));
+            }
+        }
+        _ => {
+            for (element, value) in parts(before, schema) {
+                pairs.entry(element).or_default().0 = Some(value);
+            }
+            for (element, value) in parts(after, schema) {
+                pairs.entry(element).or_default().1 = Some(value);
+            }
+        }
     }
     pairs.into_iter().map(|(element, (old, new))| (element, old, new)).collect()
 }

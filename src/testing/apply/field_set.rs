@@ -55,6 +55,22 @@ impl FieldSet {
         });
     }
 
+    /// Whether all paths of `other` are in the set.
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        other.0.iter().all(|(element, node)| {
+            self.node(element)
+                .is_some_and(|here| (here.member || !node.member) && here.below.contains(&node.below))
+        })
+    }
+
+    /// Whether any path of `other` is in the set.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        other.0.iter().any(|(element, node)| {
+            self.node(element)
+                .is_some_and(|here| (here.member && node.member) || here.below.meets(&node.below))
+        })
+    }
+
     pub(super) fn union(&self, other: &Self) -> Self {
         let mut all = self.clone();
         for (element, node) in &other.0 {

@@ -1,6 +1,7 @@
 //! Who owns which field of an object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -32,9 +33,10 @@ pub(in crate::testing) struct Manager {
     pub(super) subresource: &'static str,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Owned {
-    pub(super) fields: FieldSet,
+    /// Shared by the versions of an object that it does not change in.
+    pub(super) fields: Arc<FieldSet>,
     /// When the manager last changed the object; None if it never did.
     pub(super) time: Option<String>,
 }
@@ -61,7 +63,7 @@ impl Managers {
     /// Takes fields away from all managers but one.
     pub(super) fn take(&mut self, fields: &FieldSet, but: &Manager) {
         for (_, owned) in self.0.iter_mut().filter(|(manager, _)| *manager != but) {
-            owned.fields = owned.fields.difference(fields);
+            owned.lose(fields);
         }
         self.drop_empty();
     }
@@ -71,12 +73,26 @@ impl Managers {
     }
 }
 
+impl Owned {
+    pub(super) fn lose(&mut self, fields: &FieldSet) {
+        if self.fields.meets(fields) {
+            self.fields = Arc::new(self.fields.difference(fields));
+        }
+    }
+
+    pub(super) fn gain(&mut self, fields: &FieldSet) {
+        if !self.fields.contains(fields) {
+            self.fields = Arc::new(self.fields.union(fields));
+        }
+    }
+}
+
 impl Tracked {
     /// The managers, by the object if need be.
     pub(in crate::testing) fn managers(&self, kind: &Kind, object: &Value) -> Managers {
         match self {
             Self::Created { manager, time } => {
-                Writer::new(kind, manager, false, time).update(&Value::Null, object, &Managers::default())
+                Writer::new(kind, manager, false, time).update(&Value::Null, object, Managers::default())
             }
             Self::Known(managers) => managers.clone(),
         }

@@ -1,5 +1,7 @@
 //! How a write changes the ownership of fields.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::compare::compare;
@@ -45,7 +47,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The managers after this writer has changed `old` to `new`. The old object of a creation is null.
-    pub(in crate::testing) fn update(&self, old: &Value, new: &Value, managers: &Managers) -> Managers {
+    pub(in crate::testing) fn update(&self, old: &Value, new: &Value, mut managers: Managers) -> Managers {
         let empty;
         let old = match old {
             Value::Null => {
@@ -56,15 +58,14 @@ impl<'a> Writer<'a> {
         };
         let found = compare(old, new, self.schema());
         let written = self.own(&found.added.union(&found.modified));
-        let mut managers = managers.clone();
+        let removed = self.writable(&found.removed);
         let id = self.id(false);
-        for owned in managers.0.values_mut() {
-            owned.fields = owned.fields.difference(&self.writable(&found.removed)).difference(&written);
-        }
+        managers.take(&written, &id);
+        managers.0.values_mut().for_each(|owned| owned.lose(&removed));
         if !written.is_empty() {
-            let before = managers.0.remove(&id).map(|owned| owned.fields).unwrap_or_default();
-            let owned = Owned { fields: before.union(&written), time: Some(self.now.to_owned()) };
-            managers.0.insert(id, owned);
+            let owned = managers.0.entry(id).or_default();
+            owned.gain(&written);
+            owned.time = Some(self.now.to_owned());
         }
         managers.drop_empty();
         managers
@@ -81,14 +82,15 @@ impl<'a> Writer<'a> {
         let mut managers = managers.clone();
         if managers.is_empty() && !live.is_null() {
             let before = Self { manager: BEFORE_FIRST_APPLY, ..*self };
-            managers = before.update(&Value::Null, live, &managers);
+            managers = before.update(&Value::Null, live, managers);
         }
         let empty = json!({ "apiVersion": applied["apiVersion"], "kind": applied["kind"] });
         let live = if live.is_null() { &empty } else { live };
         let id = self.id(true);
         let last = managers.0.remove(&id);
         let time = last.as_ref().and_then(|last| last.time.clone());
-        let owned = Owned { fields: self.writable(&fields(applied, self.schema())), time };
+        let applies = self.writable(&fields(applied, self.schema()));
+        let owned = Owned { fields: Arc::new(applies), time };
         managers.0.insert(id.clone(), owned);
         let mut new = merge(live, applied, self.schema());
         if let Some(last) = last {
@@ -104,7 +106,7 @@ impl<'a> Writer<'a> {
         }
         managers.take(&written.union(&self.writable(&found.removed)), &id);
         if let Some(owned) = managers.0.get_mut(&id) {
-            owned.fields = self.own(&owned.fields);
+            owned.fields = Arc::new(self.own(&owned.fields));
             if new != *live {
                 owned.time = Some(self.now.to_owned());
             }
