@@ -63,7 +63,7 @@ use crate::subscribe::Change;
 /// - **Level-triggered.** A reconcile is given the newest object, not a change. Changes of one object during its
 ///   reconcile lead to one more reconcile. No two reconciles of one key run at the same time.
 /// - **Complete caches.** The first reconcile begins when all informers of the controller have synced.
-/// - **Own writes.** After [`Context::written`], no reconcile of that object begins from an older version.
+/// - **Own writes.** After [`Context::written`](super::Context::written), no reconcile of that object begins from an older version.
 /// - **Priorities.** A change in a running cluster is reconciled before the objects of the initial list, and before
 ///   what a refresh found. See [`Priority`](crate::queue::Priority).
 /// - **Contained.** A panic of a closure or of a reconcile concerns only its key.

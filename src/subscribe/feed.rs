@@ -139,14 +139,18 @@ impl<'a, T> Chunks<'a, T> {
         let mut seen = 0;
         for change in self.changes.by_ref().take(CHUNK) {
             seen += 1;
-            let refreshed = |change: &Change<'_, T>| match change {
-                Change::Modified { old, new } => Obj::resource_version(old) == Obj::resource_version(new),
-                _ => false,
-            };
-            let low = self.initial || refreshed(&change);
+            let low = self.initial || is_refreshed(&change);
             each(change, if low { Priority::Low } else { Priority::Normal });
         }
         seen == CHUNK
+    }
+}
+
+/// Whether the content changed and the version did not, which only a refresh finds.
+pub(super) fn is_refreshed<T>(change: &Change<'_, T>) -> bool {
+    match change {
+        Change::Modified { old, new } => Obj::resource_version(old) == Obj::resource_version(new),
+        _ => false,
     }
 }
 

@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::feed::CHUNK;
+use super::feed::{CHUNK, is_refreshed};
 use super::*;
 use crate::index;
 use crate::key::ObjectKey;
@@ -213,18 +213,16 @@ async fn the_stream_of_keys_follows_changes_and_ends_with_the_informer() {
     assert_eq!(timeout(SOON, keys.next()).await.unwrap(), None, "and again");
 }
 
-#[tokio::test(start_paused = true)]
-async fn content_found_by_a_refresh_at_an_unchanged_version_has_low_priority() {
-    let object = |value| {
-        let map = json!({"metadata": {"name": "m", "namespace": "default", "uid": "u", "resourceVersion": "5"},
-            "data": {"value": value}});
-        serde_json::from_value::<ConfigMap>(map).unwrap()
+#[test]
+fn content_found_by_a_refresh_at_an_unchanged_version_has_low_priority() {
+    // The n-th object of a snapshot has the version n.
+    let object = |version| {
+        let objects = (1..=version).map(|n| (("default", if n == version { "m" } else { "other" }), ()));
+        let snapshot = Snapshot::from_objects(index::IndexSet::new(), objects);
+        snapshot.get(("default", "m")).unwrap().clone()
     };
-    let snapshot =
-        |value| Snapshot::from_objects(index::IndexSet::new(), [(("default", "m"), object(value))]);
-    let (old, new) = (snapshot("1"), snapshot("2"));
-    let batch = Batch::new(old, new, false, Selection::Everything, None);
-    let mut priorities = Vec::new();
-    assert!(!super::feed::Chunks::new(&batch).next(|_, priority| priorities.push(priority)));
-    assert_eq!(priorities, [Priority::Low]);
+    let (old, same, new) = (object(5), object(5), object(6));
+    assert!(is_refreshed(&Change::Modified { old: &old, new: &same }));
+    assert!(!is_refreshed(&Change::Modified { old: &old, new: &new }));
+    assert!(!is_refreshed(&Change::Added(&new)) && !is_refreshed(&Change::Deleted(&old)));
 }
