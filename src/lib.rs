@@ -116,7 +116,7 @@
 //!
 //! Both features are off by default.
 //!
-//! - `metrics`: the statistics of informers and queues, through the `metrics` facade (module `metrics`).
+//! - `metrics`: the statistics of informers, queues and controllers, through the `metrics` facade (module `metrics`).
 //! - `testing`: the in-process Kubernetes API server, and `Snapshot::from_objects`.
 //!
 //! The application chooses TLS by the features of `kube` or `kube-client`, and the Kubernetes version by a feature of

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Parser;
 
 /// A table of objects that refreshes itself, with the stats of the informers behind it; or, with --http, a web page of
-/// the informers, their indexes and queues.
+/// the informers, their indexes, queues and controllers.
 ///
-/// By default it shows an API server in this process, which creates and deletes objects and breaks a watch, and a slow
-/// subscriber. With --cluster it shows the cluster of your kubeconfig, and only reads.
+/// By default it shows an API server in this process, which creates and deletes objects and breaks a watch, a controller
+/// and a slow subscriber. With --cluster it shows the cluster of your kubeconfig, and only reads.
 #[derive(Debug, Parser)]
 #[command(
     name = "inspect",

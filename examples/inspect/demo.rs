@@ -1,16 +1,17 @@
 //! An API server in this process, which creates and deletes objects and injects a few faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube_client::Client;
-use kube_informer::queue::{Action, WorkQueue, Workers, workers};
+use kube_informer::controller::{Action, Context, Controller, Handle};
 use kube_informer::testing::{ApiServer, ApiStatus, Fault, FaultAction, Kind};
-use kube_informer::{Informer, ObjectKey};
+use kube_informer::{Error, Informer, Obj};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
-use crate::inspected::{Inspected, LABEL};
+use crate::inspected::{Inspected, LABEL, Row};
 
 /// The kinds to show.
 pub const KINDS: [&str; 3] = ["pods", "deployments.apps", "subnets.kubeovn.io"];
@@ -25,11 +26,12 @@ const APPS: [&str; 6] = ["web", "cart", "search", "mail", "stats", "cron"];
 /// How many pods there are at first.
 const LIVE: u32 = 90;
 
-/// What uses the informer of pods as the parts of a controller do.
+/// What uses the informer of pods.
 pub struct Consumers {
-    pub queue: WorkQueue<ObjectKey>,
-    workers: Workers<ObjectKey>,
-    tasks: Vec<JoinHandle<()>>,
+    /// Of a controller.
+    pub pods: Handle,
+    run: JoinHandle<Result<(), Error>>,
+    follower: JoinHandle<()>,
 }
 
 /// A server, and the task that changes its objects.
@@ -80,33 +82,33 @@ impl Demo {
 }
 
 impl Consumers {
-    /// A queue whose workers are just fast enough and sometimes fail, and a subscription that reads a batch only every
-    /// two seconds.
+    /// A controller that is just fast enough and sometimes fails, and a subscription that reads a batch only every two
+    /// seconds.
     pub fn start(pods: &Inspected) -> Self {
-        let queue = WorkQueue::new();
-        let objects = pods.objects.clone();
-        let workers = workers(&queue, 2, move |key: ObjectKey| {
-            let exists = objects.get(&key).is_some();
-            async move {
-                // 4 to 144 ms, always the same for one key.
-                let number = key.name().trim_start_matches("pod-").parse::<u64>().unwrap_or_default();
-                sleep(Duration::from_millis(4 + number * number * 7 % 140)).await;
-                if exists && number % 13 == 0 { Err("it fails") } else { Ok(Action::await_change()) }
-            }
-        });
-        let (feed, changes) = (queue.clone(), pods.objects.subscribe());
-        let feed = tokio::spawn(async move {
-            changes.feed(feed, |change, _, emit| emit(change.key().to_owned())).await;
-        });
+        let controller =
+            Controller::new(&pods.objects).with_deleted().concurrency(2).finish_within(Duration::ZERO);
+        let handle = controller.handle();
+        let run =
+            tokio::spawn(
+                async move { controller.run(reconcile, |_, _, _| Action::retry(), Arc::new(())).await },
+            );
         let follower = tokio::spawn(follow_slowly(pods.objects.clone()));
-        Self { queue, workers, tasks: vec![feed, follower] }
+        Self { pods: handle, run, follower }
     }
 
     pub async fn stop(self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-        // Keys that are left are of no use to anyone.
-        let _ = self.workers.shutdown(Duration::ZERO).await;
+        self.follower.abort();
+        self.pods.stop();
+        // Keys that are left are of no use.
+        let _unfinished = self.run.await;
     }
+}
+
+/// Takes 4 to 144 ms, always the same for one key.
+async fn reconcile(pod: Option<Obj<Row>>, ctx: Context<()>) -> Result<Action, &'static str> {
+    let number = ctx.key().name().trim_start_matches("pod-").parse::<u64>().unwrap_or_default();
+    sleep(Duration::from_millis(4 + number * number * 7 % 140)).await;
+    if pod.is_some() && number % 13 == 0 { Err("it fails") } else { Ok(Action::await_change()) }
 }
 
 /// Takes two seconds for each batch, whatever its number of changes.

@@ -1,5 +1,5 @@
 //! `kubectl get --watch` as a table that refreshes itself, with the stats of the informers behind it; or a web page of
-//! the informers, their indexes and queues.
+//! the informers, their indexes, queues and controllers.
 //!
 //! ```text
 //! cargo run --example inspect                                           an API server in this process
@@ -71,7 +71,8 @@ async fn main() -> anyhow::Result<()> {
             server: server(&cli),
             registry: registry.clone(),
             inspected,
-            queues: consumers.iter().map(|consumers| ("pods", consumers.queue.clone())).collect(),
+            queues: Vec::new(),
+            controllers: consumers.iter().map(|consumers| ("pods", consumers.pods.clone())).collect(),
             prometheus: PrometheusBuilder::new().install_recorder()?,
             show_names: cli.show_names,
         };
@@ -95,10 +96,10 @@ async fn main() -> anyhow::Result<()> {
             () = end(cli.seconds.or(Some(DEMO_SECONDS))), if demo.is_some() => {}
         }
     }
-    registry.shutdown().await;
     if let Some(consumers) = consumers {
         consumers.stop().await;
     }
+    registry.shutdown().await;
     if let Some(demo) = demo {
         demo.stop().await;
     }

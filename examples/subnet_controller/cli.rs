@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +93,10 @@ pub struct ClusterArgs {
     /// Prints what it would write, but writes nothing
     #[arg(long, requires = "cluster")]
     pub dry_run: bool,
+
+    /// Serves /metrics, /readyz and /livez at this address, once the caches are complete (port 0: any that is free)
+    #[arg(long, value_name = "ADDR", requires = "cluster")]
+    pub metrics: Option<SocketAddr>,
 
     /// Creates this many NADs, subnets and pods first, and deletes them at the end
     #[arg(long, value_name = "N", requires = "cluster", conflicts_with = "dry_run", value_parser = at_least_one)]
@@ -209,6 +214,8 @@ mod tests {
             ("--api-latency 5min", "'--api-latency <TIME>': the units are s, ms and us"),
             ("--api-latency 1h", "'--api-latency <TIME>'"),
             ("--dry-run", "--cluster"),
+            ("--metrics 127.0.0.1:0", "--cluster"),
+            ("--cluster --metrics 8080", "'--metrics <ADDR>'"),
             ("--cluster --seed 4", "--seed"),
             ("--cluster --load 3 --dry-run", "--dry-run"),
             ("--mode fast", "'--mode <MODE>'"),

@@ -30,6 +30,20 @@ macro_rules! metrics {
     };
 }
 
+/// Makes the [`Histogram`]s, and a list of them.
+macro_rules! histograms {
+    ($($constant:ident = ($name:literal, $counted:literal);)*) => {
+        $(pub(super) const $constant: Histogram = Histogram {
+            bucket: counter(
+                concat!($name, "_bucket"), Unit::Count, concat!($counted, ", which took at most `le` seconds"),
+            ),
+            count: counter(concat!($name, "_count"), Unit::Count, $counted),
+            sum: gauge(concat!($name, "_sum"), Unit::Seconds, concat!($counted, ", the sum of their times")),
+        };)*
+        const HISTOGRAMS: &[Histogram] = &[$($constant),*];
+    };
+}
+
 metrics! {
     // Informers. Labels: kind, scope, stored.
     SYNCED = gauge("kube_informer_synced", Count, "Whether the first list is complete (0 or 1)");
@@ -57,8 +71,37 @@ metrics! {
         "The longest time for which a subscription has not received a change"
     );
 
+    // Controllers. Label: controller.
+    RUNNING = gauge("kube_informer_controller_running", Count, "Whether the controller runs (0 or 1)");
+    RUNS = counter("kube_informer_controller_runs_total", Count, "Runs that began");
+    FIRST_PASS = gauge(
+        "kube_informer_controller_first_pass_done", Count,
+        "Whether all that existed at the start of the run was reconciled once (0 or 1)"
+    );
+    RECONCILES = counter("kube_informer_controller_reconcile_total", Count, "Reconciles that ended, by result");
+    ACTIVE = gauge("kube_informer_controller_active_workers", Count, "Reconciles that run");
+    MAXIMUM = gauge(
+        "kube_informer_controller_max_concurrent_reconciles", Count, "Reconciles that may run at the same time"
+    );
+    WAITED = counter(
+        "kube_informer_controller_waited_for_write_total", Count,
+        "Keys that waited until the informer had received their last write"
+    );
+    NOT_RECEIVED = counter(
+        "kube_informer_controller_write_not_received_total", Count,
+        "Reconciles that began without the last write, after the time limit"
+    );
+    LOOPS = counter(
+        "kube_informer_controller_own_write_loops_total", Count,
+        "Reconciles that wrote although only the write before had caused them"
+    );
+    MAPPING_PANICS = counter(
+        "kube_informer_controller_mapping_panics_total", Count, "Panics of predicates and mappings"
+    );
+
     // Queues, as client-go names them. Label: name.
     DEPTH = gauge("workqueue_depth", Count, "Keys that are ready");
+    DEPTH_OF = gauge("workqueue_depth_by_priority", Count, "Keys that are ready, by priority");
     DELAYED = gauge("workqueue_delayed", Count, "Keys that wait for a deadline, retries included");
     ADDS = counter("workqueue_adds_total", Count, "Keys queued");
     RETRIES = counter("workqueue_retries_total", Count, "Failures counted");
@@ -69,33 +112,11 @@ metrics! {
     );
 }
 
-pub(super) const WAIT: Histogram = Histogram {
-    bucket: counter(
-        "workqueue_queue_duration_seconds_bucket",
-        Unit::Count,
-        "Keys that waited for at most `le` seconds",
-    ),
-    count: counter("workqueue_queue_duration_seconds_count", Unit::Count, "Keys that waited for a worker"),
-    sum: gauge(
-        "workqueue_queue_duration_seconds_sum",
-        Unit::Seconds,
-        "Sum of the times that keys waited for a worker",
-    ),
-};
-pub(super) const WORK: Histogram = Histogram {
-    bucket: counter(
-        "workqueue_work_duration_seconds_bucket",
-        Unit::Count,
-        "Keys worked on for at most `le` seconds",
-    ),
-    count: counter("workqueue_work_duration_seconds_count", Unit::Count, "Keys that were worked on"),
-    sum: gauge(
-        "workqueue_work_duration_seconds_sum",
-        Unit::Seconds,
-        "Sum of the times that keys were worked on",
-    ),
-};
-const HISTOGRAMS: &[Histogram] = &[WAIT, WORK];
+histograms! {
+    WAIT = ("workqueue_queue_duration_seconds", "Keys that waited for a worker");
+    WORK = ("workqueue_work_duration_seconds", "Keys that were worked on");
+    RECONCILE_TIME = ("kube_informer_controller_reconcile_time_seconds", "Reconciles that ended");
+}
 
 /// Describes each metric to the recorder, which may be a new one.
 pub(super) fn describe() {

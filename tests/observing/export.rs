@@ -12,6 +12,7 @@ use kube_informer::{Informer, Registry, Scope, Stored};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::grafana::exported;
 use crate::rendered::Prometheus;
 
 /// The number of entries; a map with `broken` is invalid.
@@ -111,6 +112,8 @@ async fn queues_are_exported_as_client_go_names_them() {
     let text = prometheus.scrape(&exporter);
     let value = |name: &str| text.value(&format!("workqueue_{name}{{name=\"maps\"}}"));
     assert_eq!((value("depth"), value("delayed"), value("processing")), (Some(1.0), Some(1.0), Some(1.0)));
+    let normal = "workqueue_depth_by_priority{name=\"maps\",priority=\"normal\"}";
+    assert_eq!(text.value(normal), Some(1.0));
     assert_eq!((value("adds_total"), value("retries_total")), (Some(3.0), Some(1.0)));
     assert_eq!(value("unfinished_work_seconds"), Some(0.5));
     assert_eq!(value("longest_running_processor_seconds"), Some(0.5));
@@ -136,11 +139,6 @@ async fn queues_are_exported_as_client_go_names_them() {
 
 #[tokio::test]
 async fn every_metric_is_described() {
-    let (server, queue) = (ApiServer::new(), WorkQueue::<String>::new());
-    let registry = Registry::new(Client::new(server.service(), "default"));
-    let maps = registry.declare::<ConfigMap>().informer();
-    registry.start();
-    maps.synced().await.unwrap();
-    let text = Prometheus::new().scrape(&Exporter::new().registry(&registry).queue("maps", &queue));
+    let text = exported().await;
     assert_eq!(text.names(), text.described());
 }

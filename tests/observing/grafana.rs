@@ -1,15 +1,17 @@
 //! The dashboard and the alert rules select only what is exported.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::Client;
-use kube_informer::Registry;
+use kube_informer::controller::{Action, Context, Controller};
 use kube_informer::metrics::Exporter;
-use kube_informer::queue::WorkQueue;
 use kube_informer::testing::ApiServer;
+use kube_informer::{Obj, Registry};
 use serde_json::Value;
 
 use crate::promql;
@@ -21,13 +23,21 @@ fn read(file: &str) -> String {
 }
 
 /// All that there is to export.
-async fn exported() -> Rendered {
-    let (server, queue) = (ApiServer::new(), WorkQueue::<String>::new());
+pub(crate) async fn exported() -> Rendered {
+    let server = ApiServer::new();
     let registry = Registry::new(Client::new(server.service(), "default"));
     let maps = registry.declare::<ConfigMap>().informer();
     registry.start();
-    maps.synced().await.unwrap();
-    Prometheus::new().scrape(&Exporter::new().registry(&registry).queue("maps", &queue))
+    let controller = Controller::new(&maps);
+    let handle = controller.handle();
+    let _run =
+        tokio::spawn(async move { controller.run(idle, |_, _, _| Action::retry(), Arc::new(())).await });
+    handle.first_pass().await;
+    Prometheus::new().scrape(&Exporter::new().registry(&registry).controller("maps", &handle))
+}
+
+async fn idle(_: Obj<ConfigMap>, _: Context<()>) -> Result<Action, Infallible> {
+    Ok(Action::await_change())
 }
 
 /// The values of all fields called `name`, at any depth.

@@ -2,6 +2,7 @@
 //! use it.
 #![cfg(all(feature = "metrics", feature = "testing"))]
 
+mod controllers;
 mod export;
 mod grafana;
 mod promql;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Opens the page of `inspect --http` in headless Chromium, on the API server in its process: checks that the page shows
-# the informers, indexes and queue, that no name is shown unasked, and takes screenshots, light and dark.
+# the informers, indexes and controller, that no name is shown unasked, and takes screenshots, light and dark.
 #
 #   bash tools/inspector/screenshot.sh [DIR]    screenshots into DIR [default: a temporary folder]
 #
@@ -45,7 +45,8 @@ fi
 
 # Starts the inspector at a free port: sets `program` and `url`.
 start() { # [option..]
-  "$INSPECT" --http 127.0.0.1:0 --seconds 600 "$@" >"$work/output" 2>&1 &
+  : >"$work/output"
+  "$INSPECT" --http 127.0.0.1:0 --seconds 600 "$@" >>"$work/output" 2>&1 &
   program=$!
   local waited
   for waited in {1..200}; do
@@ -84,7 +85,7 @@ expect() { # <text..>: parts of the page
 start
 browse --dump-dom "$url/" >"$work/page.html"
 expect 'data-kind="pods"' 'data-kind="deployments.apps"' 'data-kind="subnets.kubeovn.io"' 'class="phase good">watching' \
-  'by namespace' 'by label app' 'class="queue"' 'class="line"' '>live<'
+  'by namespace' 'by label app' 'class="controller"' 'class="line"' '>live<'
 for name in 'pod-0' shop cart; do
   ! grep -qF -- "$name" "$work/page.html" || die "the page shows the name $name"
 done
@@ -93,10 +94,10 @@ stop
 start --show-names
 sleep "${PAUSE:-5}"
 browse --dump-dom "$url/" >"$work/page.html"
-expect 'shop ' 'cart '
-shoot inspector-light.png 1280,1190 1
-shoot inspector-dark.png 1280,1190 0
+expect 'shop ' 'cart ' 'class="phase good">running'
+shoot inspector-light.png 1280,1275 1
+shoot inspector-dark.png 1280,1275 0
 [[ -z ${PHONE:-} ]] || shoot "$PHONE" 390,3000 1
 stop
 [[ $out == "$work" ]] || echo "screenshot: pictures are in $out"
-echo "screenshot: the page shows the informers, indexes and queue, and names only when asked"
+echo "screenshot: the page shows the informers, indexes and controller, and names only when asked"

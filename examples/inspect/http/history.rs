@@ -66,6 +66,10 @@ impl History {
         for (name, queue) in &app.queues {
             kept.push(format!("depth {name}"), queue.stats().depth as f64);
         }
+        for (name, handle) in &app.controllers {
+            let depth = handle.stats().queue.map_or(0, |queue| queue.depth);
+            kept.push(format!("controller {name}"), depth as f64);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

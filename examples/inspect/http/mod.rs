@@ -1,10 +1,11 @@
-//! A page that shows registries, informers, indexes and queues, and the endpoints that an operator's tools ask.
+//! A page that shows registries, informers, indexes, queues and controllers, and the endpoints that an operator's tools ask.
 //!
 //! ```text
 //! GET /              the page: HTML, CSS and JavaScript, as they are in this folder
 //! GET /state.json    what the page shows, once a second
 //! GET /metrics       for Prometheus
-//! GET /readyz        503 until all informers have synced, and while one is stale for a minute
+//! GET /readyz        503 until all informers have synced and each controller has reconciled all objects once, and while
+//!                    an informer is stale for a minute
 //! GET /livez         503 when an informer has stopped, which only a restart repairs
 //! ```
 
@@ -23,6 +24,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use kube_informer::controller::Handle;
 use kube_informer::metrics::Exporter;
 use kube_informer::queue::WorkQueue;
 use kube_informer::{ObjectKey, Phase, Registry};
@@ -42,6 +44,8 @@ pub struct App {
     pub registry: Registry,
     pub inspected: Vec<Inspected>,
     pub queues: Vec<(&'static str, WorkQueue<ObjectKey>)>,
+    /// The queue of a controller is not one of `queues`.
+    pub controllers: Vec<(&'static str, Handle)>,
     pub prometheus: PrometheusHandle,
     /// Whether keys of objects and of indexes are shown.
     pub show_names: bool,
@@ -73,6 +77,8 @@ pub async fn serve(address: SocketAddr, app: App) -> anyhow::Result<()> {
 fn router(app: App) -> (Router, impl Future<Output = ()>) {
     let exporter = Exporter::new().registry(&app.registry);
     let exporter = app.queues.iter().fold(exporter, |exporter, (name, queue)| exporter.queue(*name, queue));
+    let exporter =
+        app.controllers.iter().fold(exporter, |exporter, (name, handle)| exporter.controller(*name, handle));
     let shared = Arc::new(Shared { app, exporter, history: History::default() });
     let sampling = {
         let shared = shared.clone();
@@ -111,6 +117,9 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
     let registry = &shared.app.registry;
     let mut problems: Vec<_> = registry.not_synced().iter().map(ToString::to_string).collect();
     problems.extend(registry.stale(STALE_LIMIT).iter().map(ToString::to_string));
+    let unready = shared.app.controllers.iter().filter(|(_, handle)| handle.stats().first_pass.is_none());
+    problems
+        .extend(unready.map(|(name, _)| format!("controller {name}: has not reconciled all objects yet")));
     answer(&problems)
 }
 

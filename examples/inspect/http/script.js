@@ -104,15 +104,19 @@ function informer(one) {
     one.names?.length ? el("p", { class: "names" }, one.names.join(" "), one.objects > one.names.length ? " …" : "") : null);
 }
 
-function queue(one) {
-  const row = (name, timings) => el("tr", {}, el("th", { scope: "row" }, name),
-    ...["p50", "p99", "max"].map((key) => el("td", {}, seconds(timings.count ? timings[key] : null))));
+// Pairs of a name and Timings.
+function timings(...rows) {
+  const row = ([name, timings]) => el("tr", {}, el("th", { scope: "row" }, name),
+    ...["p50", "p99", "max"].map((key) => el("td", {}, seconds(timings?.count ? timings[key] : null))));
   const head = ["", "median", "p99", "longest"].map((name) => el("th", { scope: "col" }, name));
+  return el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows.map(row)));
+}
+
+function queue(one) {
   return el("article", { class: "queue" },
     el("div", { class: "head" }, el("h3", {}, one.name)),
     graph(one.depth, one.depth === 1 ? "key waits" : "keys wait", one.history, `depth of ${one.name}`),
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)),
-      el("tbody", {}, row("in the queue", one.wait), row("work", one.work))),
+    timings(["in the queue", one.wait], ["work", one.work]),
     el("dl", {},
       fact("Working on", count(one.processing), { note: one.processing ? `oldest ${seconds(one.longest)}` : null }),
       fact("Delayed", count(one.delayed)),
@@ -121,19 +125,41 @@ function queue(one) {
       fact("Retries", count(one.retries))));
 }
 
-// Whatever the fields are: name, and the others in their order.
-function controller({ name, ...facts }) {
-  const shown = (value) => (typeof value === "number" ? count(value) : String(value));
+const waiting = (controller) => Object.values(controller.depth).reduce((sum, keys) => sum + keys, 0);
+
+function controller(one) {
+  const depth = waiting(one);
+  const [phase, tone] = !one.running ? [one.runs ? "stopped" : "not started", "bad"]
+    : one.firstPass ? ["running", "good"] : ["first pass", "warn"];
+  const pass = one.firstPass;
+  const { succeeded, skipped, ...failures } = one.results;
+  const failed = Object.entries(failures).filter(([, times]) => times > 0);
   return el("article", { class: "controller" },
-    el("div", { class: "head" }, el("h3", {}, name)),
-    el("dl", {}, ...Object.entries(facts).map(([key, value]) => fact(key, shown(value)))));
+    el("div", { class: "head" }, el("h3", {}, one.name), el("span", { class: `phase ${tone}` }, phase)),
+    graph(depth, depth === 1 ? "key waits" : "keys wait", one.history, `depth of ${one.name}`),
+    timings(["in the queue", one.wait], ["reconcile", one.durations]),
+    el("dl", {},
+      fact("Succeeded", count(succeeded), { note: skipped ? `${count(skipped)} skipped` : null }),
+      fact("Failures", count(failed.reduce((sum, [, times]) => sum + times, 0)),
+        { note: failed.map(([result, times]) => `${count(times)} ${result}`).join(", ") || null }),
+      fact("Workers", `${one.active} of ${one.concurrency}`, { note: one.active ? `oldest ${seconds(one.longest)}` : null }),
+      ...["high", "normal", "low"].map((priority) => fact(`Waiting, ${priority}`, count(one.depth[priority]))),
+      fact("Delayed", count(one.delayed)),
+      fact("First pass", pass ? count(pass.keys) : "not done",
+        { note: pass?.failed ? `${count(pass.failed)} failed` : null, title: "All keys that existed at the start" }),
+      fact("Own writes", count(one.ownWriteLoops + one.writeNotReceived), {
+        tone: one.ownWriteLoops + one.writeNotReceived ? "warn" : null,
+        note: one.waitedForWrite ? `${count(one.waitedForWrite)} waited` : null,
+        title: `${one.ownWriteLoops} only because of the write before, ${one.writeNotReceived} before it was received`,
+      }),
+      one.mappingPanics ? fact("Mapping panics", count(one.mappingPanics), { tone: "bad" }) : null));
 }
 
 function failure(one) {
   return el("li", {}, el("time", {}, `${seconds(one.age)} ago`), el("span", {}, one.informer), el("span", {}, one.error));
 }
 
-function summary(informers, queues) {
+function summary(informers, queues, controllers) {
   const sum = (list, key) => list.reduce((total, one) => total + one[key], 0);
   const tile = (label, value, note) =>
     el("li", {}, el("div", { class: "label" }, label), el("div", { class: "value" }, value, note && el("small", {}, note)));
@@ -144,7 +170,8 @@ function summary(informers, queues) {
     tile("Objects", count(sum(informers, "objects"))),
     tile("Relists", count(informers.reduce((n, one) => n + Object.values(one.relists).reduce((a, b) => a + b, 0), 0))),
     tile("Errors", count(sum(informers, "errors"))),
-    queues.length ? tile("Keys waiting", count(sum(queues, "depth"))) : null,
+    queues.length + controllers.length
+      ? tile("Keys waiting", count(controllers.reduce((total, one) => total + waiting(one), sum(queues, "depth")))) : null,
   ].filter(Boolean);
 }
 
@@ -158,7 +185,7 @@ function draw(state) {
   const informers = state.registries.flatMap((registry) => registry.informers);
   const several = state.registries.length > 1;
   document.getElementById("server").textContent = state.registries.map((registry) => registry.server).join(", ");
-  show("summary", summary(informers, state.queues));
+  show("summary", summary(informers, state.queues, state.controllers));
   show("informers", state.registries.flatMap((registry) => [
     several ? el("h2", {}, registry.server) : el("h2", {}, "Kinds"),
     el("div", { class: "cards" }, ...registry.informers.map(informer)),

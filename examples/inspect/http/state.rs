@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube_informer::queue::{self, Timings};
+use kube_informer::controller;
+use kube_informer::queue::{self, Priority, Timings};
 use kube_informer::registry::InformerStats;
 use kube_informer::{Index, Obj, Phase};
 use serde_json::{Value, json};
@@ -21,6 +22,11 @@ pub(super) fn of(app: &App, history: &History) -> Value {
     let informers: Vec<_> = stats.iter().map(|stats| informer(app, stats, history)).collect();
     let queues: Vec<_> =
         app.queues.iter().map(|(name, queue)| describe_queue(name, &queue.stats(), history)).collect();
+    let controllers: Vec<_> = app
+        .controllers
+        .iter()
+        .map(|(name, handle)| describe_controller(name, &handle.stats(), history))
+        .collect();
     let errors: Vec<_> = history
         .errors()
         .into_iter()
@@ -31,8 +37,7 @@ pub(super) fn of(app: &App, history: &History) -> Value {
     json!({
         "registries": [{ "server": app.server, "informers": informers }],
         "queues": queues,
-        // For those of a later version of this program.
-        "controllers": [],
+        "controllers": controllers,
         "errors": errors,
     })
 }
@@ -103,6 +108,40 @@ fn describe_queue(name: &str, stats: &queue::Stats, history: &History) -> Value 
         "wait": timings(&stats.wait),
         "work": timings(&stats.work),
         "history": history.series(&format!("depth {name}")),
+    })
+}
+
+fn describe_controller(name: &str, stats: &controller::Stats, history: &History) -> Value {
+    let queue = stats.queue.as_ref();
+    let depth = |priority| queue.map_or(0, |queue| queue.depth_of(priority));
+    json!({
+        "name": name,
+        "running": stats.running,
+        "runs": stats.runs,
+        "firstPass": stats.first_pass.map(|pass| json!({ "keys": pass.keys, "failed": pass.failed })),
+        "active": stats.active,
+        "concurrency": stats.concurrency,
+        "results": {
+            "succeeded": stats.succeeded,
+            "failed": stats.failed,
+            "panicked": stats.panicked,
+            "timed out": stats.timed_out,
+            "skipped": stats.skipped,
+        },
+        "waitedForWrite": stats.waited_for_write,
+        "writeNotReceived": stats.write_not_received,
+        "ownWriteLoops": stats.own_write_loops,
+        "mappingPanics": stats.mapping_panics,
+        "durations": timings(&stats.durations),
+        "wait": queue.map(|queue| timings(&queue.wait)),
+        "longest": queue.map(|queue| seconds(queue.longest_running)),
+        "depth": {
+            "high": depth(Priority::High),
+            "normal": depth(Priority::Normal),
+            "low": depth(Priority::Low),
+        },
+        "delayed": queue.map_or(0, |queue| queue.delayed),
+        "history": history.series(&format!("controller {name}")),
     })
 }
 

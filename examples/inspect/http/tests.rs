@@ -3,13 +3,17 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use kube_client::Client;
+use kube_informer::controller::{Action, Context, Controller};
 use kube_informer::testing::{ApiServer, Kind};
-use kube_informer::{Registry, Scope};
+use kube_informer::{Error, Obj, Registry, Scope};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::inspected::Row;
 use crate::kinds;
 
 /// A name that is shown only when that was asked for.
@@ -35,6 +39,7 @@ async fn app(show_names: bool) -> (ApiServer, App) {
         registry,
         inspected,
         queues: vec![("maps", queue)],
+        controllers: vec![],
         prometheus,
         show_names,
     };
@@ -85,6 +90,52 @@ async fn probes_say_what_is_missing() {
     informer.shutdown().await;
     let (status, text) = get_text(&router, "/livez").await;
     assert!(status == StatusCode::SERVICE_UNAVAILABLE && text.starts_with("configmaps: stopped"), "{text}");
+}
+
+/// Adds a controller of the ConfigMaps, which waits for the permit that is returned.
+fn control(app: &mut App) -> (Arc<Semaphore>, JoinHandle<Result<(), Error>>) {
+    let controller = Controller::new(&app.inspected[0].objects).concurrency(3);
+    app.controllers.push(("maps", controller.handle()));
+    let permits = Arc::new(Semaphore::new(0));
+    let reconcile = |_: Obj<Row>, permits: Context<Semaphore>| async move {
+        permits.acquire().await.map(|_| Action::await_change())
+    };
+    let shared = permits.clone();
+    (permits, tokio::spawn(async move { controller.run(reconcile, |_, _, _| Action::retry(), shared).await }))
+}
+
+#[tokio::test]
+async fn controllers_are_ready_after_their_first_pass() {
+    let (_server, mut app) = app(false).await;
+    app.queues.clear();
+    let (permits, run) = control(&mut app);
+    app.registry.start();
+    app.registry.synced().await.unwrap();
+    let handle = app.controllers[0].1.clone();
+    let (router, _) = router(app);
+    let (status, text) = get_text(&router, "/readyz").await;
+    let missing = "controller maps: has not reconciled all objects yet\n";
+    assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, missing));
+    while handle.stats().active == 0 {
+        tokio::task::yield_now().await;
+    }
+    let state =
+        async || -> Value { serde_json::from_str(&get_text(&router, "/state.json").await.1).unwrap() };
+    let controller = state().await["controllers"][0].take();
+    assert_eq!((&controller["name"], &controller["running"]), (&json!("maps"), &json!(true)));
+    assert_eq!((&controller["active"], &controller["concurrency"]), (&json!(1), &json!(3)));
+    assert_eq!(controller["firstPass"], json!(null));
+
+    permits.add_permits(1);
+    handle.first_pass().await;
+    assert_eq!(get_text(&router, "/readyz").await, (StatusCode::OK, "ok\n".to_owned()));
+    let controller = state().await["controllers"][0].take();
+    assert_eq!(controller["firstPass"], json!({ "keys": 1, "failed": 0 }));
+    assert_eq!(controller["results"]["succeeded"], json!(1));
+    assert_eq!(controller["depth"], json!({ "high": 0, "normal": 0, "low": 0 }));
+    handle.stop();
+    run.await.unwrap().unwrap();
+    assert_eq!(state().await["controllers"][0]["running"], json!(false));
 }
 
 #[tokio::test]

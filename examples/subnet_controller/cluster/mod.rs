@@ -1,6 +1,7 @@
 //! The controller on a real cluster: confirms the context, prints what it does, and deletes what it created.
 
 mod connect;
+mod endpoints;
 mod load;
 mod log;
 
@@ -49,6 +50,7 @@ pub async fn run(args: &ClusterArgs, workers: usize, mode: Mode) -> anyhow::Resu
     let ended = tokio::select! {
         () = &mut stop => Ok(()),
         error = work(&controller, &log, &mut load, args.load) => error,
+        error = endpoints::serve(args.metrics, &controller) => error,
     };
     // Also after an error, and after Ctrl-C in the middle of creating.
     let deleted = load.delete().await;

@@ -19,7 +19,8 @@ pub struct Caches {
     pub pods_by_network: Index<PodNetworks, Pair<String, String>>,
     pub subnets: Informer<Subnet>,
     pub subnets_by_provider: Index<Subnet, String>,
-    registry: Registry,
+    /// All of them, for probes and metrics.
+    pub registry: Registry,
 }
 
 impl Caches {
