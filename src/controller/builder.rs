@@ -25,7 +25,8 @@ use crate::subscribe::Change;
 /// # use std::sync::Arc;
 /// # use std::time::Duration;
 /// # use k8s_openapi::api::{apps::v1::Deployment, core::v1::{Pod, Secret}};
-/// # use kube_client::Api;
+/// # use kube_client::{Api, api::{Patch, PatchParams}};
+/// # use serde_json::json;
 /// use kube_informer::controller::{Action, Context, Controller, changed};
 /// use kube_informer::{Informer, Obj};
 ///
@@ -37,8 +38,9 @@ use crate::subscribe::Change;
 ///     let name = Obj::name(&deployment);
 ///     // Compare, and write only what differs. `ctx` dereferences to `Shared`.
 ///     if deployment.metadata.labels.is_none() {
-///         let patched = ctx.api.get(name).await?;
-///         ctx.written(&patched); // the next reconcile sees this version or a later one
+///         let patch = Patch::Merge(json!({ "metadata": { "labels": { "app": name } } }));
+///         let written = ctx.api.patch(name, &PatchParams::default(), &patch).await?;
+///         ctx.written(&written); // the next reconcile sees this version or a later one
 ///     }
 ///     Ok(Action::requeue(Duration::from_secs(600)))
 /// }
