@@ -19,9 +19,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, Resource};
-use kube_informer::controller::{
-    Action, Context, Controller, Event, FinalizerError, Handle, changed, finalizer,
-};
+use kube_informer::controller::{Action, Context, Controller, Event, FinalizerError, changed, finalizer};
 use kube_informer::metrics::Exporter;
 use kube_informer::{Informer, Obj, ObjectKey, Registry};
 use serde::{Deserialize, Serialize};
@@ -123,53 +121,43 @@ async fn apply(generator: &Obj<ConfigMapGenerator>, ctx: &Context<Shared>) -> Re
 
 // === The glue ===
 
-/// What an HTTP server of the program serves: `/readyz` and `/metrics`.
 struct Operator {
+    controller: Controller<ConfigMapGenerator>,
+    shared: Arc<Shared>,
     registry: Registry,
-    handle: Handle,
     exporter: Exporter,
 }
 
 impl Operator {
-    /// Ready: all that exists was reconciled once, and no cache is behind for long.
-    fn is_ready(&self) -> bool {
-        self.handle.stats().first_pass.is_some() && self.registry.stale(Duration::from_secs(120)).is_empty()
+    fn new(client: Client) -> anyhow::Result<Self> {
+        let registry = Registry::new(client.clone());
+        let generators = registry.declare::<ConfigMapGenerator>();
+        let by_secret = generators.index(|generator: &ConfigMapGenerator| {
+            Some(ObjectKey::new(generator.metadata.namespace.as_deref()?, &generator.spec.secret))
+        })?;
+        let maps = registry.declare::<ConfigMap>().informer();
+        let secrets = registry.declare::<SecretMeta>().informer();
+        let controller = Controller::new(&generators.informer())
+            .when(changed::generation().or(changed::finalizers()))
+            .owns(&maps)
+            .watches_by_index(&secrets, by_secret)
+            .concurrency(4);
+        registry.start();
+        let exporter = Exporter::new().registry(&registry); // its `record()` comes before each scrape
+        let shared = Arc::new(Shared { client, maps, secrets, catalogue: Mutex::default() });
+        Ok(Self { controller, shared, registry, exporter })
     }
-}
 
-/// The controller, what its reconciles share, and what an operator sees of it.
-fn assemble(
-    client: Client,
-) -> Result<(Controller<ConfigMapGenerator>, Arc<Shared>, Operator), kube_informer::Error> {
-    let registry = Registry::new(client.clone());
-    let generators = registry.declare::<ConfigMapGenerator>();
-    let by_secret = generators.index(|generator: &ConfigMapGenerator| {
-        let namespace = generator.metadata.namespace.as_deref()?;
-        Some(ObjectKey::new(namespace, &generator.spec.secret))
-    })?;
-    let maps = registry.declare::<ConfigMap>().informer();
-    let secrets = registry.declare::<SecretMeta>().informer();
-    let controller = Controller::new(&generators.informer())
-        .when(changed::generation().or(changed::finalizers()))
-        .owns(&maps)
-        .watches_by_index(&secrets, by_secret)
-        .concurrency(4);
-    registry.start();
-    let exporter = Exporter::new().registry(&registry);
-    let operator = Operator { handle: controller.handle(), registry, exporter };
-    let shared = Arc::new(Shared { client, maps, secrets, catalogue: Mutex::default() });
-    Ok((controller, shared, operator))
-}
+    /// For `/readyz`: all that exists was reconciled once, and no cache is behind for long.
+    fn is_ready(&self) -> bool {
+        let first_pass = self.controller.handle().stats().first_pass;
+        first_pass.is_some() && self.registry.stale(Duration::from_secs(120)).is_empty()
+    }
 
-/// Runs until the signal, then finishes what is in the queue.
-async fn run(
-    controller: Controller<ConfigMapGenerator>,
-    shared: Arc<Shared>,
-    signal: impl Future<Output = ()>,
-) {
-    let ended = controller.run_until(reconcile, |_, _error, _| Action::retry(), shared, signal).await;
-    if let Err(error) = ended {
-        eprintln!("{error}");
+    /// Runs until the signal, then finishes what is in the queue.
+    async fn run(&self, signal: impl Future<Output = ()>) -> Result<(), kube_informer::Error> {
+        let retry = |_, _: &_, _| Action::retry();
+        self.controller.run_until(reconcile, retry, self.shared.clone(), signal).await
     }
 }
 
@@ -212,14 +200,13 @@ async fn main() -> anyhow::Result<()> {
     }
 
     println!("the controller starts; there are two generators:");
-    let (controller, shared, operator) = assemble(Client::new(server.service(), "default"))?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let catalogue = shared.clone();
-    let running = tokio::spawn(async move {
-        run(controller, shared, async { drop(stopped.await) }).await; // a real one waits for Ctrl-C or SIGTERM
-    });
+    let operator = Arc::new(Operator::new(Client::new(server.service(), "default"))?);
+    let handle = operator.controller.handle();
     println!("  ready before the first pass: {}", operator.is_ready());
-    timeout(WITHIN, operator.handle.first_pass()).await?;
+    let (stop, stopped) = oneshot::channel::<()>(); // a real one waits for Ctrl-C or SIGTERM
+    let runs = operator.clone();
+    let running = tokio::spawn(async move { runs.run(async { drop(stopped.await) }).await });
+    timeout(WITHIN, handle.first_pass()).await?;
     println!("  ready after it: {}", operator.is_ready());
     wait_for(&server, "web", |map| map["data"]["content"] == "settings of web").await?;
     let before = wait_for(&server, "api", |map| map["data"]["content"] == "settings of api").await?;
@@ -243,17 +230,17 @@ async fn main() -> anyhow::Result<()> {
     server.delete(GENERATORS, "default", "web")?;
     wait_until("the generator is gone", || Ok(server.get(GENERATORS, "default", "web").is_err())).await?;
     wait_until("its ConfigMap is gone", || Ok(server.get("configmaps", "default", "web").is_err())).await?;
-    let left = catalogue.catalogue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let left = operator.shared.catalogue.lock().unwrap_or_else(PoisonError::into_inner).clone();
     println!("  the catalogue has {}", left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
 
     println!("the controller stops:");
     operator.exporter.record();
     let metrics = prometheus.render();
     drop(stop);
-    running.await?;
-    let (stats, requests) = (operator.handle.stats(), server.requests());
+    running.await??;
+    let (stats, requests) = (handle.stats(), server.requests());
     println!(
-        "  {} reconciles, {} failed; {} GET requests, {} series of metrics",
+        "  {} reconciles ({} on an old state, repeated); {} GET requests, {} series of metrics",
         stats.succeeded + stats.failed,
         stats.failed,
         requests.sum(|verb, _, _| verb == "get"),
