@@ -1,8 +1,8 @@
 //! Typed informer caches for Kubernetes controllers.
 //!
 //! An [`Informer`] lists and watches one kind and keeps a typed, indexed copy of its objects in memory. Controllers
-//! read [`Snapshot`]s of it, synchronously and lock-free, follow its changes by a [`Subscription`], and put the keys to
-//! reconcile into a [`queue::WorkQueue`].
+//! read [`Snapshot`]s of it, synchronously and lock-free, and follow its changes by a [`Subscription`]. A
+//! [`controller::Controller`] runs a reconcile function for each object that changed.
 //!
 //! - [Usage](#usage)
 //! - [Consistency](#consistency)
@@ -88,6 +88,8 @@
 //! | [`Informer::add_index`] | O(n), on the informer's task | yes | no, it is `async` |
 //! | [`Informer::refresh`] | one list, on the informer's task | yes | no, it is `async` |
 //! | [`WorkQueue::add`](queue::WorkQueue::add) | O(1) | the key, once | short lock of the queue |
+//! | [`controller::Handle::enqueue`] | O(1) | the key, once | short locks |
+//! | [`controller::Context::written`] | O(1) | the version | no |
 //!
 //! A held [`Snapshot`], [`Batch`] or [`Subscription`] keeps in memory the old versions of the objects that changed
 //! since, and nothing else. `docs/BENCHMARKS.md` has times, beside those of other caches.
@@ -105,7 +107,8 @@
 //!
 //! # Testing
 //!
-//! - A reconcile function, without a server: `Snapshot::from_objects` makes a snapshot of given objects.
+//! - A reconcile function, without a server: `Snapshot::from_objects` makes a snapshot of given objects, and
+//!   [`Context::new`](controller::Context::new) the other argument.
 //! - A whole controller, in process: `testing::ApiServer` serves list, watch and writes to a real `Client`, injects
 //!   faults and counts requests.
 //!
@@ -132,7 +135,12 @@
 //! | declare an index | [`builder::Builder::index`], [`mod@index`] |
 //! | select a projection by labels | [`mod@metadata`] |
 //! | follow changes | [`Informer::subscribe`], [`Batch`], [`Change`] |
-//! | reconcile | [`Subscription::feed`], [`mod@queue`] |
+//! | reconcile | [`controller::Controller`], [`controller::Context`] |
+//! | reconcile only for some changes | [`controller::changed`] |
+//! | clean up before a delete | [`controller::finalizer()`] |
+//! | stop a controller, or observe it | [`controller::Handle`] |
+//! | fill a work queue of your own | [`Subscription::feed`], [`Subscription::keys`], [`mod@queue`] |
+//! | use kube-runtime's `Controller` | [`bridge`], [`Informer::object_refs`] |
 //! | share informers | [`Registry`], [`Stored`], [`registry::StoredWith`] |
 //! | observe an informer | [`Informer::status`], [`Informer::stats`] |
 //! | answer probes | [`Registry::not_synced`], [`Registry::stale`], [`Registry::stats`] |
@@ -222,8 +230,16 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
-/// The migration guide, compiled.
-#[cfg(all(doctest, feature = "testing"))]
+/// The migration guide, compiled, and its programs run. What it quotes of the example is what the example has.
+///
+/// ```
+/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/MIGRATING.md"));
+/// let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/configmapgen.rs"));
+/// let begin = example.find("use std::").unwrap();
+/// let end = example.find("// === The rest").unwrap();
+/// assert!(guide.contains(example[begin..end].trim_end()));
+/// ```
+#[cfg(all(doctest, feature = "metrics", feature = "testing"))]
 #[doc = include_str!("../docs/MIGRATING.md")]
 struct Migrating;
 

@@ -153,19 +153,27 @@ async fn end(workers: Workers<ObjectKey>, settings: &Settings) -> Result<(), Err
 /// Waits for all informers, in the order in which they were given, the primary one last.
 async fn all_synced(triggers: &[Arc<dyn Trigger>]) -> Result<(), Error> {
     for trigger in triggers {
-        while timeout(REPORT, trigger.synced()).await.map_or(Ok(false), |synced| synced.map(|()| true))?
-            == false
-        {
-            for missing in triggers.iter().filter(|trigger| !trigger.status().synced) {
-                let status = missing.status();
-                tracing::warn!(
-                    kind = missing.name(),
-                    phase = ?status.phase,
-                    error = status.last_error.as_ref().map(tracing::field::display),
-                    "a controller waits for this informer"
-                );
+        let mut synced = trigger.synced();
+        loop {
+            match timeout(REPORT, &mut synced).await {
+                Ok(synced) => break synced?,
+                Err(_) => report(triggers),
             }
         }
     }
     Ok(())
+}
+
+/// Logs which informers have not synced.
+fn report(triggers: &[Arc<dyn Trigger>]) {
+    for (missing, status) in triggers.iter().map(|trigger| (trigger, trigger.status())) {
+        if !status.synced {
+            tracing::warn!(
+                kind = missing.name(),
+                phase = ?status.phase,
+                error = status.last_error.as_ref().map(tracing::field::display),
+                "a controller waits for this informer"
+            );
+        }
+    }
 }
