@@ -65,11 +65,14 @@ pub struct Settings {
 impl Controller {
     /// Starts the controller as a task.
     pub fn start(client: &Client, caches: Caches, settings: Settings, observe: impl Observe) -> Self {
+        let by_provider = caches.subnets_by_provider;
         let controller = controller::Controller::new(&caches.subnets)
             .with_deleted()
             // The generation changes with the spec, and not with the controller's own status patches.
             .when(changed::generation())
-            .watches(&caches.nads, triggers::subnets_of_nad(caches.subnets_by_provider))
+            .watches(&caches.nads, move |change, world, emit| {
+                triggers::subnets_of_nad(change, world, &by_provider, emit);
+            })
             .watches(&caches.pods, triggers::subnets_of_pod)
             .concurrency(settings.workers)
             // A reconcile fails only if a request fails: retry soon at first, then less often, at most every 30 s.

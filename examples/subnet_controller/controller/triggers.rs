@@ -11,15 +11,16 @@ use super::nad::Nad;
 use super::pod::PodNetworks;
 use super::types::Subnet;
 
-/// Returns the mapping for NADs: the subnets of each NAD that was created, deleted, or changed in what matters.
+/// The mapping for NADs: the subnets of each NAD that was created, deleted, or changed in what matters.
 pub fn subnets_of_nad(
-    by_provider: Index<Subnet, String>,
-) -> impl Fn(Change<'_, Nad>, &World<'_, Subnet, Nad>, &mut dyn FnMut(ObjectKey)) {
-    move |change, world, emit| {
-        for provider in affected_providers(&change) {
-            let subnets = world.primary.by_index(&by_provider, provider);
-            subnets.for_each(|subnet| emit(Obj::key(subnet).to_owned()));
-        }
+    change: Change<'_, Nad>,
+    world: &World<'_, Subnet, Nad>,
+    by_provider: &Index<Subnet, String>,
+    emit: &mut dyn FnMut(ObjectKey),
+) {
+    for provider in affected_providers(&change) {
+        let subnets = world.primary.by_index(by_provider, provider);
+        subnets.for_each(|subnet| emit(Obj::key(subnet).to_owned()));
     }
 }
 

@@ -40,7 +40,10 @@ struct Bench {
 
 /// What reconciles have seen, in their order: key and value.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(String, Option<String>)>>>);
+struct Seen(Arc<Mutex<Vec<Sight>>>);
+
+/// The name of an object, and its value unless it is gone.
+type Sight = (String, Option<String>);
 
 impl Bench {
     fn new() -> Self {
@@ -76,7 +79,7 @@ impl Seen {
     }
 
     /// Takes what was seen since the last call.
-    fn take(&self) -> Vec<(String, Option<String>)> {
+    fn take(&self) -> Vec<Sight> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 
