@@ -226,14 +226,33 @@ pub(super) async fn a_finalizer_is_added_before_anything_is_applied(ctx: &Ctx) -
     Ok(())
 }
 
+/// Where the counting ends.
+const LIMIT: usize = 30;
+
+/// What the reconciles that count share.
+struct Counter {
+    api: Api<ConfigMap>,
+    last: AtomicUsize,
+    /// How many reconciles began from an older version than the last write.
+    stale: AtomicUsize,
+}
+
+async fn increment(map: Obj<ConfigMap>, ctx: Context<Counter>) -> Result<Action, kube_client::Error> {
+    let value = map.data.as_ref().and_then(|data| data.get("value")?.parse::<usize>().ok()).unwrap_or(0);
+    if value < ctx.last.load(SeqCst) {
+        ctx.stale.fetch_add(1, SeqCst);
+    }
+    if value < LIMIT {
+        let patch = Patch::Merge(json!({ "data": { "value": (value + 1).to_string() } }));
+        let written = ctx.api.patch("m", &PatchParams::default(), &patch).await?;
+        ctx.last.store(value + 1, SeqCst);
+        ctx.written(&written);
+    }
+    Ok(Action::await_change())
+}
+
 /// The reconcile increments a number up to a limit; events of other objects trigger it all the time.
 pub(super) async fn a_reconcile_begins_with_its_last_write(ctx: &Ctx) -> Result<()> {
-    const LIMIT: usize = 30;
-    struct Counter {
-        api: Api<ConfigMap>,
-        last: AtomicUsize,
-        stale: AtomicUsize,
-    }
     let client = ctx.client.clone();
     let api = Api::<ConfigMap>::namespaced(client.clone(), &ctx.namespace);
     let secrets_api = Api::<Secret>::namespaced(client.clone(), &ctx.namespace);
@@ -249,22 +268,7 @@ pub(super) async fn a_reconcile_begins_with_its_last_write(ctx: &Ctx) -> Result<
     let shared =
         Arc::new(Counter { api: api.clone(), last: AtomicUsize::new(0), stale: AtomicUsize::new(0) });
     let (handle, given) = (controller.handle(), shared.clone());
-    let reconcile = async |map: Obj<ConfigMap>, ctx: Context<Counter>| {
-        let value = map.data.as_ref().and_then(|data| data.get("value")?.parse::<usize>().ok()).unwrap_or(0);
-        if value < ctx.last.load(SeqCst) {
-            ctx.stale.fetch_add(1, SeqCst);
-        }
-        if value < LIMIT {
-            let patch = Patch::Merge(json!({ "data": { "value": (value + 1).to_string() } }));
-            let written = ctx.api.patch("m", &PatchParams::default(), &patch).await?;
-            ctx.last.store(value + 1, SeqCst);
-            ctx.written(&written);
-        }
-        Ok::<_, kube_client::Error>(Action::await_change())
-    };
-    let run = tokio::spawn(async move {
-        controller.run(move |map, ctx| reconcile(map, ctx), |_, _, _| Action::retry(), given).await
-    });
+    let run = tokio::spawn(async move { controller.run(increment, |_, _, _| Action::retry(), given).await });
     let done = async {
         for n in 0.. {
             let secret: Secret = serde_json::from_value(json!({ "metadata": { "name": format!("s{n}") } }))?;
