@@ -52,6 +52,7 @@ where
         P: Fn(S, &E, Context<C>) -> Action,
     {
         let Term { first, writes, tally, .. } = &*self.term;
+        let kind = self.primary.name();
         let (begin, subject, epoch) = {
             let view = self.primary.snapshot();
             (writes.begin(key, &view, priority), S::find(&view, key), view.epoch)
@@ -62,9 +63,7 @@ where
         };
         if cause.stale {
             tally.write_not_received.fetch_add(1, Relaxed);
-            tracing::warn!(
-                "a key is reconciled from an object older than its last write, which did not arrive"
-            );
+            tracing::warn!(kind, %key, "a reconcile begins without its last write, which did not arrive in time");
         }
         let Some(subject) = subject else {
             tally.skipped.fetch_add(1, Relaxed);
@@ -83,11 +82,11 @@ where
             Ok(Ended::Succeeded(action)) => (&tally.succeeded, Outcome::Succeeded(action)),
             Ok(Ended::Failed(action)) => (&tally.failed, Outcome::Failed(action)),
             Ok(Ended::TimedOut) => {
-                tracing::warn!("a reconcile timed out and will be retried");
+                tracing::warn!(kind, %key, "a reconcile timed out and will be retried");
                 (&tally.timed_out, Outcome::Failed(Action::retry()))
             }
             Err(_) => {
-                tracing::warn!("a reconcile panicked and will be retried");
+                tracing::warn!(kind, %key, "a reconcile panicked and will be retried");
                 (&tally.panicked, Outcome::Failed(Action::retry()))
             }
         };
@@ -128,6 +127,7 @@ where
         if streak == LOOP {
             tracing::warn!(
                 kind = self.primary.name(),
+                %key,
                 "a reconcile writes on each pass, and its own writes cause the next one"
             );
         }
