@@ -5,6 +5,7 @@ mod controllers;
 mod faults;
 mod garbage;
 mod http;
+mod leader;
 mod lease;
 mod pages;
 mod stream;
