@@ -50,8 +50,8 @@ pub(crate) enum ErrorKind {
     #[error("the stream of events that feeds the informer reported an error")]
     Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(
-        "the stream that feeds the informer began a list before the end of another: it merges several watchers, which \
-         need an informer each"
+        "the stream that feeds the informer completed two lists that overlap: it merges several watchers, which need an \
+         informer each"
     )]
     MergedStreams,
     #[error("the informer has stopped")]

@@ -66,9 +66,9 @@ impl<K> Informer<K> {
     /// returns an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the
     /// stream.
     ///
-    /// The stream is that of one watcher, with its errors. A list that begins before the end of another one, without an
-    /// error in between, shows that several watchers are merged (`select_all`): the informer then stops, since each list
-    /// would replace the objects of the others ([`Error::is_merged_streams`](crate::Error::is_merged_streams)).
+    /// The stream is that of one watcher, with its errors. Lists of several watchers (`select_all`) would replace the
+    /// objects of each other: once two lists that overlap are complete, the informer stops
+    /// ([`Error::is_merged_streams`](crate::Error::is_merged_streams)). Lists that do not overlap are not recognized.
     ///
     /// ```no_run
     /// use k8s_openapi::api::core::v1::ConfigMap;

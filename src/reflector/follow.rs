@@ -49,6 +49,7 @@ pub(crate) async fn follow<K, W>(
         commands,
         list: None,
         failed: false,
+        repeated: false,
         changes: Vec::new(),
         log: Log::default(),
     };
@@ -65,6 +66,9 @@ struct Follower<K, W: Sink<Box<K>>> {
     list: Option<W::List>,
     /// Whether the stream has reported an error since the last `Init`.
     failed: bool,
+    /// Whether the last `Init` came before the end of a list, without an error in between: a streaming list was cut, or
+    /// two watchers are merged.
+    repeated: bool,
     /// Changes not yet published.
     changes: Vec<WatchEvent<Box<K>>>,
     log: Log,
@@ -125,13 +129,8 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
     /// Processes an event. Breaks if no further event of this stream can be understood.
     async fn take_in(&mut self, event: watcher::Result<watcher::Event<K>>) -> ControlFlow<()> {
         match event {
-            // A watcher repeats a list only after an error. Without one, these are lists of several watchers, of which
-            // each would replace the objects of the others.
-            Ok(watcher::Event::Init) if self.list.is_some() && !self.failed => {
-                self.failed(ErrorKind::MergedStreams.into());
-                return ControlFlow::Break(());
-            }
             Ok(watcher::Event::Init) => {
+                self.repeated = self.list.is_some() && !self.failed;
                 self.failed = false;
                 self.publish().await;
                 self.enter(Phase::Listing);
@@ -144,7 +143,15 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                 None => self.change(WatchEvent::Applied(item(object))),
             },
             Ok(watcher::Event::InitDone) => {
-                let Some(list) = self.list.take() else { return ControlFlow::Continue(()) };
+                let Some(list) = self.list.take() else {
+                    if !self.repeated {
+                        return ControlFlow::Continue(()); // without an `Init`, it completes nothing
+                    }
+                    // One watcher that begins a list again completes it once. These are the lists of several
+                    // watchers, of which each replaces the objects of the others.
+                    self.failed(ErrorKind::MergedStreams.into());
+                    return ControlFlow::Break(());
+                };
                 self.sink.commit(list, None).await;
                 self.record.listed();
                 self.recovered();

@@ -171,10 +171,13 @@ async fn merged_watchers_end_an_informer_with_a_clear_error() {
         watcher(api, watcher::Config::default()).default_backoff().boxed()
     };
     let maps = Informer::from_stream(stream::select_all([watch("a"), watch("b")])).start();
-    assert!(timeout(WITHIN, maps.synced()).await.unwrap().unwrap_err().is_stopped());
-    let status = maps.status();
-    assert!(!status.synced && status.phase == Phase::Stopped);
-    let error = status.last_error.unwrap();
+    let stopped = async {
+        while maps.status().phase != Phase::Stopped {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(WITHIN, stopped).await.unwrap();
+    let error = maps.status().last_error.unwrap();
     assert!(error.is_merged_streams(), "{error}");
     assert!(error.to_string().contains("several watchers"), "{error}");
 }

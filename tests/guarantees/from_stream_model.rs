@@ -19,6 +19,8 @@ struct Model {
     listing: Option<Content>,
     /// Whether there was an error since the last `Init`.
     failed: bool,
+    /// Whether the last `Init` came before the end of a list, without an error in between.
+    repeated: bool,
     synced: bool,
     version: u64,
     /// All committed states, in order.
@@ -33,13 +35,13 @@ impl Model {
             None if !self.synced || roll < 8 => Event::Init,
             None if roll < 12 => return self.fail(),
             // Both are out of place here, and must have no effect on the rest.
-            None if roll < 15 => Event::InitDone,
+            // After a repeated `Init`, a second end would be that of another watcher.
+            None if roll < 15 && !self.repeated => Event::InitDone,
             None if roll < 20 => Event::InitApply(widget),
             None if roll < 40 => Event::Delete(widget),
             None => Event::Apply(widget),
             Some(_) if roll < 15 => Event::InitDone,
-            // Only after an error: otherwise the stream would be that of several watchers.
-            Some(_) if roll < 20 && self.failed => Event::Init,
+            Some(_) if roll < 20 => Event::Init,
             Some(_) if roll < 24 => return self.fail(),
             Some(_) if self.synced && roll < 26 => Event::Apply(widget),
             Some(_) => Event::InitApply(widget),
@@ -75,7 +77,10 @@ impl Model {
             content.insert(key(widget), new);
         };
         match (event, &mut self.listing) {
-            (Event::Init, _) => (self.listing, self.failed) = (Some(Content::new()), false),
+            (Event::Init, listing) => {
+                self.repeated = listing.is_some() && !self.failed;
+                (self.listing, self.failed) = (Some(Content::new()), false);
+            }
             (Event::InitApply(widget), Some(listing)) => put(listing, widget),
             (Event::InitDone, Some(listing)) => {
                 self.committed = std::mem::take(listing);
