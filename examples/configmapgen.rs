@@ -143,7 +143,8 @@ impl Operator {
             .watches_by_index(&secrets, by_secret)
             .concurrency(4);
         registry.start();
-        let exporter = Exporter::new().registry(&registry); // its `record()` comes before each scrape
+        // `record()` comes before each scrape.
+        let exporter = Exporter::new().registry(&registry).controller("configmapgen", &controller.handle());
         let shared = Arc::new(Shared { client, maps, secrets, catalogue: Mutex::default() });
         Ok(Self { controller, shared, registry, exporter })
     }
