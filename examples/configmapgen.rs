@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, Resource};
-use kube_informer::controller::{Action, Context, Controller, Event, FinalizerError, changed, finalizer};
+use kube_informer::controller::{Action, Context, Controller, Event, FinalizerError, changed};
 use kube_informer::metrics::Exporter;
 use kube_informer::{Informer, Obj, ObjectKey, Registry};
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ async fn reconcile(
     ctx: Context<Shared>,
 ) -> Result<Action, FinalizerError<kube::Error>> {
     let generators = Api::namespaced(ctx.client.clone(), Obj::namespace(&generator));
-    finalizer(&generators, "example.dev/catalogue", &generator, async |event| match event {
+    ctx.finalizer(&generators, "example.dev/catalogue", &generator, async |event| match event {
         Event::Apply(generator) => apply(&generator, &ctx).await,
         Event::Cleanup(_) => {
             ctx.catalogue.lock().unwrap_or_else(PoisonError::into_inner).remove(ctx.key());

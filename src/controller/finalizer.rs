@@ -8,6 +8,7 @@ use kube_core::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::context::Context;
 use crate::object::Obj;
 use crate::queue::Action;
 
@@ -52,6 +53,7 @@ pub enum FinalizerError<E: std::error::Error + 'static> {
 /// are never lost. `name` must be qualified, such as `example.dev/cleanup`.
 ///
 /// A controller with a predicate needs [`changed::finalizers`](super::changed::finalizers).
+/// [`Context::finalizer`] also reports the writes to the controller, which spares a retry.
 ///
 /// # Errors
 ///
@@ -60,18 +62,19 @@ pub enum FinalizerError<E: std::error::Error + 'static> {
 /// # Cancel safety
 ///
 /// If the call is dropped, the next one continues: `Apply` and `Cleanup` may run again, so they must be idempotent.
+/// `Cleanup` also runs again if another change queues the key before the cache has received the delete.
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
 /// # use kube_client::Api;
-/// use kube_informer::controller::{Action, Context, Event, FinalizerError, finalizer};
+/// use kube_informer::controller::{Action, Context, Event, FinalizerError};
 /// use kube_informer::Obj;
 ///
 /// # struct Shared { maps: Api<ConfigMap> }
 /// # async fn create(_: &ConfigMap) -> Result<Action, std::io::Error> { Ok(Action::await_change()) }
 /// # async fn remove(_: &ConfigMap) -> Result<Action, std::io::Error> { Ok(Action::await_change()) }
 /// async fn reconcile(map: Obj<ConfigMap>, ctx: Context<Shared>) -> Result<Action, FinalizerError<std::io::Error>> {
-///     finalizer(&ctx.maps, "example.dev/cleanup", &map, async |event| match event {
+///     ctx.finalizer(&ctx.maps, "example.dev/cleanup", &map, async |event| match event {
 ///         Event::Apply(map) => create(&map).await,
 ///         Event::Cleanup(map) => remove(&map).await,
 ///     })
@@ -83,6 +86,46 @@ pub async fn finalizer<K, F, Fut, E>(
     name: &str,
     object: &Obj<K>,
     reconcile: F,
+) -> Result<Action, FinalizerError<E>>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+    F: FnOnce(Event<K>) -> Fut,
+    Fut: Future<Output = Result<Action, E>>,
+    E: std::error::Error + 'static,
+{
+    finalize(api, name, object, reconcile, |_| {}).await
+}
+
+impl<C> Context<C> {
+    /// [`finalizer`], which also reports its writes of the object ([`written`](Self::written)): so the next reconcile of
+    /// the object sees the finalizer that this one added.
+    ///
+    /// # Errors
+    ///
+    /// As [`finalizer`].
+    pub async fn finalizer<K, F, Fut, E>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        object: &Obj<K>,
+        reconcile: F,
+    ) -> Result<Action, FinalizerError<E>>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+        F: FnOnce(Event<K>) -> Fut,
+        Fut: Future<Output = Result<Action, E>>,
+        E: std::error::Error + 'static,
+    {
+        finalize(api, name, object, reconcile, |written| self.written(written)).await
+    }
+}
+
+async fn finalize<K, F, Fut, E>(
+    api: &Api<K>,
+    name: &str,
+    object: &Obj<K>,
+    reconcile: F,
+    written: impl FnOnce(&K),
 ) -> Result<Action, FinalizerError<E>>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
@@ -104,7 +147,10 @@ where
             match patch_object(api, object, &patch).await {
                 Err(kube_client::Error::Api(status)) if status.code == 404 => Ok(action),
                 Err(error) => Err(FinalizerError::Remove(error)),
-                Ok(()) => Ok(action),
+                Ok(object) => {
+                    written(&object);
+                    Ok(action)
+                }
             }
         }
         (None, false) => {
@@ -121,7 +167,7 @@ where
                     { "op": "add", "path": format!("{path}/-"), "value": name },
                 ]),
             };
-            patch_object(api, object, &patch).await.map_err(FinalizerError::Add)?;
+            written(&patch_object(api, object, &patch).await.map_err(FinalizerError::Add)?);
             Ok(Action::await_change())
         }
         (None, true) => Ok(Action::await_change()),
@@ -129,7 +175,7 @@ where
 }
 
 /// Sends a JSON patch. Not `Api::patch`, whose variant for JSON patches needs a feature of kube.
-async fn patch_object<K>(api: &Api<K>, object: &Obj<K>, patch: &Value) -> Result<(), kube_client::Error>
+async fn patch_object<K>(api: &Api<K>, object: &Obj<K>, patch: &Value) -> Result<K, kube_client::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
@@ -139,5 +185,5 @@ where
         .header(CONTENT_TYPE, "application/json-patch+json")
         .body(body)
         .map_err(kube_client::Error::HttpError)?;
-    api.clone().into_client().request::<K>(request).await.map(drop)
+    api.clone().into_client().request(request).await
 }
