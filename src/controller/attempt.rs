@@ -16,7 +16,7 @@ use super::term::Term;
 use super::written::{Begin, Cause, Written};
 use crate::informer::Informer;
 use crate::key::ObjectKey;
-use crate::queue::{Action, Outcome, Priority};
+use crate::queue::{Action, Outcome, Priority, after};
 
 /// A warning is logged at this many reconciles in a row that wrote because of the write before.
 const LOOP: u32 = 8;
@@ -118,7 +118,7 @@ where
 
     /// Notes what the reconcile wrote.
     fn end_write(&self, key: &ObjectKey, cause: Cause, context: &Context<C>, epoch: u64) {
-        let until = Instant::now() + self.settings.written_within;
+        let until = after(Instant::now(), self.settings.written_within);
         let written = context.last_written().map(|version| Written { version, epoch, until });
         let streak = self.term.writes.end(key, cause, written);
         if streak > 0 {

@@ -94,7 +94,7 @@ impl<K: Hash + Eq> Delayed<K> {
 }
 
 /// `now + delay` for any delay.
-pub(super) fn after(now: Instant, delay: Duration) -> Instant {
+pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
     now + delay.min(FAR)
 }
 

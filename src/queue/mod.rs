@@ -60,6 +60,7 @@ mod work_queue;
 mod workers;
 
 pub use claim::Claim;
+pub(crate) use delay::after;
 pub use drain::Unfinished;
 pub use options::Options;
 pub use priority::Priority;

@@ -67,8 +67,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Returns the keys that `keys` emits for each change, as a stream, for a queue of your own. It ends when the
     /// informer stops. See [`feed`](Self::feed) for `keys`.
     ///
-    /// A key is returned once per change that emits it. Not cancel-safe in this sense: a key that was returned is not
-    /// returned again.
+    /// A key is returned once per change that emits it. Cancel-safe: a `next` that is dropped loses no key.
     ///
     /// ```
     /// # use futures_util::StreamExt;

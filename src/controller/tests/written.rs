@@ -125,7 +125,7 @@ async fn writes_that_others_cause_are_no_loop() {
     let bench = Bench::new();
     bench.map("m", "0");
     let api = bench.api();
-    let controller = Controller::new(&bench.maps);
+    let controller = Controller::new(&bench.maps).written_within(Duration::MAX);
     let handle = controller.handle();
     // Copies the value to a label: a write for each change of another client, and none for its own.
     spawn(controller, move |map: Obj<ConfigMap>, ctx| {
