@@ -66,7 +66,7 @@ impl Log {
 
     async fn until(&self, mut done: impl FnMut(&[String]) -> bool) {
         let mut log = self.0.subscribe();
-        let waits = timeout(3600 * SECOND, log.wait_for(|log| done(log)));
+        let waits = timeout(300 * SECOND, log.wait_for(|log| done(log)));
         assert!(matches!(waits.await, Ok(Ok(_))), "it never happened: {:#?}", self.all());
     }
 }
