@@ -13,6 +13,10 @@ use kube_client::{
 };
 use kube_core::DynamicObject;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::support::{
     crds::{self, Crd},
@@ -306,6 +310,55 @@ pub(super) async fn the_subnet_controller_refuses_what_is_not_meant(ctx: &Ctx) -
     let mut alone = start(&kind, &["--cluster"])?;
     alone.says("Ctrl-C ends it").await?;
     alone.interrupt().await?;
+    Ok(())
+}
+
+/// The response to a GET: its status and its body.
+async fn get(address: &str, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    let (head, body) = response.split_once("\r\n\r\n").context("a response without a body")?;
+    let status = head.split(' ').nth(1).context("a response without a status")?;
+    Ok((status.parse()?, body.to_owned()))
+}
+
+pub(super) async fn the_subnet_controller_serves_metrics_and_probes(ctx: &Ctx) -> Result<()> {
+    let objects = Objects::new(ctx);
+    install(ctx, &objects).await?;
+    objects.subnet("one", "10.1.0.0/24", "ovn").await?;
+    let kubeconfig = kubeconfig(ctx, "kind-test", ACCOUNT).await?;
+    let mut program = Program::start(CONTROLLER, &kubeconfig, &["--cluster", "--metrics", "127.0.0.1:0"])?;
+    program.says("/metrics\n").await?;
+    let output = program.output();
+    let address = output.split("metrics at http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.context("it prints no address")?;
+
+    objects.comes_to(&mut program, "one", "Ready", 0.0, 253.0).await?;
+    program.until("it is ready", async || Ok(get(address, "/readyz").await?.0 == 200)).await?;
+    ensure!(get(address, "/livez").await?.0 == 200, "it is ready and not alive");
+    let value = async |name: &str, labels: &[&str]| -> Result<f64> {
+        let (_, text) = get(address, "/metrics").await?;
+        let found = text.lines().filter(|line| {
+            line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label))
+        });
+        found.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| Ok(value.parse::<f64>()?)).sum()
+    };
+    for kind in ["subnets.kubeovn.io", "pods"] {
+        let label = format!("kind=\"{kind}\"");
+        ensure!(value("kube_informer_synced", &[&label]).await? == 1.0, "{kind} has not synced");
+    }
+    let subnets = ["kind=\"subnets.kubeovn.io\""];
+    ensure!(value("kube_informer_objects", &subnets).await? == 1.0, "another number of subnets than one");
+    let succeeded = ["controller=\"subnets\"", "result=\"succeeded\""];
+    let before = value("kube_informer_controller_reconcile_total", &succeeded).await?;
+    ensure!(before >= 1.0, "no reconcile has succeeded");
+    objects.subnet("two", "10.2.0.0/24", "ovn").await?;
+    let total = "kube_informer_controller_reconcile_total";
+    program.until("the metrics follow", async || Ok(value(total, &succeeded).await? > before)).await?;
+    ensure!(value("kube_informer_objects", &subnets).await? == 2.0, "another number of subnets than two");
+    program.interrupt().await?;
     Ok(())
 }
 
