@@ -44,12 +44,12 @@ pub fn annotation(name: impl Into<String>) -> Annotation {
     Annotation(name.into())
 }
 
-/// An index by all annotations whose name ends in `suffix`, for annotations whose name contains a part of the key.
+/// An index by the annotations whose names end in `suffix`: a key is the rest of the name, and the value.
 ///
 /// For example, Kube-OVN records the subnet of a pod's interface in the annotation
 /// `net1.default.ovn.kubernetes.io/logical_switch: subnet1`. With the suffix `.kubernetes.io/logical_switch`, its key
-/// is `Pair("net1.default.ovn", "subnet1")`, and look-ups take `&("net1.default.ovn", "subnet1")`. A name that equals
-/// the suffix has an empty prefix.
+/// is `Pair("net1.default.ovn", "subnet1")`, and look-ups take `&("net1.default.ovn", "subnet1")`. An annotation whose
+/// name equals the suffix has an empty first part.
 ///
 /// For kube types and every other type that stores [`Annotations`].
 pub fn annotation_suffix(suffix: impl Into<String>) -> AnnotationSuffix {

@@ -7,8 +7,9 @@ use crate::key::Key;
 #[derive(Clone, Copy, Debug)]
 pub struct WithKey<F>(F);
 
-/// An index by a closure that receives the key of the object, and the object. For stored types without metadata, which
-/// do not know their own namespace and name.
+/// An index by a closure that receives the key of the object, and the object.
+///
+/// Use it for stored types without metadata, which do not contain their own namespace and name.
 ///
 /// ```
 /// use kube_informer::index::{self, IndexSet, Pair};

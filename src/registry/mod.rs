@@ -314,8 +314,8 @@ impl Registry {
         stats
     }
 
-    /// Stops every informer declared here, also those with handles elsewhere, and waits until their tasks have ended.
-    /// Cancel-safe: once first polled, all of them stop even if the call is dropped.
+    /// Stops every informer declared here, including those that still have handles, and waits until their tasks have
+    /// ended. Cancel-safe: once first polled, all of them stop even if the call is dropped.
     ///
     /// Snapshots stay readable. A declaration after this makes a new informer.
     pub async fn shutdown(&self) {

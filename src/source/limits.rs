@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Bounds on the responses that an informer accepts from an API server. A broken response neither exhausts memory nor
-/// keeps the informer waiting forever. For [`Config::limits`](crate::Config::limits).
+/// Bounds on the responses that an informer accepts from an API server. [`Config::limits`](crate::Config::limits) sets
+/// them.
+///
+/// With them, a broken response neither exhausts memory nor keeps the informer waiting forever.
 ///
 /// The defaults are far above what a healthy API server sends. A response that exceeds a limit is an error, reported in
 /// the informer's [`Status`](crate::Status). As after any other error, the informer keeps its state and retries with
@@ -44,7 +46,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 // === impl Limits ===
 
 impl Limits {
-    /// The defaults. The documentation of each limit has its default.
+    /// Returns the defaults. The documentation of each limit names its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -95,7 +97,7 @@ impl Limits {
     /// size, and more than etcd is designed for.
     ///
     /// A list of more pages fails, and none of its objects are stored. This stops a server that returns new `continue`
-    /// tokens forever. Streaming lists have no pages; they have five minutes in total.
+    /// tokens forever. Streaming lists have no pages, but five minutes in total.
     #[must_use]
     pub fn pages(self, pages: u32) -> Self {
         Self { pages: if pages == 0 { u32::MAX } else { pages }, ..self }
