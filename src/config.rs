@@ -95,8 +95,10 @@ impl Config {
         Self { page_size: objects, ..self }
     }
 
-    /// Sets whether to use streaming lists: watches that begin with all objects (KEP-3157), which need less memory of
-    /// the API server than pages. Default: on. If the server does not support them, the informer lists in pages.
+    /// Sets whether to use streaming lists: watches that begin with all objects (KEP-3157). Default: on.
+    ///
+    /// They need less memory of the API server than pages. If the server does not support them, the informer lists in
+    /// pages.
     #[must_use]
     pub fn streaming_lists(self, wanted: bool) -> Self {
         Self { streaming_lists: wanted, ..self }

@@ -27,22 +27,25 @@ impl Scope {
         Self::default()
     }
 
-    /// Selects the objects of one namespace; for a cluster-scoped kind, all objects. (For a kind known only at run
-    /// time, the informer asks discovery when the server returns 404 for the namespace.)
+    /// Selects the objects of one namespace; for a cluster-scoped kind, all objects.
+    ///
+    /// For a kind known only at run time, the informer asks discovery when the server returns 404 for the namespace.
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self { namespace: Some(namespace.into()), ..Self::default() }
     }
 
-    /// Restricts the scope to objects with these labels, in the API's selector syntax (`app=web,tier!=db`). An object
-    /// that no longer matches is removed from the cache and reported as deleted.
+    /// Restricts the scope to objects with these labels, in the API's selector syntax (`app=web,tier!=db`).
+    ///
+    /// An object that no longer matches is removed from the cache and reported as deleted.
     #[must_use]
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
         self.labels = selector.into();
         self
     }
 
-    /// Restricts the scope to objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Each
-    /// kind supports a few fields only; for custom resources, these are the `selectableFields` of the
+    /// Restricts the scope to objects with these fields, in the API's selector syntax (`spec.nodeName=node1`).
+    ///
+    /// Each kind supports a few fields only; for custom resources, these are the `selectableFields` of the
     /// CustomResourceDefinition.
     #[must_use]
     pub fn fields(mut self, selector: impl Into<String>) -> Self {

@@ -4,28 +4,29 @@ use super::{IndexBy, Pair};
 use crate::key::Key;
 use crate::metadata::{Annotations, Labels, Owners};
 
-/// Objects by namespace; cluster-scoped objects are under the empty one. See [`namespace`].
+/// An index by namespace. See [`namespace`].
 #[derive(Clone, Copy, Debug)]
 pub struct Namespace;
 
-/// Objects by the value of a label. See [`label`].
+/// An index by the value of a label. See [`label`].
 #[derive(Clone, Debug)]
 pub struct Label(String);
 
-/// Objects by the value of an annotation. See [`annotation`].
+/// An index by the value of an annotation. See [`annotation`].
 #[derive(Clone, Debug)]
 pub struct Annotation(String);
 
-/// Objects by annotations whose names have the same suffix. See [`annotation_suffix`].
+/// An index by the annotations whose names have the same suffix. See [`annotation_suffix`].
 #[derive(Clone, Debug)]
 pub struct AnnotationSuffix(String);
 
-/// Objects by the uids of their owners. See [`owner_uid`].
+/// An index by the uids of the owners. See [`owner_uid`].
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerUid;
 
-/// An index by namespace, for any `T`: the namespace is part of the key of the object. Cluster-scoped objects are under
-/// the empty namespace.
+/// An index by namespace. Cluster-scoped objects are under the empty namespace.
+///
+/// For any `T`, since the namespace is part of the key of the object.
 pub fn namespace() -> Namespace {
     Namespace
 }

@@ -3,7 +3,7 @@
 use super::{IndexBy, IntoKeys};
 use crate::key::Key;
 
-/// Objects by what a closure returns for their key and value. See [`with_key`].
+/// An index by a closure that receives the key of the object, and the object. See [`with_key`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithKey<F>(F);
 

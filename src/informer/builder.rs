@@ -208,8 +208,10 @@ where
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
-    /// Adds an index and returns its handle. An index is a closure that returns the keys of an object (one key, an
-    /// `Option`, a `Vec`, an array), a built-in of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
+    /// Adds an index and returns its handle.
+    ///
+    /// An index is a closure that returns the keys of an object (one key, an `Option`, a `Vec`, an array), a built-in
+    /// of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
     ///
     /// Keys are computed on the informer's task, once per stored version of an object. The type of a closure's
     /// parameter must be written out.

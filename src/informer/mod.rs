@@ -88,10 +88,11 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.wait_until(View::is_synced).await.map(drop)
     }
 
-    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix: the client is not
-    /// authenticated (401), the list is forbidden (403), the kind is not installed (404), a selector is invalid (400),
-    /// every other 4xx but 408, 409, 410, 421, 423, 425 and 429, and also 501 and 505. The informer itself continues to
-    /// retry. Cancel-safe.
+    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix.
+    ///
+    /// These errors are: the client is not authenticated (401), the list is forbidden (403), the kind is not installed
+    /// (404), a selector is invalid (400), every other 4xx except 408, 409, 410, 421, 423, 425 and 429, and also 501
+    /// and 505. The informer itself continues to retry. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -120,14 +121,18 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.shared.load().is_synced()
     }
 
-    /// Returns the newest snapshot. O(1), lock-free, no allocation (except for the first read of a thread, which
-    /// allocates once). The snapshot keeps old versions of objects in memory while it is held.
+    /// Returns the newest snapshot.
+    ///
+    /// O(1), lock-free, no allocation (except for the first read of a thread, which allocates once). The snapshot keeps
+    /// old versions of objects in memory while it is held.
     pub fn snapshot(&self) -> Snapshot<T> {
         self.inner.shared.snapshot()
     }
 
     /// Runs `read` on the newest state without taking a snapshot: cheaper than [`snapshot`](Self::snapshot) for one or
-    /// two look-ups. O(1) besides `read`, lock-free. A slow `read` delays neither the writer nor other readers.
+    /// two look-ups.
+    ///
+    /// O(1) besides `read`, lock-free. A slow `read` delays neither the writer nor other readers.
     #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&View<T>) -> R) -> R {
         read(&self.inner.shared.load())
@@ -149,8 +154,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.status.borrow().clone()
     }
 
-    /// Returns a stream of the status: its current value first, then its value after each change. Changes in quick
-    /// succession may be merged. The stream ends when the informer stops. Allocates once.
+    /// Returns a stream of the status: its current value first, then its value after each change.
+    ///
+    /// Changes in quick succession may be merged. The stream ends when the informer stops. Allocates once.
     pub fn status_changes(&self) -> impl Stream<Item = Status> + Send + Unpin + 'static {
         let receiver = self.inner.status.clone();
         Box::pin(stream::unfold((receiver, true), |(mut receiver, first)| async move {

@@ -124,8 +124,10 @@ impl Exporter {
         self.source(Named { name: name.into(), queue: queue.clone() })
     }
 
-    /// Adds a controller and its queue. `name` is the value of the label `controller`, and of the queue's label `name`;
-    /// no two controllers or queues should share it. The queue is exported when the controller has run.
+    /// Adds a controller and its queue.
+    ///
+    /// `name` is the value of the label `controller`, and of the queue's label `name`; no two controllers or queues
+    /// should share it. The queue is exported when the controller has run.
     #[must_use]
     pub fn controller(self, name: impl Into<String>, handle: &Handle) -> Self {
         self.source(Controlled { name: name.into(), handle: handle.clone() })

@@ -62,8 +62,10 @@ impl Limits {
         }
     }
 
-    /// Sets the largest event of a watch, in bytes of JSON. Default: 32 MiB. An event that does not end needs this much
-    /// memory. Line breaks within an event, and white space between events, do not matter.
+    /// Sets the largest event of a watch, in bytes of JSON. Default: 32 MiB.
+    ///
+    /// An event that does not end needs this much memory. Line breaks within an event, and white space between events,
+    /// do not matter.
     ///
     /// After a larger event the informer closes the watch and lists the kind, since the end of such an event is not
     /// known. An event contains one object, so this should be larger than [`object_bytes`](Self::object_bytes).
@@ -125,8 +127,9 @@ impl Limits {
         Self { page_time: duration(time), ..self }
     }
 
-    /// Sets how long a watch may be without an event or bookmark before the informer checks it, by a consistent read of
-    /// one object. Default: 3 min; a kube-apiserver sends bookmarks about once a minute.
+    /// Sets how long a watch may be without an event or bookmark before the informer checks it. Default: 3 min.
+    ///
+    /// The check is a consistent read of one object. A kube-apiserver sends bookmarks about once a minute.
     ///
     /// This detects half-open connections, and API servers restored from a backup, which send nothing to a watch from a
     /// version that they do not have yet. If this time is shorter than the time between bookmarks, each check costs a

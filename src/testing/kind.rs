@@ -80,9 +80,11 @@ impl Kind {
         Self { status: true, ..self }
     }
 
-    /// Serves the kind as kube-apiserver serves its own kinds: list items have no `apiVersion` and `kind`, strategic
-    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`. A
-    /// server-side apply merges the lists of common kinds by their keys (docs/TESTING.md).
+    /// Serves the kind as kube-apiserver serves its own kinds.
+    ///
+    /// List items have no `apiVersion` and `kind`, strategic merge patches and updates without `resourceVersion` are
+    /// accepted, and objects have no `metadata.generation`. A server-side apply merges the lists of common kinds by
+    /// their keys (docs/TESTING.md).
     #[must_use]
     pub fn built_in(self) -> Self {
         let schema = Arc::new(built_in_schema(&self.group, &self.kind));
@@ -103,17 +105,19 @@ impl Kind {
         self
     }
 
-    /// Serves the kind without versions and without watches, as `pods.metrics.k8s.io` and `componentstatuses`: lists
-    /// and objects have no `resourceVersion`, objects have no `uid`, a list is never paged, and a watch gets 405. All
-    /// else is as with [`built_in`](Kind::built_in).
+    /// Serves the kind without versions and without watches, like `pods.metrics.k8s.io` and `componentstatuses`.
+    ///
+    /// Lists and objects have no `resourceVersion`, objects have no `uid`, a list is never paged, and a watch gets 405.
+    /// Everything else is as with [`built_in`](Kind::built_in).
     #[must_use]
     pub fn unversioned(self) -> Self {
         Self { versions: Versions::Absent, ..self.built_in() }
     }
 
-    /// Serves the kind without versions, but with a watch, as the kinds of `controlplane.antrea.io`. Each watch,
-    /// whatever its parameters, sends all objects as ADDED, then a bookmark without a version, then changes. Objects
-    /// have a `uid`. All else is as with [`unversioned`](Kind::unversioned).
+    /// Serves the kind without versions, but with a watch, like the kinds of `controlplane.antrea.io`.
+    ///
+    /// Each watch, whatever its parameters, sends all objects as ADDED, then a bookmark without a version, then
+    /// changes. Objects have a `uid`. Everything else is as with [`unversioned`](Kind::unversioned).
     #[must_use]
     pub fn unversioned_with_watch(self) -> Self {
         Self { versions: Versions::AbsentButWatched, ..self.built_in() }
