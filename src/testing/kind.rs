@@ -1,4 +1,4 @@
-//! What the server must know of a kind to serve it: names, scope, subresources, wire habits.
+//! A kind that the server serves: names, scope, subresources, and the form of its requests and responses.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub struct Kind {
     schema: Arc<Schema>,
 }
 
-/// Whether lists and objects carry a resourceVersion.
+/// Whether lists and objects have a resourceVersion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Versions {
     Given,
@@ -200,7 +200,7 @@ impl Kind {
         self.versions != Versions::Absent
     }
 
-    /// Writes the version into an object, or takes out what objects of the kind do not carry.
+    /// Writes the version into an object, or removes what objects of the kind do not have.
     pub(super) fn stamp(&self, object: &mut Value, version: u64) {
         let metadata = metadata(object);
         if self.has_versions() {
@@ -229,7 +229,7 @@ impl Kind {
         &self.selectable
     }
 
-    /// True for the core group's kind of this name.
+    /// Whether this is the kind of this name in the core group.
     pub(super) fn is_core(&self, kind: &str) -> bool {
         self.group.is_empty() && self.kind == kind
     }
@@ -242,7 +242,7 @@ impl Kind {
         if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
     }
 
-    /// Whether a field selector may name `path`; the refusals are worded as the real server's.
+    /// Whether a field selector may name `path`. Errors have the text of the real server.
     pub(super) fn check_selectable(&self, path: &str) -> Result<(), ApiStatus> {
         let always = path == "metadata.name" || (path == "metadata.namespace" && self.namespaced);
         if always || self.selectable.iter().any(|known| known == path) {

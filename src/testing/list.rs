@@ -96,7 +96,7 @@ impl State {
 }
 
 impl Page {
-    /// The answer's body. Items are copied from their cached text.
+    /// The body of the response. Items are copied from their cached text.
     pub(super) fn body(&self, kind: &Kind, partial: bool) -> Bytes {
         let form = match (partial, kind.is_custom()) {
             (true, _) => Form::Partial,
@@ -140,7 +140,7 @@ impl Page {
         out.freeze()
     }
 
-    /// The same as one JSON tree. Clones every item.
+    /// The same as a JSON value. Clones every item.
     pub(super) fn to_value(&self, kind: &Kind) -> Value {
         let items: Vec<&Value> = self.items.iter().map(|object| object.value()).collect();
         json!({

@@ -1,4 +1,4 @@
-//! What a write must agree with: the version and uid of the object, and the name and namespace of the path.
+//! Preconditions of a write: the version and uid of the object, and the name and namespace of the path.
 
 use serde_json::Value;
 

@@ -118,7 +118,7 @@ pub(super) fn answer(
     }
 }
 
-/// The collection a path is about, or the 404 or 405 a real server's routes give for it.
+/// The collection that a path names, or the 404 or 405 of a real server.
 fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), ApiStatus> {
     let known_group = |custom: bool| {
         state.kinds().any(|kind| {

@@ -1,4 +1,4 @@
-//! The server on a loopback port: HTTP/1.1, one task per connection, all of them owned.
+//! The server on a loopback port: HTTP/1.1, one task per connection, all owned by the [`Serving`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 

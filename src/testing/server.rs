@@ -1,4 +1,4 @@
-//! [`ApiServer`]: the handle that tests hold, and direct access to what the server stores.
+//! [`ApiServer`]: the handle of a server, with direct access to what it stores.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,8 @@
 //! start ── initial ADDED events (version unset or 0, or sendInitialEvents) ── changes meanwhile ── end bookmark
 //!   └──> loop: changes after the cursor ─> lines; none left: wait for a write, a bookmark's time, the deadline
 //! ```
-//! No lock is held while waiting and nothing is queued: a watcher that is read slowly falls behind in the
-//! history, and gets 410 once the history no longer reaches back to it.
+//! No lock is held while waiting, and there is no queue: a slow watcher falls behind in the history, and gets 410 once
+//! the history no longer has its position.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use super::shared::Shared;
 use super::state::State;
 use super::status::ApiStatus;
 
-/// What of the history goes into one piece of the body, at most.
+/// The most events of the history in one chunk of the body.
 const EVENTS_PER_CHUNK: usize = 512;
-/// As kube-apiserver: the last bookmark comes this long before the end.
+/// The last bookmark comes this long before the end, as from kube-apiserver.
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
@@ -45,7 +45,7 @@ pub(super) struct Watch {
     deadline: Instant,
     next_bookmark: Option<Instant>,
     bookmark_interval: Duration,
-    /// A fault that comes into effect after the lines before it are out.
+    /// A fault that takes effect after the lines before it are sent.
     pending: Option<EventFault>,
     done: bool,
 }
@@ -53,11 +53,11 @@ pub(super) struct Watch {
 /// The bookmark that ends the initial events (KEP-3157).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// None was asked for, or it was sent.
+    /// It was not requested, or it was sent.
     None,
-    /// It is due once the initial events are out.
+    /// It is due once the initial events are sent.
     Due,
-    /// It is due once the changes up to this version are out, which came meanwhile.
+    /// It is due once the changes up to this version are sent, which were made meanwhile.
     At(u64),
 }
 
@@ -68,7 +68,7 @@ enum Step {
 }
 
 impl Watch {
-    /// Begins a watch; what is wrong with it is said here or, for a version that is too old, in the stream.
+    /// Begins a watch. Errors are returned here, except for a version that is too old: that error is in the stream.
     pub(super) fn start(
         shared: &Arc<Shared>,
         state: &State,
@@ -125,8 +125,7 @@ impl Watch {
         })
     }
 
-    /// The next piece of the body: whole lines. None at the end; an error cuts the connection. Dropping the
-    /// future loses nothing.
+    /// The next chunk of the body, in whole lines. `None` at the end; an error cuts the connection. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, std::io::Error>> {
         if self.done {
             return None;
@@ -230,7 +229,7 @@ impl Watch {
         Ok(Step::Wait)
     }
 
-    /// What a change means to this watcher, whose selectors an object may enter and leave.
+    /// The event of a change for this watcher. An object may enter and leave its selectors.
     fn event(&self, change: &Change) -> Option<(&'static str, Bytes)> {
         if !change.key.starts_with(&self.prefix) {
             return None;
@@ -246,7 +245,7 @@ impl Watch {
         }
     }
 
-    /// None while the server has not reached the version that was asked for: such a watch hears nothing at all.
+    /// `None` while the server has not reached the requested version: such a watch receives nothing at all.
     fn bookmark(&mut self) -> Option<Bytes> {
         let now = Instant::now();
         self.next_bookmark = Some(bookmark_time(now, self.bookmark_interval, self.deadline));
@@ -288,7 +287,7 @@ impl Watch {
         out.freeze()
     }
 
-    /// Ends the stream the way a fault wants it, after what was written so far.
+    /// Ends the stream as a fault demands, after what was written so far.
     fn finish(&mut self, fault: EventFault, mut out: BytesMut) -> Result<Step, std::io::Error> {
         match fault {
             EventFault::Error(status) => {

@@ -1,4 +1,4 @@
-//! What differs between two versions of an object, as sets of fields.
+//! The differences between two versions of an object, as sets of fields.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ fn walk(
     }
 }
 
-/// The parts that differ, by their elements.
+/// The parts that differ, by their path elements.
 fn pairs<'a>(
     before: &Seen<'a>,
     after: &Seen<'a>,

@@ -1,11 +1,11 @@
-//! The merge of an applied object into the object that is stored.
+//! Merges an applied object into the stored object.
 
 use serde_json::{Map, Value};
 
 use super::field_set::FieldSet;
 use super::schema::{Schema, Seen};
 
-/// What is in either object; where both have a value that is merged as a whole, that of `applied`.
+/// Everything that is in either object. If both have a value that is merged as a whole, that of `applied`.
 pub(super) fn merge(live: &Value, applied: &Value, schema: &Schema) -> Value {
     match (schema.see(live), schema.see(applied)) {
         (Seen::Members(live), Seen::Members(applied)) => {
@@ -26,7 +26,7 @@ pub(super) fn merge(live: &Value, applied: &Value, schema: &Schema) -> Value {
     }
 }
 
-/// The items of both lists: those of `applied` in its order, and each other one behind the items it came after.
+/// The items of both lists: those of `applied` in its order, and each other one after the items that preceded it.
 fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value> {
     let keyed = |items: &[Value]| -> Vec<(Option<String>, Value)> {
         items.iter().map(|item| (schema.item_element(item), item.clone())).collect()
@@ -59,7 +59,7 @@ fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value>
     merged
 }
 
-/// `value` without the fields of a set; None if nothing is left of it.
+/// `value` without the fields of a set; `None` if nothing is left.
 pub(super) fn without(value: &Value, fields: &FieldSet, schema: &Schema) -> Option<Value> {
     match schema.see(value) {
         Seen::Whole => Some(value.clone()),
