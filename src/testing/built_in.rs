@@ -29,7 +29,7 @@ pub(super) fn on_write(kind: &Kind, object: &mut Value) {
     if kind.is_core("Secret") {
         encode_texts(object);
     }
-    // In Go, a null among texts is an empty text.
+    // In Go, a null in a map of texts is an empty text.
     for pointer in ["/data", "/metadata/labels", "/metadata/annotations"] {
         let texts = object.pointer_mut(pointer).and_then(Value::as_object_mut);
         texts.into_iter().flat_map(Map::values_mut).filter(|text| text.is_null()).for_each(|text| {

@@ -130,7 +130,7 @@ impl State {
             }
             let mut old = old;
             if kind.is_core("Pod") && !is_deleting(old.value()) {
-                // The kubelet's part is done at once, but the two writes of a pod's end are kept.
+                // The kubelet's work is done at once, in two writes as on a real server.
                 mark(&kind, &mut object);
                 old = self.store(id, &key, object)?;
             }

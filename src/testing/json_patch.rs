@@ -90,7 +90,7 @@ fn add(document: &mut Value, path: &str, value: Value) -> Option<()> {
             members.insert(key, value);
         }
         (Value::Array(items), key) => {
-            // There is one place more than there are items, and `-1` is that one too.
+            // There is one more place than items, and `-1` means that place.
             let at = if key == "-" { items.len() } else { index(&key, items.len() + 1)? };
             if at > items.len() {
                 return None;

@@ -100,7 +100,7 @@ pub(super) fn map(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
-    // A tree of JSON values has string keys only, so that writing it cannot fail.
+    // All keys of a JSON value are strings, so writing it cannot fail.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 

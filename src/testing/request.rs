@@ -81,7 +81,7 @@ impl RequestInfo {
         let mut watch = info.query.iter().any(|(key, value)| {
             key == "watch" && !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
         });
-        // The old form of a watch, still served.
+        // The old form of a watch, which is still served.
         if rest.first() == Some(&"watch") && rest.len() > 1 {
             watch = true;
             rest = &rest[1..];

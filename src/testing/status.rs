@@ -185,7 +185,7 @@ impl ApiStatus {
     /// 422 in the name of any group and kind: `ListOptions` and `DeleteOptions` are validated too.
     pub(super) fn invalid_as(group: &str, kind: &str, name: &str, causes: &[StatusCause]) -> Self {
         let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
-        // Go's aggregate drops repeated texts, details.causes keeps them.
+        // Go's aggregate drops repeated texts; details.causes has them.
         let mut shown: Vec<&str> = Vec::new();
         for text in &texts {
             if !shown.contains(&text.as_str()) {

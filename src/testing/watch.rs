@@ -86,7 +86,7 @@ impl Watch {
         };
         let newest = state.version();
         let lists = query.initial_events.unwrap_or(asked == 0);
-        // The stream has begun before the real server finds out, so it is said there.
+        // A real server detects this after the stream has begun, so the error is in the stream.
         let ahead = query.initial_events == Some(true) && asked > newest;
         let pending = ahead.then(|| EventFault::Error(ApiStatus::too_large_version(asked, newest)));
         let mut initial = Vec::new();
@@ -210,7 +210,7 @@ impl Watch {
             && seen < EVENTS_PER_CHUNK
         {
             self.end = End::None;
-            // The history may reach back no longer; that is said after the bookmark.
+            // The history may no longer reach back this far. That error comes after the bookmark.
             self.cursor = if self.cursor < floor { self.cursor } else { version };
             drop(state);
             if !self.shared.faults.on_initial_events_end(&self.scope) {
@@ -221,7 +221,7 @@ impl Watch {
             return Ok(Step::Wait);
         }
         if seen == EVENTS_PER_CHUNK {
-            // All of them were filtered away; there may be more behind.
+            // The selectors excluded all of them. There may be more.
             self.wake.mark_changed();
         } else if collection.is_closed() {
             return Ok(Step::End);
@@ -251,8 +251,8 @@ impl Watch {
         self.next_bookmark = Some(bookmark_time(now, self.bookmark_interval, self.deadline));
         let shared = self.shared.clone();
         let state = shared.state();
-        // Nothing between the cursor and the newest version is of this kind, or the loop had not waited; a
-        // change that came since is left for the next round, and the bookmark stays below it.
+        // No change between the cursor and the newest version is of this kind, or the loop did not wait. A later change
+        // is left for the next round, and the bookmark stays below it.
         let behind = state
             .collection(self.collection)
             .ok()

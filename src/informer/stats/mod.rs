@@ -111,7 +111,8 @@ impl<T> Informer<T> {
     pub fn stats(&self) -> Stats {
         let inner = &*self.inner;
         let (now, replaced) = (Instant::now(), inner.retired.replaced());
-        // The slowest first: a subscription may go on meanwhile, and is not to be ahead of what is newest.
+        // Read the slowest first: a subscription may advance meanwhile, and must not appear ahead of the newest
+        // revision.
         let newest = inner.shared.load().revision();
         let (mut slowest, mut longest_lag) = (None::<u64>, Duration::ZERO);
         let subscribers = inner.shared.positions().look(|revision, begun| {

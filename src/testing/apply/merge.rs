@@ -20,7 +20,7 @@ pub(super) fn merge(live: &Value, applied: &Value, schema: &Schema) -> Value {
             Value::Object(merged)
         }
         (Seen::Items(live), Seen::Items(applied)) => Value::Array(merge_items(live, applied, schema)),
-        // A null beside parts is none of them.
+        // A null beside a value with parts counts as absent.
         (Seen::Members(_) | Seen::Items(_), Seen::Whole) if applied.is_null() => live.clone(),
         _ => applied.clone(),
     }
@@ -39,7 +39,7 @@ fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value>
     let mut rest = live.iter().peekable();
     let mut merged = Vec::new();
     for (key, item) in &applied {
-        // A shared item that is not the next one has moved, and comes where `applied` has it.
+        // A shared item that is not the next one has moved: it gets its position in `applied`.
         while let Some((live, value)) =
             rest.next_if(|(live, _)| !in_applied(live) || shared.peek().is_none_or(|next| *next != live))
         {
@@ -71,7 +71,7 @@ pub(super) fn without(value: &Value, fields: &FieldSet, schema: &Schema) -> Opti
                 if fields.has(&element) {
                     continue;
                 }
-                // What is emptied, but not removed itself, is null on a real server.
+                // On a real server, a value that is emptied but not removed itself becomes null.
                 let member = match fields.below(&element) {
                     Some(below) => without(member, below, schema.member(name).0).unwrap_or_default(),
                     None => member.clone(),

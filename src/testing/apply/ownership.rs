@@ -123,8 +123,8 @@ impl<'a> Writer<'a> {
         let last = last.with_named(schema);
         let all = named(merged);
         let owned = managers.0.values().fold(FieldSet::default(), |all, owned| all.union(&owned.fields));
-        // First everything that was applied; then what others own comes back, with what is above it; then what was
-        // below a removed field and never was this manager's.
+        // First remove everything that was applied. Then restore what others own, with the fields above it, and what is
+        // below a removed field and never belonged to this manager.
         let left = named(&remove(merged, &last));
         let left = named(&remove(merged, &all.difference(&left.union(&owned.with_named(schema)))));
         remove(merged, &all.difference(&left).intersection(&last))

@@ -164,7 +164,7 @@ impl Collection {
         prefix: &'a str,
         start: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Version>> {
-        // What changed since, with the state it had at `version`: of several changes the oldest one decides.
+        // The keys that changed since, with their state at `version`: the oldest of several changes has it.
         let mut then: BTreeMap<&str, Option<&Arc<Version>>> = BTreeMap::new();
         for change in self.history.iter().rev().take_while(|change| change.version > version) {
             if change.key.starts_with(prefix) && *change.key >= *start {

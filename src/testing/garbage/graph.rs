@@ -57,7 +57,7 @@ impl Graph {
             }
             self.tasks.push_back(Task::Dependent(id, key.to_owned()));
         }
-        // Whoever depends on it has one owner less, or one that waits.
+        // Each dependent has one owner less, or one that waits.
         if let Some(object) = new.or(old).filter(|_| new.is_none_or(is_deleting)) {
             let dependents = self.dependents(meta_str(object, "uid"));
             self.tasks.extend(dependents.into_iter().map(|(id, key)| Task::Dependent(id, key)));

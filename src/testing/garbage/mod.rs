@@ -64,7 +64,7 @@ impl State {
         let Ok(kind) = self.collection(id).map(|collection| collection.kind().name()) else { return };
         let options = DeleteOptions { propagation: Some(policy.to_owned()), ..DeleteOptions::default() };
         let namespace = (!namespace.is_empty()).then_some(namespace);
-        // What is gone meanwhile is no garbage any more.
+        // An object that is gone meanwhile needs no delete.
         let _ = self.delete(&kind, namespace, meta_str(&object, "name"), &options);
     }
 
@@ -103,7 +103,7 @@ impl State {
                 metadata.remove("ownerReferences");
             }
         }
-        // The kind is served, since the object is there.
+        // The kind is served, since the object exists.
         let _ = self.store(id, key, object);
     }
 
