@@ -86,10 +86,9 @@ where
     (store, Box::pin(batches.flatten()))
 }
 
-/// Returns a stream of all objects, and then of each added, changed or deleted one.
-///
-/// It is for `kube::runtime::Controller::{watches_shared_stream, owns_shared_stream}`. No delete is lost while the
-/// watch is down. The stream ends when the informer stops.
+/// Returns a stream of the objects of each change: the new one, and that of a delete, for
+/// `kube::runtime::Controller::{watches_shared_stream, owns_shared_stream}`. The first items are all objects. No delete
+/// is lost while the watch is down. The stream ends when the informer stops.
 pub fn objects<K: Send + Sync + 'static>(
     informer: &Informer<Shared<K>>,
 ) -> impl Stream<Item = Arc<K>> + Send + Unpin + 'static {

@@ -100,8 +100,8 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// Every projection runs on the informer's task, once per stored version of an object. If it panics, the object
     /// counts as invalid and its last good version stays. `T` needs no trait but `Send + Sync`.
     ///
-    /// Set the projection before the indexes, which index its result. An index that was declared earlier is one of `K`,
-    /// so its use with an informer of `T` does not compile:
+    /// The projection comes before the indexes, which are of its result. An index that was declared earlier is one of
+    /// `K`, so the compiler refuses its use with an informer of `T`:
     ///
     /// ```compile_fail,E0308
     /// # use k8s_openapi::api::core::v1::Pod;
@@ -126,9 +126,8 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| Ok(Some(project(object)))))
     }
 
-    /// Stores the value that `project` returns, and skips objects for which it returns `None`.
-    ///
-    /// Readers and subscribers do not see skipped objects. A relist may project a skipped object again.
+    /// Stores the value that `project` returns, and skips objects for which it returns `None`: readers and subscribers
+    /// do not see them. A relist may project a skipped object again.
     ///
     /// # Panics
     ///
