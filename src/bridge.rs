@@ -6,10 +6,10 @@
 //! | `for_stream(stream, store)` | [`store`] of an `Informer<Shared<K>>`: the objects are not copied |
 //! | `watches_shared_stream`, `owns_shared_stream` | [`objects`] of an `Informer<Shared<K>>` |
 //!
-//! kube's `Store` can be filled only by its `Writer`, and keeps `Arc<K>`. So there is no `Store` of an `Informer<K>`
-//! without a second copy of each object; [`Shared`] makes that copy a pointer. What kube does not allow: a look-up of
-//! its `Controller` in a snapshot (a reconcile gets the object from the `Store`, which has its own lock and map), and a
-//! reconcile of an object that is gone.
+//! Only a `Writer` can fill kube's `Store`, and the `Store` keeps `Arc<K>`. So a `Store` of an `Informer<K>` would need
+//! a second copy of each object; with [`Shared`], that copy is a pointer. Two things remain impossible with kube's
+//! `Controller`: it cannot read its objects from a snapshot (it gets them from the `Store`, which has its own lock and
+//! map), and it cannot reconcile an object that is gone.
 
 use std::fmt;
 use std::ops::Deref;
@@ -33,18 +33,20 @@ use crate::subscribe::Change;
 pub struct Shared<K>(Arc<K>);
 
 impl<K> Shared<K> {
-    /// The pointer. O(1).
+    /// Returns the pointer. O(1).
     pub fn into_inner(this: Self) -> Arc<K> {
         this.0
     }
 }
 
-/// Returns a kube-runtime `Store` with the objects of the informer, and a stream of the objects that were added or
-/// changed, for `kube::runtime::Controller::for_stream`. The objects are shared, not copied.
+/// Returns a kube-runtime `Store` with the objects of the informer, and a stream of its added and changed objects.
 ///
-/// The `Store` is filled by the stream: it changes while the stream is polled, before the object is returned. It becomes
-/// ready with the first list. Deletes change it and return nothing, as with kube's own controllers. The stream ends when
-/// the informer stops; it returns no errors ([`Informer::status`] has them). O(changes) of pointers per batch.
+/// Both are for `kube::runtime::Controller::for_stream`. The objects are shared, not copied.
+///
+/// The stream fills the `Store`: it changes the `Store` when it is polled, before it returns the object. The `Store`
+/// becomes ready with the first list. A delete changes the `Store`, and the stream returns no item for it, as with
+/// kube's own controllers. The stream ends when the informer stops; it returns no errors ([`Informer::status`] has
+/// them). A batch costs O(changes), and copies only pointers.
 pub fn store<K>(
     informer: &Informer<Shared<K>>,
 ) -> (Store<Shared<K>>, impl Stream<Item = watcher::Result<Shared<K>>> + Send + Unpin + 'static)
@@ -98,8 +100,9 @@ pub fn objects<K: Send + Sync + 'static>(
 }
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Returns the keys of all objects, and then that of each change, as a stream of kube-runtime's `ObjectRef`: for
-    /// `kube::runtime::Controller::reconcile_on`. Allocates per key. The stream ends when the informer stops.
+    /// Returns a stream of kube-runtime's `ObjectRef`s: those of all objects, and then that of each change.
+    ///
+    /// It is for `kube::runtime::Controller::reconcile_on`. Allocates per key. The stream ends when the informer stops.
     pub fn object_refs(&self) -> impl Stream<Item = ObjectRef<T>> + Send + Unpin + 'static
     where
         T: Lookup<DynamicType: Default + Send>,

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use crate::source::Limits;
 
-/// The settings with which an informer lists, watches and recovers: page size, limits, the policy for kinds that are
-/// not installed, and the budgets for requests.
+/// The settings of an informer: page size, limits, budgets for requests, and the policy for kinds that are not
+/// installed.
 ///
-/// For one informer ([`Builder::config`](crate::builder::Builder::config)), for all informers of a registry
-/// ([`Registry::with_config`](crate::Registry::with_config)), and for one of those
-/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) selects the objects to
-/// cache.
+/// They apply to one informer ([`Builder::config`](crate::builder::Builder::config)), to all informers of a registry
+/// ([`Registry::with_config`](crate::Registry::with_config)), or to one of these
+/// ([`SharedInformer::config`](crate::SharedInformer::config)). A [`Scope`](crate::Scope) selects the objects to cache.
 ///
 /// The defaults are meant for production. `docs/RECOVERY.md` has the policy, and the cost of each fault.
 ///
@@ -58,12 +57,12 @@ pub enum Absent {
     /// Like [`Empty`](Self::Empty), and the cache is cleared when the kind is uninstalled: its objects are reported as
     /// deleted, as the deletion of a CustomResourceDefinition deletes them.
     ///
-    /// Not the default: if an aggregated API is removed for a while, or a proxy leads to another cluster, the informer
-    /// reports objects as deleted that still exist.
+    /// This is not the default: if an aggregated API is removed for a while, or a proxy leads to another cluster, the
+    /// informer reports existing objects as deleted.
     Clear,
 }
 
-/// A token bucket: `burst` at once, and one more each `every`.
+/// A token bucket: `burst` at once, then one per `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) burst: u32,
@@ -73,7 +72,7 @@ pub(crate) struct Budget {
 // === impl Config ===
 
 impl Config {
-    /// The defaults. The documentation of each setting has its default.
+    /// Returns the defaults. The documentation of each setting names its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -96,8 +95,10 @@ impl Config {
         Self { page_size: objects, ..self }
     }
 
-    /// Sets whether to use streaming lists: watches that begin with all objects (KEP-3157), which need less memory of
-    /// the API server than pages. Default: on. If the server does not support them, the informer lists in pages.
+    /// Sets whether to use streaming lists: watches that begin with all objects (KEP-3157). Default: on.
+    ///
+    /// They need less memory of the API server than pages. If the server does not support them, the informer lists in
+    /// pages.
     #[must_use]
     pub fn streaming_lists(self, wanted: bool) -> Self {
         Self { streaming_lists: wanted, ..self }
@@ -123,8 +124,8 @@ impl Config {
         Self { absent: Some(absent), ..self }
     }
 
-    /// Sets how many watches may be opened again without a wait, each after one that worked: `burst` at once, and one
-    /// more each `every`. Default: 10, and one a second.
+    /// Sets the budget for watches that follow a watch that worked: `burst` without a wait, then one per `every`.
+    /// Default: 10, then one per second.
     ///
     /// This bounds the requests caused by a proxy that cuts each watch after an event. A burst of 0 counts as 1.
     #[must_use]
@@ -132,7 +133,7 @@ impl Config {
         Self { watches: Budget { burst: burst.max(1), every }, ..self }
     }
 
-    /// Sets how many lists may be made: `burst` at once, and one more each `every`. Default: 3, and one in 10 s.
+    /// Sets the budget for lists: `burst` without a wait, then one per `every`. Default: 3, then one per 10 s.
     ///
     /// Lists are expensive for an API server. All pages of a list count once. An attempt without a response, or one
     /// that is refused, does not count. [`Informer::refresh`](crate::Informer::refresh) counts, and does not wait. A
@@ -163,7 +164,7 @@ impl Config {
 ///
 /// - `default_retry` is off. kube's client otherwise repeats requests for minutes, which hides 429, 503 and 504 from
 ///   the informer and its status.
-/// - `connect_timeout` is at most 5 s.
+/// - `connect_timeout` is at most 5 s, so that an unreachable server is detected soon.
 /// - `read_timeout` is unset. It would end the watches of quiet kinds.
 ///
 /// kube 5 has no setting for TCP keepalive or HTTP/2 pings. `docs/RECOVERY.md` says how an informer detects a half-open

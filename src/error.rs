@@ -1,4 +1,4 @@
-//! Errors: one opaque error with predicates, and the one-purpose errors that callers match on.
+//! Errors: the opaque [`Error`] of informers, and errors of single operations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::version::ResourceVersion;
 
 /// An error of an informer.
 ///
-/// Opaque; the `is_*` methods classify it. Cloning copies a pointer. Its text never contains a value of an object or a
-/// response body, since these may be Secrets. An error returned by a closure of the application is available only as
-/// [`source`](std::error::Error::source).
+/// It is opaque: the `is_*` methods classify it. Cloning copies a pointer. Its text never contains a value of an object
+/// or a response body, since these may be Secrets. An error returned by a closure of the application is available only
+/// as [`source`](std::error::Error::source).
 #[derive(Clone)]
 pub struct Error(Arc<ErrorKind>);
 
@@ -166,76 +166,80 @@ impl std::error::Error for DecodeError {
 // === impl Error ===
 
 impl Error {
-    /// The informer was shut down, or its last handle was dropped.
+    /// Whether the informer was shut down, or its last handle was dropped.
     pub fn is_stopped(&self) -> bool {
         matches!(*self.0, ErrorKind::Stopped | ErrorKind::SharedStopped { .. })
     }
 
-    /// The shared informer was started, so its declaration cannot be changed. `Informer::add_index` still adds an
-    /// index.
+    /// Whether the shared informer was started, so that its declaration cannot be changed. `Informer::add_index` still
+    /// adds an index.
     pub fn is_started(&self) -> bool {
         matches!(*self.0, ErrorKind::AlreadyStarted { .. })
     }
 
-    /// Two shared informers would wait for each other ([`SharedInformer::after`](crate::SharedInformer::after)).
+    /// Whether two shared informers would wait for each other
+    /// ([`SharedInformer::after`](crate::SharedInformer::after)).
     pub fn is_circular(&self) -> bool {
         matches!(*self.0, ErrorKind::Circular { .. })
     }
 
-    /// Another caller has set a different [`Config`](crate::Config) for the shared informer, or has declared it with
-    /// different settings ([`Registry::declare_projected`](crate::Registry::declare_projected)).
+    /// Whether another caller has set a different [`Config`](crate::Config) for the shared informer, or has declared it
+    /// with different settings ([`Registry::declare_projected`](crate::Registry::declare_projected)).
     pub fn is_conflict(&self) -> bool {
         matches!(*self.0, ErrorKind::Conflict { .. })
     }
 
-    /// The resourceVersions to compare are not decimals, so they have no order (KEP-5504).
+    /// Whether the resourceVersions to compare have no order, since they are not decimals (KEP-5504).
     pub fn is_version_unordered(&self) -> bool {
         matches!(*self.0, ErrorKind::Unordered)
     }
 
-    /// The stream that feeds the informer merges several watchers (`select_all`), which cannot be told apart. The informer
-    /// has stopped. Make an informer of each, or one of [`Informer::builder`](crate::Informer::builder) of all namespaces.
+    /// Whether the stream that feeds the informer merges several watchers (`select_all`).
+    ///
+    /// The informer cannot distinguish their events, and has stopped. Make one informer per watcher, or one for all
+    /// namespaces with [`Informer::builder`](crate::Informer::builder).
     pub fn is_merged_streams(&self) -> bool {
         matches!(*self.0, ErrorKind::MergedStreams)
     }
 
-    /// The controller runs already; it can be run again when that run has ended.
+    /// Whether the controller runs already. It can run again when that run has ended.
     pub fn is_running(&self) -> bool {
         matches!(*self.0, ErrorKind::AlreadyRunning)
     }
 
-    /// A controller was stopped and did not end in time: reconciles were aborted or keys discarded. The
+    /// Whether a controller did not end in time after it was stopped: reconciles were aborted, or keys discarded. The
     /// [`source`](std::error::Error::source) is an [`Unfinished`].
     pub fn is_unfinished(&self) -> bool {
         matches!(*self.0, ErrorKind::Unfinished(_))
     }
 
-    /// The informer is fed by a stream (`Informer::from_stream`), so it cannot list on request.
+    /// Whether the informer cannot list on request, because it is fed by a stream (`Informer::from_stream`).
     pub fn is_unsupported(&self) -> bool {
         matches!(*self.0, ErrorKind::Unsupported)
     }
 
-    /// The API server was restored from a backup during a wait for a version.
+    /// Whether the API server was restored from a backup during a wait for a version.
     pub fn is_new_epoch(&self) -> bool {
         matches!(*self.0, ErrorKind::NewEpoch)
     }
 
-    /// The API server forbids the request (HTTP 403): for example, RBAC rules lack `list` or `watch`.
+    /// Whether the API server forbids the request (HTTP 403): for example, RBAC rules lack `list` or `watch`.
     pub fn is_forbidden(&self) -> bool {
         self.http_code() == Some(403)
     }
 
-    /// The client is not authenticated (HTTP 401).
+    /// Whether the client is not authenticated (HTTP 401).
     pub fn is_unauthorized(&self) -> bool {
         self.http_code() == Some(401)
     }
 
-    /// The API server does not serve the kind (HTTP 404): for example, its CustomResourceDefinition is not installed.
+    /// Whether the API server does not serve the kind (HTTP 404): for example, its CustomResourceDefinition is not
+    /// installed.
     pub fn is_kind_absent(&self) -> bool {
         self.http_code() == Some(404)
     }
 
-    /// The requested version is no longer kept (HTTP 410, or reason `Expired`).
+    /// Whether the API server no longer has the requested version (HTTP 410, or reason `Expired`).
     pub fn is_expired(&self) -> bool {
         match &*self.0 {
             ErrorKind::Api { code, reason, .. } => *code == 410 || reason == "Expired" || reason == "Gone",
@@ -243,29 +247,30 @@ impl Error {
         }
     }
 
-    /// The requested version is newer than any that the API server knows: HTTP 504 with the cause
-    /// `ResourceVersionTooLarge`, or with only its text, as old and aggregated servers return it. The server lags
-    /// behind the one that returned the version, or etcd was restored from a backup.
+    /// Whether the requested version is newer than any that the API server knows.
+    ///
+    /// This is HTTP 504 with the cause `ResourceVersionTooLarge`, or with only its text, as old and aggregated servers
+    /// return it. The server lags behind the one that returned the version, or etcd was restored from a backup.
     pub fn is_version_too_large(&self) -> bool {
         matches!(&*self.0, ErrorKind::Api { version_too_large: true, .. })
     }
 
-    /// The API server rejects the request for now (HTTP 429). See [`retry_after`](Self::retry_after).
+    /// Whether the API server rejects the request for now (HTTP 429). See [`retry_after`](Self::retry_after).
     pub fn is_too_many_requests(&self) -> bool {
         self.http_code() == Some(429)
     }
 
-    /// The server is overloaded (429, 503); the request itself is not at fault.
+    /// Whether the server is overloaded (429, 503), so that the request itself is not at fault.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self.http_code(), Some(429 | 503))
     }
 
-    /// A page of a list was larger than [`Limits::page_bytes`](crate::Limits::page_bytes).
+    /// Whether a page of a list was larger than [`Limits::page_bytes`](crate::Limits::page_bytes).
     pub(crate) fn is_page_too_large(&self) -> bool {
         matches!(*self.0, ErrorKind::PageTooLarge { .. })
     }
 
-    /// Retrying the same request will not help: a 4xx, 501 or 505, except those that are temporary or that
+    /// Whether retrying the same request will not help: a 4xx, 501 or 505, except those that are temporary or that
     /// another request avoids.
     pub(crate) fn is_permanent(&self) -> bool {
         match self.http_code() {
@@ -276,27 +281,27 @@ impl Error {
         }
     }
 
-    /// The response does not conform to the Kubernetes API.
+    /// Whether the response does not conform to the Kubernetes API.
     pub(crate) fn is_protocol(&self) -> bool {
         matches!(*self.0, ErrorKind::Protocol { .. })
     }
 
-    /// No response arrived in time. See [`Limits`](crate::Limits).
+    /// Whether no response arrived in time. See [`Limits`](crate::Limits).
     pub fn is_timeout(&self) -> bool {
         matches!(*self.0, ErrorKind::Timeout { .. })
     }
 
-    /// The connection failed: the request did not reach the API server, or the response broke off.
+    /// Whether the connection failed: the request did not reach the API server, or the response broke off.
     pub fn is_transport(&self) -> bool {
         matches!(*self.0, ErrorKind::Transport { .. })
     }
 
-    /// Nothing was received: the connection was refused, or broke before the head of a response.
+    /// Whether nothing was received: the connection was refused, or broke before the head of a response.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(*self.0, ErrorKind::Transport { answered: false, .. })
     }
 
-    /// The server, or a proxy, sent a response.
+    /// Whether the server, or a proxy, sent a response.
     pub(crate) fn is_answered(&self) -> bool {
         match *self.0 {
             ErrorKind::Transport { answered, .. } => answered,
@@ -305,7 +310,8 @@ impl Error {
         }
     }
 
-    /// The stream of `Informer::from_stream` reported an error. It is the [`source`](std::error::Error::source).
+    /// Whether the stream of `Informer::from_stream` reported the error, which is the
+    /// [`source`](std::error::Error::source).
     pub fn is_stream(&self) -> bool {
         matches!(*self.0, ErrorKind::Stream(_))
     }
@@ -318,8 +324,9 @@ impl Error {
         }
     }
 
-    /// The `message` of the `Status` that the API server returned, at most 4 KiB of it. It says, for example, which
-    /// conversion webhook is down, or which field selector is not supported.
+    /// The `message` of the `Status` that the API server returned, at most 4 KiB of it.
+    ///
+    /// It says, for example, which conversion webhook is down, or which field selector is not supported.
     ///
     /// The text may quote what users sent, so no `Display`, `Debug` or log of this crate contains it. Print it only
     /// where that is acceptable.

@@ -11,8 +11,9 @@ use crate::store::Writer;
 use crate::version::ResourceVersion;
 
 impl<T: Send + Sync + 'static> Snapshot<T> {
-    /// Makes a snapshot of these objects, with these indexes, to test a reconcile function without a server. (Feature
-    /// `testing`.)
+    /// Makes a snapshot of these objects, with these indexes, to test a reconcile function without a server.
+    ///
+    /// Needs the feature `testing`. O(n log n).
     ///
     /// Each object gets a unique uid and version. Of two objects with the same key, the later one is stored.
     ///

@@ -12,8 +12,8 @@ use crate::key::Key;
 /// The hash function of one store, shared by all its versions.
 ///
 /// Seeded at random: names, labels and annotations are chosen by the users of a cluster, who could otherwise
-/// make them collide. Both seeds must be random: foldhash mixes the shared seed into its factors, so whoever
-/// knows that seed can choose input that makes a factor zero, whatever the seed of the store.
+/// make them collide. Both seeds must be random: foldhash mixes the shared seed into its factors, so with
+/// that seed known, an attacker can choose input that makes a factor zero, whatever the seed of the store.
 #[derive(Clone)]
 pub(crate) struct KeyHasher(SeedableRandomState);
 

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// Selects the objects of a kind that an informer caches: their namespace, and the selectors that the API server
-/// applies.
+/// Selects the objects of a kind that an informer caches: by namespace, labels and fields.
 ///
-/// For [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in). A
-/// registry compares scopes as text: `a=1,b=2` and `b=2,a=1` make two informers.
+/// [`Builder::scope`](crate::builder::Builder::scope) and [`Registry::declare_in`](crate::Registry::declare_in) take
+/// it. The API server applies the selectors. A registry compares scopes as text: `a=1,b=2` and `b=2,a=1` make two
+/// informers.
 ///
 /// ```
 /// use kube_informer::Scope;
@@ -22,27 +22,31 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// All objects, of all namespaces.
+    /// Selects all objects, of all namespaces.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// The objects of one namespace; for a cluster-scoped kind, all objects. (For a kind known only at run time, the
-    /// informer asks discovery when the server returns 404 for the namespace.)
+    /// Selects the objects of one namespace; for a cluster-scoped kind, all objects.
+    ///
+    /// For a kind known only at run time, the informer asks discovery when the server returns 404 for the namespace.
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self { namespace: Some(namespace.into()), ..Self::default() }
     }
 
-    /// Only objects with these labels, in the API's selector syntax (`app=web,tier!=db`). The API server evaluates it:
-    /// an object that no longer matches is removed from the cache and reported as deleted.
+    /// Restricts the scope to objects with these labels, in the API's selector syntax (`app=web,tier!=db`).
+    ///
+    /// An object that no longer matches is removed from the cache and reported as deleted.
     #[must_use]
     pub fn labels(mut self, selector: impl Into<String>) -> Self {
         self.labels = selector.into();
         self
     }
 
-    /// Only objects with these fields, in the API's selector syntax (`spec.nodeName=node1`). Each kind supports a few
-    /// fields only; for custom resources, these are the `selectableFields` of the CustomResourceDefinition.
+    /// Restricts the scope to objects with these fields, in the API's selector syntax (`spec.nodeName=node1`).
+    ///
+    /// Each kind supports a few fields only; for custom resources, these are the `selectableFields` of the
+    /// CustomResourceDefinition.
     #[must_use]
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
         self.fields = selector.into();

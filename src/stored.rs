@@ -73,7 +73,7 @@ impl<K: Resource + Clone + DeserializeOwned + Send + Sync + 'static> Stored for 
 /// A type whose projection depends on settings of the application, which are known only at run time.
 ///
 /// [`Registry::declare_projected`](crate::Registry::declare_projected) takes the settings. All callers that share the
-/// informer agree on them: those of the first declaration hold for as long as the informer has a handle, and a
+/// informer use the same settings: those of the first declaration hold for as long as the informer has a handle, and a
 /// declaration with different ones returns an error.
 ///
 /// ```
@@ -113,13 +113,13 @@ pub trait StoredWith: Sized + Send + Sync + 'static {
     /// The kube type that the API serves.
     type Object: Resource + Clone + DeserializeOwned + Send + Sync + 'static;
 
-    /// What the projection depends on. Compared, to find out whether two declarations agree.
+    /// The settings. Two declarations agree if theirs are equal.
     type Settings: PartialEq + Send + Sync + 'static;
 
-    /// As [`Stored::ABSENT`].
+    /// What an informer shows while the kind is not installed. See [`Stored::ABSENT`].
     const ABSENT: Absent = Absent::Wait;
 
-    /// Returns what is stored of a version of an object. As [`Stored::project`].
+    /// Returns what is stored of a version of an object, as [`Stored::project`] does.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ pub trait StoredWith: Sized + Send + Sync + 'static {
     fn project_with(object: Self::Object, settings: &Self::Settings) -> Projected<Self>;
 }
 
-/// Needs no settings.
+/// Projects without settings.
 impl<T: Stored> StoredWith for T {
     type Object = <T as Stored>::Object;
     type Settings = ();

@@ -1,4 +1,4 @@
-//! Resource versions, which identify states of a kind, and their order.
+//! Resource versions, which identify the states of a kind, and their order.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::RandomState;

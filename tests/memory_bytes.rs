@@ -330,7 +330,7 @@ enum Holder {
     Subscription,
 }
 
-/// Every object changes, again and again, while somebody stays where he was.
+/// Every object changes repeatedly, while a reader keeps its position.
 async fn check_holder<T: Send + Sync + 'static>(
     subject: &Subject<T>,
     live: usize,

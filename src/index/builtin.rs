@@ -4,28 +4,29 @@ use super::{IndexBy, Pair};
 use crate::key::Key;
 use crate::metadata::{Annotations, Labels, Owners};
 
-/// Objects by namespace; cluster-scoped objects are under the empty one. See [`namespace`].
+/// An index by namespace. See [`namespace`].
 #[derive(Clone, Copy, Debug)]
 pub struct Namespace;
 
-/// Objects by the value of a label. See [`label`].
+/// An index by the value of a label. See [`label`].
 #[derive(Clone, Debug)]
 pub struct Label(String);
 
-/// Objects by the value of an annotation. See [`annotation`].
+/// An index by the value of an annotation. See [`annotation`].
 #[derive(Clone, Debug)]
 pub struct Annotation(String);
 
-/// Objects by annotations whose names have the same suffix. See [`annotation_suffix`].
+/// An index by the annotations whose names have the same suffix. See [`annotation_suffix`].
 #[derive(Clone, Debug)]
 pub struct AnnotationSuffix(String);
 
-/// Objects by the uids of their owners. See [`owner_uid`].
+/// An index by the uids of the owners. See [`owner_uid`].
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerUid;
 
-/// An index by namespace, for any `T`: the namespace is part of the key of the object. Cluster-scoped objects are under
-/// the empty namespace.
+/// An index by namespace. Cluster-scoped objects are under the empty namespace.
+///
+/// For any `T`, since the namespace is part of the key of the object.
 pub fn namespace() -> Namespace {
     Namespace
 }
@@ -44,12 +45,12 @@ pub fn annotation(name: impl Into<String>) -> Annotation {
     Annotation(name.into())
 }
 
-/// An index by all annotations whose name ends in `suffix`, for annotations whose name contains a part of the key.
+/// An index by the annotations whose names end in `suffix`: a key is the rest of the name, and the value.
 ///
 /// For example, Kube-OVN records the subnet of a pod's interface in the annotation
 /// `net1.default.ovn.kubernetes.io/logical_switch: subnet1`. With the suffix `.kubernetes.io/logical_switch`, its key
-/// is `Pair("net1.default.ovn", "subnet1")`, and look-ups take `&("net1.default.ovn", "subnet1")`. A name that equals
-/// the suffix has an empty prefix.
+/// is `Pair("net1.default.ovn", "subnet1")`, and look-ups take `&("net1.default.ovn", "subnet1")`. An annotation whose
+/// name equals the suffix has an empty first part.
 ///
 /// For kube types and every other type that stores [`Annotations`].
 pub fn annotation_suffix(suffix: impl Into<String>) -> AnnotationSuffix {

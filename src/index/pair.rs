@@ -2,8 +2,9 @@
 
 use equivalent::Equivalent;
 
-/// An index key of two parts, which is looked up by borrowed ones: `&("net1", "subnet1")` finds a `Pair<String, String>`
-/// without an allocation.
+/// An index key of two parts, which is looked up by borrowed parts.
+///
+/// `&("net1", "subnet1")` finds a `Pair<String, String>` without an allocation.
 ///
 /// A tuple of owned strings works as a key too, but only an equal tuple of owned strings finds it: the standard library
 /// has no borrowed form of it. An [`ObjectKey`](crate::ObjectKey), the pair of a namespace and a name, is also found by

@@ -3,12 +3,13 @@
 use super::{IndexBy, IntoKeys};
 use crate::key::Key;
 
-/// Objects by what a closure returns for their key and value. See [`with_key`].
+/// An index by a closure that receives the key of the object, and the object. See [`with_key`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithKey<F>(F);
 
-/// An index by a closure that receives the key of the object, and the object. For stored types without metadata, which
-/// do not know their own namespace and name.
+/// An index by a closure that receives the key of the object, and the object.
+///
+/// Use it for stored types without metadata, which do not contain their own namespace and name.
 ///
 /// ```
 /// use kube_informer::index::{self, IndexSet, Pair};

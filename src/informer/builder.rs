@@ -66,8 +66,8 @@ impl<K> Informer<K> {
     /// returns an error, and mistakes of the stream are not corrected. [`Status::last_error`] has the errors of the
     /// stream.
     ///
-    /// The stream is that of one watcher, with its errors. Lists of several watchers (`select_all`) would replace the
-    /// objects of each other: once two lists that overlap are complete, the informer stops
+    /// `events` must be the stream of one watcher, with its errors. Lists of several watchers (`select_all`) would
+    /// replace each other's objects: once two lists that overlap are complete, the informer stops
     /// ([`Error::is_merged_streams`](crate::Error::is_merged_streams)). Lists that do not overlap are not recognized.
     ///
     /// ```no_run
@@ -140,8 +140,9 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| Ok(project(object))))
     }
 
-    /// Stores the value that `project` returns. An object for which it returns an error counts as invalid, and its last
-    /// good version stays.
+    /// Stores the value that `project` returns, which may be an error.
+    ///
+    /// An object with an error counts as invalid, and its last good version stays.
     ///
     /// The error is the [`source`](std::error::Error::source) of the reported
     /// [`DecodeError`](crate::error::DecodeError). No log line and no error text of this crate contains it.
@@ -206,8 +207,10 @@ where
     T: Send + Sync + 'static,
     S: Feed<K>,
 {
-    /// Adds an index and returns its handle. An index is a closure that returns the keys of an object (one key, an
-    /// `Option`, a `Vec`, an array), a built-in of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
+    /// Adds an index and returns its handle.
+    ///
+    /// An index is a closure that returns the keys of an object (one key, an `Option`, a `Vec`, an array), a built-in
+    /// of [`mod@index`](crate::index), or an [`IndexBy`] of your own.
     ///
     /// Keys are computed on the informer's task, once per stored version of an object. The type of a closure's
     /// parameter must be written out.
@@ -227,8 +230,10 @@ where
         self.indexes.index(index)
     }
 
-    /// The indexes declared so far, to declare more. For functions that declare the indexes of one part of the
-    /// application, for a builder and for unit tests alike.
+    /// Returns the indexes declared so far, so that a function can declare more.
+    ///
+    /// Such a function declares the indexes of one part of the application, and can be called for a builder and in a
+    /// unit test alike.
     pub fn indexes(&mut self) -> &mut IndexSet<T> {
         &mut self.indexes
     }

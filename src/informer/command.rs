@@ -10,15 +10,17 @@ use crate::snapshot::Snapshot;
 use crate::store::AddIndex;
 
 impl<T: Send + Sync + 'static> Informer<T> {
-    /// Adds an index to a running informer. The informer's task builds it once, in O(objects). When this returns, the
-    /// newest snapshot has the index, with all objects in it.
+    /// Adds an index to a running informer.
+    ///
+    /// The informer's task builds it once, in O(objects). When this returns, the newest snapshot has the index, with
+    /// all objects in it.
     ///
     /// Earlier snapshots do not have it: [`by_index`](crate::View::by_index) panics on them, and
     /// [`try_by_index`](crate::View::try_by_index) returns [`MissingIndex`](crate::index::MissingIndex).
     ///
-    /// An object for which the index panics counts as invalid and is not in this index; it stays in the snapshot and in
-    /// all others. Prefer [`Builder::index`](super::Builder::index): an index added later needs some more memory for
-    /// each object that was cached before, until that object changes.
+    /// An object for which the index panics counts as invalid and is not in this index. It stays in the snapshot and in
+    /// all other indexes. Prefer [`Builder::index`](super::Builder::index): an index added later needs some more memory
+    /// for each object that was cached before, until that object changes.
     ///
     /// Waits while a list is in progress. Cancel-safe: if the call is dropped, the index may still be added, without a
     /// handle to it.
@@ -45,9 +47,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
 
     /// Lists the kind again; decodes, projects and indexes every object again; returns a snapshot of the result.
     ///
-    /// For content that changes at an unchanged resourceVersion, which no watch reports: a conversion or a default of a
-    /// CustomResourceDefinition, or data that a projection reads from elsewhere. Subscribers see every object as
-    /// `Modified`, since values need not be comparable.
+    /// Use it for content that changes at an unchanged resourceVersion, which no watch reports: a conversion or a
+    /// default of a CustomResourceDefinition, or data that a projection reads from elsewhere. Subscribers see every
+    /// object as `Modified`, since values need not be comparable.
     ///
     /// Waits through errors of the API server until the list is complete. Calls that wait at the same time share one
     /// list. Use a timeout. Cancel-safe: a call that is dropped before the list begins has no effect.

@@ -19,7 +19,7 @@ use crate::scope::Scope;
 use crate::source::{Decoder, HttpSource, Item, resource_name};
 use crate::store::{AddIndex, Intake, Writer};
 
-/// Objects listed and watched at an API server. See [`Informer::builder`](crate::Informer::builder).
+/// A source of objects: lists and watches an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
     api: Api<K>,
     dyntype: K::DynamicType,
@@ -31,7 +31,7 @@ pub struct FromApi<K: Resource> {
     gate: Arc<Gate>,
 }
 
-/// Objects from a stream of events. See [`Informer::from_stream`](crate::Informer::from_stream).
+/// A source of objects: a stream of events. See [`Informer::from_stream`](crate::Informer::from_stream).
 pub struct FromStream<E> {
     events: E,
 }

@@ -88,10 +88,11 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.wait_until(View::is_synced).await.map(drop)
     }
 
-    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix: the client is not
-    /// authenticated (401), the list is forbidden (403), the kind is not installed (404), a selector is invalid (400),
-    /// every other 4xx but 408, 409, 410, 421, 423, 425 and 429, and also 501 and 505. The informer itself continues to
-    /// retry. Cancel-safe.
+    /// [`synced`](Self::synced), but returns early on an error that retrying will not fix.
+    ///
+    /// These errors are: the client is not authenticated (401), the list is forbidden (403), the kind is not installed
+    /// (404), a selector is invalid (400), every other 4xx except 408, 409, 410, 421, 423, 425 and 429, and also 501
+    /// and 505. The informer itself continues to retry. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -120,14 +121,18 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.shared.load().is_synced()
     }
 
-    /// Returns the newest snapshot. O(1), lock-free, no allocation (but for the first read of a thread, which allocates
-    /// once). The snapshot keeps old versions of objects in memory while it is held.
+    /// Returns the newest snapshot.
+    ///
+    /// O(1), lock-free, no allocation (except for the first read of a thread, which allocates once). The snapshot keeps
+    /// old versions of objects in memory while it is held.
     pub fn snapshot(&self) -> Snapshot<T> {
         self.inner.shared.snapshot()
     }
 
     /// Runs `read` on the newest state without taking a snapshot: cheaper than [`snapshot`](Self::snapshot) for one or
-    /// two look-ups. O(1) besides `read`, lock-free. A slow `read` delays neither the writer nor other readers.
+    /// two look-ups.
+    ///
+    /// O(1) besides `read`, lock-free. A slow `read` delays neither the writer nor other readers.
     #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&View<T>) -> R) -> R {
         read(&self.inner.shared.load())
@@ -149,8 +154,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
         self.inner.status.borrow().clone()
     }
 
-    /// Returns a stream of the status: its present value first, then its value after each change. Changes in quick
-    /// succession may be merged. The stream ends when the informer stops. Allocates once.
+    /// Returns a stream of the status: its current value first, then its value after each change.
+    ///
+    /// Changes in quick succession may be merged. The stream ends when the informer stops. Allocates once.
     pub fn status_changes(&self) -> impl Stream<Item = Status> + Send + Unpin + 'static {
         let receiver = self.inner.status.clone();
         Box::pin(stream::unfold((receiver, true), |(mut receiver, first)| async move {
@@ -170,8 +176,8 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// The call waits for at most one running closure of the application, and up to 20 ms while the task frees old
     /// versions; the last handle frees the rest.
     ///
-    /// The driver of [`Builder::build`](crate::builder::Builder::build) need not be polled for this. If it is not being
-    /// polled at the moment, `shutdown` drops what it drives.
+    /// The driver of [`Builder::build`](crate::builder::Builder::build) need not be polled for this. If no task is
+    /// polling it at that moment, `shutdown` drops its content.
     pub async fn shutdown(&self) {
         self.inner.stop();
         self.inner.tasks.close();
@@ -183,7 +189,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
         let _ = self.inner.idle.set(idle);
     }
 
-    /// Of the kind, and the namespace if it is one.
+    /// The name of the kind, and of the namespace if the scope is one.
     pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }

@@ -47,8 +47,10 @@ impl<T: Send + Sync + 'static> Informer<T> {
         end.map_or(Ok(snapshot), Err)
     }
 
-    /// Waits for a snapshot that satisfies `reached`, and returns it. Checked immediately, then after each publication;
-    /// publications in quick succession may be skipped. `reached` runs in the caller's task.
+    /// Waits for a snapshot that satisfies `reached`, and returns it.
+    ///
+    /// `reached` runs in the caller's task, immediately and then after each publication; publications in quick
+    /// succession may be skipped.
     ///
     /// Before the first list the snapshot is empty; check [`View::is_synced`] where that matters. Use a timeout.
     /// Cancel-safe.

@@ -1,4 +1,4 @@
-//! What an object can be looked up by.
+//! Types that an object can be looked up by.
 
 use kube_runtime::reflector::{Lookup, ObjectRef};
 

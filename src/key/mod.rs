@@ -45,7 +45,7 @@ pub struct Key<'a> {
 /// assert_eq!(ObjectKey::cluster("subnet1").to_string(), "subnet1");
 /// ```
 ///
-/// An index may have it as its key: [`index`](mod@crate::index) shows the look-up by borrowed strings.
+/// It can be the key of an index: [`index`](mod@crate::index) shows the look-up by borrowed strings.
 #[derive(Clone)]
 pub struct ObjectKey {
     // Both parts after one another.
@@ -76,7 +76,7 @@ impl<'a> Key<'a> {
         self.name
     }
 
-    /// The key itself, as of an [`ObjectKey`].
+    /// The key itself. [`ObjectKey`] has the same method.
     pub const fn as_key(&self) -> Key<'a> {
         *self
     }

@@ -8,7 +8,7 @@ use crate::reflector::Status;
 use crate::registry::Registry;
 use crate::scope::Scope;
 
-/// An informer that is not of a registry.
+/// An informer that belongs to no registry.
 pub(super) struct Single<T> {
     pub(super) kind: String,
     pub(super) informer: WeakInformer<T>,

@@ -1,9 +1,9 @@
 //! The statistics of informers, queues and controllers as metrics, through the
 //! [`metrics`](https://docs.rs/metrics) facade. Needs the feature `metrics`.
 //!
-//! An [`Exporter`] samples what is given to it each time [`record`](Exporter::record) is called, and at no other time:
-//! nothing is added to the path of a read, a change or a reconcile. Any exporter of the facade works. With
-//! `metrics-exporter-prometheus`, call `record` in the handler of `/metrics`, before `render`:
+//! An [`Exporter`] samples its sources when [`record`](Exporter::record) is called, and at no other time: it adds no
+//! work to a read, a change or a reconcile. Any exporter of the facade works. With `metrics-exporter-prometheus`, call
+//! `record` in the handler of `/metrics`, before `render`:
 //!
 //! ```
 //! use k8s_openapi::api::core::v1::Pod;
@@ -46,18 +46,18 @@
 //! - Queues: the names of client-go, `workqueue_*`, with the label `name`.
 //! - Controllers: `kube_informer_controller_*`, with the label `controller`, and the queue of each as above.
 //!
-//! The facade cannot set a histogram that was counted elsewhere. So histograms are exported as what Prometheus stores of
-//! them: the counters `_bucket` (label `le`, cumulative) and `_count`, and the gauge `_sum`. They are exact, and
-//! `histogram_quantile(0.99, rate(workqueue_queue_duration_seconds_bucket[5m]))` works as for any histogram; only the
-//! `TYPE` lines differ. Bounds are 1 us, 4 us, and so on up to 18 minutes.
+//! The facade cannot set a histogram that was counted elsewhere. So each histogram is exported as the series that
+//! Prometheus stores for it: the counters `_bucket` (label `le`, cumulative) and `_count`, and the gauge `_sum`. They
+//! are exact, and `histogram_quantile(0.99, rate(workqueue_queue_duration_seconds_bucket[5m]))` works as for any
+//! histogram; only the `TYPE` lines differ. Bounds are 1 us, 4 us, and so on up to 18 minutes.
 //!
 //! # Limits
 //!
-//! - Facades remember series. An informer that is gone keeps its last values, unless the exporter drops series that are
-//!   not recorded (`PrometheusBuilder::idle_timeout`).
-//! - A counter never goes back. Of an informer that replaces another of the same labels, counters stay at the old value
-//!   until they exceed it. So do those of a controller's queue, which is a new one in each run.
-//! - Leave the exporter's option to append `_total` and units to names off: they are part of the names already.
+//! - Exporters of the facade remember series. An informer that is gone keeps its last values, unless the exporter drops
+//!   series that are not recorded (`PrometheusBuilder::idle_timeout`).
+//! - A counter never decreases. If an informer replaces another one with the same labels, its counters stay at the old
+//!   values until they exceed them. The same holds for the queue of a controller, which is a new one in each run.
+//! - Do not enable an option of the exporter that appends `_total` or units to names: the names contain them already.
 #![deny(missing_docs)]
 
 mod controller;
@@ -86,29 +86,29 @@ pub struct Exporter {
     sources: Vec<Arc<dyn Source>>,
 }
 
-/// What an exporter samples. Each kind of source has a file of its own, a section of [`names`], and a method of
-/// [`Exporter`] that adds it.
+/// A source that an exporter samples. Each kind of source has a file of its own, a section of [`names`], and a method
+/// of [`Exporter`] that adds it.
 trait Source: Send + Sync {
-    /// Records the present values of all its metrics.
+    /// Records the current values of all its metrics.
     fn record(&self);
 }
 
 // === impl Exporter ===
 
 impl Exporter {
-    /// An exporter of nothing.
+    /// Creates an exporter without sources.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds all informers of a registry, also those that are declared later.
+    /// Adds all informers of a registry, including those declared later.
     #[must_use]
     pub fn registry(self, registry: &Registry) -> Self {
         self.source(registry.clone())
     }
 
-    /// Adds one informer that is not of a registry. `kind` is the value of the label; the label `scope` is not set.
+    /// Adds one informer that belongs to no registry. `kind` is the value of the label; the label `scope` is not set.
     #[must_use]
     pub fn informer<T: Send + Sync + 'static>(self, kind: impl Into<String>, informer: &Informer<T>) -> Self {
         self.source(Single { kind: kind.into(), informer: informer.downgrade() })
@@ -124,14 +124,16 @@ impl Exporter {
         self.source(Named { name: name.into(), queue: queue.clone() })
     }
 
-    /// Adds a controller and its queue. `name` is the value of the label `controller`, and of the queue's label `name`;
-    /// no two controllers or queues should share it. The queue is exported when the controller has run.
+    /// Adds a controller and its queue.
+    ///
+    /// `name` is the value of the label `controller`, and of the queue's label `name`; no two controllers or queues
+    /// should share it. The queue is exported when the controller has run.
     #[must_use]
     pub fn controller(self, name: impl Into<String>, handle: &Handle) -> Self {
         self.source(Controlled { name: name.into(), handle: handle.clone() })
     }
 
-    /// Records the present values of all sources with the recorder of the calling thread, or else the global one.
+    /// Records the current values of all sources, with the recorder of the calling thread or else the global one.
     /// Without a recorder this has no effect.
     ///
     /// About 30 series for each informer, 50 for each queue and 80 for each controller with its queue; a series costs a

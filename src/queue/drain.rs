@@ -24,9 +24,11 @@ pub struct Unfinished {
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// Stops accepting keys. [`get`](Self::get) still returns the queued keys, and those that were added again while
-    /// claimed; after that it returns `None`. Delayed keys, including retries, are dropped: their deadline may be far
-    /// away, and the next start of the application lists every object again. Does not wait.
+    /// Stops accepting keys. Does not wait.
+    ///
+    /// [`get`](Self::get) still returns the queued keys, and those that were added again while claimed; after that it
+    /// returns `None`. Delayed keys, including retries, are dropped: their deadline may be far away, and the next start
+    /// of the application lists every object again.
     pub fn shut_down(&self) {
         self.shared.update(|inner, _| {
             if inner.phase == Lifecycle::Open {

@@ -9,9 +9,11 @@ use super::{claim::Claim, priority::Priority, shared::Core, work_queue::WorkQueu
 // === impl WorkQueue ===
 
 impl<K: Hash + Eq> WorkQueue<K> {
-    /// Waits for the next key, in the order of [`Priority`] and of the time at which keys became ready, and claims it. Returns `None` once the queue is
-    /// shut down and no key is left: neither a queued one nor a claimed one that was added again. (So a task that shuts
-    /// down the queue while it holds such a claim must end the claim before it calls `get` again.)
+    /// Waits for the next key and claims it. Returns `None` once the queue is shut down and no key remains.
+    ///
+    /// Keys come in the order of [`Priority`], and then of the time at which they became ready. A claimed key that was
+    /// added again counts as remaining, so a task that shuts down the queue while it holds such a claim must end the
+    /// claim before it calls `get` again.
     ///
     /// O(1) if a key is ready. The call yields to the runtime from time to time, so that a busy worker does not starve
     /// other tasks.
@@ -33,12 +35,12 @@ impl<K: Hash + Eq> WorkQueue<K> {
     }
 }
 
-/// One call of `get`. At most one waiter is on watch: only it sleeps until the earliest deadline, so that a
-/// due key wakes one worker and not all.
+/// One call of `get`. At most one waiter watches the clock: only it sleeps until the earliest deadline, so that a due
+/// key wakes one worker and not all.
 struct Waiter<'a, K: Hash + Eq> {
     shared: &'a Core<K>,
     on_watch: bool,
-    /// The deadline that the watch waits for.
+    /// The deadline for which the waiter that watches the clock waits.
     alarm: Option<Instant>,
 }
 
@@ -64,7 +66,7 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
         }
     }
 
-    /// Takes a key or sees the end; else goes on watch if delayed keys have no watcher.
+    /// Takes a key or sees the end. Otherwise watches the clock if delayed keys have no watcher.
     fn look(&mut self) -> ControlFlow<Option<(Arc<K>, Priority)>> {
         self.shared.update(|inner, now| {
             if let Some(taken) = inner.state.take(now) {
@@ -83,7 +85,7 @@ impl<'a, K: Hash + Eq> Waiter<'a, K> {
         })
     }
 
-    /// Waits until it is time to look again. Never returns if this waiter is not on watch.
+    /// Waits until it is time to look again. Never returns if this waiter does not watch the clock.
     async fn clock(&self) {
         if !self.on_watch {
             return future::pending().await;

@@ -12,8 +12,9 @@
 //! * **One worker per key**: a key is not returned again before its [`Claim`] ends. A key that is added meanwhile is
 //!   queued again when the claim ends, so no change is missed.
 //! * **FIFO**: keys of one [`Priority`] are returned in the order in which they became ready, and keys of a higher one
-//!   before. Each eighth key is the one that has been ready longest, so that none waits for ever. Waiting [`get`](WorkQueue::get)s are woken in
-//!   the order in which they began to wait, but a `get` that finds a key takes it.
+//!   before them. Each eighth key is the one that has been ready longest, so that no key waits forever. Waiting
+//!   [`get`](WorkQueue::get)s are woken in the order in which they began to wait, but a `get` that finds a key takes
+//!   it.
 //! * **Delayed adds**: the earlier deadline wins. An add without a delay does not cancel a delayed one.
 //! * **Retries** wait for the longer of an exponential delay per key and a token bucket that all keys share.
 //! * **Drain**: [`drain`](WorkQueue::drain) ends a queue, within a deadline, without losing accepted keys.

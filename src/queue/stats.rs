@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::priority::{LEVELS, Priority};
 
-/// Statistics of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats). The names of client-go's `workqueue_*`
-/// metrics are given where they differ.
+/// Statistics of a queue, from [`WorkQueue::stats`](super::WorkQueue::stats).
+///
+/// The names of client-go's `workqueue_*` metrics are given where they differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -24,10 +25,10 @@ pub struct Stats {
     pub adds: u64,
     /// Count of failures, by [`add_rate_limited`](super::WorkQueue::add_rate_limited).
     pub retries: u64,
-    /// Sum of the ages of all present claims (`unfinished_work_seconds`). It grows by a second per second for each
+    /// Sum of the ages of all current claims (`unfinished_work_seconds`). It grows by a second per second for each
     /// stuck worker.
     pub unfinished: Duration,
-    /// Age of the oldest present claim (`longest_running_processor_seconds`).
+    /// Age of the oldest current claim (`longest_running_processor_seconds`).
     pub longest_running: Duration,
     /// Times from an add (or a deadline) to the claim (`queue_duration_seconds`). A key that is added while claimed
     /// waits from that add on.
@@ -36,8 +37,9 @@ pub struct Stats {
     pub work: Timings,
 }
 
-/// A summary of durations: exact count, sum and maximum, and quantiles from buckets that double in width from a
-/// microsecond to about 12 days. Less than 400 bytes.
+/// A summary of durations: exact count, sum and maximum, and estimated quantiles.
+///
+/// Quantiles come from buckets that double in width from a microsecond to about 12 days. Less than 400 bytes.
 ///
 /// ```
 /// # use kube_informer::queue::WorkQueue;

@@ -61,8 +61,9 @@ struct Attempt<K: Hash + Eq> {
     settled: bool,
 }
 
-/// Runs `reconcile` on the keys of the queue, on `n` tasks (at least one) of the current tokio runtime. Returns at
-/// once.
+/// Runs `reconcile` on the keys of the queue. Returns at once.
+///
+/// It uses `n` tasks (at least one) of the current tokio runtime.
 ///
 /// * `Ok(action)` applies the [`Action`], and resets the failure count of the key unless it is [`Action::retry`].
 /// * An error or a panic counts a failure of the key and retries it later
@@ -100,8 +101,10 @@ where
     workers_with_hook(queue, n, reconcile, |_, _| {})
 }
 
-/// [`workers`], with a hook for logs and counters. It receives the key and the [`Failure`] before the retry, and runs
-/// on the worker's task. A panic of the hook has no other effect.
+/// [`workers`], with a hook for logs and counters.
+///
+/// The hook receives the key and the [`Failure`] before the retry, and runs on the worker's task. A panic of the hook
+/// has no other effect.
 ///
 /// # Panics
 /// Outside of a tokio runtime.

@@ -25,9 +25,10 @@ pub enum Phase {
     Stopped,
 }
 
-/// Health of an informer, from [`Informer::status`](crate::Informer::status); a change wakes
-/// [`Informer::status_changes`](crate::Informer::status_changes). Numbers are in [`Stats`](crate::Stats), which wake
-/// no task.
+/// The health of an informer, from [`Informer::status`](crate::Informer::status).
+///
+/// A change of it wakes [`Informer::status_changes`](crate::Informer::status_changes). Counts are in
+/// [`Stats`](crate::Stats), which wake no task.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {

@@ -244,7 +244,9 @@ impl Registry {
     }
 
     /// Starts all informers declared since the last start, as tasks on the current tokio runtime, in the order of
-    /// declaration. An informer that waits for others ([`SharedInformer::after`]) lists once those have synced.
+    /// declaration.
+    ///
+    /// An informer that waits for others ([`SharedInformer::after`]) lists once those have synced.
     ///
     /// From here on the registry does not keep an informer alive. An informer without handles is not started, and is
     /// removed from the registry.
@@ -259,7 +261,9 @@ impl Registry {
     }
 
     /// Waits until all declared informers have synced, including those declared meanwhile (client-go's
-    /// `WaitForCacheSync`). Call [`start`](Self::start) first. A kind that is not installed counts as synced with
+    /// `WaitForCacheSync`).
+    ///
+    /// Call [`start`](Self::start) first. A kind that is not installed counts as synced with
     /// [`Absent::Empty`](crate::Absent::Empty) and [`Absent::Clear`](crate::Absent::Clear).
     ///
     /// The wait continues through all errors of the API server, denied permissions included. Use a timeout, and call
@@ -303,7 +307,9 @@ impl Registry {
     }
 
     /// Returns the informers that have synced and may have been behind the API server for longer than `limit`, in the
-    /// order of declaration. Those that have stopped are among them. O(informers), and allocates.
+    /// order of declaration.
+    ///
+    /// Those that have stopped are among them. O(informers), and allocates.
     ///
     /// An informer is stale for a moment after each watch that ends, and between the lists of a kind that is polled
     /// ([`Config::poll_interval`]), so a limit of a minute or more is sensible. [`not_synced`](Self::not_synced) has the
@@ -314,7 +320,9 @@ impl Registry {
         stats
     }
 
-    /// Stops every informer declared here, also those with handles elsewhere, and waits until their tasks have ended.
+    /// Stops every informer declared here, including those that still have handles, and waits until their tasks have
+    /// ended.
+    ///
     /// Cancel-safe: once first polled, all of them stop even if the call is dropped.
     ///
     /// Snapshots stay readable. A declaration after this makes a new informer.

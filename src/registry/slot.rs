@@ -20,7 +20,7 @@ use crate::stored::StoredWith;
 /// See the [module](self).
 pub(super) struct Slot<T: StoredWith> {
     pub(super) member: Arc<Member>,
-    /// What the projection depends on: those of the first declaration.
+    /// The settings of the first declaration, on which the projection depends.
     pub(super) settings: Arc<T::Settings>,
     informer: WeakInformer<T>,
     /// `None` once started or abandoned. It contains closures of the application, so it is dropped without the lock.

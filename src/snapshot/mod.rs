@@ -174,6 +174,7 @@ impl<T> View<T> {
     }
 
     /// Iterates over the objects whose newest version could not be decoded, projected or indexed, with the reason.
+    ///
     /// [`get`](Self::get) and the indexes still have the last good version, if there was one. No allocation.
     pub fn invalid(&self) -> impl ExactSizeIterator<Item = &DecodeError> {
         self.invalid.iter().map(Invalid::error)

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Bounds on the responses that an informer accepts from an API server. A broken response neither exhausts memory nor
-/// keeps the informer waiting forever. For [`Config::limits`](crate::Config::limits).
+/// Bounds on the responses that an informer accepts from an API server. [`Config::limits`](crate::Config::limits) sets
+/// them.
+///
+/// With them, a broken response neither exhausts memory nor keeps the informer waiting forever.
 ///
 /// The defaults are far above what a healthy API server sends. A response that exceeds a limit is an error, reported in
 /// the informer's [`Status`](crate::Status). As after any other error, the informer keeps its state and retries with
@@ -44,7 +46,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 // === impl Limits ===
 
 impl Limits {
-    /// The defaults. The documentation of each limit has its default.
+    /// Returns the defaults. The documentation of each limit names its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -60,8 +62,10 @@ impl Limits {
         }
     }
 
-    /// Sets the largest event of a watch, in bytes of JSON. Default: 32 MiB. An event that does not end needs this much
-    /// memory. Line breaks within an event, and white space between events, do not matter.
+    /// Sets the largest event of a watch, in bytes of JSON. Default: 32 MiB.
+    ///
+    /// An event that does not end needs this much memory. Line breaks within an event, and white space between events,
+    /// do not matter.
     ///
     /// After a larger event the informer closes the watch and lists the kind, since the end of such an event is not
     /// known. An event contains one object, so this should be larger than [`object_bytes`](Self::object_bytes).
@@ -95,7 +99,7 @@ impl Limits {
     /// size, and more than etcd is designed for.
     ///
     /// A list of more pages fails, and none of its objects are stored. This stops a server that returns new `continue`
-    /// tokens forever. Streaming lists have no pages; they have five minutes in total.
+    /// tokens forever. Streaming lists have no pages, but five minutes in total.
     #[must_use]
     pub fn pages(self, pages: u32) -> Self {
         Self { pages: if pages == 0 { u32::MAX } else { pages }, ..self }
@@ -123,8 +127,9 @@ impl Limits {
         Self { page_time: duration(time), ..self }
     }
 
-    /// Sets how long a watch may be without an event or bookmark before the informer checks it, by a consistent read of
-    /// one object. Default: 3 min; a kube-apiserver sends bookmarks about once a minute.
+    /// Sets how long a watch may be without an event or bookmark before the informer checks it. Default: 3 min.
+    ///
+    /// The check is a consistent read of one object. A kube-apiserver sends bookmarks about once a minute.
     ///
     /// This detects half-open connections, and API servers restored from a backup, which send nothing to a watch from a
     /// version that they do not have yet. If this time is shorter than the time between bookmarks, each check costs a

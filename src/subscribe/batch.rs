@@ -19,7 +19,7 @@ pub struct Batch<T> {
     initial: bool,
     selection: Selection<T>,
     predicate: Option<Predicate<T>>,
-    /// The empty posting, used for an index key that a snapshot does not have.
+    /// The empty posting, for an index key that a snapshot does not have.
     nothing: Posting<Obj<T>>,
 }
 

@@ -18,8 +18,10 @@ use crate::store::End;
 pub(super) const CHUNK: usize = 512;
 
 impl<T: Send + Sync + 'static> Subscription<T> {
-    /// Adds the keys that `keys` emits for each change to `queue`. Runs until the informer stops (returns why) or the
-    /// queue is shut down (returns `None`, at the first change after that). The first batch has all objects.
+    /// Adds to `queue` the keys that `keys` emits for each change. The first batch has all objects.
+    ///
+    /// When the informer has stopped, this returns the reason; when the queue was shut down, it returns `None` at the
+    /// next change.
     ///
     /// `keys` receives the change, the snapshot that contains it, and a function that emits a key. It emits any number
     /// of keys to reconcile: that of the object, or those of related objects, as controller-runtime's
@@ -64,8 +66,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self.end()
     }
 
-    /// Returns the keys that `keys` emits for each change, as a stream, for a queue of your own. It ends when the
-    /// informer stops. See [`feed`](Self::feed) for `keys`.
+    /// Returns a stream of the keys that `keys` emits for each change, for a queue of your own. It ends when the
+    /// informer stops. [`feed`](Self::feed) describes `keys`.
     ///
     /// A key is returned once per change that emits it. Cancel-safe: a `next` that is dropped loses no key.
     ///

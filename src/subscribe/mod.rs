@@ -67,7 +67,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
     }
 
     /// Returns a stream of changes that resumes from a snapshot of this informer: the first batch has everything that
-    /// changed since. From a snapshot that was not synced, the first batch has all objects. Allocates once.
+    /// changed since.
+    ///
+    /// From a snapshot that was not synced, the first batch has all objects. Allocates once.
     ///
     /// # Panics
     ///
@@ -103,17 +105,21 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// Restricts the subscription to one namespace. Call it before the first batch: changing it later does not report
-    /// the objects that enter or leave. Replaces an earlier `in_namespace` or `in_index`.
+    /// Restricts the subscription to one namespace.
+    ///
+    /// Call it before the first batch: changing it later does not report the objects that enter or leave. Replaces an
+    /// earlier `in_namespace` or `in_index`.
     #[must_use]
     pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.selection = Selection::Namespace(namespace.into());
         self
     }
 
-    /// Restricts the subscription to the objects under one index key. An object that gets the key is `Added`; one that
-    /// loses it is `Deleted`, with the value delivered last. Call it before the first batch, as
-    /// [`in_namespace`](Self::in_namespace). A batch costs O(1) if nothing changed under the key.
+    /// Restricts the subscription to the objects under one index key.
+    ///
+    /// An object that gets the key is `Added`; one that loses it is `Deleted`, with the value delivered last. Call it
+    /// before the first batch, as [`in_namespace`](Self::in_namespace). A batch costs O(1) if nothing changed under the
+    /// key.
     ///
     /// # Panics
     ///
@@ -134,8 +140,10 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self
     }
 
-    /// Drops changes for which `wanted(before, after)` is false. `before` is `None` for a new object, `after` for a
-    /// deleted one. The closure runs in the consumer's task, each time [`Batch::changes`] is iterated.
+    /// Drops changes for which `wanted(before, after)` is false.
+    ///
+    /// `before` is `None` for a new object, `after` for a deleted one. The closure runs in the consumer's task, each
+    /// time [`Batch::changes`] is iterated.
     ///
     /// Unlike [`in_index`](Self::in_index), a filter keeps no state: a dropped change is lost. Replaces an earlier
     /// filter. (`StreamExt::filter` drops whole batches.)

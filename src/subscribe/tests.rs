@@ -69,7 +69,7 @@ async fn a_fed_queue_leads_a_level_triggered_consumer_to_the_truth() {
         let feed = tokio::spawn(
             informer.subscribe().feed(queue.clone(), |change, _, emit| emit(change.key().to_owned())),
         );
-        // Works off what it is told, slowly, and looks at nothing else.
+        // Handles the keys that it receives, slowly, and reads nothing else.
         let consumer = tokio::spawn({
             let (informer, queue) = (informer.clone(), queue.clone());
             async move {

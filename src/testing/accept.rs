@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 use super::status::ApiStatus;
 
-/// The shape of objects in an answer.
+/// The shape of objects in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Whole,
@@ -14,7 +14,7 @@ pub(super) enum Shape {
     PartialList,
 }
 
-/// The first of the accepted media types that can be served; `Table` cannot, and falls to the next.
+/// The first of the accepted media types that can be served. `Table` cannot, so the next one is used.
 pub(super) fn shape(headers: &HeaderMap) -> Result<Shape, ApiStatus> {
     let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
         return Ok(Shape::Whole);

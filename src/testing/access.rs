@@ -81,7 +81,7 @@ impl Access {
         self.rules.push((rule, allow));
     }
 
-    /// The user of a request. Without tokens everybody is `system:anonymous`.
+    /// The user of a request: `system:anonymous` while there are no tokens.
     pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<String, ApiStatus> {
         if self.tokens.is_empty() {
             return Ok("system:anonymous".into());

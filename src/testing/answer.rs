@@ -1,4 +1,4 @@
-//! What a route answers, before it is a response.
+//! The result of a route, before it becomes a response.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::object::to_bytes;
 use super::watch::Watch;
 
-/// What a route answers.
+/// The result of a route.
 pub(super) enum Answer {
     Json(u16, Bytes),
     Text(u16, Bytes),

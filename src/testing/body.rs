@@ -1,4 +1,4 @@
-//! The body of an answer: all at once, or a watch that goes on.
+//! The body of a response: complete, or an open watch.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::watch::Watch;
 pub struct ApiBody {
     inner: Inner,
     clip: Option<Clip>,
-    /// The cut is next. What came before it is out by then: hyper flushes while a body has nothing to say.
+    /// The cut is next. Everything before it is sent by then, because hyper flushes while a body is pending.
     cut: bool,
 }
 
@@ -25,10 +25,10 @@ enum Inner {
     Stream(Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>),
 }
 
-/// A fault that breaks the body off.
+/// A fault that cuts the body off.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clip {
-    /// Bytes still to come.
+    /// The number of bytes before the cut.
     left: u64,
     stalls: bool,
 }
@@ -97,7 +97,7 @@ impl Body for ApiBody {
         self.clip.is_none() && matches!(self.inner, Inner::Whole(None))
     }
 
-    /// Of the whole body: what is cut off was promised.
+    /// The size of the whole body, since the head promises what is cut off.
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),

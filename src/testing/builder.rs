@@ -79,20 +79,20 @@ impl ApiServerBuilder {
         Self { latency, ..self }
     }
 
-    /// Sets whether objects have `metadata.managedFields`, as on a real server. Default: they have not, which saves the
-    /// memory and the time to send them. Server-side apply works either way.
+    /// Sets whether objects have `metadata.managedFields`, as on a real server. Default: off, which saves memory and
+    /// the time to send them. Server-side apply works either way.
     #[must_use]
     pub fn managed_fields(self, shown: bool) -> Self {
         Self { managed_fields: shown, ..self }
     }
 
-    /// Sets whether dependents are deleted with their owners, as by the garbage collector of a cluster. Default: they are
-    /// not, as on a kube-apiserver without its controller manager.
+    /// Sets whether dependents are deleted with their owners, as by the garbage collector of a cluster. Default: off,
+    /// as on a kube-apiserver without a controller manager.
     ///
-    /// Dependents go within the request that deletes the owner (`propagationPolicy` `Background`, the default), or the
-    /// owner goes within the request that removes the last dependent that blocks it (`Foreground`). With `Orphan`, the
-    /// references are removed. An object is deleted as soon as it is written with references to owners of which none
-    /// exists. A delete costs the number of dependents.
+    /// With `propagationPolicy` `Background` (the default), the request that deletes the owner also deletes its
+    /// dependents. With `Foreground`, the request that removes the last blocking dependent also removes the owner. With
+    /// `Orphan`, the references are removed. An object is deleted as soon as it is written with owner references of
+    /// which none exists. A delete costs O(dependents).
     #[must_use]
     pub fn garbage_collection(self, collects: bool) -> Self {
         Self { garbage_collection: collects, ..self }

@@ -1,4 +1,4 @@
-//! What kube-apiserver does with objects of its own kinds when they are written.
+//! Changes that kube-apiserver makes to objects of its own kinds when they are written.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::kind::Kind;
 use super::object::{map, meta_str, metadata};
 
-/// What an object is created with, whatever was sent.
+/// Sets what each created object has, whatever the client sent.
 pub(super) fn on_create(kind: &Kind, object: &mut Value) {
     if kind.is_core("Namespace") {
         let name = meta_str(object, "name").to_owned();
@@ -21,7 +21,7 @@ pub(super) fn on_create(kind: &Kind, object: &mut Value) {
     }
 }
 
-/// What is made of an object in every write.
+/// Changes an object as every write does.
 pub(super) fn on_write(kind: &Kind, object: &mut Value) {
     if kind.is_custom() {
         return;
@@ -29,7 +29,7 @@ pub(super) fn on_write(kind: &Kind, object: &mut Value) {
     if kind.is_core("Secret") {
         encode_texts(object);
     }
-    // In Go, a null among texts is an empty text.
+    // In Go, a null in a map of texts is an empty text.
     for pointer in ["/data", "/metadata/labels", "/metadata/annotations"] {
         let texts = object.pointer_mut(pointer).and_then(Value::as_object_mut);
         texts.into_iter().flat_map(Map::values_mut).filter(|text| text.is_null()).for_each(|text| {
@@ -40,7 +40,7 @@ pub(super) fn on_write(kind: &Kind, object: &mut Value) {
     drop_empty(metadata(object), &["labels", "annotations", "finalizers", "ownerReferences"]);
 }
 
-/// Go leaves out what is empty.
+/// Removes empty members, which Go omits.
 fn drop_empty(members: &mut Map<String, Value>, names: &[&str]) {
     for name in names {
         let value = members.get(*name);

@@ -1,6 +1,7 @@
-//! CustomResourceDefinition objects, and the kinds they stand for.
+//! CustomResourceDefinition objects, and the kinds that they define.
 //!
-//! One version of a definition is served: its storage version. The schema is stored, not enforced.
+//! The server serves one version of a definition, the storage version. It stores the schema, and does not
+//! enforce it.
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ pub(super) fn is_definition(kind: &Kind) -> bool {
     kind.group() == "apiextensions.k8s.io" && kind.kind() == "CustomResourceDefinition"
 }
 
-/// The kind a definition stands for; None while it lacks what a kind needs.
+/// The kind that a definition defines; `None` if the definition is incomplete.
 pub(super) fn kind(definition: &Value) -> Option<Kind> {
     let text = |path: &str| definition.pointer(path).and_then(Value::as_str);
     let (group, plural, name) =
@@ -40,7 +41,7 @@ pub(super) fn kind(definition: &Value) -> Option<Kind> {
     Some(kind)
 }
 
-/// The definition a kind would have: what `install` stores so that clients find it.
+/// The definition of a kind, which `install` stores so that clients find it.
 pub(super) fn of(kind: &Kind) -> Value {
     let mut version = json!({
         "name": kind.version(), "served": true, "storage": true,
@@ -68,7 +69,7 @@ pub(super) fn of(kind: &Kind) -> Value {
     })
 }
 
-/// The definition with the conditions that say it is served.
+/// The definition with the conditions that report it as served.
 pub(super) fn established(definition: &Value) -> Value {
     let mut definition = definition.clone();
     let done = definition.pointer("/status/conditions").is_some_and(Value::is_array);

@@ -1,4 +1,4 @@
-//! Deletes: finalizers, preconditions, and what goes with a namespace or a definition.
+//! Deletes: finalizers, preconditions, and what is deleted with a namespace or a definition.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct DeleteOptions {
     pub(super) dry_run: bool,
 }
 
-/// What became of a deleted object.
+/// The state of an object after a delete.
 #[derive(Debug)]
 pub(super) enum Deleted {
     /// It is gone; this was its last version.
@@ -68,7 +68,7 @@ impl DeleteOptions {
 }
 
 impl Deleted {
-    /// The body of the answer.
+    /// The body of the response.
     pub(super) fn answer(&self, kind: &Kind) -> Value {
         match self {
             Self::Waiting(object) => object.value().clone(),
@@ -130,7 +130,7 @@ impl State {
             }
             let mut old = old;
             if kind.is_core("Pod") && !is_deleting(old.value()) {
-                // The kubelet's part is done at once, but the two writes of a pod's end are kept.
+                // The kubelet's work is done at once, in two writes as on a real server.
                 mark(&kind, &mut object);
                 old = self.store(id, &key, object)?;
             }
@@ -155,7 +155,7 @@ impl State {
         Ok(Deleted::Waiting(self.store(id, &key, object)?))
     }
 
-    /// Deletes every object that `query` selects; the answer is the list of what they were.
+    /// Deletes every object that `query` selects. Returns the list of the objects before the delete.
     pub(super) fn delete_collection(
         &mut self,
         resource: &str,
@@ -177,7 +177,7 @@ impl State {
         Ok(page)
     }
 
-    /// What a write to a definition brings about.
+    /// The effects of a write to a definition.
     pub(super) fn after_write(&mut self, kind: &Kind, stored: &Arc<Version>) -> Result<(), ApiStatus> {
         if !definition::is_definition(kind) {
             return Ok(());
@@ -193,7 +193,7 @@ impl State {
         Ok(())
     }
 
-    /// What a delete takes with it: the objects of a namespace, the kind of a definition.
+    /// Deletes what belongs to a deleted object: the objects of a namespace, the kind of a definition.
     pub(super) fn after_delete(&mut self, kind: &Kind, old: &Arc<Version>) -> Result<(), ApiStatus> {
         if definition::is_definition(kind) {
             if let Some(served) = definition::kind(old.value()) {
@@ -215,7 +215,7 @@ impl State {
     }
 }
 
-/// The object as some built-in kinds answer its delete, at the version of that.
+/// The object with which some built-in kinds respond to its delete, at the version of the delete.
 fn marked(kind: &Kind, old: &Version, version: u64) -> Arc<Version> {
     let mut object = old.value().clone();
     if !is_deleting(&object) {
@@ -225,7 +225,7 @@ fn marked(kind: &Kind, old: &Version, version: u64) -> Arc<Version> {
     Arc::new(Version::new(version, object))
 }
 
-/// Being deleted is a change of what is wanted, so that the generation counts it.
+/// Marks the object as being deleted. That is a change of the desired state, so the generation counts it.
 fn mark(kind: &Kind, object: &mut Value) {
     let generation = object.pointer("/metadata/generation").and_then(Value::as_u64);
     let meta = metadata(object);

@@ -1,4 +1,4 @@
-//! What clients ask before they ask for objects: versions, groups, resources, health.
+//! Requests that clients send before those for objects: versions, groups, resources, health.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Faults on demand: the one place that is asked before a request is answered and before an event is written.
+//! Faults on demand. The server checks them before each response and before each event.
 //!
-//! Only what tests of a reflector need first is here; a scripted sequence can be laid over
-//! [`ApiServer::inject`](super::ApiServer::inject) without touching the server.
+//! These are the faults that tests of a reflector need. A scripted sequence of faults can be built on
+//! [`ApiServer::inject`](super::ApiServer::inject).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -77,30 +77,30 @@ pub struct Fault {
     action: FaultAction,
 }
 
-/// The faults waiting for their request.
+/// The faults that wait for their requests.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     armed: AtomicUsize,
     list: Mutex<Vec<Fault>>,
 }
 
-/// What a request is, as far as faults are concerned.
+/// The parts of a request that decide which faults apply.
 #[derive(Clone, Debug)]
 pub(super) struct RequestScope {
     verb: &'static str,
     resource: String,
-    /// `None` of what neither lists nor watches.
+    /// `None` if the request neither lists nor watches.
     form: Option<Form>,
-    /// Whether it names a version; `None` of a further page, which has that of the first.
+    /// Whether the request names a version; `None` for a further page, which has the version of the first page.
     versioned: Option<bool>,
 }
 
-/// How objects are asked for.
+/// How objects are requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// A watch that begins with all objects.
     Streaming,
-    /// A watch of what changes.
+    /// A watch of changes only.
     Changes,
     /// A list with a limit, and its further pages.
     Paged,
@@ -124,7 +124,7 @@ pub(super) enum EventFault {
     Error(ApiStatus),
 }
 
-/// What happens instead of, or before, an event.
+/// The effect of a fault in place of an event, or before it.
 #[derive(Debug)]
 pub(super) enum EventAction {
     Stop(EventFault),
@@ -247,17 +247,17 @@ impl Faults {
         self.armed.store(0, Ordering::Release);
     }
 
-    /// The fault that meets this request; it is used up by one.
+    /// The fault that applies to this request. Counts one use of it.
     pub(super) fn on_request(&self, scope: &RequestScope) -> Option<FaultAction> {
         self.take(scope, Moment::Request)
     }
 
-    /// Whether a fault keeps this watch from saying that its initial events are complete.
+    /// Whether a fault prevents this watch from reporting that its initial events are complete.
     pub(super) fn on_initial_events_end(&self, scope: &RequestScope) -> bool {
         self.take(scope, Moment::InitialEventsEnd).is_some()
     }
 
-    /// The fault that meets the next event of this watch.
+    /// The fault that applies to the next event of this watch.
     pub(super) fn on_event(&self, scope: &RequestScope) -> Option<EventAction> {
         Some(match self.take(scope, Moment::Event)? {
             FaultAction::CutStream => EventAction::Stop(EventFault::Cut),

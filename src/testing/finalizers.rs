@@ -1,4 +1,4 @@
-//! Finalizers: an object that is being deleted stays as long as it has one, and gets no new one.
+//! Finalizers: an object that is being deleted stays while it has one, and gets no new one.
 
 use serde_json::Value;
 

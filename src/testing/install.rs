@@ -11,7 +11,7 @@ pub(super) fn install(state: &mut State, kind: Kind) -> Result<(), ApiStatus> {
     {
         state.create(definition::DEFINITIONS, None, definition::of(&kind), By::SERVER)?;
     }
-    // Also when there is a definition: the kind may know more than a definition can say.
+    // Even if there is a definition: the kind may have settings that a definition cannot express.
     state.serve(kind);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! JSON patches (RFC 6902), as kube-apiserver applies them.
 //!
-//! Its library accepts what the RFC refuses: an absent member of an object equals `null` in a test, and can be replaced
-//! and copied; a negative index counts from the end of an array.
+//! The library of kube-apiserver accepts what the RFC forbids: an absent member of an object equals `null` in a test,
+//! and can be replaced and copied; a negative index counts from the end of an array.
 
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ fn undecodable(value: &Value, of_go: &str) -> ApiStatus {
     ))
 }
 
-/// None if the operation does not apply.
+/// Returns `None` if the operation does not apply.
 fn apply_one(document: &mut Value, operation: &Operation) -> Option<()> {
     let path = operation.path.as_deref()?;
     match operation.op.as_str() {
@@ -90,7 +90,7 @@ fn add(document: &mut Value, path: &str, value: Value) -> Option<()> {
             members.insert(key, value);
         }
         (Value::Array(items), key) => {
-            // There is one place more than there are items, and `-1` is that one too.
+            // There is one more place than items, and `-1` means that place.
             let at = if key == "-" { items.len() } else { index(&key, items.len() + 1)? };
             if at > items.len() {
                 return None;
@@ -131,7 +131,7 @@ fn replace(document: &mut Value, path: &str, value: Value) -> Option<()> {
     Some(())
 }
 
-/// The object or array that holds the last part of `path`, and that part.
+/// The object or array that contains the last part of `path`, and that part.
 fn parent<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut Value, String)> {
     let (_, path) = path.split_once('/')?;
     let mut parts = path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
@@ -150,7 +150,7 @@ fn parent<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut Value, Str
     Some((at, last))
 }
 
-/// A place in an array with `len` places; it may be beyond the end.
+/// An index into an array of `len` elements. It may be beyond the end.
 fn index(key: &str, len: usize) -> Option<usize> {
     let index: i64 = key.parse().ok()?;
     let from_end = usize::try_from(index.unsigned_abs()).ok()?;

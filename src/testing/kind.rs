@@ -1,4 +1,4 @@
-//! What the server must know of a kind to serve it: names, scope, subresources, wire habits.
+//! A kind that the server serves: names, scope, subresources, and the form of its requests and responses.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub struct Kind {
     schema: Arc<Schema>,
 }
 
-/// Whether lists and objects carry a resourceVersion.
+/// Whether lists and objects have a resourceVersion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Versions {
     Given,
@@ -80,9 +80,11 @@ impl Kind {
         Self { status: true, ..self }
     }
 
-    /// Serves the kind as kube-apiserver serves its own kinds: list items have no `apiVersion` and `kind`, strategic
-    /// merge patches and updates without `resourceVersion` are accepted, and objects have no `metadata.generation`. A
-    /// server-side apply merges the lists of common kinds by their keys (docs/TESTING.md).
+    /// Serves the kind as kube-apiserver serves its own kinds.
+    ///
+    /// List items have no `apiVersion` and `kind`, strategic merge patches and updates without `resourceVersion` are
+    /// accepted, and objects have no `metadata.generation`. A server-side apply merges the lists of common kinds by
+    /// their keys (docs/TESTING.md).
     #[must_use]
     pub fn built_in(self) -> Self {
         let schema = Arc::new(built_in_schema(&self.group, &self.kind));
@@ -103,17 +105,19 @@ impl Kind {
         self
     }
 
-    /// Serves the kind without versions and without watches, as `pods.metrics.k8s.io` and `componentstatuses`: lists
-    /// and objects have no `resourceVersion`, objects have no `uid`, a list is never paged, and a watch gets 405. All
-    /// else is as with [`built_in`](Kind::built_in).
+    /// Serves the kind without versions and without watches, like `pods.metrics.k8s.io` and `componentstatuses`.
+    ///
+    /// Lists and objects have no `resourceVersion`, objects have no `uid`, a list is never paged, and a watch gets 405.
+    /// Everything else is as with [`built_in`](Kind::built_in).
     #[must_use]
     pub fn unversioned(self) -> Self {
         Self { versions: Versions::Absent, ..self.built_in() }
     }
 
-    /// Serves the kind without versions, but with a watch, as the kinds of `controlplane.antrea.io`. Each watch,
-    /// whatever its parameters, sends all objects as ADDED, then a bookmark without a version, then changes. Objects
-    /// have a `uid`. All else is as with [`unversioned`](Kind::unversioned).
+    /// Serves the kind without versions, but with a watch, like the kinds of `controlplane.antrea.io`.
+    ///
+    /// Each watch, whatever its parameters, sends all objects as ADDED, then a bookmark without a version, then
+    /// changes. Objects have a `uid`. Everything else is as with [`unversioned`](Kind::unversioned).
     #[must_use]
     pub fn unversioned_with_watch(self) -> Self {
         Self { versions: Versions::AbsentButWatched, ..self.built_in() }
@@ -196,7 +200,7 @@ impl Kind {
         self.versions != Versions::Absent
     }
 
-    /// Writes the version into an object, or takes out what objects of the kind do not carry.
+    /// Writes the version into an object, or removes what objects of the kind do not have.
     pub(super) fn stamp(&self, object: &mut Value, version: u64) {
         let metadata = metadata(object);
         if self.has_versions() {
@@ -225,7 +229,7 @@ impl Kind {
         &self.selectable
     }
 
-    /// True for the core group's kind of this name.
+    /// Whether this is the kind of this name in the core group.
     pub(super) fn is_core(&self, kind: &str) -> bool {
         self.group.is_empty() && self.kind == kind
     }
@@ -238,7 +242,7 @@ impl Kind {
         if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
     }
 
-    /// Whether a field selector may name `path`; the refusals are worded as the real server's.
+    /// Whether a field selector may name `path`. Errors have the text of the real server.
     pub(super) fn check_selectable(&self, path: &str) -> Result<(), ApiStatus> {
         let always = path == "metadata.name" || (path == "metadata.namespace" && self.namespaced);
         if always || self.selectable.iter().any(|known| known == path) {

@@ -48,7 +48,7 @@ impl State {
             if asked > newest {
                 return Err(ApiStatus::too_large_version(asked, newest));
             }
-            // A limit alone has meant an exact version since before resourceVersionMatch existed.
+            // A limit without resourceVersionMatch means an exact version, for old clients.
             let exact = query.version_match == "Exact"
                 || (query.version_match.is_empty() && query.limit.is_some() && asked > 0);
             if exact {
@@ -96,7 +96,7 @@ impl State {
 }
 
 impl Page {
-    /// The answer's body. Items are copied from their cached text.
+    /// The body of the response. Items are copied from their cached text.
     pub(super) fn body(&self, kind: &Kind, partial: bool) -> Bytes {
         let form = match (partial, kind.is_custom()) {
             (true, _) => Form::Partial,
@@ -111,8 +111,8 @@ impl Page {
         };
         let (list_kind, version) = (to_bytes(&list_kind), to_bytes(&version));
         let metadata = to_bytes(&self.metadata(kind.is_custom() && !partial));
-        // The real server writes custom resource lists with sorted fields, so that the metadata, and with it the
-        // version, comes after the items; a streaming client must cope with both orders.
+        // The real server sorts the fields of lists of custom resources, so the metadata with the version comes after
+        // the items. A streaming client must accept both orders.
         let parts: [(&[u8], &[u8]); 4] = if kind.is_custom() && !partial {
             [(b"apiVersion", &version), (b"items", b""), (b"kind", &list_kind), (b"metadata", &metadata)]
         } else {
@@ -140,7 +140,7 @@ impl Page {
         out.freeze()
     }
 
-    /// The same as one JSON tree. Clones every item.
+    /// The same as a JSON value. Clones every item.
     pub(super) fn to_value(&self, kind: &Kind) -> Value {
         let items: Vec<&Value> = self.items.iter().map(|object| object.value()).collect();
         json!({

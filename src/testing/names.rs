@@ -1,4 +1,4 @@
-//! Names that the server makes up: `generateName`.
+//! Names that the server generates: `generateName`.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use super::object::{meta_str, metadata};
 use super::state::{State, key};
 use super::status::ApiStatus;
 
-/// No vowels, and nothing that reads like another character.
+/// Neither vowels nor characters that look alike.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 const LONGEST_PREFIX: usize = 58;
 const ATTEMPTS: usize = 8;
 
 impl State {
-    /// Names an object that has only a prefix.
+    /// Sets the name of an object that has only a prefix.
     pub(super) fn generate_name(
         &self,
         id: u64,
@@ -32,7 +32,7 @@ impl State {
     }
 }
 
-/// A name that is not taken, or the last of some that all are.
+/// A name that does not exist yet. The error is the last name tried, if all exist.
 fn generate(
     prefix: &str,
     is_taken: impl Fn(&str) -> bool,

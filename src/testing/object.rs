@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
-/// How an object is written into an answer.
+/// The form of an object in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// With `apiVersion` and `kind`.
@@ -28,12 +28,12 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// `value` carries `version` as its `metadata.resourceVersion`, unless its kind has none.
+    /// `value` must have `version` as its `metadata.resourceVersion`, unless its kind has none.
     pub(super) fn new(version: u64, value: Value) -> Self {
         Self { version, value, full: OnceLock::new(), bare: OnceLock::new(), partial: OnceLock::new() }
     }
 
-    /// The same content under another resourceVersion: what a DELETED event shows.
+    /// The same content with another resourceVersion, for a DELETED event.
     pub(super) fn at(&self, version: u64) -> Self {
         let mut value = self.value.clone();
         if !meta_str(&value, "resourceVersion").is_empty() {
@@ -58,7 +58,7 @@ impl Version {
         meta_str(&self.value, "uid")
     }
 
-    /// The JSON text in `form`. Serialises the first time, then a reference count.
+    /// The JSON text in `form`. The first call serialises, later ones increment a reference count.
     pub(super) fn bytes(&self, form: Form) -> Bytes {
         match form {
             Form::Full => self.full.get_or_init(|| to_bytes(&self.value)),
@@ -74,12 +74,12 @@ impl Version {
     }
 }
 
-/// A string of the metadata; empty when absent or of another type.
+/// A string of the metadata; empty if it is absent or of another type.
 pub(super) fn meta_str<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or("")
 }
 
-/// The metadata of an object, made if it is missing or no object.
+/// The metadata of an object; created if it is missing or not an object.
 pub(super) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     let slot = child(object, "metadata");
     if !slot.is_object() {
@@ -88,7 +88,7 @@ pub(super) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     map(slot)
 }
 
-/// The members of `value`, which becomes an empty object if it is none.
+/// The members of `value`, which is replaced by an empty object if it is not an object.
 pub(super) fn map(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
@@ -100,7 +100,7 @@ pub(super) fn map(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
-    // A tree of JSON values has string keys only, so that writing it cannot fail.
+    // All keys of a JSON value are strings, so writing it cannot fail.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 

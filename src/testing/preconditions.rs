@@ -1,4 +1,4 @@
-//! What a write must agree with: the version and uid of the object, and the name and namespace of the path.
+//! Preconditions of a write: the version and uid of the object, and the name and namespace of the path.
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ pub(super) fn same_name(object: &Value, name: &str) -> Result<(), ApiStatus> {
 
 pub(super) fn same_namespace(object: &Value, namespace: Option<&str>) -> Result<(), ApiStatus> {
     let own = meta_str(object, "namespace");
-    // What is said of a cluster-scoped object is dropped, not refused.
+    // The namespace of a cluster-scoped object is dropped, not refused.
     if own.is_empty() || namespace.is_none_or(|namespace| own == namespace) {
         return Ok(());
     }

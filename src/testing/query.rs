@@ -19,7 +19,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// From the decoded pairs of the query string.
+    /// Parses the decoded pairs of the query string.
     pub(super) fn parse(pairs: &[(String, String)], kind: &Kind) -> Result<Self, ApiStatus> {
         let text =
             |name: &str| pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
@@ -51,7 +51,7 @@ impl Query {
         Ok(query)
     }
 
-    /// As a kind without versions takes it: from no version, in one piece.
+    /// The query as a kind without versions interprets it: without a version, in one piece.
     pub(super) fn without_version(&self) -> Self {
         Self {
             limit: None,
@@ -63,7 +63,8 @@ impl Query {
         }
     }
 
-    /// A watch from nowhere that takes bookmarks is a streaming list, as KEP-3157 made it for old clients.
+    /// Makes a watch without a version that accepts bookmarks a streaming list, as KEP-3157 specifies for old
+    /// clients.
     fn set_defaults(&mut self) {
         let from_nowhere = self.version.is_empty() || self.version == "0";
         if self.watch
@@ -147,7 +148,7 @@ impl Query {
     }
 }
 
-/// How Go's conversion reads a flag: everything but "false" and "0" is true, so that `?watch` alone counts.
+/// A flag, as Go's conversion reads it: everything except "false" and "0" is true, also `?watch` alone.
 pub(super) fn is_true(value: &str) -> bool {
     !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
 }
@@ -164,7 +165,7 @@ fn unsupported(value: &str, known: &str) -> StatusCause {
     }
 }
 
-/// A resourceVersion as the storage reads it.
+/// Parses a resourceVersion as the storage does.
 pub(super) fn parse_version(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         format!(

@@ -1,8 +1,8 @@
-//! What a request asks for: verb, group, namespace, resource, name, from method, path and query.
+//! The parts of a request: verb, group, namespace, resource, name, from method, path and query.
 
 use http::Method;
 
-/// A verb of the API, as authorization and metrics name it.
+/// A verb of the API, by the names of authorization and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
@@ -13,11 +13,11 @@ pub(super) enum Verb {
     Patch,
     Delete,
     DeleteCollection,
-    /// Not about a resource: discovery, health.
+    /// A request without a resource: discovery, health.
     Other,
 }
 
-/// A request, taken apart as kube-apiserver's RequestInfo does it.
+/// A parsed request, as kube-apiserver's RequestInfo.
 #[derive(Clone, Debug)]
 pub(super) struct RequestInfo {
     pub(super) verb: Verb,
@@ -28,7 +28,7 @@ pub(super) struct RequestInfo {
     pub(super) plural: String,
     pub(super) name: String,
     pub(super) subresource: String,
-    /// More path than an API request has.
+    /// Whether the path has more parts than an API request.
     pub(super) too_long: bool,
     pub(super) query: Vec<(String, String)>,
 }
@@ -81,7 +81,7 @@ impl RequestInfo {
         let mut watch = info.query.iter().any(|(key, value)| {
             key == "watch" && !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
         });
-        // The old form of a watch, still served.
+        // The old form of a watch, which is still served.
         if rest.first() == Some(&"watch") && rest.len() > 1 {
             watch = true;
             rest = &rest[1..];
@@ -126,7 +126,7 @@ impl RequestInfo {
         }
     }
 
-    /// `plural/subresource`, as a real server's 403 says it.
+    /// `plural/subresource`, as in the 403 of a real server.
     pub(super) fn resource_path(&self) -> String {
         match self.subresource.as_str() {
             "" => self.plural.clone(),
@@ -150,7 +150,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Percent decoding; what is no escape stays, what is no UTF-8 is replaced.
+/// Decodes percent escapes. Invalid escapes stay, invalid UTF-8 is replaced.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! What the server was asked: counters for every request, details of the latest ones.
+//! The requests that the server received: counters for all, details of the latest ones.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -46,7 +46,7 @@ pub(super) fn answer(
             let partial = shape.for_list()?;
             let query = Query::parse(&info.query, &kind)?;
             let page = state.list(id, namespace, &query)?;
-            // The items are shared; the text is put together outside the lock.
+            // The items are shared. The text is assembled outside the lock.
             drop(state);
             Ok(Answer::Json(200, page.body(&kind, partial)))
         }
@@ -118,7 +118,7 @@ pub(super) fn answer(
     }
 }
 
-/// The collection a path is about, or the 404 or 405 a real server's routes give for it.
+/// The collection that a path names, or the 404 or 405 of a real server.
 fn resolve(state: &State, info: &RequestInfo) -> Result<(u64, Arc<Kind>), ApiStatus> {
     let known_group = |custom: bool| {
         state.kinds().any(|kind| {
@@ -197,7 +197,7 @@ fn patch(kind: &Kind, media_type: &str, body: &[u8]) -> Result<Edit, ApiStatus> 
         || serde_json::from_slice::<Value>(body).map_err(|_| undecodable("unexpected end of JSON input"));
     match media_type {
         "application/merge-patch+json" => {}
-        // A merge patch says the same wherever no list is patched by its merge key.
+        // A merge patch has the same effect, except for lists that are patched by a merge key.
         "application/strategic-merge-patch+json" if !kind.is_custom() => {}
         "application/json-patch+json" => {
             return json_patch::parse(parsed()?).map(Edit::Json);

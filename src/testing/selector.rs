@@ -58,7 +58,7 @@ impl Selector {
 }
 
 impl Requirement {
-    /// Refuses labels that no object can have, with every fault as the real server lists them.
+    /// Refuses labels that no object can have, with the same list of errors as the real server.
     fn new(key: String, sign: &str, mut values: Vec<String>) -> Result<Self, String> {
         values.sort();
         values.dedup();
@@ -106,7 +106,7 @@ impl Op {
     }
 }
 
-/// The text a field selector compares: an absent field is the empty string.
+/// The text that a field selector compares; empty for an absent field.
 fn field(object: &Value, path: &str) -> String {
     match path.split('.').try_fold(object, |at, part| at.get(part)) {
         Some(Value::String(text)) => text.clone(),

@@ -1,4 +1,4 @@
-//! The server on a loopback port: HTTP/1.1, one task per connection, all of them owned.
+//! The server on a loopback port: HTTP/1.1, one task per connection, all owned by the [`Serving`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -47,7 +47,7 @@ impl Serving {
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(accept) = self.accept.take() {
-            // It does not panic and nobody else can abort it.
+            // It does not panic, and no other code can abort it.
             let _ = accept.await;
         }
     }
@@ -68,7 +68,7 @@ async fn accept(listener: TcpListener, service: ApiService, stop: CancellationTo
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, service.clone()));
                 }
-                // Out of file descriptors, or the peer has gone again: the next one may do better.
+                // No file descriptors are left, or the peer is gone already. The next attempt may succeed.
                 Err(_) => tokio::task::yield_now().await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -82,6 +82,6 @@ async fn connection(stream: TcpStream, service: ApiService) {
     // Watch events are small and must not wait for each other's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request| service.answer(request));
-    // An error is the client's going away, or a scripted cut.
+    // An error means that the client is gone, or that a fault cut the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

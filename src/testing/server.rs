@@ -1,4 +1,4 @@
-//! [`ApiServer`]: the handle that tests hold, and direct access to what the server stores.
+//! [`ApiServer`]: the handle of a server, with direct access to what it stores.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,8 +98,10 @@ impl ApiServer {
             .map(|stored| stored.value().clone())
     }
 
-    /// Replaces the object with the kind, namespace and name of this one. A `resourceVersion` in it is a precondition;
-    /// custom resources need one. If the status is a subresource, a change of it is ignored.
+    /// Replaces the object with the kind, namespace and name of this one.
+    ///
+    /// A `resourceVersion` in it is a precondition; custom resources need one. If the status is a subresource, a change
+    /// of it is ignored.
     ///
     /// # Errors
     /// The error of the API: not found, conflict, ...
@@ -231,8 +233,9 @@ impl ApiServer {
         install(&mut self.shared.state(), kind)
     }
 
-    /// Stops serving a kind, as the deletion of its definition does: its objects are deleted, its watches deliver these
-    /// deletions and end, and then its paths return 404. Returns false if the kind was not served.
+    /// Stops serving a kind, as the deletion of its definition does. Returns false if the kind was not served.
+    ///
+    /// Its objects are deleted, its watches deliver these deletions and end, and then its paths return 404.
     pub fn uninstall(&self, resource: &str) -> bool {
         let mut state = self.shared.state();
         let options = DeleteOptions::default();

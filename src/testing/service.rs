@@ -1,4 +1,4 @@
-//! [`ApiService`]: a request comes in, an answer goes out.
+//! [`ApiService`]: from a request to its response.
 //!
 //! ```text
 //! latency -> token (401) -> fault? -> rules (403) -> body -> route -> state (one lock, no await) -> answer, log
@@ -27,7 +27,7 @@ use super::route;
 use super::shared::Shared;
 use super::status::ApiStatus;
 
-/// As kube-apiserver's limit of a request body.
+/// kube-apiserver's limit of a request body.
 const MAX_BODY: usize = 3 * 1024 * 1024;
 
 /// An [`ApiServer`](super::ApiServer) as a tower service for any request body. From
@@ -189,7 +189,7 @@ fn into_response(answer: Result<Answer, ApiStatus>, method: &http::Method) -> Re
 }
 
 impl Shape {
-    /// Whether a list may be answered in this shape.
+    /// Whether the response to a list may have this shape.
     pub(super) fn for_list(self) -> Result<bool, ApiStatus> {
         match self {
             Self::Whole => Ok(false),

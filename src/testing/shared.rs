@@ -1,4 +1,4 @@
-//! What all handles and connections of a server share.
+//! The state that all handles and connections of a server share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,7 +57,8 @@ impl Shared {
     }
 }
 
-/// A panic elsewhere under a lock leaves whole values behind: every write is one assignment or one call.
+/// Ignores poisoning: every write under a lock is one assignment or one call, so a panic leaves consistent
+/// values.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,7 @@ use super::object::{Version, meta_str, metadata};
 use super::status::ApiStatus;
 use super::write::By;
 
-/// The store. All functions are synchronous and short; no lock on it is ever held over an await.
+/// The store. All functions are synchronous and short. No lock on it is held over an await.
 #[derive(Debug)]
 pub(super) struct State {
     version: u64,
@@ -25,7 +25,7 @@ pub(super) struct State {
     collections: HashMap<u64, Collection>,
     /// Whether objects have `metadata.managedFields`.
     shows_managers: bool,
-    /// Who owns whom, if garbage is collected.
+    /// Which object owns which, if garbage is collected.
     pub(super) garbage: Option<Graph>,
 }
 
@@ -61,7 +61,7 @@ impl State {
         self.names.get(name).copied()
     }
 
-    /// As [`find`](State::find), with the answer for a kind that is not served.
+    /// [`find`](State::find), with the error for a kind that is not served.
     pub(super) fn resolve(&self, name: &str) -> Result<u64, ApiStatus> {
         self.find(name).ok_or_else(ApiStatus::no_such_resource)
     }
@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    /// Stops serving a kind: its objects are deleted, its watchers see that and then the end.
+    /// Stops serving a kind: its objects are deleted, and its watches deliver these deletions and end.
     pub(super) fn unserve(&mut self, name: &str) -> bool {
         let Some(id) = self.names.remove(name) else { return false };
         let keys = self.keys(id, "");
@@ -110,7 +110,7 @@ impl State {
         true
     }
 
-    /// Removes collections that are no longer served and that nobody watches to the end any more.
+    /// Removes collections that are no longer served and have no watchers any more.
     fn sweep(&mut self) {
         self.collections.retain(|_, collection| !collection.is_closed() || !collection.is_abandoned());
     }
@@ -136,7 +136,7 @@ impl State {
         Ok(stored)
     }
 
-    /// As [`store`](State::store), with the managers of the object.
+    /// [`store`](State::store), with the managers of the object.
     pub(super) fn store_managed(
         &mut self,
         id: u64,
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// Deletes `key` whatever its finalizers say.
+    /// Deletes `key`, with or without finalizers.
     pub(super) fn remove(&mut self, id: u64, key: &str) -> Option<Arc<Version>> {
         let old = self.collections.get(&id)?.get(key)?.clone();
         let version = self.next_version();
@@ -192,7 +192,7 @@ impl State {
         Some(old)
     }
 
-    /// Forgets the history of every kind up to `version` (at most the newest one).
+    /// Drops the history of every kind up to `version` (at most the newest one).
     pub(super) fn compact(&mut self, version: u64) {
         let version = version.min(self.version);
         for collection in self.collections.values_mut() {
@@ -207,7 +207,7 @@ impl State {
         }
     }
 
-    /// The namespaces a cluster is born with.
+    /// Creates the namespaces that each cluster has from the start.
     pub(super) fn found(&mut self) -> Result<(), ApiStatus> {
         if self.find("namespaces").is_none() {
             return Ok(());

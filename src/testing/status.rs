@@ -1,7 +1,7 @@
-//! The answers that are not objects: `meta/v1` `Status`, with the wording of a real kube-apiserver.
+//! Responses that are not objects: `meta/v1` `Status`, with the text of a real kube-apiserver.
 //!
-//! Clients decide by `reason` and `code`, people by `message`; all three follow kube-apiserver 1.36, so that a
-//! test written against this server says something about the real one.
+//! Clients use `reason` and `code`, people read `message`. All three are those of kube-apiserver 1.36, so that a test
+//! on this server is valid for the real one.
 
 use std::fmt;
 
@@ -68,12 +68,12 @@ impl ApiStatus {
         status
     }
 
-    /// Seconds the client should wait, for the `Retry-After` header.
+    /// The number of seconds that the client should wait, for the `Retry-After` header.
     pub(super) fn retry_after(&self) -> Option<u64> {
         self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
     }
 
-    /// True for the two answers that a real server gives as plain text: its router's 404.
+    /// Whether a real server sends this response as plain text, as its router's 404.
     pub(super) fn is_plain(&self) -> bool {
         self.plain
     }
@@ -91,7 +91,7 @@ impl ApiStatus {
         Self::new(400, "BadRequest", message)
     }
 
-    /// 500 without a reason: how a plain Go error of the storage layer looks from outside.
+    /// 500 without a reason, as a real server returns a plain Go error of its storage layer.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, "", message)
     }
@@ -100,7 +100,7 @@ impl ApiStatus {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// The router's answer for paths nobody registered.
+    /// The router's response for unknown paths.
     pub(super) fn page_not_found() -> Self {
         Self { plain: true, ..Self::new(404, "NotFound", "404 page not found\n") }
     }
@@ -137,12 +137,12 @@ impl ApiStatus {
         Self::new(409, "Conflict", message).details(of(kind, kind.plural(), name))
     }
 
-    /// An apply that other managers' fields stand against.
+    /// An apply that conflicts with fields of other managers.
     pub(super) fn apply_conflict(message: String, causes: Value) -> Self {
         Self::new(409, "Conflict", message).details(json!({ "causes": causes }))
     }
 
-    /// A generated name that exists, as all before it.
+    /// All generated names exist; this is the last of them.
     pub(super) fn no_unique_name(kind: &Kind, name: &str) -> Self {
         let mut details = of(kind, kind.plural(), name);
         details["retryAfterSeconds"] = json!(1);
@@ -162,7 +162,7 @@ impl ApiStatus {
         Self::new(409, "Conflict", message).details(of(kind, kind.kind(), name))
     }
 
-    /// How the built-in kinds refuse a patch type.
+    /// The refusal of a patch type by the built-in kinds.
     pub(super) fn unsupported_media_type() -> Self {
         Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").details(json!({}))
     }
@@ -173,7 +173,7 @@ impl ApiStatus {
         Self::new(422, "Invalid", text).details(json!({}))
     }
 
-    /// A patch after which an object is none of its built-in kind. The real server quotes the object.
+    /// A patch that makes an object invalid for its built-in kind. The real server quotes the object.
     pub(super) fn unreadable_patch(why: &str) -> Self {
         Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {why}")).details(json!({}))
     }
@@ -185,7 +185,7 @@ impl ApiStatus {
     /// 422 in the name of any group and kind: `ListOptions` and `DeleteOptions` are validated too.
     pub(super) fn invalid_as(group: &str, kind: &str, name: &str, causes: &[StatusCause]) -> Self {
         let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
-        // Go's aggregate drops repeated texts, details.causes keeps them.
+        // Go's aggregate drops repeated texts; details.causes has them.
         let mut shown: Vec<&str> = Vec::new();
         for text in &texts {
             if !shown.contains(&text.as_str()) {
@@ -249,7 +249,7 @@ impl ApiStatus {
             .details(json!({}))
     }
 
-    /// A version that has not happened yet; the client may wait for it and ask again.
+    /// A version that does not exist yet. The client may wait and try again.
     pub(super) fn too_large_version(asked: u64, current: u64) -> Self {
         let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         Self::new(504, "Timeout", message).details(json!({
@@ -271,7 +271,7 @@ impl ApiStatus {
         Self::new(410, "Expired", "The resourceVersion for the provided list is too old.")
     }
 
-    /// The 410 of a page whose snapshot is gone, with the token that goes on inconsistently.
+    /// The 410 for a page whose snapshot is gone, with a token that continues the list inconsistently.
     pub(super) fn expired_continue(token: String) -> Self {
         let status = Self::new(
             410,
@@ -285,7 +285,7 @@ impl ApiStatus {
         Self { continue_token: Some(token), ..status }
     }
 
-    /// An answer asked for by a scripted fault.
+    /// The response of a fault.
     pub(super) fn scripted(code: u16, retry_after: Option<u64>) -> Self {
         let reason = match code {
             401 => "Unauthorized",

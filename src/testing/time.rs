@@ -1,12 +1,12 @@
-//! The time, as Kubernetes writes it.
+//! The time in the format of Kubernetes.
 
-/// The time now: RFC 3339, whole seconds, UTC.
+/// The current time: RFC 3339, whole seconds, UTC.
 pub(super) fn now() -> String {
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     rfc3339(elapsed.as_secs())
 }
 
-/// Civil date from the days since 1970, by the era arithmetic of the proleptic Gregorian calendar.
+/// Computes the date from the days since 1970, by the era arithmetic of the proleptic Gregorian calendar.
 fn rfc3339(seconds: u64) -> String {
     let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, of_era) = (days / 146_097, days % 146_097);

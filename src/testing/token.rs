@@ -1,5 +1,5 @@
 //! `continue` tokens: URL-safe base64 of `{"v":"meta.k8s.io/v1","rv":7,"start":"name\0"}`, as kube-apiserver
-//! writes them. Clients must treat them as opaque; a version of -1 goes on at whatever version is newest.
+//! writes them. Clients must treat them as opaque. A version of -1 continues at the newest version.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Where the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
-    /// The snapshot's version; None for an inconsistent rest.
+    /// The version of the snapshot; `None` to continue inconsistently.
     pub(super) version: Option<u64>,
     /// The first key that may follow, without the namespace of a namespaced list.
     pub(super) start: String,

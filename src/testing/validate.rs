@@ -1,4 +1,4 @@
-//! Names, labels and object shape: what kube-apiserver refuses with 400 or 422.
+//! Validates names, labels and the shape of objects, which kube-apiserver refuses with 400 or 422.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
      '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', \
      regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
-/// The body as an object of `kind`, with `apiVersion` and `kind` filled in where a built-in kind may omit them.
+/// Decodes the body as an object of `kind`. Adds `apiVersion` and `kind` where a built-in kind may omit them.
 pub(super) fn decode(kind: &Kind, body: &[u8]) -> Result<Value, ApiStatus> {
     let unrecognized = |why: &str| {
         ApiStatus::bad_request(format!(
@@ -42,7 +42,7 @@ pub(super) fn decode(kind: &Kind, body: &[u8]) -> Result<Value, ApiStatus> {
     Ok(object)
 }
 
-/// Refuses an object of another kind or version, or whose metadata is not metadata.
+/// Refuses an object of another kind or version, or with invalid metadata.
 pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), ApiStatus> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or("");
     let cannot = |why: &str| {
@@ -130,8 +130,8 @@ pub(super) fn shape(kind: &Kind, object: &Value) -> Result<(), ApiStatus> {
     Ok(())
 }
 
-/// Name and labels, with every fault listed as the real server lists them: those of an update of a custom
-/// resource three times, since three layers of it look.
+/// Validates name and labels. Lists the errors as the real server does: those of an update of a custom resource three
+/// times, since three of its layers validate.
 pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), ApiStatus> {
     let name = meta_str(object, "name");
     let mut causes = Vec::new();
@@ -166,7 +166,7 @@ pub(super) fn metadata(kind: &Kind, object: &Value, update: bool) -> Result<(), 
     Err(ApiStatus::invalid(kind, name, &causes))
 }
 
-/// The refusal of an update: with every fault twice for a custom resource.
+/// The refusal of an update. For a custom resource it has every error twice.
 pub(super) fn invalid_update(kind: &Kind, name: &str, mut causes: Vec<StatusCause>) -> ApiStatus {
     if kind.is_custom() {
         causes.extend(causes.clone());
@@ -213,7 +213,7 @@ fn is_qualified(key: &str) -> bool {
     }
 }
 
-/// What is wrong with the name of a label in a selector.
+/// Why the name of a label in a selector is invalid; `None` if it is valid.
 pub(super) fn bad_label_key(key: &str) -> Option<String> {
     let (prefix, name) = match key.split_once('/') {
         Some((_, name)) if name.contains('/') => {
@@ -247,7 +247,7 @@ pub(super) fn bad_label_key(key: &str) -> Option<String> {
     (!faults.is_empty()).then(|| faults.join("; "))
 }
 
-/// What is wrong with the value of a label in a selector.
+/// Why the value of a label in a selector is invalid; `None` if it is valid.
 pub(super) fn bad_label_value(value: &str) -> Option<&'static str> {
     match value {
         "" => None,

@@ -4,8 +4,8 @@
 //! start ── initial ADDED events (version unset or 0, or sendInitialEvents) ── changes meanwhile ── end bookmark
 //!   └──> loop: changes after the cursor ─> lines; none left: wait for a write, a bookmark's time, the deadline
 //! ```
-//! No lock is held while waiting and nothing is queued: a watcher that is read slowly falls behind in the
-//! history, and gets 410 once the history no longer reaches back to it.
+//! No lock is held while waiting, and there is no queue: a slow watcher falls behind in the history, and gets 410 once
+//! the history no longer has its position.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use super::shared::Shared;
 use super::state::State;
 use super::status::ApiStatus;
 
-/// What of the history goes into one piece of the body, at most.
+/// The most events of the history in one chunk of the body.
 const EVENTS_PER_CHUNK: usize = 512;
-/// As kube-apiserver: the last bookmark comes this long before the end.
+/// The last bookmark comes this long before the end, as from kube-apiserver.
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
@@ -45,7 +45,7 @@ pub(super) struct Watch {
     deadline: Instant,
     next_bookmark: Option<Instant>,
     bookmark_interval: Duration,
-    /// A fault that comes into effect after the lines before it are out.
+    /// A fault that takes effect after the lines before it are sent.
     pending: Option<EventFault>,
     done: bool,
 }
@@ -53,11 +53,11 @@ pub(super) struct Watch {
 /// The bookmark that ends the initial events (KEP-3157).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// None was asked for, or it was sent.
+    /// It was not requested, or it was sent.
     None,
-    /// It is due once the initial events are out.
+    /// It is due once the initial events are sent.
     Due,
-    /// It is due once the changes up to this version are out, which came meanwhile.
+    /// It is due once the changes up to this version are sent, which were made meanwhile.
     At(u64),
 }
 
@@ -68,7 +68,7 @@ enum Step {
 }
 
 impl Watch {
-    /// Begins a watch; what is wrong with it is said here or, for a version that is too old, in the stream.
+    /// Begins a watch. Errors are returned here, except for a version that is too old: that error is in the stream.
     pub(super) fn start(
         shared: &Arc<Shared>,
         state: &State,
@@ -86,7 +86,7 @@ impl Watch {
         };
         let newest = state.version();
         let lists = query.initial_events.unwrap_or(asked == 0);
-        // The stream has begun before the real server finds out, so it is said there.
+        // A real server detects this after the stream has begun, so the error is in the stream.
         let ahead = query.initial_events == Some(true) && asked > newest;
         let pending = ahead.then(|| EventFault::Error(ApiStatus::too_large_version(asked, newest)));
         let mut initial = Vec::new();
@@ -125,8 +125,7 @@ impl Watch {
         })
     }
 
-    /// The next piece of the body: whole lines. None at the end; an error cuts the connection. Dropping the
-    /// future loses nothing.
+    /// The next chunk of the body, in whole lines. `None` at the end; an error cuts the connection. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, std::io::Error>> {
         if self.done {
             return None;
@@ -211,7 +210,7 @@ impl Watch {
             && seen < EVENTS_PER_CHUNK
         {
             self.end = End::None;
-            // The history may reach back no longer; that is said after the bookmark.
+            // The history may no longer reach back this far. That error comes after the bookmark.
             self.cursor = if self.cursor < floor { self.cursor } else { version };
             drop(state);
             if !self.shared.faults.on_initial_events_end(&self.scope) {
@@ -222,7 +221,7 @@ impl Watch {
             return Ok(Step::Wait);
         }
         if seen == EVENTS_PER_CHUNK {
-            // All of them were filtered away; there may be more behind.
+            // The selectors excluded all of them. There may be more.
             self.wake.mark_changed();
         } else if collection.is_closed() {
             return Ok(Step::End);
@@ -230,7 +229,7 @@ impl Watch {
         Ok(Step::Wait)
     }
 
-    /// What a change means to this watcher, whose selectors an object may enter and leave.
+    /// The event of a change for this watcher. An object may enter and leave its selectors.
     fn event(&self, change: &Change) -> Option<(&'static str, Bytes)> {
         if !change.key.starts_with(&self.prefix) {
             return None;
@@ -246,14 +245,14 @@ impl Watch {
         }
     }
 
-    /// None while the server has not reached the version that was asked for: such a watch hears nothing at all.
+    /// `None` while the server has not reached the requested version: such a watch receives nothing at all.
     fn bookmark(&mut self) -> Option<Bytes> {
         let now = Instant::now();
         self.next_bookmark = Some(bookmark_time(now, self.bookmark_interval, self.deadline));
         let shared = self.shared.clone();
         let state = shared.state();
-        // Nothing between the cursor and the newest version is of this kind, or the loop had not waited; a
-        // change that came since is left for the next round, and the bookmark stays below it.
+        // No change between the cursor and the newest version is of this kind, or the loop did not wait. A later change
+        // is left for the next round, and the bookmark stays below it.
         let behind = state
             .collection(self.collection)
             .ok()
@@ -288,7 +287,7 @@ impl Watch {
         out.freeze()
     }
 
-    /// Ends the stream the way a fault wants it, after what was written so far.
+    /// Ends the stream as a fault demands, after what was written so far.
     fn finish(&mut self, fault: EventFault, mut out: BytesMut) -> Result<Step, std::io::Error> {
         match fault {
             EventFault::Error(status) => {

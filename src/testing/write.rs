@@ -1,4 +1,4 @@
-//! Create, update and patch: what the API server changes in an object on its way into the store.
+//! Create, update and patch, and what the API server changes in an object before it stores it.
 
 use std::sync::Arc;
 
@@ -27,18 +27,18 @@ pub(super) enum Edit {
     Json(Vec<Operation>),
 }
 
-/// Where an edit goes.
+/// The target of an edit.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) resource: &'a str,
     pub(super) namespace: Option<&'a str>,
     pub(super) name: &'a str,
-    /// True for the status subresource.
+    /// Whether the target is the status subresource.
     pub(super) status: bool,
     pub(super) by: By<'a>,
 }
 
-/// Whose write it is.
+/// The author of a write.
 #[derive(Clone, Copy)]
 pub(super) struct By<'a> {
     /// The manager of the fields that it writes.
@@ -49,7 +49,7 @@ pub(super) struct By<'a> {
 impl By<'static> {
     /// The server itself.
     pub(super) const SERVER: Self = By { manager: "kube-apiserver", dry_run: false };
-    /// The test that has the handle of the server.
+    /// The test, through the handle of the server.
     pub(super) const TEST: Self = By { manager: "test", dry_run: false };
 }
 
@@ -64,7 +64,7 @@ impl State {
         self.create_managed(resource, namespace, object, by, None)
     }
 
-    /// Creates an object with these managers, or else with that of `by`.
+    /// Creates an object with these managers; without them, with that of `by`.
     pub(super) fn create_managed(
         &mut self,
         resource: &str,
@@ -165,7 +165,8 @@ impl State {
         self.replace(target, &old, new, reset)
     }
 
-    /// Stores `new` in the place of `old` with these managers, or else with what follows from the change.
+    /// Stores `new` in place of `old` with these managers; without them, with those that result from the
+    /// change.
     pub(super) fn replace(
         &mut self,
         target: Target<'_>,
@@ -217,7 +218,7 @@ impl State {
     }
 }
 
-/// The object to store: what the client sent, with everything that is not the client's to change.
+/// The object to store: what the client sent, with the old values of everything that a client cannot change.
 fn merge_old(kind: &Kind, old: &Version, new: Value, status: bool) -> Result<Value, ApiStatus> {
     let before = old.value();
     let mut object = if status { status_write(kind, before, new) } else { new };
@@ -260,7 +261,7 @@ fn merge_old(kind: &Kind, old: &Version, new: Value, status: bool) -> Result<Val
     Ok(object)
 }
 
-/// A write to `/status`: nothing but the status counts, except that built-in kinds let metadata through too.
+/// A write to `/status`: it changes only the status, and the metadata of built-in kinds.
 fn status_write(kind: &Kind, before: &Value, mut new: Value) -> Value {
     let mut object = before.clone();
     match new.get_mut("status").map(Value::take) {
@@ -278,7 +279,7 @@ fn status_write(kind: &Kind, before: &Value, mut new: Value) -> Value {
     object
 }
 
-/// True when something outside metadata (and the status, where it is a subresource) differs.
+/// Whether anything except metadata (and the status, if it is a subresource) differs.
 fn spec_differs(kind: &Kind, before: &Value, after: &Value) -> bool {
     let relevant = |object: &Value| {
         let mut object = object.clone();
@@ -291,7 +292,7 @@ fn spec_differs(kind: &Kind, before: &Value, after: &Value) -> bool {
     relevant(before) != relevant(after)
 }
 
-/// A client's wish to forget all managers: an empty list of them, or one empty entry.
+/// Whether a client requests to clear all managers: by an empty list, or one empty entry.
 fn resets_managers(object: &Value) -> bool {
     object
         .pointer("/metadata/managedFields")

@@ -1,4 +1,4 @@
-//! What became of objects, as subscribers are told.
+//! Changes of objects, as subscribers receive them.
 
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ pub(super) async fn each_kind_of_change_is_told(ctx: &Ctx) -> Result<()> {
     api.delete("object", &Default::default()).await?;
     ensure!(seen(&next(&mut changes).await?, named)? == [Seen::Deleted(pair("object", "2"))], "deleted");
 
-    // Nobody looks between: two versions are one change, and another object under the name is told from them.
+    // The subscriber reads nothing in between: two versions are one change, and another object of the same name is
+    // reported as such.
     set_value(&api, "before", "2").await?;
     set_value(&api, "before", "3").await?;
     let key = (ctx.namespace.as_str(), "before");
@@ -196,7 +197,7 @@ pub(super) async fn bookmarks_move_the_version_without_a_change(ctx: &Ctx) -> Re
         timeout(Duration::from_millis(50), changes.next()).await.is_err(),
         "a bookmark is told as a change"
     );
-    // The end of a watch is no trouble, and the next one goes on from the bookmark.
+    // The end of a watch is not an error, and the next one continues from the bookmark.
     wait_until("another watch is opened", async || Ok(wire.count(Sent::is_watch) >= 2)).await?;
     let from = wire
         .sent()

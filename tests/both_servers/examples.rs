@@ -423,7 +423,7 @@ pub(super) async fn the_quickstart_follows_a_cluster(ctx: &Ctx) -> Result<()> {
     let namespace = &ctx.namespace;
     program.says(&format!("2 pods in {namespace}\n")).await?;
     program.says(&format!("2 pods on node-a: {namespace}/a, {namespace}/b\n")).await?;
-    // What comes before its subscription is part of what there is, and not told as new: so until one is.
+    // Objects created before its subscription are not reported as new, so create them until one is.
     let mut number = 0;
     while !program.output().contains("is new, on node-a") {
         number += 1;

@@ -341,7 +341,7 @@ async fn is_invalid_and_heals(ctx: &Ctx, widgets: &Crd, streaming: bool) -> Resu
     let stats = informer.stats();
     ensure!((stats.objects, stats.invalid_objects, stats.lists) == (1, 1, 1), "{stats:?}");
 
-    // A good one that turns invalid stays as it was; others go on; both heal.
+    // A valid object that becomes invalid keeps its last version; others follow; both recover.
     write(ctx, widgets, "good", json!({ "not": "a number" })).await?;
     until(&informer, "the other is invalid too", |view| view.invalid_len() == 2).await?;
     ensure!(

@@ -135,7 +135,7 @@ fn is(hits: Hits<'_, ConfigMap>, expected: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// An index that nobody thought of at the start.
+/// An index that is added while the informer runs.
 pub(super) async fn an_index_comes_late_and_has_all_objects(ctx: &Ctx) -> Result<()> {
     let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &ctx.namespace);
     for (name, value) in [("a", "red"), ("b", "red"), ("c", "blue")] {
@@ -171,7 +171,8 @@ pub(super) async fn objects_leave_a_label_selector(ctx: &Ctx) -> Result<()> {
     let first = seen(&next(&mut changes).await?, named)?;
     ensure!(first == [Seen::Added(pair("in", "web"))], "{first:?}");
 
-    // A change of labels and content in one: what left is told with what was stored, not with what it became.
+    // A change of labels and content in one: the object that left is reported with the stored value, not with
+    // the new one.
     merge(&api, "in", json!({ "metadata": { "labels": { "app": "db" } }, "data": { "value": "gone" } }))
         .await?;
     let left = seen(&next(&mut changes).await?, named)?;

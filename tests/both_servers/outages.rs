@@ -85,7 +85,7 @@ async fn killed(ctx: &Ctx, client: Client) -> Result<()> {
     Ok(())
 }
 
-/// An informer that begins while nobody answers.
+/// An informer that starts while no server responds.
 pub(super) async fn a_server_that_comes_late_is_waited_for(ctx: &Ctx) -> Result<()> {
     let cluster = ctx.cluster()?;
     let direct = Api::<ConfigMap>::namespaced(ctx.client.clone(), &ctx.namespace);

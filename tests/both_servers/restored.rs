@@ -288,7 +288,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The new epoch goes on like any other.
+    /// The new epoch continues like any other.
     async fn goes_on(&self, history: &History<'_>) -> Result<()> {
         let written = history.set("filler", &format!("at {:?}", Instant::now())).await?;
         let seen = timeout(SOON, self.maps.at_least(&written)).await.context("the write is not seen")??;

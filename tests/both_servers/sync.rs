@@ -32,7 +32,7 @@ pub(super) async fn a_streaming_list_syncs_in_one_request(ctx: &Ctx) -> Result<(
     is_all(&synced(&maps).await?)?;
     follows(&maps, &direct).await?;
 
-    // The same request goes on as the watch: it is the only one there was.
+    // The same request continues as the watch: it is the only one.
     let (sent, path) = (wire.sent(), format!("/api/v1/namespaces/{}/configmaps", ctx.namespace));
     ensure!(
         matches!(&sent[..], [only] if only.is_streaming_list() && only.is_ok() && only.path == path),
@@ -60,7 +60,7 @@ pub(super) async fn pages_sync_on_a_server_without_streaming_lists(ctx: &Ctx) ->
     syncs_in_pages(ctx, &Wire::default(), &direct).await
 }
 
-/// A kube-apiserver as it was before streaming lists, or as somebody has configured it.
+/// A kube-apiserver from before streaming lists, or one with them turned off.
 pub(super) fn without_streaming_lists() -> Options {
     Options { apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()] }
 }

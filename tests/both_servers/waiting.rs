@@ -1,4 +1,4 @@
-//! Reading one's own writes, waiting for a state, and going on from where a consumer stood.
+//! Reading own writes, waiting for a state, and resuming a consumer from its position.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,7 +94,7 @@ pub(super) async fn a_consumer_that_holds_a_snapshot_loses_nothing_when_cancelle
         if round % 2 == 0 {
             continue;
         }
-        // The next one goes on from what was held.
+        // The next one resumes from the held snapshot.
         let mut changes = maps.subscribe_from(&done);
         let batch = timeout(SOON, changes.next()).await?.context("it has ended")?;
         for change in batch.changes() {

@@ -176,20 +176,6 @@ async fn p07_synced_or_blocked_waits_through_what_passes_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_last_handle_ends_the_task() {
-    let server = server();
-    let informer = kept(&server).start();
-    informer.synced().await.unwrap();
-    let (other, snapshot) = (informer.clone(), informer.snapshot());
-    drop(informer);
-    server.create(widget("a", "x", 1)).unwrap();
-    until(&other, "a clone keeps it running", |view| view.len() == 1).await;
-    drop(other);
-    eventually("its tasks are gone", || (tasks() == 0).then_some(())).await;
-    assert!(snapshot.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
 async fn handles_and_subscriptions_keep_it_running_and_snapshots_do_not() {
     let server = server();
     let informer = kept(&server).start();
@@ -251,30 +237,6 @@ async fn a_driver_runs_where_it_is_polled_and_ends_with_its_informer() {
     // When the user ends, the last handle is dropped, so the driver ends.
     let both = async { tokio::join!(driver, user) };
     timeout(Duration::from_secs(60), both).await.expect("the driver ends by itself");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dropped_driver_stops_every_wait() {
-    let server = server();
-    server.inject(always(FaultAction::Hang));
-    let (informer, driver) = kept(&server).build();
-    let running = tokio::spawn(driver);
-    let waiter = tokio::spawn({
-        let informer = informer.clone();
-        async move { (informer.synced().await, informer.synced_or_blocked().await) }
-    });
-    let mut changes = informer.subscribe();
-    assert!(timeout(Duration::from_secs(5), changes.next()).await.is_err());
-    running.abort();
-    let (synced, blocked) = timeout(Duration::from_secs(5), waiter).await.expect("both end").unwrap();
-    assert!(synced.unwrap_err().is_stopped() && blocked.unwrap_err().is_stopped());
-    assert!(changes.next().await.is_none());
-    assert_eq!(changes.end(), Some(End::Stopped));
-
-    let (informer, driver) = kept(&server).build();
-    drop(driver);
-    assert!(informer.synced().await.unwrap_err().is_stopped(), "never polled");
-    timeout(Duration::from_secs(5), informer.shutdown()).await.expect("nothing to wait for");
 }
 
 #[test]

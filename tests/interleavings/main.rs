@@ -107,7 +107,7 @@ fn p01_a_reader_keeps_up_with_the_writer() {
     });
 }
 
-/// A view counts as published for everybody as soon as one has it, however it came by it.
+/// A view counts as published for all readers as soon as one has it, however it got it.
 #[test]
 fn p01_a_reader_is_not_behind_what_its_own_task_has_seen() {
     check(|| {

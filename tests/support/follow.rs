@@ -59,7 +59,7 @@ pub(crate) async fn until_status<T: Send + Sync + 'static>(
     }
 }
 
-/// The next batch of a subscription that goes on.
+/// The next batch of a subscription that has not ended.
 pub(crate) async fn next<T: Send + Sync + 'static>(changes: &mut Subscription<T>) -> Result<Batch<T>> {
     timeout(SOON, changes.next()).await.context("no batch in time")?.context("the subscription ended")
 }

@@ -19,7 +19,7 @@ pub(crate) struct InProcessWorld {
 impl InProcessWorld {
     pub(crate) async fn start() -> Result<Self> {
         let server = ApiServer::builder().managed_fields(true).build();
-        // Without any token, everybody may do everything.
+        // Without tokens, every request is allowed.
         server.add_token(&token_of("admin"), "admin");
         let serving = server.serve().await?;
         Ok(Self { server, serving })

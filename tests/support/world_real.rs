@@ -72,7 +72,7 @@ impl World for RealWorld {
     }
 }
 
-/// A service account with a role of its own, which is written anew.
+/// A service account with a role of its own, which is replaced.
 async fn set_rights(client: Client, user: &str, mut rules: Vec<PolicyRule>) -> Result<()> {
     // The authorizer learns of roles by watching them. A right that means nothing, new in each call, tells
     // when it has learnt of these, those that went included.

@@ -11,9 +11,9 @@ use crate::version::ResourceVersion;
 
 /// Statistics of an informer, from [`Informer::stats`].
 ///
-/// Counts begin at zero when the informer starts, and never decrease. All other fields are present values. They are for
-/// metrics and people; no task wakes when they change. [`Status`](crate::Status) has what an application acts on, such
-/// as staleness and the last error.
+/// Counts begin at zero when the informer starts, and never decrease. All other fields are current values. The
+/// statistics are for metrics and operators: a change of them wakes no task. [`Status`](crate::Status) has what an
+/// application acts on, such as staleness and the last error.
 ///
 /// `Display` prints one line, without any content of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +45,16 @@ pub struct Stats {
     /// Count of new epochs: the API server returned to an earlier state, as after a restore from a backup, and every
     /// object was stored again. 0 for [`Informer::from_stream`].
     pub new_epochs: u64,
-    /// Number of old versions of the state kept in memory by a snapshot, a batch, or a subscription that lags. At most
-    /// half a second old while the informer runs.
+    /// Number of old versions of the state kept in memory by a snapshot, a batch, or a subscription that lags. While
+    /// the informer runs, the number is at most half a second old.
     pub pinned_versions: usize,
     /// Number of subscriptions.
     pub subscribers: usize,
     /// Number of published changes of content (as in [`revision`](Self::revision)) that the slowest subscription has
     /// not received yet. A batch counts as received when `next` has returned it.
     pub slowest_lag: u64,
-    /// The longest time for which a subscription has not received a change of content, since that was published or the
-    /// subscription began. Zero if none is behind.
+    /// The longest time for which a subscription has been behind: since the first change of content that it has not
+    /// received, or since it began if that was later. Zero if none is behind.
     pub longest_lag: Duration,
 }
 
@@ -111,7 +111,8 @@ impl<T> Informer<T> {
     pub fn stats(&self) -> Stats {
         let inner = &*self.inner;
         let (now, replaced) = (Instant::now(), inner.retired.replaced());
-        // The slowest first: a subscription may go on meanwhile, and is not to be ahead of what is newest.
+        // Read the slowest first: a subscription may advance meanwhile, and must not appear ahead of the newest
+        // revision.
         let newest = inner.shared.load().revision();
         let (mut slowest, mut longest_lag) = (None::<u64>, Duration::ZERO);
         let subscribers = inner.shared.positions().look(|revision, begun| {
@@ -195,7 +196,7 @@ impl Relists {
         self.causes().map(|(_, count)| count).sum()
     }
 
-    /// Iterates over the causes, each with the name of its field and its count, for a metric with a label.
+    /// Iterates over the causes: the name of each field, and its count. For a metric with a label.
     pub fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let Self {
             expired,

@@ -110,7 +110,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                 Effect::ShowAbsence => self.show_absence().await,
                 Effect::Wait { pace, retry_after } => self.wait(pace, retry_after).await,
             };
-            // A source that always answers at once must not block the runtime.
+            // A source that always responds at once must not block the runtime.
             consume_budget().await;
         }
     }

@@ -27,7 +27,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         self.record.failed();
         tracing::debug!(%error, "failed");
         self.status.send_if_modified(|status| {
-            // A kind that is still absent is no news.
+            // A kind that is still absent is not reported again.
             let news = status.phase != Phase::Absent || !error.is_kind_absent();
             status.stale_since.get_or_insert(now);
             status.failures = status.failures.saturating_add(1);

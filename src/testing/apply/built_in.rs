@@ -1,6 +1,6 @@
 //! The schemas of built-in kinds: which of their lists have keys, and which of their objects are maps or atomic.
 //!
-//! A list that is not named here is atomic, and an object has named fields.
+//! A list that is not named here is atomic; an object that is not named here has named fields.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::schema::{Key, Others, PLAIN, Schema};
 
-/// The schema of a built-in kind, by the names that OpenAPI has for its parts.
+/// The schema of a built-in kind, by the names of its parts in OpenAPI.
 pub(in crate::testing) fn schema(group: &str, kind: &str) -> Schema {
     let template = || fields([("metadata", object_meta()), ("spec", pod_spec())]);
     let workload = |status| {
@@ -76,7 +76,7 @@ pub(in crate::testing) fn schema(group: &str, kind: &str) -> Schema {
     fields(parts.into_iter().chain([("metadata", object_meta())]))
 }
 
-/// What all objects have in common.
+/// The parts that all objects have.
 pub(super) fn head() -> [(String, Schema); 3] {
     [("apiVersion", PLAIN.clone()), ("kind", PLAIN.clone()), ("metadata", object_meta())]
         .map(|(name, schema)| (name.to_owned(), schema))

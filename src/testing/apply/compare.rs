@@ -1,4 +1,4 @@
-//! What differs between two versions of an object, as sets of fields.
+//! The differences between two versions of an object, as sets of fields.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ fn walk(
         (Seen::Whole, Seen::Whole) => Vec::new(),
         _ => pairs(&before, &after, schema),
     };
-    // A null is an absent value beside one that is merged by its parts.
+    // Beside a value that is merged by its parts, a null counts as absent.
     let changed_form = [(old, &before), (new, &after)]
         .iter()
         .any(|(value, seen)| matches!(seen, Seen::Whole) && value.is_some_and(|value| !value.is_null()));
@@ -55,7 +55,7 @@ fn walk(
     }
 }
 
-/// The parts that differ, by their elements.
+/// The parts that differ, by their path elements.
 fn pairs<'a>(
     before: &Seen<'a>,
     after: &Seen<'a>,
@@ -64,7 +64,7 @@ fn pairs<'a>(
     let mut pairs: BTreeMap<String, (Option<&Value>, Option<&Value>)> = BTreeMap::new();
     match (before, after) {
         (Seen::Members(before), Seen::Members(after)) => {
-            // The most common pair by far: only what differs costs more than a look.
+            // By far the most common pair, so equal members cost only a comparison.
             for (name, old) in before.iter().filter(|(name, old)| after.get(*name) != Some(*old)) {
                 pairs.insert(format!("f:{name}"), (Some(old), after.get(name)));
             }

@@ -1,4 +1,4 @@
-//! The refusal of an apply that would change fields of other managers.
+//! Refuses an apply that would change fields of other managers.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Sets of fields, as `metadata.managedFields` has them.
+//! Sets of fields, as in `metadata.managedFields`.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::schema::Schema;
 /// A set of paths.
 ///
 /// An element of a path is written as in `fieldsV1`: `f:name` is a member of an object, `k:{"name":"a"}` an item of a
-/// list by its keys, and `v:"a"` an item of a set. Sorted, in little memory, since there are many of these sets.
+/// list by its keys, and `v:"a"` an item of a set. The set is sorted, and compact, since there are many of these sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::testing) struct FieldSet(Vec<(Box<str>, Node)>);
 
@@ -104,7 +104,7 @@ impl FieldSet {
         Self(nodes.filter(|(_, node)| node.member || !node.below.is_empty()).collect())
     }
 
-    /// With the named fields above each path. They are left out of a set, but a removal must take them along.
+    /// The set with the named fields above each path. A set leaves them out, but a removal must include them.
     pub(super) fn with_named(&self, schema: &Schema) -> Self {
         let nodes = self.0.iter().map(|(element, node)| {
             let (inner, named) = schema.element(element);
@@ -143,7 +143,7 @@ impl FieldSet {
         &mut self.0[at].1
     }
 
-    /// The set as `fieldsV1` has it.
+    /// The set in the form of `fieldsV1`.
     pub(super) fn to_value(&self) -> Value {
         let members = self.0.iter().map(|(element, node)| {
             let mut below = node.below.to_value();
@@ -156,7 +156,7 @@ impl FieldSet {
     }
 }
 
-/// An element as messages show it.
+/// An element in the form in which messages show it.
 pub(super) fn shown(element: &str) -> String {
     let parsed = |json: &str| serde_json::from_str(json).unwrap_or(Value::Null);
     match element.split_at_checked(2) {

@@ -1,4 +1,4 @@
-//! Who owns which field of an object.
+//! Which manager owns which fields of an object.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::testing::kind::Kind;
 #[derive(Clone, Debug, Default)]
 pub(in crate::testing) struct Managers(pub(super) BTreeMap<Manager, Owned>);
 
-/// What is known of the managers of a stored object.
+/// What the server knows of the managers of a stored object.
 #[derive(Clone, Debug)]
 pub(in crate::testing) enum Tracked {
-    /// It is as this manager created it, at this time: the fields are those of the object.
+    /// The object is as this manager created it, at this time, so the manager owns all its fields.
     Created {
         manager: String,
         time: String,
@@ -24,7 +24,8 @@ pub(in crate::testing) enum Tracked {
     Known(Managers),
 }
 
-/// Owners are distinguished by more than their name: applying and updating, and each subresource, are apart.
+/// An owner of fields: the name alone does not identify it, since apply and update, and each subresource,
+/// have owners of their own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::testing) struct Manager {
     pub(super) applies: bool,
@@ -35,7 +36,7 @@ pub(in crate::testing) struct Manager {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owned {
-    /// Shared by the versions of an object that it does not change in.
+    /// Shared by the versions of an object between which it does not change.
     pub(super) fields: Arc<FieldSet>,
     /// When the manager last changed the object; None if it never did.
     pub(super) time: Option<String>,
@@ -46,7 +47,7 @@ impl Managers {
         self.0.is_empty()
     }
 
-    /// Whether both have the same managers with the same fields, whatever the times.
+    /// Whether both have the same managers with the same fields; the times may differ.
     pub(in crate::testing) fn agree(&self, other: &Self) -> bool {
         let fields = |owned: &Owned, other: &Owned| owned.fields == other.fields;
         self.0.len() == other.0.len()
@@ -60,7 +61,7 @@ impl Managers {
         entries.into_iter().map(|(manager, owned)| entry(manager, owned)).collect()
     }
 
-    /// Takes fields away from all managers but one.
+    /// Removes fields from all managers except one.
     pub(super) fn take(&mut self, fields: &FieldSet, but: &Manager) {
         for (_, owned) in self.0.iter_mut().filter(|(manager, _)| *manager != but) {
             owned.lose(fields);
@@ -88,7 +89,7 @@ impl Owned {
 }
 
 impl Tracked {
-    /// The managers, by the object if need be.
+    /// The managers; computed from the object if nothing else is known.
     pub(in crate::testing) fn managers(&self, kind: &Kind, object: &Value) -> Managers {
         match self {
             Self::Created { manager, time } => {
@@ -100,7 +101,7 @@ impl Tracked {
 }
 
 impl Manager {
-    /// As conflicts name it.
+    /// Its name in conflicts.
     pub(super) fn shown(&self) -> String {
         let mut text = format!("{:?}", self.name);
         if !self.subresource.is_empty() {

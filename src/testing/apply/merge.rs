@@ -1,11 +1,11 @@
-//! The merge of an applied object into the object that is stored.
+//! Merges an applied object into the stored object.
 
 use serde_json::{Map, Value};
 
 use super::field_set::FieldSet;
 use super::schema::{Schema, Seen};
 
-/// What is in either object; where both have a value that is merged as a whole, that of `applied`.
+/// Everything that is in either object. If both have a value that is merged as a whole, that of `applied`.
 pub(super) fn merge(live: &Value, applied: &Value, schema: &Schema) -> Value {
     match (schema.see(live), schema.see(applied)) {
         (Seen::Members(live), Seen::Members(applied)) => {
@@ -20,13 +20,13 @@ pub(super) fn merge(live: &Value, applied: &Value, schema: &Schema) -> Value {
             Value::Object(merged)
         }
         (Seen::Items(live), Seen::Items(applied)) => Value::Array(merge_items(live, applied, schema)),
-        // A null beside parts is none of them.
+        // A null beside a value with parts counts as absent.
         (Seen::Members(_) | Seen::Items(_), Seen::Whole) if applied.is_null() => live.clone(),
         _ => applied.clone(),
     }
 }
 
-/// The items of both lists: those of `applied` in its order, and each other one behind the items it came after.
+/// The items of both lists: those of `applied` in its order, and each other one after the items that preceded it.
 fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value> {
     let keyed = |items: &[Value]| -> Vec<(Option<String>, Value)> {
         items.iter().map(|item| (schema.item_element(item), item.clone())).collect()
@@ -39,7 +39,7 @@ fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value>
     let mut rest = live.iter().peekable();
     let mut merged = Vec::new();
     for (key, item) in &applied {
-        // A shared item that is not the next one has moved, and comes where `applied` has it.
+        // A shared item that is not the next one has moved: it gets its position in `applied`.
         while let Some((live, value)) =
             rest.next_if(|(live, _)| !in_applied(live) || shared.peek().is_none_or(|next| *next != live))
         {
@@ -59,7 +59,7 @@ fn merge_items(live: &[Value], applied: &[Value], schema: &Schema) -> Vec<Value>
     merged
 }
 
-/// `value` without the fields of a set; None if nothing is left of it.
+/// `value` without the fields of a set; `None` if nothing is left.
 pub(super) fn without(value: &Value, fields: &FieldSet, schema: &Schema) -> Option<Value> {
     match schema.see(value) {
         Seen::Whole => Some(value.clone()),
@@ -71,7 +71,7 @@ pub(super) fn without(value: &Value, fields: &FieldSet, schema: &Schema) -> Opti
                 if fields.has(&element) {
                     continue;
                 }
-                // What is emptied, but not removed itself, is null on a real server.
+                // On a real server, a value that is emptied but not removed itself becomes null.
                 let member = match fields.below(&element) {
                     Some(below) => without(member, below, schema.member(name).0).unwrap_or_default(),
                     None => member.clone(),

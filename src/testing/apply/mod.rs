@@ -1,4 +1,4 @@
-//! Server-side apply, and the managers of fields that it rests on.
+//! Server-side apply, and the managers of fields, on which it is based.
 //!
 //! ```text
 //! applied object ─┐                 fields() ─> owned by the manager from now on

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::built_in;
 use super::schema::{Key, Others, Schema, UNDESCRIBED};
 
-/// From `openAPIV3Schema`. What it does not describe is stored too, and merged as in a schemaless kind.
+/// Made from `openAPIV3Schema`. Fields that it does not describe are stored too, and merged as in a kind
+/// without a schema.
 pub(in crate::testing) fn schema(described: Option<&Value>) -> Schema {
     let mut schema = described.map_or_else(|| UNDESCRIBED.clone(), object);
     if let Schema::Fields { named, .. } = &mut schema {

@@ -1,4 +1,4 @@
-//! The manager of a write, and what its options may be.
+//! The manager of a write, and checks of its options.
 
 use http::{HeaderMap, header};
 
@@ -8,7 +8,7 @@ use crate::testing::status::{ApiStatus, StatusCause};
 
 const LONGEST_MANAGER: usize = 128;
 
-/// The name of the manager: `fieldManager`, or the program that the user agent begins with.
+/// The name of the manager: `fieldManager`, or the name of the program at the start of the user agent.
 pub(in crate::testing) fn manager(info: &RequestInfo, headers: &HeaderMap) -> String {
     let named = info.parameter("fieldManager");
     if !named.is_empty() {

@@ -14,7 +14,7 @@ use super::schema::Schema;
 use crate::testing::kind::Kind;
 use crate::testing::status::ApiStatus;
 
-/// Fields that the server keeps, and that no manager owns.
+/// Fields that the server maintains, and that no manager owns.
 const UNOWNED: [&[&str]; 12] = [
     &["f:apiVersion"],
     &["f:kind"],
@@ -29,7 +29,7 @@ const UNOWNED: [&[&str]; 12] = [
     &["f:metadata", "f:managedFields"],
     &["f:metadata", "f:resourceVersion"],
 ];
-/// The manager of what was there when an object without managers is applied to.
+/// The manager of the existing fields when an object without managers gets its first apply.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// A writer, and the part of the object that it may write.
@@ -46,7 +46,7 @@ impl<'a> Writer<'a> {
         Self { kind, manager, status, now }
     }
 
-    /// The managers after this writer has changed `old` to `new`. The old object of a creation is null.
+    /// The managers after this writer has changed `old` to `new`. For a creation, `old` is null.
     pub(in crate::testing) fn update(&self, old: &Value, new: &Value, mut managers: Managers) -> Managers {
         let empty;
         let old = match old {
@@ -71,7 +71,7 @@ impl<'a> Writer<'a> {
         managers
     }
 
-    /// The object and its managers after this writer has applied `applied`; the live object of a creation is null.
+    /// The object and its managers after this writer has applied `applied`. For a creation, `live` is null.
     pub(in crate::testing) fn apply(
         &self,
         live: &Value,
@@ -115,7 +115,7 @@ impl<'a> Writer<'a> {
         Ok((new, managers))
     }
 
-    /// `merged` without the fields that this manager applied the last time, and that no manager owns now.
+    /// `merged` without the fields that this manager applied the last time and that no manager owns now.
     fn prune(&self, merged: &Value, managers: &Managers, last: &FieldSet) -> Value {
         let schema = self.schema();
         let named = |value: &Value| fields(value, schema).with_named(schema);
@@ -123,8 +123,8 @@ impl<'a> Writer<'a> {
         let last = last.with_named(schema);
         let all = named(merged);
         let owned = managers.0.values().fold(FieldSet::default(), |all, owned| all.union(&owned.fields));
-        // First everything that was applied; then what others own comes back, with what is above it; then what was
-        // below a removed field and never was this manager's.
+        // First remove everything that was applied. Then restore what others own, with the fields above it, and what is
+        // below a removed field and never belonged to this manager.
         let left = named(&remove(merged, &last));
         let left = named(&remove(merged, &all.difference(&left.union(&owned.with_named(schema)))));
         remove(merged, &all.difference(&left).intersection(&last))
@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
         self.kind.schema()
     }
 
-    /// Without the fields that a write here does not change.
+    /// The fields that a write by this writer can change.
     fn writable(&self, fields: &FieldSet) -> FieldSet {
         let mut fields = fields.clone();
         if self.status {
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
         fields
     }
 
-    /// Without the fields that no manager owns either.
+    /// The fields that a manager can own.
     fn own(&self, fields: &FieldSet) -> FieldSet {
         let mut unowned = FieldSet::default();
         UNOWNED.iter().for_each(|path| unowned.insert(path));
@@ -161,7 +161,8 @@ impl<'a> Writer<'a> {
         self.writable(fields).difference(&unowned)
     }
 
-    /// What a creation is compared with: the parts that an object of a built-in kind has in Go even when empty.
+    /// The object with which a creation is compared: the parts that an object of a built-in kind has in Go even when
+    /// empty.
     fn empty(&self, new: &Value) -> Value {
         const PARTS: [(&str, &str); 7] = [
             ("", "spec"),
@@ -187,7 +188,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The nulls of an object are gone once it has a type in Go. Those among texts are not: they are empty texts.
+/// Removes nulls, as decoding into a Go type does, except in `data`: there a null is an empty text.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -21,7 +21,7 @@ pub(in crate::testing) struct Applied {
 }
 
 impl Applied {
-    /// Reads the body of a request. It must be JSON, which is YAML too.
+    /// Reads the body of a request. It must be JSON, which is also YAML.
     pub(in crate::testing) fn parse(kind: &Kind, body: &[u8], force: bool) -> Result<Self, ApiStatus> {
         let undecodable = |why: &str| ApiStatus::bad_request(format!("error decoding YAML: {why}"));
         let mut object: Value = serde_json::from_slice(body)
@@ -51,7 +51,7 @@ impl Applied {
 }
 
 impl State {
-    /// Applies an object; true if that created it.
+    /// Applies an object. Returns true if that created it.
     pub(in crate::testing) fn apply(
         &mut self,
         target: Target<'_>,

@@ -19,12 +19,12 @@ pub(in crate::testing) enum Schema {
     Atomic,
 }
 
-/// What a field is that the schema does not name.
+/// The meaning of a field that the schema does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::testing) enum Others {
     /// A field like the named ones: the table of built-in kinds names only what differs from [`PLAIN`].
     Fields,
-    /// A member of a map. No schema describes it, nor what it contains.
+    /// A member of a map. No schema describes it or its content.
     Undescribed,
 }
 
@@ -32,7 +32,7 @@ pub(in crate::testing) enum Others {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::testing) struct Key {
     pub(super) name: String,
-    /// Its value in an item without it.
+    /// The value that it has in an item without it.
     pub(super) default: Option<Value>,
 }
 
@@ -42,7 +42,7 @@ pub(super) static PLAIN: Schema = Schema::Fields { named: BTreeMap::new(), other
 pub(super) static UNDESCRIBED: Schema =
     Schema::Fields { named: BTreeMap::new(), others: Others::Undescribed };
 
-/// A value, seen through its schema.
+/// A value, as its schema interprets it.
 pub(super) enum Seen<'a> {
     /// Merged member by member.
     Members(&'a Map<String, Value>),
@@ -88,7 +88,7 @@ impl Schema {
         }
     }
 
-    /// The element of a path for an item of a list. None for an item without any key.
+    /// The path element for an item of a list. `None` for an item without any key.
     pub(super) fn item_element(&self, item: &Value) -> Option<String> {
         let Self::Keyed { keys, .. } = self else {
             return (!item.is_object() && !item.is_array()).then(|| format!("v:{item}"));

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::schema::{Schema, Seen};
 
-/// The first fault, with its path: an item without a key, or two with one.
+/// The first error, with its path: an item without a key, or two items with the same key.
 pub(super) fn check(value: &Value, schema: &Schema) -> Result<(), String> {
     walk(value, schema, "")
 }

@@ -5,7 +5,7 @@
 //! history:  [rv 7: a added] [rv 9: a modified] [rv 12: b deleted] ...   bounded; a watcher is a cursor into it
 //!           ^ floor: who asks for less gets 410
 //! ```
-//! A watcher owns no queue. One that falls behind the history gets the 410 a real watch cache gives.
+//! A watcher has no queue. One that falls behind the history gets 410, as from a real watch cache.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -17,14 +17,14 @@ use super::apply::Tracked;
 use super::kind::Kind;
 use super::object::Version;
 
-/// One write, as watchers see it.
+/// One write, in the form in which watchers see it.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) version: u64,
     pub(super) key: Arc<str>,
-    /// The object after the write; None when it was deleted.
+    /// The object after the write; `None` if it was deleted.
     pub(super) new: Option<Arc<Version>>,
-    /// The object before the write; None when it was created.
+    /// The object before the write; `None` if it was created.
     pub(super) old: Option<Arc<Version>>,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Collection {
     managers: HashMap<String, Tracked>,
     history: VecDeque<Change>,
     history_limit: usize,
-    /// Watches from an older version than this are answered 410.
+    /// Watches from an older version get 410.
     watch_floor: u64,
-    /// Lists at an older version than this are answered 410.
+    /// Lists at an older version get 410.
     list_floor: u64,
     closed: bool,
     wake: watch::Sender<u64>,
@@ -64,7 +64,7 @@ impl Collection {
         &self.kind
     }
 
-    /// Replaces what is known of the kind (a changed definition); objects and watchers stay.
+    /// Replaces the kind, after a change of its definition. Objects and watchers stay.
     pub(super) fn set_kind(&mut self, kind: Kind) {
         self.kind = Arc::new(kind);
     }
@@ -97,7 +97,7 @@ impl Collection {
         self.closed
     }
 
-    /// True when nobody watches any more.
+    /// Whether there are no watchers any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.wake.receiver_count() == 0
     }
@@ -106,7 +106,7 @@ impl Collection {
         self.wake.subscribe()
     }
 
-    /// Stores `new` (or removes the key), remembers the change, wakes the watchers. O(log n).
+    /// Stores `new` (or removes the key), adds the change to the history, and wakes the watchers. O(log n).
     pub(super) fn apply(&mut self, key: &str, version: u64, new: Option<Version>) -> Option<Arc<Version>> {
         let new = new.map(Arc::new);
         let (key, old) = match self.objects.get_key_value(key) {
@@ -130,7 +130,7 @@ impl Collection {
         new
     }
 
-    /// Forgets the history up to and including `version`.
+    /// Drops the history up to and including `version`.
     pub(super) fn compact(&mut self, version: u64) {
         self.raise_floors(version);
         while self.history.front().is_some_and(|change| change.version <= version) {
@@ -144,7 +144,7 @@ impl Collection {
         self.list_floor = self.list_floor.max(version);
     }
 
-    /// No write comes any more: watchers end after what they have not seen yet.
+    /// There will be no more writes: watchers end after the changes that they have not seen yet.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.wake.send_modify(|_| {});
@@ -156,15 +156,15 @@ impl Collection {
         self.history.range(from..)
     }
 
-    /// The keys under `prefix` behind `start`, as they were at `version`, in key order. Costs the changes since
-    /// `version` plus what is taken. `version` must not be below the list floor.
+    /// The keys under `prefix` after `start`, as they were at `version`, in key order. Costs O(changes since `version`
+    /// + keys taken). `version` must not be below the list floor.
     pub(super) fn at<'a>(
         &'a self,
         version: u64,
         prefix: &'a str,
         start: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Version>> {
-        // What changed since, with the state it had at `version`: of several changes the oldest one decides.
+        // The keys that changed since, with their state at `version`: the oldest of several changes has it.
         let mut then: BTreeMap<&str, Option<&Arc<Version>>> = BTreeMap::new();
         for change in self.history.iter().rev().take_while(|change| change.version > version) {
             if change.key.starts_with(prefix) && *change.key >= *start {

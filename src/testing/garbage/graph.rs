@@ -1,4 +1,4 @@
-//! Who owns whom, and which objects a write has made worth a look.
+//! Which object owns which, and the objects to check after a write.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -13,13 +13,13 @@ type Place = (u64, String);
 
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Its owners may be gone.
+    /// An object whose owners may be gone.
     Dependent(u64, String),
-    /// It is deleted, and may wait for its dependents.
+    /// A deleted object that may wait for its dependents.
     Owner(u64, String),
 }
 
-/// The objects by uid, and the dependents of each uid, which need not exist.
+/// The objects by uid, and the dependents of each uid, even if no object has that uid.
 #[derive(Debug, Default)]
 pub(in crate::testing) struct Graph {
     places: HashMap<String, Place>,
@@ -29,7 +29,7 @@ pub(in crate::testing) struct Graph {
 }
 
 impl Graph {
-    /// Takes note of a write; None for an object that was not there, or is there no more.
+    /// Records a write. `None` stands for an object that did not exist before, or does not exist after.
     pub(in crate::testing) fn changed(
         &mut self,
         id: u64,
@@ -57,7 +57,7 @@ impl Graph {
             }
             self.tasks.push_back(Task::Dependent(id, key.to_owned()));
         }
-        // Whoever depends on it has one owner less, or one that waits.
+        // Each dependent has one owner less, or one that waits.
         if let Some(object) = new.or(old).filter(|_| new.is_none_or(is_deleting)) {
             let dependents = self.dependents(meta_str(object, "uid"));
             self.tasks.extend(dependents.into_iter().map(|(id, key)| Task::Dependent(id, key)));
@@ -73,7 +73,7 @@ impl Graph {
         self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }
 
-    /// True unless the tasks are worked on already.
+    /// Begins to process the tasks. Returns false if they are already being processed.
     pub(super) fn begin(&mut self) -> bool {
         !std::mem::replace(&mut self.busy, true)
     }

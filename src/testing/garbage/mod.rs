@@ -1,7 +1,7 @@
-//! The garbage collector: dependents go with their owners.
+//! The garbage collector: deletes dependents with their owners.
 //!
-//! It runs as part of the write that makes something garbage, and ends before the response. What is left to look at is
-//! a queue, so that a chain of owners is as long as it wants to be.
+//! It runs as part of the write that makes something garbage, and ends before the response. Objects to check are in a
+//! queue, so a chain of owners may have any length.
 
 mod graph;
 mod owners;
@@ -21,7 +21,7 @@ const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
 
 impl State {
-    /// Deletes what has become garbage. Does nothing while it is doing that, or if the server does not collect.
+    /// Deletes what has become garbage. No effect if it is running already, or if the server does not collect garbage.
     pub(super) fn collect(&mut self) {
         if !self.garbage.as_mut().is_some_and(Graph::begin) {
             return;
@@ -37,7 +37,7 @@ impl State {
         }
     }
 
-    /// Deletes an object without owners that are left, and else removes the references to those that are not.
+    /// Deletes an object if none of its owners exist; otherwise removes its references to owners that do not exist.
     fn look_at_dependent(&mut self, id: u64, key: &str) {
         let Some(object) = self.object(id, key) else { return };
         let references = references(&object);
@@ -64,11 +64,11 @@ impl State {
         let Ok(kind) = self.collection(id).map(|collection| collection.kind().name()) else { return };
         let options = DeleteOptions { propagation: Some(policy.to_owned()), ..DeleteOptions::default() };
         let namespace = (!namespace.is_empty()).then_some(namespace);
-        // What is gone meanwhile is no garbage any more.
+        // An object that is gone meanwhile needs no delete.
         let _ = self.delete(&kind, namespace, meta_str(&object, "name"), &options);
     }
 
-    /// Does for a deleted object what it waits for: its dependents are orphaned, or gone.
+    /// Completes what a deleted object waits for: orphans its dependents, or deletes them.
     fn look_at_owner(&mut self, id: u64, key: &str) {
         let Some(object) = self.object(id, key).filter(is_deleting) else { return };
         let uid = meta_str(&object, "uid");
@@ -103,11 +103,11 @@ impl State {
                 metadata.remove("ownerReferences");
             }
         }
-        // The kind is served, since the object is there.
+        // The kind is served, since the object exists.
         let _ = self.store(id, key, object);
     }
 
-    /// Removes a finalizer from an object that is being deleted, and the object with the last one.
+    /// Removes a finalizer from an object that is being deleted; with the last one, also the object.
     fn finish(&mut self, id: u64, key: &str, mut object: Value, finalizer: &str) {
         let left: Vec<&str> = finalizers(&object).into_iter().filter(|one| *one != finalizer).collect();
         if left.is_empty() {
@@ -122,7 +122,7 @@ impl State {
         let _ = self.store(id, key, object);
     }
 
-    /// An owner as a dependent in that namespace (empty: at cluster scope) sees it.
+    /// The state of an owner for a dependent in that namespace (empty: at cluster scope).
     fn owner(&self, uid: &str, namespace: &str) -> Owner {
         let place = self.garbage.as_ref().and_then(|graph| graph.place(uid));
         let Some(owner) = place.and_then(|(id, key)| self.object(*id, key)) else { return Owner::Absent };

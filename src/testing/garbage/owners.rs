@@ -5,15 +5,15 @@ use serde_json::Value;
 /// A reference to an owner.
 pub(super) struct Reference {
     pub(super) uid: String,
-    /// Whether the owner, deleted in the foreground, waits for this object.
+    /// Whether the owner waits for this object when it is deleted in the foreground.
     pub(super) blocks: bool,
 }
 
-/// What has become of an owner.
+/// The state of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     There,
-    /// It is deleted in the foreground: it goes after its dependents.
+    /// It is being deleted in the foreground, after its dependents.
     Waiting,
     /// It is gone, was never there, or is in another namespace.
     Absent,

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     ServiceAccount,
 }
 
-/// The version of an object that somebody holds.
+/// The uid and version of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) uid: String,
@@ -42,7 +42,7 @@ pub(crate) struct Listed {
     pub(crate) group: Option<String>,
 }
 
-/// How what somebody holds differs from what exists.
+/// The differences between a cache and the objects that exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
     pub(crate) missing: u64,

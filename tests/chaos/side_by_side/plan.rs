@@ -13,7 +13,7 @@ pub(crate) enum Fault {
     HalfChunk,
     /// All connections end, and new ones are reset for so long.
     Refuse(Duration),
-    /// Nothing gets through for so long; then connections go on, or end.
+    /// Nothing gets through for so long; then connections continue, or end.
     Stall(Duration, Then),
     /// Little gets through for so long.
     Slow(Duration),

@@ -19,7 +19,7 @@ const BUFFER: usize = 16 << 10;
 const SLOW_CHUNK: usize = 1 << 10;
 const SLOW_PAUSE: Duration = Duration::from_millis(10);
 
-/// Listens on a port of its own, and stops when it is told to.
+/// Listens on a port of its own until it is stopped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,

@@ -184,7 +184,7 @@ impl Report {
         text
     }
 
-    /// What was going on while a consumer saw writes late.
+    /// The faults while a consumer received writes late.
     pub(crate) fn late(&self) -> String {
         let mut text = String::new();
         for row in &self.rows {

@@ -24,7 +24,7 @@ use super::{
 pub(crate) const WRITERS: [Kind; 6] =
     [Kind::ConfigMap, Kind::ConfigMap, Kind::ConfigMap, Kind::ConfigMap, Kind::Secret, Kind::ServiceAccount];
 
-/// Names of one writer: nobody else writes them.
+/// Names that only one writer uses.
 const NAMES: usize = 90;
 /// Between two writes of one writer, on average: 80 a second by all six.
 const PAUSE: Duration = Duration::from_millis(75);

@@ -9,7 +9,7 @@ pub(crate) enum As {
     Admin,
     /// Is known and may do nothing.
     Nobody,
-    /// Has a token nobody knows.
+    /// Has an unknown token.
     Stranger,
 }
 

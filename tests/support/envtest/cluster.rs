@@ -338,7 +338,7 @@ async fn post(client: &Client, path: &str, body: &Value) -> Result<Value> {
     client.request(request).await.with_context(|| format!("POST {path}"))
 }
 
-/// Ports that nobody listens on. All are held until the last is found, so that they differ.
+/// Free ports. All are held until the last is found, so that they differ.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     let mut listeners = Vec::new();

@@ -4,8 +4,8 @@ use std::{fs, process};
 
 use super::cluster::dir_prefix;
 
-/// Describes each child of this process, and each process that works in the folder of one of its clusters
-/// (a server whose guard is gone is nobody's child). Empty where there is no /proc.
+/// Describes each child of this process, and each process that works in the folder of one of its clusters (a
+/// server whose guard is gone has no parent). Empty where there is no /proc.
 pub(crate) fn processes() -> Vec<String> {
     let me = process::id();
     let folder = dir_prefix();
