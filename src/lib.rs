@@ -211,7 +211,7 @@ pub mod builder {
 
 /// The iterators that look-ups and batches return.
 pub mod iter {
-    pub use crate::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected};
+    pub use crate::snapshot::{Hits, InKeyOrder, Intersection, Objects, Selected, Selecting};
     pub use crate::subscribe::Changes;
 }
 

@@ -42,10 +42,15 @@
 //! ```
 
 mod builtin;
+mod by_selector;
+mod directory;
 mod into_keys;
 mod keys;
+mod multimap;
 mod pair;
 mod posting;
+mod selector_key;
+mod selects;
 mod set;
 mod table;
 mod with_key;
@@ -58,10 +63,13 @@ pub use self::builtin::{
     Annotation, AnnotationSuffix, Label, Namespace, OwnerUid, annotation, annotation_suffix, label,
     namespace, owner_uid,
 };
+pub use self::by_selector::{BySelector, selector};
 pub use self::into_keys::IntoKeys;
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub use self::pair::Pair;
 pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
+pub use self::selector_key::SelectorKey;
+pub use self::selects::{IntoSelects, Selects};
 pub use self::set::IndexSet;
 pub(crate) use self::table::{AnyTable, Indexer, Table, downcast};
 pub use self::with_key::{WithKey, with_key};

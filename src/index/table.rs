@@ -1,20 +1,24 @@
 //! The table of one index, from a typed key to a posting, and its type-erased form, in which the store keeps
 //! indexes of different key types.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::hash::Hash;
 use std::sync::Arc;
 
 use equivalent::Equivalent;
 
 use super::IndexBy;
+use super::directory::Directory;
 use super::keys::{SharedKey, SlotKey};
-use super::posting::{Ordered, Pieces as PostingPieces, Posting};
-use crate::free::{Remains, free};
+use super::multimap::{HashedKey, Multimap, MultimapRemains};
+use super::posting::{Ordered, Posting};
+use super::selector_key::SelectorKey;
+use crate::free::Remains;
 use crate::hash::KeyHasher;
 use crate::key::Key;
 use crate::object::Obj;
-use crate::trie::{Element, Pieces, Trie};
+#[cfg(test)]
+use crate::trie::{Element, Trie};
 
 /// A type-erased table. Only its [`Indexer`] and its handle know the types.
 pub(crate) type AnyTable = Arc<dyn ErasedTable>;
@@ -25,29 +29,18 @@ pub(crate) trait ErasedTable: Any + Send + Sync {
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
 }
 
+/// One version of an index.
+pub(crate) struct Table<T, K> {
+    entries: Multimap<K, Obj<T>>,
+    /// Only where `K` is [`SelectorKey`]: finds the keys that match given labels.
+    directory: Option<Directory>,
+}
+
 /// The rest of a table that is being freed.
 struct TableRemains<T, K> {
-    entries: Pieces<EntryPtr<T, K>>,
-    postings: PostingPieces<Obj<T>>,
+    entries: MultimapRemains<K, Obj<T>>,
+    directory: Option<Box<dyn Remains>>,
 }
-
-/// An index key with its hash, which is computed once.
-pub(crate) struct HashedKey<K> {
-    hash: u64,
-    key: K,
-}
-
-/// All objects under one key.
-struct Entry<T, K> {
-    key: Arc<HashedKey<K>>,
-    posting: Posting<Obj<T>>,
-}
-
-/// The thin pointer to an [`Entry`] that is stored in the trie.
-struct EntryPtr<T, K>(triomphe::Arc<Entry<T, K>>);
-
-/// One version of an index.
-pub(crate) struct Table<T, K>(Trie<EntryPtr<T, K>>);
 
 /// The interface that the writer uses to update an index of any key type.
 pub(crate) trait Indexer<T>: Send {
@@ -77,30 +70,66 @@ pub(crate) trait Indexer<T>: Send {
 
 // === impl Table ===
 
+impl<T, K: 'static> Table<T, K> {
+    fn new() -> Self {
+        let selects = TypeId::of::<K>() == TypeId::of::<SelectorKey>();
+        Self { entries: Multimap::new(), directory: selects.then(Directory::new) }
+    }
+}
+
 impl<T, K> Table<T, K> {
     pub(crate) fn find<Q>(&self, hasher: &KeyHasher, query: &Q) -> Option<&Posting<Obj<T>>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = hasher.index_key(query);
-        self.0.get(hash, |entry| query.equivalent(&entry.0.key.key)).map(|entry| &entry.0.posting)
+        self.entries.get(hash, |key| query.equivalent(key)).map(|entry| &entry.posting)
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> {
-        self.0.iter().map(|entry| (&entry.0.key.key, entry.0.posting.len()))
+        self.entries.iter().map(|entry| (&entry.key.key, entry.posting.len()))
+    }
+
+    /// The keys whose objects differ between two versions, in O(changes).
+    #[allow(dead_code, reason = "for derived collections, which come next")]
+    pub(crate) fn changed_keys<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = &'a K> {
+        Multimap::diff(&old.entries, &new.entries)
+            .filter_map(|(old, new)| new.or(old).map(|entry| &entry.key.key))
+    }
+}
+
+impl<T> Table<T, SelectorKey> {
+    /// Calls `found` with the objects under each key that matches these labels in this namespace. `value` looks one of
+    /// `labels` up.
+    pub(crate) fn selecting<'a, 'q>(
+        &'a self,
+        namespace: &'q str,
+        labels: impl Iterator<Item = (&'q str, &'q str)>,
+        value: impl Fn(&str) -> Option<&'q str>,
+        found: &mut dyn FnMut(&'a Posting<Obj<T>>),
+    ) {
+        let Some(directory) = &self.directory else { return };
+        directory.visit(namespace, labels, &mut |key| {
+            if key.key.matches(namespace, &value)
+                && let Some(entry) = self.entries.of(key)
+            {
+                found(&entry.posting);
+            }
+        });
     }
 }
 
 impl<T, K> Clone for Table<T, K> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { entries: self.entries.clone(), directory: self.directory.clone() }
     }
 }
 
 impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T, K> {
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>> {
-        let entries = Arc::into_inner(self)?.0.into_pieces();
-        Some(Box::new(TableRemains { entries, postings: PostingPieces::new() }))
+        let Self { entries, directory } = Arc::into_inner(self)?;
+        let directory = directory.map(|directory| Box::new(directory.into_remains()) as Box<dyn Remains>);
+        Some(Box::new(TableRemains { entries: entries.into_remains(), directory }))
     }
 }
 
@@ -108,43 +137,7 @@ impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T
 
 impl<T: Send + Sync, K: Send + Sync> Remains for TableRemains<T, K> {
     fn free_some(&mut self) -> bool {
-        self.postings.free_some()
-            || self.entries.take_some(|EntryPtr(entry)| {
-                // A shared entry is only released.
-                if let Ok(Entry { key, posting }) = triomphe::Arc::try_unwrap(entry) {
-                    self.postings.add(posting);
-                    free(key);
-                }
-            })
-    }
-}
-
-// === impl EntryPtr ===
-
-impl<T, K> Clone for EntryPtr<T, K> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T, K> Clone for Entry<T, K> {
-    fn clone(&self) -> Self {
-        Self { key: self.key.clone(), posting: self.posting.clone() }
-    }
-}
-
-impl<T, K> Element for EntryPtr<T, K> {
-    #[inline]
-    fn hash(&self) -> u64 {
-        self.0.key.hash
-    }
-
-    fn same_key(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0.key, &other.0.key)
-    }
-
-    fn ptr_eq(&self, other: &Self) -> bool {
-        triomphe::Arc::ptr_eq(&self.0, &other.0)
+        self.entries.free_some() || self.directory.as_mut().is_some_and(|directory| directory.free_some())
     }
 }
 
@@ -156,7 +149,7 @@ where
     F: IndexBy<T>,
 {
     fn empty(&self) -> AnyTable {
-        Arc::new(Table::<T, F::Key>(Trie::new()))
+        Arc::new(Table::<T, F::Key>::new())
     }
 
     fn keys(
@@ -174,42 +167,28 @@ where
         found
             .into_iter()
             .map(|new| {
-                let known = table.and_then(|table| table.0.get(new.hash, |entry| entry.0.key.key == new.key));
-                let key = known.map_or_else(|| Arc::new(new), |entry| entry.0.key.clone());
+                let known = table.and_then(|table| table.entries.get(new.hash, |key| *key == new.key));
+                let key = known.map_or_else(|| Arc::new(new), |entry| entry.key.clone());
                 SlotKey { slot, key }
             })
             .collect()
     }
 
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
-        let Some((table, key)) = typed::<T, F::Key>(table, key) else { return };
-        let present = table.0.update(
-            key.hash,
-            |entry| Arc::ptr_eq(&entry.0.key, &key),
-            |entry| triomphe::Arc::make_mut(&mut entry.0).posting.insert(object.clone()),
-        );
-        if present.is_none() {
-            let posting = Posting::one(object.clone());
-            table.0.insert(EntryPtr(triomphe::Arc::new(Entry { key, posting })));
+        let Some((table, typed_key)) = typed::<T, F::Key>(table, key) else { return };
+        if table.entries.insert(typed_key, object.clone())
+            && let Some(directory) = &mut table.directory
+        {
+            directory.add(key);
         }
     }
 
     fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
-        let Some((table, key)) = typed::<T, F::Key>(table, key) else { return };
-        let emptied = table.0.update(
-            key.hash,
-            |entry| Arc::ptr_eq(&entry.0.key, &key),
-            |entry| {
-                // The caller removes the entry with its last object, so nothing changes here.
-                if entry.0.posting.len() == 1 {
-                    return true;
-                }
-                triomphe::Arc::make_mut(&mut entry.0).posting.remove(|other| other.cmp_key(object));
-                false
-            },
-        );
-        if emptied == Some(true) {
-            table.0.remove(key.hash, |entry| Arc::ptr_eq(&entry.0.key, &key));
+        let Some((table, typed_key)) = typed::<T, F::Key>(table, key) else { return };
+        if table.entries.remove(&typed_key, |other| other.cmp_key(object))
+            && let Some(directory) = &mut table.directory
+        {
+            directory.remove(key);
         }
     }
 
@@ -222,13 +201,15 @@ where
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     ) {
         let table = downcast::<T, F::Key>(table).expect("the table is of the index's types");
-        table.0.validate();
+        table.entries.validate();
+        if let Some(directory) = &table.directory {
+            let keys: Vec<SharedKey> = table.entries.iter().map(|entry| entry.key.clone() as _).collect();
+            directory.validate(&keys);
+        }
         let mut listed = 0;
-        for entry in table.0.iter() {
-            entry.0.posting.validate();
-            assert!(!entry.0.posting.is_empty(), "a key without objects");
-            let key: SharedKey = entry.0.key.clone();
-            for object in entry.0.posting.iter() {
+        for entry in table.entries.iter() {
+            let key: SharedKey = entry.key.clone();
+            for object in entry.posting.iter() {
                 let stored = objects.get(object.hash(), |stored| stored.same_key(object));
                 assert!(
                     stored.is_some_and(|stored| Obj::ptr_eq(stored, object)),

@@ -1,6 +1,7 @@
 //! Label selectors, evaluated in process as the API server evaluates them.
 
 mod parse;
+mod required;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::Expression;
 
+pub(crate) use self::required::Required;
 use crate::metadata::Labels;
 
 /// A label selector: the `labelSelector` of a list request.
@@ -40,7 +42,7 @@ use crate::metadata::Labels;
 /// assert!("app in (web".parse::<Selector>().is_err());
 /// # Ok::<(), kube_informer::error::InvalidSelector>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selector(Vec<Requirement>);
 
 /// The API server would reject this selector. `Display` prints the reason.
@@ -49,13 +51,13 @@ pub struct Selector(Vec<Requirement>);
 pub struct InvalidSelector(String);
 
 /// A requirement for one label. All requirements of a selector must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Requirement {
     key: String,
     op: Op,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Op {
     Exists,
     Absent,
@@ -80,7 +82,8 @@ impl Selector {
         self.all_hold(|name| object.label(name))
     }
 
-    fn all_hold<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+    /// Whether the selector matches the labels that `label` looks up.
+    pub(crate) fn all_hold<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.0.iter().all(|wanted| wanted.op.holds(label(&wanted.key)))
     }
 

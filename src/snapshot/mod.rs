@@ -2,6 +2,7 @@
 
 mod intersection;
 mod selected;
+mod selecting;
 
 use std::fmt;
 use std::hash::Hash;
@@ -13,6 +14,7 @@ use equivalent::Equivalent;
 
 pub use self::intersection::{InKeyOrder, Intersection};
 pub use self::selected::Selected;
+pub use self::selecting::Selecting;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
 use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
@@ -30,8 +32,8 @@ pub struct Snapshot<T>(pub(crate) Arc<View<T>>);
 
 /// The objects and every index of an informer, at one moment.
 ///
-/// All reads of one view agree. No read blocks or allocates, or runs code of the application, except `Hash` and `Eq` of
-/// the key to look up.
+/// All reads of one view agree. No read blocks, or runs code of the application, except `Hash` and `Eq` of the key to
+/// look up. None allocates, except [`selecting`](Self::selecting), a list of what it reads.
 pub struct View<T> {
     pub(crate) store: u64,
     pub(crate) revision: u64,

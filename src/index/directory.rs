@@ -1,0 +1,221 @@
+//! Finds the selectors that may match given labels.
+//!
+//! A selector is in the buckets of one label that it requires, so that only objects with that label meet it:
+//!
+//! | the selector requires | it is in the buckets |
+//! |---|---|
+//! | `app=web`, or `app in (web, proxy)` | `app=web`, or `app=web` and `app=proxy` |
+//! | only that a label exists (`app`, `size>3`) | `app` |
+//! | no label (`!app`, `app!=web`, or nothing) | the one of all objects |
+//!
+//! Of several labels with values, it takes the one with the fewest selectors in its fullest bucket at that moment: the
+//! most selective one. So a label that all selectors have in common fills no bucket. Each namespace has buckets of its
+//! own, and so have the selectors of all namespaces.
+//!
+//! Removal looks in every bucket that the selector could be in, which is linear in its requirements, like insertion.
+//! Recording the choice would need a key that changes after it is shared.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use equivalent::Equivalent;
+
+use super::keys::SharedKey;
+use super::multimap::{HashedKey, Multimap, MultimapRemains};
+use super::posting::{Ordered, Posting};
+use super::selector_key::SelectorKey;
+use crate::hash::KeyHasher;
+
+/// The selectors of one index, by the labels that they require. One version of it.
+#[derive(Clone)]
+pub(super) struct Directory {
+    buckets: Multimap<Bucket, KeyPtr>,
+    hasher: KeyHasher,
+}
+
+/// What the objects that meet the selectors of one bucket have in common.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Bucket {
+    /// `None` for the selectors of all namespaces.
+    namespace: Option<Box<str>>,
+    /// `None` for all objects.
+    label: Option<Box<str>>,
+    /// `None` for any value.
+    value: Option<Box<str>>,
+}
+
+/// A borrowed [`Bucket`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BucketRef<'a> {
+    namespace: Option<&'a str>,
+    label: Option<&'a str>,
+    value: Option<&'a str>,
+}
+
+/// Where a selector can be: the bucket of each value, or the bucket of any value.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(super) namespace: Option<&'a str>,
+    pub(super) label: Option<&'a str>,
+    pub(super) values: Option<&'a [String]>,
+}
+
+/// A selector in a bucket. The table has one pointer for each selector, so they are compared by address.
+#[derive(Clone)]
+struct KeyPtr(Arc<HashedKey<SelectorKey>>);
+
+// === impl Directory ===
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        Self { buckets: Multimap::new(), hasher: KeyHasher::new() }
+    }
+
+    /// Adds a selector that is new in the table. O(requirements).
+    pub(super) fn add(&mut self, key: &SharedKey) {
+        let Some(key) = KeyPtr::of(key) else { return };
+        let fullest = |place: Place<'_>| place.buckets().map(|bucket| self.len(bucket)).max();
+        let best = key.0.key.places().min_by_key(|place| (place.rank(), fullest(*place), place.width()));
+        for bucket in best.iter().flat_map(Place::buckets) {
+            let hash = self.hasher.index_key(&bucket);
+            let known = self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
+            let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_owned() }));
+            self.buckets.insert(bucket, key.clone());
+        }
+    }
+
+    /// Removes a selector that left the table. O(requirements).
+    pub(super) fn remove(&mut self, key: &SharedKey) {
+        let Some(key) = KeyPtr::of(key) else { return };
+        for bucket in key.0.key.places().flat_map(|place| place.buckets()) {
+            let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp_key(&key)).is_some());
+            if let Some(bucket) = entry.map(|(bucket, _)| bucket.clone()) {
+                self.buckets.remove(&bucket, |other| other.cmp_key(&key));
+            }
+        }
+    }
+
+    /// Calls `visit` once with each selector that may match these labels in this namespace. No allocation.
+    pub(super) fn visit<'a, 'q>(
+        &'a self,
+        namespace: &'q str,
+        labels: impl Iterator<Item = (&'q str, &'q str)>,
+        visit: &mut dyn FnMut(&'a Arc<HashedKey<SelectorKey>>),
+    ) {
+        for bucket in BucketRef::of_object(namespace, labels) {
+            let selectors = self.find(bucket).into_iter().flat_map(|(_, selectors)| selectors.iter());
+            selectors.for_each(|key| visit(&key.0));
+        }
+    }
+
+    pub(super) fn into_remains(self) -> MultimapRemains<Bucket, impl Ordered + Send + Sync> {
+        self.buckets.into_remains()
+    }
+
+    fn len(&self, bucket: BucketRef<'_>) -> usize {
+        self.find(bucket).map_or(0, |(_, selectors)| selectors.len())
+    }
+
+    fn find(&self, bucket: BucketRef<'_>) -> Option<(&Arc<HashedKey<Bucket>>, &Posting<KeyPtr>)> {
+        let entry = self.buckets.get(self.hasher.index_key(&bucket), |known| bucket.equivalent(known))?;
+        Some((&entry.key, &entry.posting))
+    }
+
+    /// Checks that exactly these keys are here, each in all buckets of one place.
+    #[cfg(test)]
+    pub(super) fn validate(&self, keys: &[SharedKey]) {
+        self.buckets.validate();
+        let mut expected = 0;
+        for key in keys.iter().filter_map(KeyPtr::of) {
+            let holds = |bucket: BucketRef<'_>| {
+                self.find(bucket).is_some_and(|(_, held)| held.get(|other| other.cmp_key(&key)).is_some())
+            };
+            let mut buckets: Vec<_> = key.0.key.places().flat_map(|place| place.buckets()).collect();
+            buckets.sort_by_key(|bucket| (bucket.label, bucket.value));
+            buckets.dedup();
+            let count = buckets.into_iter().filter(|bucket| holds(*bucket)).count();
+            let whole = |place: Place<'_>| place.width() == count && place.buckets().all(holds);
+            assert!(count == 0 || key.0.key.places().any(whole), "{:?} is in a part of a place", key.0.key);
+            assert_eq!(count == 0, key.0.key.selector().is_none(), "{:?}", key.0.key);
+            expected += count;
+        }
+        let held: usize = self.buckets.iter().map(|entry| entry.posting.len()).sum();
+        assert_eq!(held, expected, "a selector that left the table is in a bucket");
+    }
+}
+
+// === impl BucketRef ===
+
+impl<'a> BucketRef<'a> {
+    /// The buckets whose selectors an object meets. Labels have different names.
+    pub(crate) fn of_object(
+        namespace: &'a str,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> impl Iterator<Item = Self> {
+        let of_labels = labels.flat_map(|(label, value)| [(Some(label), Some(value)), (Some(label), None)]);
+        of_labels.chain([(None, None)]).flat_map(move |(label, value)| {
+            [Some(namespace), None].map(|namespace| Self { namespace, label, value })
+        })
+    }
+
+    pub(crate) fn to_owned(self) -> Bucket {
+        let owned = |text: Option<&str>| text.map(Box::from);
+        Bucket {
+            namespace: owned(self.namespace),
+            label: owned(self.label),
+            value: owned(self.value),
+        }
+    }
+}
+
+/// Both have the fields in the same order, so both have the same hash.
+impl Equivalent<Bucket> for BucketRef<'_> {
+    fn equivalent(&self, bucket: &Bucket) -> bool {
+        self.value == bucket.value.as_deref()
+            && self.label == bucket.label.as_deref()
+            && self.namespace == bucket.namespace.as_deref()
+    }
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = BucketRef<'a>> + use<'a> {
+        let Self { namespace, label, values } = *self;
+        let any = values.is_none().then_some(None);
+        let values = values.unwrap_or_default().iter().map(|value| Some(value.as_str()));
+        values.chain(any).map(move |value| BucketRef { namespace, label, value })
+    }
+
+    /// The number of buckets.
+    fn width(&self) -> usize {
+        self.values.map_or(1, <[_]>::len)
+    }
+
+    /// Values are more selective than a label of any value, and that more than nothing.
+    fn rank(&self) -> u8 {
+        match (self.label, self.values) {
+            (Some(_), Some(_)) => 0,
+            (Some(_), None) => 1,
+            (None, _) => 2,
+        }
+    }
+}
+
+// === impl KeyPtr ===
+
+impl KeyPtr {
+    fn of(key: &SharedKey) -> Option<Self> {
+        key.clone().downcast().ok().map(Self)
+    }
+}
+
+impl Ordered for KeyPtr {
+    fn cmp_key(&self, other: &Self) -> Ordering {
+        Arc::as_ptr(&self.0).cmp(&Arc::as_ptr(&other.0))
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

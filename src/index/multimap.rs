@@ -1,0 +1,159 @@
+//! A persistent map from hashed keys to postings: the entries of an index, and the directory of its selectors.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::posting::{Ordered, Pieces as PostingPieces, Posting};
+use crate::free::{Remains, free};
+use crate::trie::{Element, Pieces, Trie};
+
+/// A key with its hash, which is computed once.
+pub(super) struct HashedKey<K> {
+    pub(super) hash: u64,
+    pub(super) key: K,
+}
+
+/// All elements under one key.
+pub(super) struct Entry<K, E> {
+    pub(super) key: Arc<HashedKey<K>>,
+    pub(super) posting: Posting<E>,
+}
+
+/// The thin pointer to an [`Entry`] that is stored in the trie.
+pub(super) struct EntryPtr<K, E>(triomphe::Arc<Entry<K, E>>);
+
+/// One version of the map. Cloning it is O(1); both share everything until one of them changes.
+pub(super) struct Multimap<K, E>(Trie<EntryPtr<K, E>>);
+
+/// The rest of a map that is being freed.
+pub(super) struct MultimapRemains<K, E> {
+    entries: Pieces<EntryPtr<K, E>>,
+    postings: PostingPieces<E>,
+}
+
+// === impl Multimap ===
+
+impl<K, E: Ordered> Multimap<K, E> {
+    pub(super) fn new() -> Self {
+        Self(Trie::new())
+    }
+
+    pub(super) fn get(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&Entry<K, E>> {
+        self.0.get(hash, |entry| is(&entry.0.key.key)).map(|entry| &*entry.0)
+    }
+
+    /// The entry of exactly this key, which was found in a version of this map.
+    pub(super) fn of(&self, key: &Arc<HashedKey<K>>) -> Option<&Entry<K, E>> {
+        self.0.get(key.hash, |entry| Arc::ptr_eq(&entry.0.key, key)).map(|entry| &*entry.0)
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Entry<K, E>> {
+        self.0.iter().map(|entry| &*entry.0)
+    }
+
+    /// The entries that differ between two versions, old and new.
+    pub(super) fn diff<'a>(
+        old: &'a Self,
+        new: &'a Self,
+    ) -> impl Iterator<Item = (Option<&'a Entry<K, E>>, Option<&'a Entry<K, E>>)> {
+        let entry = |entry: Option<&'a EntryPtr<K, E>>| entry.map(|entry| &*entry.0);
+        Trie::diff(&old.0, &new.0).map(move |difference| (entry(difference.old), entry(difference.new)))
+    }
+
+    /// Puts an element under a key, replacing an earlier version of it. Returns whether the key is new.
+    pub(super) fn insert(&mut self, key: Arc<HashedKey<K>>, element: E) -> bool {
+        let present = self.0.update(
+            key.hash,
+            |entry| Arc::ptr_eq(&entry.0.key, &key),
+            |entry| triomphe::Arc::make_mut(&mut entry.0).posting.insert(element.clone()),
+        );
+        if present.is_none() {
+            let posting = Posting::one(element);
+            self.0.insert(EntryPtr(triomphe::Arc::new(Entry { key, posting })));
+        }
+        present.is_none()
+    }
+
+    /// Removes an element from a key that has it. Returns whether it was the last one: then the key is removed too.
+    pub(super) fn remove(&mut self, key: &Arc<HashedKey<K>>, order: impl Fn(&E) -> Ordering) -> bool {
+        let emptied = self.0.update(
+            key.hash,
+            |entry| Arc::ptr_eq(&entry.0.key, key),
+            |entry| {
+                // The entry is removed with its last element, so nothing changes here.
+                if entry.0.posting.len() == 1 {
+                    return true;
+                }
+                triomphe::Arc::make_mut(&mut entry.0).posting.remove(order);
+                false
+            },
+        );
+        if emptied == Some(true) {
+            self.0.remove(key.hash, |entry| Arc::ptr_eq(&entry.0.key, key));
+        }
+        emptied == Some(true)
+    }
+
+    pub(super) fn into_remains(self) -> MultimapRemains<K, E> {
+        MultimapRemains { entries: self.0.into_pieces(), postings: PostingPieces::new() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn validate(&self) {
+        self.0.validate();
+        for entry in self.iter() {
+            entry.posting.validate();
+            assert!(!entry.posting.is_empty(), "a key without elements");
+        }
+    }
+}
+
+impl<K, E> Clone for Multimap<K, E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+// === impl MultimapRemains ===
+
+impl<K: Send + Sync, E: Send + Sync + Ordered> Remains for MultimapRemains<K, E> {
+    fn free_some(&mut self) -> bool {
+        self.postings.free_some()
+            || self.entries.take_some(|EntryPtr(entry)| {
+                // A shared entry is only released.
+                if let Ok(Entry { key, posting }) = triomphe::Arc::try_unwrap(entry) {
+                    self.postings.add(posting);
+                    free(key);
+                }
+            })
+    }
+}
+
+// === impl EntryPtr ===
+
+impl<K, E> Clone for EntryPtr<K, E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K, E: Clone> Clone for Entry<K, E> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), posting: self.posting.clone() }
+    }
+}
+
+impl<K, E> Element for EntryPtr<K, E> {
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.0.key.hash
+    }
+
+    fn same_key(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.key, &other.0.key)
+    }
+
+    fn ptr_eq(&self, other: &Self) -> bool {
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
