@@ -42,6 +42,7 @@
 //! ```
 
 mod builtin;
+mod changed;
 mod into_keys;
 mod keys;
 mod pair;

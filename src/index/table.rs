@@ -23,6 +23,9 @@ pub(crate) type AnyTable = Arc<dyn ErasedTable>;
 pub(crate) trait ErasedTable: Any + Send + Sync {
     /// Converts the table to be freed in small parts. `None` if another version shares it.
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
+
+    /// The hashes of the keys under which the objects differ from those of an earlier version of the same table.
+    fn changed_since<'a>(&'a self, old: &'a AnyTable) -> Box<dyn Iterator<Item = u64> + Send + 'a>;
 }
 
 /// The rest of a table that is being freed.
@@ -33,21 +36,21 @@ struct TableRemains<T, K> {
 
 /// An index key with its hash, which is computed once.
 pub(crate) struct HashedKey<K> {
-    hash: u64,
-    key: K,
+    pub(super) hash: u64,
+    pub(super) key: K,
 }
 
 /// All objects under one key.
-struct Entry<T, K> {
-    key: Arc<HashedKey<K>>,
-    posting: Posting<Obj<T>>,
+pub(super) struct Entry<T, K> {
+    pub(super) key: Arc<HashedKey<K>>,
+    pub(super) posting: Posting<Obj<T>>,
 }
 
 /// The thin pointer to an [`Entry`] that is stored in the trie.
-struct EntryPtr<T, K>(triomphe::Arc<Entry<T, K>>);
+pub(super) struct EntryPtr<T, K>(pub(super) triomphe::Arc<Entry<T, K>>);
 
 /// One version of an index.
-pub(crate) struct Table<T, K>(Trie<EntryPtr<T, K>>);
+pub(crate) struct Table<T, K>(pub(super) Trie<EntryPtr<T, K>>);
 
 /// The interface that the writer uses to update an index of any key type.
 pub(crate) trait Indexer<T>: Send {
@@ -101,6 +104,13 @@ impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>> {
         let entries = Arc::into_inner(self)?.0.into_pieces();
         Some(Box::new(TableRemains { entries, postings: PostingPieces::new() }))
+    }
+
+    fn changed_since<'a>(&'a self, old: &'a AnyTable) -> Box<dyn Iterator<Item = u64> + Send + 'a> {
+        match downcast(old) {
+            Some(old) => Box::new(Self::changes(old, self).map(|(hash, _)| hash)),
+            None => Box::new(std::iter::empty()),
+        }
     }
 }
 
