@@ -158,6 +158,7 @@
 pub mod bridge;
 mod config;
 pub mod controller;
+pub mod derived;
 pub mod error;
 #[cfg(feature = "testing")]
 mod fixture;

@@ -78,7 +78,8 @@ impl Directory {
         let best = key.0.key.places().min_by_key(|place| (place.rank(), fullest(*place), place.width()));
         for bucket in best.iter().flat_map(Place::buckets) {
             let hash = self.hasher.index_key(&bucket);
-            let known = self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
+            let known =
+                self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
             let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_owned() }));
             self.buckets.insert(bucket, key.clone());
         }
@@ -160,11 +161,7 @@ impl<'a> BucketRef<'a> {
 
     pub(crate) fn to_owned(self) -> Bucket {
         let owned = |text: Option<&str>| text.map(Box::from);
-        Bucket {
-            namespace: owned(self.namespace),
-            label: owned(self.label),
-            value: owned(self.value),
-        }
+        Bucket { namespace: owned(self.namespace), label: owned(self.label), value: owned(self.value) }
     }
 }
 

@@ -43,6 +43,7 @@
 
 mod builtin;
 mod by_selector;
+mod changed;
 mod directory;
 mod into_keys;
 mod keys;
@@ -64,6 +65,7 @@ pub use self::builtin::{
     namespace, owner_uid,
 };
 pub use self::by_selector::{BySelector, selector};
+pub(crate) use self::directory::BucketRef;
 pub use self::into_keys::IntoKeys;
 pub(crate) use self::keys::{IndexKeys, SlotKey};
 pub use self::pair::Pair;

@@ -47,6 +47,11 @@ impl<K, E: Ordered> Multimap<K, E> {
         self.0.get(key.hash, |entry| Arc::ptr_eq(&entry.0.key, key)).map(|entry| &*entry.0)
     }
 
+    /// The entries of one hash.
+    pub(super) fn of_hash(&self, hash: u64) -> impl Iterator<Item = &Entry<K, E>> {
+        self.0.of_hash(hash).map(|entry| &*entry.0)
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Entry<K, E>> {
         self.0.iter().map(|entry| &*entry.0)
     }

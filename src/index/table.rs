@@ -27,11 +27,14 @@ pub(crate) type AnyTable = Arc<dyn ErasedTable>;
 pub(crate) trait ErasedTable: Any + Send + Sync {
     /// Converts the table to be freed in small parts. `None` if another version shares it.
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
+
+    /// The hashes of the keys under which the objects differ from those of an earlier version of the same table.
+    fn changed_since<'a>(&'a self, old: &'a AnyTable) -> Box<dyn Iterator<Item = u64> + Send + 'a>;
 }
 
 /// One version of an index.
 pub(crate) struct Table<T, K> {
-    entries: Multimap<K, Obj<T>>,
+    pub(super) entries: Multimap<K, Obj<T>>,
     /// Only where `K` is [`SelectorKey`]: finds the keys that match given labels.
     directory: Option<Directory>,
 }
@@ -89,13 +92,6 @@ impl<T, K> Table<T, K> {
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> {
         self.entries.iter().map(|entry| (&entry.key.key, entry.posting.len()))
     }
-
-    /// The keys whose objects differ between two versions, in O(changes).
-    #[allow(dead_code, reason = "for derived collections, which come next")]
-    pub(crate) fn changed_keys<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = &'a K> {
-        Multimap::diff(&old.entries, &new.entries)
-            .filter_map(|(old, new)| new.or(old).map(|entry| &entry.key.key))
-    }
 }
 
 impl<T> Table<T, SelectorKey> {
@@ -130,6 +126,13 @@ impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T
         let Self { entries, directory } = Arc::into_inner(self)?;
         let directory = directory.map(|directory| Box::new(directory.into_remains()) as Box<dyn Remains>);
         Some(Box::new(TableRemains { entries: entries.into_remains(), directory }))
+    }
+
+    fn changed_since<'a>(&'a self, old: &'a AnyTable) -> Box<dyn Iterator<Item = u64> + Send + 'a> {
+        match downcast(old) {
+            Some(old) => Box::new(Self::changes(old, self).map(|(hash, _)| hash)),
+            None => Box::new(std::iter::empty()),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Builder<K: Resource, T, S = FromApi<K>> {
 }
 
 /// Capacity of the command channel; callers wait when it is full.
-const COMMANDS: usize = 8;
+pub(super) const COMMANDS: usize = 8;
 
 impl<K> Informer<K> {
     /// Returns the builder of an informer with the kind, namespace and client of an [`Api`].
@@ -287,6 +287,7 @@ where
             stop: stop.clone(),
             tasks: tasks.clone(),
             idle: OnceLock::new(),
+            graph: None,
         };
         let parts = Parts { project, writer, status, record, commands: taken, stop };
         let prepared = Prepared { from, parts, token: tasks.token(), tasks };

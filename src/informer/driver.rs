@@ -16,10 +16,10 @@ pub(crate) trait Abandon: Send + Sync {
 ///
 /// `shutdown` drops its content while it is not polled, so that every wait ends with the informer, even if no task
 /// polls the driver any more.
-pub(super) struct Driver(Arc<Driven>);
+pub(crate) struct Driver(Arc<Driven>);
 
 /// The part of the driver that the informer has a reference to.
-pub(super) struct Driven(Mutex<State>);
+pub(crate) struct Driven(Mutex<State>);
 
 struct State {
     /// `None` while it is being polled and after its end.
@@ -32,12 +32,12 @@ struct State {
 // === impl Driver ===
 
 impl Driver {
-    pub(super) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
         let state = State { future: Some(Box::pin(future)), waker: None, abandoned: false };
         Self(Arc::new(Driven(Mutex::new(state))))
     }
 
-    pub(super) fn driven(&self) -> &Arc<Driven> {
+    pub(crate) fn driven(&self) -> &Arc<Driven> {
         &self.0
     }
 }

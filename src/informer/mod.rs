@@ -2,6 +2,7 @@
 
 mod builder;
 mod command;
+mod derived;
 mod driver;
 mod from;
 mod last;
@@ -22,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
-pub(crate) use self::driver::Abandon;
+pub(crate) use self::derived::{DerivedParts, Lifetime};
+pub(crate) use self::driver::{Abandon, Driver};
 pub use self::from::{FromApi, FromStream};
 pub(crate) use self::prepared::Prepared;
 pub(crate) use self::stats::Health;
@@ -69,6 +71,8 @@ struct Inner<T> {
     /// The future that perhaps no task polls: the driver of `build`, or an entry of a registry that is not
     /// started.
     idle: OnceLock<Weak<dyn Abandon>>,
+    /// The graph that computes a derived collection. It runs at least as long as this handle exists.
+    graph: Option<Arc<Lifetime>>,
 }
 
 impl<T: Send + Sync + 'static> Informer<T> {
@@ -218,12 +222,18 @@ impl<T> Inner<T> {
         if let Some(idle) = self.idle.get().and_then(Weak::upgrade) {
             idle.abandon();
         }
+        if let Some(graph) = &self.graph {
+            graph.stop();
+        }
     }
 }
 
 impl<T> Drop for Inner<T> {
     fn drop(&mut self) {
-        self.stop();
+        // A graph goes on while anything of it is used.
+        if self.graph.is_none() {
+            self.stop();
+        }
     }
 }
 

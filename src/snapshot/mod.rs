@@ -202,7 +202,7 @@ impl<T> View<T> {
     }
 
     #[inline]
-    fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, MissingIndex>
+    pub(crate) fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -315,6 +315,12 @@ impl<'a, T> Iterator for Hits<'a, T> {
             Some(hits) => hits.fold(init, f),
             None => init,
         }
+    }
+}
+
+impl<'a, T> Hits<'a, T> {
+    pub(crate) fn of(posting: &'a Posting<Obj<T>>) -> Self {
+        Self(Some(posting.iter()))
     }
 }
 

@@ -183,7 +183,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.remove_object(indexers, key, |object| ends(Life::of_object(object)));
     }
 
-    fn remove_invalid(&mut self, key: Key<'_>, is_meant: impl Fn(&Invalid) -> bool) {
+    pub(super) fn remove_invalid(&mut self, key: Key<'_>, is_meant: impl Fn(&Invalid) -> bool) {
         let is_invalid =
             |invalid: &Invalid| invalid.error().key.as_ref().is_some_and(|invalid| invalid.as_key() == key);
         let hash = self.hasher.object(key);

@@ -24,6 +24,7 @@ mod late;
 mod life;
 mod list;
 mod positions;
+mod prepared;
 mod publish;
 mod replaced;
 mod retired;
@@ -36,13 +37,14 @@ use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
 
 pub(crate) use self::add_index::AddIndex;
-use self::draft::Draft;
+pub(crate) use self::draft::Draft;
 pub use self::end::End;
 use self::indexers::Indexers;
 pub(crate) use self::intake::Intake;
 use self::late::Late;
 pub(crate) use self::list::List;
 pub(crate) use self::positions::Position;
+pub(crate) use self::prepared::Prepared;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
 pub(crate) use self::retired::Retired;
@@ -137,20 +139,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     fn show(&mut self, draft: Draft<T>) {
-        let changed = draft.changed;
-        let (view, late, mut replaced) = draft.into_parts(self.store);
-        let late = std::mem::replace(&mut self.late, late);
-        if !late.is_empty() {
-            self.retired.discard(World { late, ..World::default() });
-        }
-        let old = self.publisher.publish(view, changed);
-        if changed {
-            self.retired.replaced().push(old.revision());
-        }
-        // The first view is empty and stays with the store.
-        if old.synced {
-            self.retired.push(old, &mut replaced);
-        }
+        let prepared = self.prepare(draft);
+        self.reveal(prepared);
     }
 
     #[cfg(test)]

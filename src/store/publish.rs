@@ -115,8 +115,8 @@ impl<V> Publisher<V> {
     }
 
     /// Publishes a view and wakes the waiters. Returns the view that it replaces.
-    pub(crate) fn publish(&mut self, view: V, content_changed: bool) -> Arc<V> {
-        let old = self.shared.cell.swap(Arc::new(view));
+    pub(crate) fn publish(&mut self, view: impl Into<Arc<V>>, content_changed: bool) -> Arc<V> {
+        let old = self.shared.cell.swap(view.into());
         self.versions.send_replace(());
         if content_changed {
             self.changes.send_replace(());

@@ -55,6 +55,7 @@ mod insert;
 mod iter;
 mod leaf;
 mod node;
+mod of_hash;
 mod ranges;
 mod remains;
 mod remove;

@@ -1,0 +1,4 @@
+//! The promises of derived collections, each with a test of that name.
+
+mod hand;
+mod promises;
