@@ -93,7 +93,7 @@ fn draw(run: &Run) -> Result<String, Box<dyn std::error::Error>> {
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d(0..run.changes.len().max(2), (0.8..most as f64 * 2.0).log_scale())?;
+            .build_cartesian_2d(0..run.changes.len().max(2), (0.8..most as f64 * 20.0).log_scale())?;
         chart
             .configure_mesh()
             .max_light_lines(1)
@@ -115,6 +115,7 @@ fn draw(run: &Run) -> Result<String, Box<dyn std::error::Error>> {
         }
         chart
             .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE)
             .border_style(BLACK)
             .label_font(("sans-serif", 15))

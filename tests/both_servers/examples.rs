@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod, ServiceAccount},
+    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
 };
 use kube_client::{
     Api, Error,
@@ -442,6 +443,75 @@ pub(super) async fn the_quickstart_follows_a_cluster(ctx: &Ctx) -> Result<()> {
     Program::start("quickstart", &powerless, &["--cluster"])?
         .refuses("list pods: the API server returned 403")
         .await?;
+    Ok(())
+}
+
+/// An account that may list and watch these core kinds.
+async fn reader(ctx: &Ctx, name: &str, resources: &[&str]) -> Result<()> {
+    let metadata = json!({ "name": name });
+    let account = serde_json::from_value(json!({ "metadata": metadata }))?;
+    let role = serde_json::from_value(json!({
+        "metadata": metadata,
+        "rules": [{ "apiGroups": [""], "resources": resources, "verbs": ["list", "watch"] }],
+    }))?;
+    let binding = serde_json::from_value(json!({
+        "metadata": metadata,
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": "default" }],
+    }))?;
+    let (client, params) = (&ctx.client, PostParams::default());
+    Api::<ServiceAccount>::namespaced(client.clone(), "default").create(&params, &account).await?;
+    Api::<ClusterRole>::all(client.clone()).create(&params, &role).await?;
+    Api::<ClusterRoleBinding>::all(client.clone()).create(&params, &binding).await?;
+    for resource in resources {
+        manifests::may(client, name, "watch", "", resource).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn the_endpoints_follow_a_cluster(ctx: &Ctx) -> Result<()> {
+    let namespace = &ctx.namespace;
+    let services = Api::<Service>::namespaced(ctx.client.clone(), namespace);
+    let pods = Api::<Pod>::namespaced(ctx.client.clone(), namespace);
+    let service = |name: &str, app: &str| -> Result<Service> {
+        let spec = json!({ "selector": { "app": app }, "ports": [{ "port": 80 }] });
+        Ok(serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec }))?)
+    };
+    services.create(&PostParams::default(), &service("web", "web")?).await?;
+    let pod = |name: &str| {
+        let spec = json!({ "nodeName": "node-a", "containers": [{ "name": "main", "image": "none" }] });
+        json!({ "metadata": { "name": name, "labels": { "app": "web" } }, "spec": spec })
+    };
+    let ready = |ip: &str| {
+        let conditions = json!([{ "type": "Ready", "status": "True" }]);
+        Patch::Merge(json!({ "status": { "podIP": ip, "podIPs": [{ "ip": ip }], "conditions": conditions } }))
+    };
+    for (name, ip) in [("a", "10.0.0.1"), ("b", "10.0.0.2")] {
+        pods.create(&PostParams::default(), &serde_json::from_value(pod(name))?).await?;
+        pods.patch_status(name, &PatchParams::default(), &ready(ip)).await?;
+    }
+
+    reader(ctx, "half", &["services", "pods"]).await?;
+    let half = kubeconfig(ctx, "kind-test", "half").await?;
+    Program::start("endpoints", &half, &["--cluster"])?.refuses("nodes").await?;
+
+    reader(ctx, "endpoints", &["services", "pods", "nodes"]).await?;
+    let kubeconfig = kubeconfig(ctx, "kind-test", "endpoints").await?;
+    let mut program = Program::start("endpoints", &kubeconfig, &["--cluster"])?;
+    program.says(&format!("{namespace}/web: 2 of 2 addresses are ready: 10.0.0.1, 10.0.0.2\n")).await?;
+    // A selector changes, a pod, and a service.
+    services.create(&PostParams::default(), &service("other", "none")?).await?;
+    program.says(&format!("{namespace}/other: 0 of 0 addresses are ready\n")).await?;
+    let selects = Patch::Merge(json!({ "spec": { "selector": { "app": "web" } } }));
+    services.patch("other", &PatchParams::default(), &selects).await?;
+    program.says(&format!("{namespace}/other: 2 of 2 addresses are ready: 10.0.0.1, 10.0.0.2\n")).await?;
+    pods.delete("a", &DeleteParams::default().grace_period(0)).await?;
+    program.says(&format!("{namespace}/web: 1 of 1 addresses are ready: 10.0.0.2\n")).await?;
+    program.says(&format!("{namespace}/other: 1 of 1 addresses are ready: 10.0.0.2\n")).await?;
+    services.delete("other", &DeleteParams::default()).await?;
+    program.says(&format!("{namespace}/other has no endpoints any more\n")).await?;
+    let output = program.interrupt().await?;
+    ensure!(output.contains("members: ") && output.contains("endpoints: "), "no statistics: {output}");
     Ok(())
 }
 

@@ -159,6 +159,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(examples::a_load_is_created_and_deleted_again).runs_examples(),
         case!(examples::the_quickstart_follows_a_cluster).runs_examples(),
         case!(examples::the_subnet_controller_serves_metrics_and_probes).runs_examples(),
+        case!(examples::the_endpoints_follow_a_cluster).runs_examples(),
         case!(examples::the_inspector_shows_a_cluster).runs_examples(),
     ]
 }

@@ -55,7 +55,7 @@ fn try_build() -> Result<()> {
     }
     let out = cargo
         .args(["build", "--quiet", "--example", "subnet_controller", "--example", "quickstart"])
-        .args(["--example", "inspect", "--profile"])
+        .args(["--example", "inspect", "--example", "endpoints", "--profile"])
         .arg(profile)
         .arg("--target-dir")
         .arg(target)
