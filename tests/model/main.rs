@@ -11,6 +11,7 @@
 
 mod body;
 mod checks;
+mod derived;
 mod faults;
 mod follower;
 mod history;

@@ -10,6 +10,7 @@ use rand::seq::IndexedRandom;
 use tokio::time::{Instant, sleep};
 
 use crate::checks::ensure;
+use crate::derived::Derived;
 use crate::faults::{Fault, FaultSet, Manner, chance};
 use crate::history::{Key, Object};
 use crate::kind::{KINDS, Shown};
@@ -43,6 +44,8 @@ struct Run {
     world: World,
     random: StdRng,
     subjects: Vec<Subject>,
+    /// Over the informers of registries.
+    derived: Vec<Derived>,
     faults: FaultSet,
     started: usize,
     seed: u64,
@@ -89,6 +92,7 @@ impl Plan {
             world: world.clone(),
             random: chance(self.seed, 2),
             subjects: Vec::new(),
+            derived: Vec::new(),
             faults: self.faults,
             started: 0,
             seed: self.seed,
@@ -140,11 +144,18 @@ impl Run {
         let number = self.started;
         self.world.log(format!("starts {form:?}{number}"));
         let random = chance(self.seed, 100 + number as u64);
-        self.subjects.extend(Subject::start(form, number, &self.world, random));
+        let started = Subject::start(form, number, &self.world, random);
+        if let [first, second, third] = &*started {
+            let source = |subject: &'_ Subject| (subject.informer.clone(), subject.by_group);
+            let sources = [first, second, third].map(source);
+            self.derived.push(Derived::start(sources.each_ref().map(|(informer, index)| (informer, *index))));
+        }
+        self.subjects.extend(started);
     }
 
     fn check(&mut self) -> Result<(), String> {
         self.subjects.iter_mut().try_for_each(Subject::look)?;
+        self.derived.iter_mut().try_for_each(Derived::look)?;
         self.world.failure().map_or(Ok(()), Err)
     }
 
@@ -378,7 +389,13 @@ impl Run {
         for subject in &mut self.subjects {
             subject.settle().await?;
         }
+        for derived in &mut self.derived {
+            derived.settle().await?;
+        }
         self.world.log(format!("all is well after {:?}", begun.elapsed()));
+        for derived in std::mem::take(&mut self.derived) {
+            derived.shut_down().await?;
+        }
         for subject in std::mem::take(&mut self.subjects) {
             self.views += subject.checker().views;
             subject.shut_down().await?;

@@ -38,7 +38,7 @@ pub(crate) struct Subject {
     pub(crate) form: Form,
     pub(crate) informer: Informer<Kept>,
     checker: Arc<Mutex<Checker>>,
-    by_group: Index<Kept, String>,
+    pub(crate) by_group: Index<Kept, String>,
     followers: Vec<Follower>,
     /// Observers and waits. All of them must end with the informer.
     waits: JoinSet<()>,
