@@ -58,6 +58,27 @@ async fn a_retry_has_the_priority_of_the_claim_that_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_of_a_key_that_is_queued_or_delayed_already_gives_it_the_priority_of_the_claim() {
+    type Add = fn(&WorkQueue<&'static str>);
+    let adds: [Add; 2] = [
+        |queue| queue.add_with_priority("key", Priority::Low),
+        |queue| queue.add_after("key", std::time::Duration::from_millis(1)),
+    ];
+    for add in adds {
+        let queue = WorkQueue::new();
+        queue.add_with_priority("key", Priority::High);
+        let claim = get(&queue).await;
+        add(&queue);
+        queue.add_rate_limited("key");
+        claim.done();
+        let claim = get(&queue).await;
+        assert_eq!((claim.priority(), queue.stats().adds, queue.stats().retries), (Priority::High, 2, 1));
+        claim.done();
+        assert_eq!((queue.len(), queue.stats().delayed), (0, 0), "once only");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_with_n_keys_before_it_is_returned_after_at_most_8_n_plus_8_claims() {
     for before in 0..4_u64 {
         let queue = WorkQueue::new();
