@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_core::Resource;
 
+use super::written::VERSIONS;
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
@@ -20,7 +21,8 @@ pub struct Context<C> {
 
 struct Request {
     key: ObjectKey,
-    written: Mutex<Option<ResourceVersion>>,
+    /// The versions of the writes that were reported, in their order.
+    written: Mutex<Vec<ResourceVersion>>,
 }
 
 impl<C> Context<C> {
@@ -59,13 +61,17 @@ impl<C> Context<C> {
             return;
         }
         let mut written = self.request.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.as_ref().is_none_or(|known| *known < version) {
-            *written = Some(version);
+        let at = written.partition_point(|known| *known < version);
+        if written.get(at) != Some(&version) {
+            written.insert(at, version);
+        }
+        if written.len() > VERSIONS {
+            written.remove(0);
         }
     }
 
-    /// The newest version that was reported.
-    pub(super) fn last_written(&self) -> Option<ResourceVersion> {
+    /// The newest versions that were reported, in their order.
+    pub(super) fn versions(&self) -> Vec<ResourceVersion> {
         self.request.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
