@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select, select_all, try_join_all};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -150,18 +151,19 @@ async fn end(workers: Workers<ObjectKey>, settings: &Settings) -> Result<(), Err
     ended.map_err(|unfinished| ErrorKind::Unfinished(unfinished).into())
 }
 
-/// Waits for all informers, in the order in which they were given, the primary one last.
+/// Waits for all informers, or until one stops.
 async fn all_synced(triggers: &[Arc<dyn Trigger>]) -> Result<(), Error> {
-    for trigger in triggers {
-        let mut synced = trigger.synced();
-        loop {
-            match timeout(REPORT, &mut synced).await {
-                Ok(synced) => break synced?,
-                Err(_) => report(triggers),
-            }
+    let synced = try_join_all(triggers.iter().map(|trigger| trigger.synced()));
+    // One that has synced may stop while others have not.
+    let stopped = select_all(triggers.iter().map(|trigger| trigger.stopped()));
+    let mut ready = select(synced, stopped);
+    loop {
+        match timeout(REPORT, &mut ready).await {
+            Ok(Either::Left((synced, _))) => return synced.map(drop),
+            Ok(Either::Right(((stopped, ..), _))) => return Err(stopped),
+            Err(_) => report(triggers),
         }
     }
-    Ok(())
 }
 
 /// Logs which informers have not synced.
