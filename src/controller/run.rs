@@ -134,8 +134,11 @@ where
             Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
         };
         feeds.shutdown().await;
-        let finished = end(workers, &self.settings).await;
         helper.shutdown().await;
+        if self.settings.drains {
+            term.queue.add_all_with_priority(term.writes.close());
+        }
+        let finished = end(workers, &self.settings).await;
         ended?;
         finished
     }
