@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::attempt::Reconciler;
 use super::builder::Controller;
 use super::context::Context;
+use super::ended::Ended;
 use super::settings::Settings;
 use super::subject::Subject;
 use super::trigger::Trigger;
@@ -28,7 +29,8 @@ where
     T: Send + Sync + 'static,
     S: Subject<T>,
 {
-    /// Runs the controller until [`Handle::stop`](super::Handle::stop), or until one of its informers stops.
+    /// Runs the controller until [`Handle::stop`](super::Handle::stop) or
+    /// [`Handle::shut_down`](super::Handle::shut_down), or until one of its informers stops.
     ///
     /// Waits for its informers, then reconciles. `reconcile` and `error_policy` are those of
     /// `kube::runtime::Controller::run`, with [`Obj`](crate::Obj) in place of `Arc` and a [`Context`] around `context`.
@@ -60,7 +62,7 @@ where
         reconcile: F,
         error_policy: P,
         context: Arc<C>,
-    ) -> Result<(), Error>
+    ) -> Result<Ended, Error>
     where
         C: Send + Sync + 'static,
         F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
@@ -72,14 +74,18 @@ where
     }
 
     /// [`run`](Self::run), which also ends gracefully once `until` is complete: for example, on a signal, or when a
-    /// lease is lost.
+    /// lease is lost. The result says which of both it was; if [`Handle::stop`](super::Handle::stop) came too, it is
+    /// [`Ended::Stopped`].
+    ///
+    /// `until` is polled while the controller runs, and not while the run ends: a lease that `until` renews must last
+    /// for the time of [`finish_within`](Self::finish_within) without a renewal, or a task of its own has to renew it.
     pub async fn run_until<C, F, Fut, E, P>(
         &self,
         reconcile: F,
         error_policy: P,
         context: Arc<C>,
         until: impl Future<Output = ()>,
-    ) -> Result<(), Error>
+    ) -> Result<Ended, Error>
     where
         C: Send + Sync + 'static,
         F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
@@ -92,13 +98,14 @@ where
         let term = &running.term;
         let mut stop = pin!(async {
             tokio::select! {
-                () = until => {}
-                () = term.stop.cancelled() => {}
+                biased;
+                () = term.stop.cancelled() => Ended::Stopped,
+                () = until => Ended::Until,
             }
         });
         tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
+            ended = &mut stop => return Ok(ended),
             synced = all_synced(&triggers) => synced?,
         }
         tracing::debug!(kind = self.primary.name(), "the informers have synced, the controller reconciles");
@@ -130,7 +137,7 @@ where
         });
 
         let ended = tokio::select! {
-            () = &mut stop => Ok(()),
+            ended = &mut stop => Ok(ended),
             Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
         };
         feeds.shutdown().await;
@@ -139,8 +146,8 @@ where
             term.queue.add_all_with_priority(term.writes.close());
         }
         let finished = end(workers, &self.settings).await;
-        ended?;
-        finished
+        let ended = ended?;
+        finished.map(|()| ended)
     }
 }
 
