@@ -140,6 +140,8 @@ impl Shared {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // If `run` was dropped, the workers end at their next `.await`; until then they claim no further key.
+        self.term.queue.shut_down_now();
         // Before the next run may begin, whose first pass this would hide.
         self.term.first.close();
         if let Some((_, running)) = &mut *self.shared.term() {

@@ -137,9 +137,13 @@ where
         });
 
         let ended = tokio::select! {
+            biased;
             ended = &mut stop => Ok(ended),
             Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
         };
+        if !self.settings.drains {
+            term.queue.shut_down_now(); // before any wait: no reconcile begins from now on
+        }
         feeds.shutdown().await;
         helper.shutdown().await;
         if self.settings.drains {

@@ -57,6 +57,29 @@ async fn with_finish_within_a_stop_lets_only_running_reconciles_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_finish_within_no_reconcile_begins_after_a_stop() {
+    let bench = bench(10);
+    let controller = Controller::new(&bench.maps).finish_within(10 * SECOND);
+    let (handle, permits) = (controller.handle(), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (begun, ends) = (Arc::new(AtomicUsize::new(0)), permits.clone());
+    let counted = begun.clone();
+    let run = spawn(controller, move |_: Obj<ConfigMap>, _| {
+        counted.fetch_add(1, SeqCst);
+        let ends = ends.clone();
+        async move {
+            ends.acquire().await.unwrap().forget();
+            Ok(Action::await_change())
+        }
+    });
+    settle().await;
+    // The run is woken first, and then the worker, while the run ends its tasks.
+    handle.stop();
+    permits.add_permits(10);
+    assert_eq!(ended(run).await.unwrap(), Ended::Stopped);
+    assert_eq!(begun.load(SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn reconciles_that_hang_are_aborted_at_the_time_limit() {
     for drains in [true, false] {
         let bench = bench(3);
@@ -86,6 +109,7 @@ async fn a_dropped_run_aborts_its_reconciles_and_can_be_repeated() {
     assert!(run.await.unwrap_err().is_cancelled());
     settle().await;
     assert_eq!((handle.stats().active, handle.stats().running), (0, false));
+    assert_eq!(handle.stats().queue.unwrap().depth, 0, "no worker can claim another key");
     assert!(!handle.enqueue(ObjectKey::new("default", "m0")));
 }
 

@@ -32,6 +32,7 @@ async fn the_first_pass_of_nothing_ends_at_once_and_counts_failures_once() {
 
     bench.map("good", "1");
     bench.map("bad", "1");
+    bench.maps.wait_until(|maps| maps.len() == 2).await.unwrap();
     let controller = Controller::new(&bench.maps);
     let handle = controller.handle();
     spawn(controller, |map: Obj<ConfigMap>, _| async move {

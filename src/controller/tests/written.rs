@@ -207,6 +207,49 @@ async fn a_reconcile_that_writes_on_each_pass_for_another_cause_is_no_loop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cause_is_judged_by_all_versions_of_the_last_reconcile() {
+    use crate::ResourceVersion as Version;
+    use crate::controller::written::{Begin, Cause, Writes, Written};
+    use crate::queue::Priority;
+
+    let view = Bench::new().maps.snapshot();
+    let key = ObjectKey::new("default", "m");
+    // The versions that two reconciles in a row write, those noted during the second and after it, and what the cause
+    // of the third one is.
+    let cases: [(&[&str], &[&str], &[Option<&str>], &[Option<&str>], bool); 8] = [
+        (&["1"], &["2"], &[], &[Some("2")], true),
+        (&["1"], &["2", "3"], &[], &[Some("2"), Some("3")], true),
+        (&["1"], &["2", "3"], &[Some("2")], &[Some("3")], true),
+        (&["1"], &["2"], &[Some("1"), Some("2")], &[], true),
+        (&["1"], &["2"], &[Some("9")], &[Some("2")], false),
+        (&["1"], &["2"], &[Some("2")], &[Some("9")], false),
+        (&["1"], &["2"], &[Some("2")], &[None], false),
+        (&["1"], &["2"], &[], &[], false),
+    ];
+    for case @ (first, second, during, after, own_write) in cases {
+        let writes = Writes::default();
+        let begin = || match writes.begin(&key, &view, Priority::Normal) {
+            Begin::Ready(cause) => cause,
+            other => panic!("{other:?}"),
+        };
+        let end = |cause: Cause, versions: &[&str]| {
+            let versions = versions.iter().map(|version| Version::from(*version)).collect();
+            let until = tokio::time::Instant::now();
+            writes.end(&key, cause, Some(Written { versions, epoch: view.epoch, until }));
+        };
+        let note = |versions: &[Option<&str>]| {
+            versions.iter().for_each(|version| writes.note(&key, version.map(Version::from).as_ref()));
+        };
+        end(begin(), first);
+        let cause = begin();
+        note(during);
+        end(cause, second);
+        note(after);
+        assert_eq!(begin().own_write, own_write, "{case:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_waits_keeps_the_highest_of_its_priorities() {
     use crate::controller::written::{Begin, Cause, Writes, Written};
     use crate::queue::Priority;
