@@ -16,6 +16,7 @@ use super::term::Term;
 use super::written::{Begin, Cause, Written};
 use crate::informer::Informer;
 use crate::key::ObjectKey;
+use crate::object::Obj;
 use crate::queue::{Action, Outcome, Priority, after};
 
 /// A warning is logged at this many reconciles in a row that wrote because of the write before.
@@ -55,7 +56,8 @@ where
         let kind = self.primary.name();
         let begin = || {
             let view = self.primary.snapshot();
-            (writes.begin(key, &view, priority), S::find(&view, key), view.epoch)
+            let uid = view.get(key).map(|object| Obj::uid(object).into_owned());
+            (writes.begin(key, &view, priority), S::find(&view, key), uid, view.epoch)
         };
         let mut begun = begin();
         while let Begin::Wait(until) = begun.0 {
@@ -63,7 +65,7 @@ where
             writes.arrived(key, &self.primary, until).await;
             begun = begin();
         }
-        let (begin, subject, epoch) = begun;
+        let (begin, subject, uid, epoch) = begun;
         let Begin::Ready(cause) = begin else {
             tally.waited_for_write.fetch_add(1, Relaxed);
             return Outcome::Postponed;
@@ -78,7 +80,7 @@ where
             first.reconciled(key, false);
             return Outcome::Succeeded(Action::await_change());
         };
-        let context = Context::new(self.context.clone(), key.clone());
+        let context = Context::of(self.context.clone(), key.clone(), uid);
         let active = tally.begin();
         let started = Instant::now();
         let ended = AssertUnwindSafe(self.call(subject, &context)).catch_unwind().await;

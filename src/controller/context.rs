@@ -21,6 +21,8 @@ pub struct Context<C> {
 
 struct Request {
     key: ObjectKey,
+    /// Of the reconciled object, if there is one.
+    uid: Option<String>,
     /// The versions of the writes that were reported, in their order.
     written: Mutex<Vec<ResourceVersion>>,
 }
@@ -28,7 +30,11 @@ struct Request {
 impl<C> Context<C> {
     /// A context for a reconcile of this key. For unit tests of reconcile functions.
     pub fn new(shared: Arc<C>, key: ObjectKey) -> Self {
-        Self { shared, request: Arc::new(Request { key, written: Mutex::default() }) }
+        Self::of(shared, key, None)
+    }
+
+    pub(super) fn of(shared: Arc<C>, key: ObjectKey, uid: Option<String>) -> Self {
+        Self { shared, request: Arc::new(Request { key, uid, written: Mutex::default() }) }
     }
 
     /// The key that is reconciled. O(1).
@@ -45,13 +51,16 @@ impl<C> Context<C> {
     /// `object`, which is the API server's response to the write. The key waits without occupying a worker, for at most
     /// [`written_within`](super::Controller::written_within).
     ///
-    /// This waits for the informer of the primary objects only. An object with another name or namespace is ignored;
-    /// so is one without a `resourceVersion`, or with one that has no order. O(1), does not block.
+    /// This waits for the informer of the primary objects only. An object with another name, namespace or uid is
+    /// ignored, such as a child of the same name; so is one without a `resourceVersion`, or with one that has no order.
+    /// O(1), does not block.
     pub fn written(&self, object: &impl Resource) {
         let meta = object.meta();
         let key = self.key();
+        let is_other = |known: &str| !known.is_empty() && meta.uid.as_ref().is_some_and(|uid| uid != known);
         if meta.name.as_deref() != Some(key.name())
             || meta.namespace.as_deref().unwrap_or_default() != key.namespace()
+            || self.request.uid.as_deref().is_some_and(is_other)
         {
             tracing::warn!("Context::written was given an object that is not the reconciled one");
             return;

@@ -329,6 +329,28 @@ async fn writes_that_others_cause_are_no_loop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_of_another_kind_with_the_same_name_is_not_waited_for() {
+    let bench = Bench::new();
+    bench.map("m", "0");
+    let controller = Controller::new(&bench.maps);
+    let (handle, client) = (controller.handle(), bench.client.clone());
+    spawn(controller, move |map: Obj<ConfigMap>, ctx| {
+        let secrets = Api::<Secret>::namespaced(client.clone(), "default");
+        async move {
+            let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "m" },
+                "stringData": { "x": value(&map) } });
+            let patch = Patch::Apply(secret);
+            ctx.written(&secrets.patch("m", &PatchParams::apply("test"), &patch).await.unwrap());
+            Ok(Action::await_change())
+        }
+    });
+    settle().await;
+    handle.enqueue(ObjectKey::new("default", "m"));
+    settle().await;
+    assert_eq!((handle.stats().waited_for_write, handle.stats().succeeded), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_response_for_another_object_is_not_waited_for() {
     let bench = Bench::new();
     bench.map("m", "0");
