@@ -216,7 +216,9 @@ async fn a_cause_is_judged_by_all_versions_of_the_last_reconcile() {
     let key = ObjectKey::new("default", "m");
     // The versions that two reconciles in a row write, those noted during the second and after it, and what the cause
     // of the third one is.
-    let cases: [(&[&str], &[&str], &[Option<&str>], &[Option<&str>], bool); 8] = [
+    type Noted<'a> = &'a [Option<&'a str>];
+    type Case<'a> = (&'a [&'a str], &'a [&'a str], Noted<'a>, Noted<'a>, bool);
+    let cases: [Case<'_>; 8] = [
         (&["1"], &["2"], &[], &[Some("2")], true),
         (&["1"], &["2", "3"], &[], &[Some("2"), Some("3")], true),
         (&["1"], &["2", "3"], &[Some("2")], &[Some("3")], true),

@@ -63,7 +63,7 @@ async fn a_key_that_is_requeued_or_whose_reconcile_is_aborted_keeps_its_priority
     let queue = WorkQueue::new();
     let (claims, mut claimed) = tokio::sync::mpsc::unbounded_channel();
     let workers = spawn(&queue, 1, move |claim: &Claim<&'static str>| {
-        drop(claims.send((**claim, claim.priority())));
+        let _closed = claims.send((**claim, claim.priority()));
         async { Outcome::Succeeded(Action::requeue(Duration::from_secs(1))) }
     });
     queue.add_with_priority("key", Priority::High);
@@ -76,7 +76,7 @@ async fn a_key_that_is_requeued_or_whose_reconcile_is_aborted_keeps_its_priority
     let (begun, begins) = tokio::sync::oneshot::channel();
     let begun = std::sync::Mutex::new(Some(begun));
     let workers = spawn(&queue, 1, move |_: &Claim<&'static str>| {
-        drop(begun.lock().unwrap().take().unwrap().send(()));
+        begun.lock().unwrap().take().unwrap().send(()).unwrap();
         std::future::pending::<Outcome>()
     });
     queue.add_with_priority("key", Priority::Low);
