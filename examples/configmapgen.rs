@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, Resource};
-use kube_informer::controller::{Action, Context, Controller, Event, FinalizerError, changed};
+use kube_informer::controller::{Action, Context, Controller, Ended, Event, FinalizerError, changed};
 use kube_informer::metrics::Exporter;
 use kube_informer::{Informer, Obj, ObjectKey, Registry};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ impl Operator {
     }
 
     /// Runs until the signal, then finishes what is in the queue.
-    async fn run(&self, signal: impl Future<Output = ()>) -> Result<(), kube_informer::Error> {
+    async fn run(&self, signal: impl Future<Output = ()>) -> Result<Ended, kube_informer::Error> {
         let retry = |_, _: &_, _| Action::retry();
         self.controller.run_until(reconcile, retry, self.shared.clone(), signal).await
     }

@@ -86,15 +86,19 @@ where
     (store, Box::pin(batches.flatten()))
 }
 
-/// Returns a stream of the objects of each change: the new one, and that of a delete, for
+/// Returns a stream of the objects of each change: the new one, and one that was deleted or replaced, for
 /// `kube::runtime::Controller::{watches_shared_stream, owns_shared_stream}`. The first items are all objects. No delete
-/// is lost while the watch is down. The stream ends when the informer stops.
+/// is lost while the watch is down, even if an object of the same name exists by then. The stream ends when the
+/// informer stops.
 pub fn objects<K: Send + Sync + 'static>(
     informer: &Informer<Shared<K>>,
 ) -> impl Stream<Item = Arc<K>> + Send + Unpin + 'static {
     informer.subscribe().keys(|change, _, emit| {
-        if let Some(object) = change.new().or(change.old()) {
-            emit(object.0.clone());
+        if let Change::Deleted(old) | Change::Replaced { old, .. } = change {
+            emit(old.0.clone());
+        }
+        if let Some(new) = change.new() {
+            emit(new.0.clone());
         }
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube_client::Client;
-use kube_informer::controller::{Action, Context, Controller, Handle};
+use kube_informer::controller::{Action, Context, Controller, Ended, Handle};
 use kube_informer::testing::{ApiServer, ApiStatus, Fault, FaultAction, Kind};
 use kube_informer::{Error, Informer, Obj};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ const LIVE: u32 = 90;
 pub struct Consumers {
     /// Of a controller.
     pub pods: Handle,
-    run: JoinHandle<Result<(), Error>>,
+    run: JoinHandle<Result<Ended, Error>>,
     follower: JoinHandle<()>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! while election.gained().await {
-//!     controller.run_until(reconcile, error_policy, shared, election.lost()).await
+//!     controller.run_until(reconcile, error_policy, shared, election.lost()).await // or `handle.shut_down()`
 //!     election.resign().await
 //! }
 //! ```
@@ -57,13 +57,14 @@ impl Election {
         self.stop.run_until_cancelled(gained).await.is_some()
     }
 
-    /// Renews the lease until another replica has it, a renewal fails, or the replica is stopped. After a failure, the
-    /// lease manager would still count itself as the holder, even when the lease has expired.
+    /// Renews the lease until another replica has it, or a renewal fails. After a failure, the lease manager would still
+    /// count itself as the holder, even when the lease has expired.
+    ///
+    /// While the controller ends, nothing renews the lease: it lasts for `grace` at least, see [`new`](Self::new).
     pub(crate) async fn lost(&self) {
-        match self.stop.run_until_cancelled(self.lease.changed()).await {
-            None => {}
-            Some(Ok(_)) => tracing::warn!("the lease is lost"),
-            Some(Err(error)) => tracing::warn!(%error, "the lease cannot be renewed"),
+        match self.lease.changed().await {
+            Ok(_) => tracing::warn!("the lease is lost"),
+            Err(error) => tracing::warn!(%error, "the lease cannot be renewed"),
         }
     }
 

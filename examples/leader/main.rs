@@ -34,8 +34,8 @@ const WITHIN: Duration = Duration::from_secs(20);
 
 /// Two replicas of a small controller, one of which leads.
 ///
-/// Runs briefly on an API server in this process. The leader loses its lease and regains it; each time, the other replica
-/// takes over.
+/// Runs briefly on an API server in this process. The leader loses its lease and regains it; each time, the other
+/// replica takes over.
 #[derive(Debug, Parser)]
 #[command(name = "leader")]
 struct Cli {
@@ -92,7 +92,7 @@ impl Demo<'_> {
         let (client, stop) = (client(self.server, name)?, CancellationToken::new());
         let election =
             Election::new(client.clone(), "greeter", name, (self.seconds, 1), stop.clone()).await?;
-        Ok((stop, tokio::spawn(replica::run(name, client, election))))
+        Ok((stop.clone(), tokio::spawn(replica::run(name, client, election, stop))))
     }
 
     /// Creates a config map, and waits for its greeting.

@@ -16,6 +16,7 @@ use super::term::Term;
 use super::written::{Begin, Cause, Written};
 use crate::informer::Informer;
 use crate::key::ObjectKey;
+use crate::object::Obj;
 use crate::queue::{Action, Outcome, Priority, after};
 
 /// A warning is logged at this many reconciles in a row that wrote because of the write before.
@@ -32,8 +33,8 @@ pub(super) struct Reconciler<T, S, C, F, P> {
     pub(super) subject: PhantomData<fn() -> S>,
 }
 
-/// How a reconcile ended.
-enum Ended {
+/// How a reconcile returned.
+enum Returned {
     Succeeded(Action),
     Failed(Action),
     TimedOut,
@@ -53,10 +54,18 @@ where
     {
         let Term { first, writes, tally, .. } = &*self.term;
         let kind = self.primary.name();
-        let (begin, subject, epoch) = {
+        let begin = || {
             let view = self.primary.snapshot();
-            (writes.begin(key, &view, priority), S::find(&view, key), view.epoch)
+            let uid = view.get(key).map(|object| Obj::uid(object).into_owned());
+            (writes.begin(key, &view, priority), S::find(&view, key), uid, view.epoch)
         };
+        let mut begun = begin();
+        while let Begin::Wait(until) = begun.0 {
+            tally.waited_for_write.fetch_add(1, Relaxed);
+            writes.arrived(key, &self.primary, until).await;
+            begun = begin();
+        }
+        let (begin, subject, uid, epoch) = begun;
         let Begin::Ready(cause) = begin else {
             tally.waited_for_write.fetch_add(1, Relaxed);
             return Outcome::Postponed;
@@ -71,7 +80,7 @@ where
             first.reconciled(key, false);
             return Outcome::Succeeded(Action::await_change());
         };
-        let context = Context::new(self.context.clone(), key.clone());
+        let context = Context::of(self.context.clone(), key.clone(), uid);
         let active = tally.begin();
         let started = Instant::now();
         let ended = AssertUnwindSafe(self.call(subject, &context)).catch_unwind().await;
@@ -79,9 +88,9 @@ where
         drop(active);
         self.end_write(key, cause, &context, epoch);
         let (counter, outcome) = match ended {
-            Ok(Ended::Succeeded(action)) => (&tally.succeeded, Outcome::Succeeded(action)),
-            Ok(Ended::Failed(action)) => (&tally.failed, Outcome::Failed(action)),
-            Ok(Ended::TimedOut) => {
+            Ok(Returned::Succeeded(action)) => (&tally.succeeded, Outcome::Succeeded(action)),
+            Ok(Returned::Failed(action)) => (&tally.failed, Outcome::Failed(action)),
+            Ok(Returned::TimedOut) => {
                 tracing::warn!(kind, %key, "a reconcile timed out and will be retried");
                 (&tally.timed_out, Outcome::Failed(Action::retry()))
             }
@@ -95,7 +104,7 @@ where
         outcome
     }
 
-    async fn call<Fut, E>(&self, subject: S, context: &Context<C>) -> Ended
+    async fn call<Fut, E>(&self, subject: S, context: &Context<C>) -> Returned
     where
         F: Fn(S, Context<C>) -> Fut,
         Fut: Future<Output = Result<Action, E>>,
@@ -106,20 +115,21 @@ where
         let result = match self.settings.timeout {
             Some(limit) => match tokio::time::timeout(limit, reconcile).await {
                 Ok(result) => result,
-                Err(_) => return Ended::TimedOut,
+                Err(_) => return Returned::TimedOut,
             },
             None => reconcile.await,
         };
         match result {
-            Ok(action) => Ended::Succeeded(action),
-            Err(error) => Ended::Failed((self.error_policy)(subject, &error, context.clone())),
+            Ok(action) => Returned::Succeeded(action),
+            Err(error) => Returned::Failed((self.error_policy)(subject, &error, context.clone())),
         }
     }
 
     /// Notes what the reconcile wrote.
     fn end_write(&self, key: &ObjectKey, cause: Cause, context: &Context<C>, epoch: u64) {
         let until = after(Instant::now(), self.settings.written_within);
-        let written = context.last_written().map(|version| Written { version, epoch, until });
+        let versions = context.versions();
+        let written = (!versions.is_empty()).then_some(Written { versions, epoch, until });
         let streak = self.term.writes.end(key, cause, written);
         if streak > 0 {
             self.term.tally.own_write_loops.fetch_add(1, Relaxed);

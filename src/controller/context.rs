@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_core::Resource;
 
+use super::written::VERSIONS;
 use crate::key::ObjectKey;
 use crate::version::ResourceVersion;
 
@@ -20,13 +21,20 @@ pub struct Context<C> {
 
 struct Request {
     key: ObjectKey,
-    written: Mutex<Option<ResourceVersion>>,
+    /// Of the reconciled object, if there is one.
+    uid: Option<String>,
+    /// The versions of the writes that were reported, in their order.
+    written: Mutex<Vec<ResourceVersion>>,
 }
 
 impl<C> Context<C> {
     /// A context for a reconcile of this key. For unit tests of reconcile functions.
     pub fn new(shared: Arc<C>, key: ObjectKey) -> Self {
-        Self { shared, request: Arc::new(Request { key, written: Mutex::default() }) }
+        Self::of(shared, key, None)
+    }
+
+    pub(super) fn of(shared: Arc<C>, key: ObjectKey, uid: Option<String>) -> Self {
+        Self { shared, request: Arc::new(Request { key, uid, written: Mutex::default() }) }
     }
 
     /// The key that is reconciled. O(1).
@@ -43,13 +51,16 @@ impl<C> Context<C> {
     /// `object`, which is the API server's response to the write. The key waits without occupying a worker, for at most
     /// [`written_within`](super::Controller::written_within).
     ///
-    /// This waits for the informer of the primary objects only. An object with another name or namespace is ignored;
-    /// so is one without a `resourceVersion`, or with one that has no order. O(1), does not block.
+    /// This waits for the informer of the primary objects only. An object with another name, namespace or uid is
+    /// ignored, such as a child of the same name; so is one without a `resourceVersion`, or with one that has no order.
+    /// O(1), does not block.
     pub fn written(&self, object: &impl Resource) {
         let meta = object.meta();
         let key = self.key();
+        let is_other = |known: &str| !known.is_empty() && meta.uid.as_ref().is_some_and(|uid| uid != known);
         if meta.name.as_deref() != Some(key.name())
             || meta.namespace.as_deref().unwrap_or_default() != key.namespace()
+            || self.request.uid.as_deref().is_some_and(is_other)
         {
             tracing::warn!("Context::written was given an object that is not the reconciled one");
             return;
@@ -59,13 +70,17 @@ impl<C> Context<C> {
             return;
         }
         let mut written = self.request.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.as_ref().is_none_or(|known| *known < version) {
-            *written = Some(version);
+        let at = written.partition_point(|known| *known < version);
+        if written.get(at) != Some(&version) {
+            written.insert(at, version);
+        }
+        if written.len() > VERSIONS {
+            written.remove(0);
         }
     }
 
-    /// The newest version that was reported.
-    pub(super) fn last_written(&self) -> Option<ResourceVersion> {
+    /// The newest versions that were reported, in their order.
+    pub(super) fn versions(&self) -> Vec<ResourceVersion> {
         self.request.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use http::header::CONTENT_TYPE;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_client::Api;
 use kube_core::Resource;
 use serde::de::DeserializeOwned;
@@ -49,8 +50,9 @@ pub enum FinalizerError<E: std::error::Error + 'static> {
 /// | is being deleted without it | nothing |
 ///
 /// The finalizer is added before anything is applied, so no cleanup is missed. Both writes are JSON patches that fail
-/// if the list of finalizers has changed since (the cache was behind): the error is retried, and finalizers of others
-/// are never lost. `name` must be qualified, such as `example.dev/cleanup`.
+/// if the list of finalizers has changed since (the cache was behind), or if the object is another one of the same
+/// name: the error is retried, and finalizers of others are never lost. `name` must be qualified, such as
+/// `example.dev/cleanup`.
 ///
 /// A controller with a predicate needs [`changed::finalizers`](super::changed::finalizers).
 /// [`Context::finalizer`] also reports the writes to the controller, which spares a retry.
@@ -141,6 +143,7 @@ where
             let action = reconcile(Event::Cleanup(object.clone())).await.map_err(FinalizerError::Cleanup)?;
             let path = format!("/metadata/finalizers/{at}");
             let patch = json!([
+                same_object(meta),
                 { "op": "test", "path": path, "value": name },
                 { "op": "remove", "path": path },
             ]);
@@ -159,10 +162,12 @@ where
             let patch = match finalizers {
                 // The API server takes a path that does not exist for null.
                 None => json!([
+                    same_object(meta),
                     { "op": "test", "path": path, "value": null },
                     { "op": "add", "path": path, "value": [name] },
                 ]),
                 Some(others) => json!([
+                    same_object(meta),
                     { "op": "test", "path": path, "value": others },
                     { "op": "add", "path": format!("{path}/-"), "value": name },
                 ]),
@@ -172,6 +177,11 @@ where
         }
         (None, true) => Ok(Action::await_change()),
     }
+}
+
+/// Fails for an object that replaced this one, or that has its name in another namespace.
+fn same_object(meta: &ObjectMeta) -> Value {
+    json!({ "op": "test", "path": "/metadata/uid", "value": meta.uid })
 }
 
 /// Sends a JSON patch. Not `Api::patch`, whose variant for JSON patches needs a feature of kube.

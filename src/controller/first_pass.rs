@@ -1,7 +1,7 @@
 //! When everything that existed at the start was reconciled once.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use tokio::sync::watch;
@@ -29,22 +29,27 @@ pub(super) struct Progress {
 struct Open {
     /// Triggers whose first batch was not queued completely.
     batches: usize,
-    pending: HashSet<ObjectKey, RandomState>,
-    found: FirstPass,
+    /// All keys of the first batches, and whether each is still to be reconciled.
+    keys: HashMap<ObjectKey, bool, RandomState>,
+    pending: usize,
+    failed: usize,
 }
 
 impl Progress {
     /// Of this many triggers. Reports to `done`.
     pub(super) fn new(batches: usize, done: watch::Sender<Option<FirstPass>>) -> Self {
-        let found = FirstPass { keys: 0, failed: 0 };
-        Self { open: Mutex::new(Some(Open { batches, pending: HashSet::default(), found })), done }
+        let open = Open { batches, keys: HashMap::default(), pending: 0, failed: 0 };
+        Self { open: Mutex::new(Some(open)), done }
     }
 
-    /// Notes keys of a first batch, before they are queued.
+    /// Notes keys of a first batch, before they are queued. A key of an earlier one may have been reconciled already.
     pub(super) fn expect<'a>(&self, keys: impl IntoIterator<Item = &'a ObjectKey>) {
         self.update(|open| {
             for key in keys {
-                open.found.keys += usize::from(open.pending.insert(key.clone()));
+                open.keys.entry(key.clone()).or_insert_with(|| {
+                    open.pending += 1;
+                    true
+                });
             }
         });
     }
@@ -57,19 +62,33 @@ impl Progress {
     /// A key was reconciled.
     pub(super) fn reconciled(&self, key: &ObjectKey, failed: bool) {
         self.update(|open| {
-            if open.pending.remove(key) {
-                open.found.failed += usize::from(failed);
+            if let Some(pending) = open.keys.get_mut(key)
+                && std::mem::take(pending)
+            {
+                open.pending -= 1;
+                open.failed += usize::from(failed);
             }
         });
     }
 
+    /// The run has ended: nothing is reported from now on, also if reconciles still run on other threads.
+    pub(super) fn close(&self) {
+        let mut open = self.lock();
+        *open = None;
+        self.done.send_replace(None);
+    }
+
     fn update(&self, change: impl FnOnce(&mut Open)) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         let Some(state) = &mut *open else { return };
         change(state);
-        if state.batches == 0 && state.pending.is_empty() {
-            self.done.send_replace(Some(state.found));
+        if state.batches == 0 && state.pending == 0 {
+            self.done.send_replace(Some(FirstPass { keys: state.keys.len(), failed: state.failed }));
             *open = None;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::first_pass::FirstPass;
 use super::settings::Settings;
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     /// The present run, or the last one.
     term: Mutex<Option<(Arc<Term>, bool)>>,
     first: watch::Sender<Option<FirstPass>>,
+    /// Cancelled when no run may begin any more.
+    shut_down: CancellationToken,
 }
 
 /// The right to run, given back when it is dropped.
@@ -41,20 +44,26 @@ impl Handle {
     }
 
     /// Ends the present run gracefully; [`Controller::run`](super::Controller::run) returns when it has ended. No effect
-    /// if the controller does not run. Does not wait.
+    /// if the controller does not run, nor on later runs. Does not wait.
     pub fn stop(&self) {
         if let Some(term) = self.shared.running() {
             term.stop.cancel();
         }
     }
 
+    /// [`stop`](Self::stop) for good: later runs return [`Ended::Stopped`](super::Ended::Stopped) at once. For a
+    /// controller that runs in a loop, as one with leader election does. Does not wait.
+    pub fn shut_down(&self) {
+        self.shared.shut_down.cancel();
+    }
+
     /// Queues a key, for example because of an event outside of the cluster. Returns false if the controller does not
-    /// run. O(1).
+    /// run, or is ending. O(1).
     pub fn enqueue(&self, key: ObjectKey) -> bool {
         let Some(term) = self.shared.running() else { return false };
         term.writes.note(&key, None);
         term.queue.add(key);
-        true
+        !term.queue.is_shut_down()
     }
 
     /// Waits until all that existed when the run began has been reconciled once, successfully or not: each object of
@@ -103,6 +112,7 @@ impl Shared {
             tally: Arc::default(),
             term: Mutex::default(),
             first: watch::Sender::new(None),
+            shut_down: CancellationToken::new(),
         }
     }
 
@@ -112,7 +122,8 @@ impl Shared {
         if matches!(&*present, Some((_, true))) {
             return Err(ErrorKind::AlreadyRunning.into());
         }
-        let term = Arc::new(Term::new(settings, triggers, self.tally.clone(), self.first.clone()));
+        let (tally, first, stop) = (self.tally.clone(), self.first.clone(), self.shut_down.child_token());
+        let term = Arc::new(Term::new(settings, triggers, tally, first, stop));
         *present = Some((term.clone(), true));
         self.tally.runs.fetch_add(1, Relaxed);
         Ok(Running { shared: self.clone(), term })
@@ -129,9 +140,12 @@ impl Shared {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // If `run` was dropped, the workers end at their next `.await`; until then they claim no further key.
+        self.term.queue.shut_down_now();
+        // Before the next run may begin, whose first pass this would hide.
+        self.term.first.close();
         if let Some((_, running)) = &mut *self.shared.term() {
             *running = false;
         }
-        self.shared.first.send_replace(None);
     }
 }

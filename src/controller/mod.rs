@@ -14,6 +14,7 @@ mod attempt;
 mod builder;
 pub mod changed;
 mod context;
+mod ended;
 mod finalizer;
 mod first_pass;
 mod handle;
@@ -30,6 +31,7 @@ mod written;
 
 pub use self::builder::Controller;
 pub use self::context::Context;
+pub use self::ended::Ended;
 pub use self::finalizer::{Event, FinalizerError, finalizer};
 pub use self::first_pass::FirstPass;
 pub use self::handle::Handle;

@@ -6,12 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select, select_all, try_join_all};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::attempt::Reconciler;
 use super::builder::Controller;
 use super::context::Context;
+use super::ended::Ended;
 use super::settings::Settings;
 use super::subject::Subject;
 use super::trigger::Trigger;
@@ -27,7 +29,8 @@ where
     T: Send + Sync + 'static,
     S: Subject<T>,
 {
-    /// Runs the controller until [`Handle::stop`](super::Handle::stop), or until one of its informers stops.
+    /// Runs the controller until [`Handle::stop`](super::Handle::stop) or
+    /// [`Handle::shut_down`](super::Handle::shut_down), or until one of its informers stops.
     ///
     /// Waits for its informers, then reconciles. `reconcile` and `error_policy` are those of
     /// `kube::runtime::Controller::run`, with [`Obj`](crate::Obj) in place of `Arc` and a [`Context`] around `context`.
@@ -59,7 +62,7 @@ where
         reconcile: F,
         error_policy: P,
         context: Arc<C>,
-    ) -> Result<(), Error>
+    ) -> Result<Ended, Error>
     where
         C: Send + Sync + 'static,
         F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
@@ -71,14 +74,18 @@ where
     }
 
     /// [`run`](Self::run), which also ends gracefully once `until` is complete: for example, on a signal, or when a
-    /// lease is lost.
+    /// lease is lost. The result says which of both it was; if [`Handle::stop`](super::Handle::stop) came too, it is
+    /// [`Ended::Stopped`].
+    ///
+    /// `until` is polled while the controller runs, and not while the run ends: a lease that `until` renews must last
+    /// for the time of [`finish_within`](Self::finish_within) without a renewal, or a task of its own has to renew it.
     pub async fn run_until<C, F, Fut, E, P>(
         &self,
         reconcile: F,
         error_policy: P,
         context: Arc<C>,
         until: impl Future<Output = ()>,
-    ) -> Result<(), Error>
+    ) -> Result<Ended, Error>
     where
         C: Send + Sync + 'static,
         F: Fn(S, Context<C>) -> Fut + Send + Sync + 'static,
@@ -91,13 +98,14 @@ where
         let term = &running.term;
         let mut stop = pin!(async {
             tokio::select! {
-                () = until => {}
-                () = term.stop.cancelled() => {}
+                biased;
+                () = term.stop.cancelled() => Ended::Stopped,
+                () = until => Ended::Until,
             }
         });
         tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
+            ended = &mut stop => return Ok(ended),
             synced = all_synced(&triggers) => synced?,
         }
         tracing::debug!(kind = self.primary.name(), "the informers have synced, the controller reconciles");
@@ -129,14 +137,21 @@ where
         });
 
         let ended = tokio::select! {
-            () = &mut stop => Ok(()),
+            biased;
+            ended = &mut stop => Ok(ended),
             Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
         };
+        if !self.settings.drains {
+            term.queue.shut_down_now(); // before any wait: no reconcile begins from now on
+        }
         feeds.shutdown().await;
-        let finished = end(workers, &self.settings).await;
         helper.shutdown().await;
-        ended?;
-        finished
+        if self.settings.drains {
+            term.queue.add_all_with_priority(term.writes.close());
+        }
+        let finished = end(workers, &self.settings).await;
+        let ended = ended?;
+        finished.map(|()| ended)
     }
 }
 
@@ -150,18 +165,19 @@ async fn end(workers: Workers<ObjectKey>, settings: &Settings) -> Result<(), Err
     ended.map_err(|unfinished| ErrorKind::Unfinished(unfinished).into())
 }
 
-/// Waits for all informers, in the order in which they were given, the primary one last.
+/// Waits for all informers, or until one stops.
 async fn all_synced(triggers: &[Arc<dyn Trigger>]) -> Result<(), Error> {
-    for trigger in triggers {
-        let mut synced = trigger.synced();
-        loop {
-            match timeout(REPORT, &mut synced).await {
-                Ok(synced) => break synced?,
-                Err(_) => report(triggers),
-            }
+    let synced = try_join_all(triggers.iter().map(|trigger| trigger.synced()));
+    // One that has synced may stop while others have not.
+    let stopped = select_all(triggers.iter().map(|trigger| trigger.stopped()));
+    let mut ready = select(synced, stopped);
+    loop {
+        match timeout(REPORT, &mut ready).await {
+            Ok(Either::Left((synced, _))) => return synced.map(drop),
+            Ok(Either::Right(((stopped, ..), _))) => return Err(stopped),
+            Err(_) => report(triggers),
         }
     }
-    Ok(())
 }
 
 /// Logs which informers have not synced.

@@ -30,12 +30,13 @@ impl Term {
         triggers: usize,
         tally: Arc<Tally>,
         first: watch::Sender<Option<FirstPass>>,
+        stop: CancellationToken,
     ) -> Self {
         Self {
             queue: WorkQueue::with_options(settings.retries.clone()),
             first: Progress::new(triggers, first),
             writes: Writes::default(),
-            stop: CancellationToken::new(),
+            stop,
             concurrency: settings.concurrency,
             tally,
         }

@@ -7,7 +7,7 @@ use futures_core::future::BoxFuture;
 
 use super::changed::Predicate;
 use super::term::Term;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::informer::Informer;
 use crate::key::ObjectKey;
 use crate::object::Obj;
@@ -37,6 +37,9 @@ pub(super) trait Trigger: Send + Sync {
 
     fn synced(&self) -> BoxFuture<'_, Result<(), Error>>;
 
+    /// Returns when the informer stops.
+    fn stopped(&self) -> BoxFuture<'_, Error>;
+
     /// Queues keys until the informer stops.
     fn feed(&self, term: Arc<Term>) -> BoxFuture<'static, ()>;
 }
@@ -65,6 +68,10 @@ impl<T: Send + Sync + 'static> Trigger for Primary<T> {
 
     fn synced(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.informer.synced())
+    }
+
+    fn stopped(&self) -> BoxFuture<'_, Error> {
+        Box::pin(stopped(&self.informer))
     }
 
     fn feed(&self, term: Arc<Term>) -> BoxFuture<'static, ()> {
@@ -106,6 +113,10 @@ where
         Box::pin(self.watched.synced())
     }
 
+    fn stopped(&self) -> BoxFuture<'_, Error> {
+        Box::pin(stopped(&self.watched))
+    }
+
     fn feed(&self, term: Arc<Term>) -> BoxFuture<'static, ()> {
         let (primary, keys) = (self.primary.clone(), self.keys.clone());
         let noted = term.clone();
@@ -118,6 +129,11 @@ where
             });
         }))
     }
+}
+
+async fn stopped<U: Send + Sync + 'static>(informer: &Informer<U>) -> Error {
+    // The predicate is never true.
+    informer.wait_until(|_| false).await.err().unwrap_or_else(|| ErrorKind::Stopped.into())
 }
 
 async fn feed<U: Send + Sync + 'static>(

@@ -31,10 +31,6 @@ impl<T: Send + Sync + 'static> IndexSet<T> {
 }
 
 impl<T> IndexSet<T> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.indexers.is_empty()
-    }
-
     /// Returns the store number in the handles, and the indexers.
     pub(crate) fn into_parts(self) -> (u64, Vec<Box<dyn Indexer<T>>>) {
         (self.store, self.indexers)

@@ -1,5 +1,6 @@
 //! Configures an informer before it runs.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -101,7 +102,8 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// counts as invalid and its last good version stays. `T` needs no trait but `Send + Sync`.
     ///
     /// The projection comes before the indexes, which are of its result. An index that was declared earlier is one of
-    /// `K`, so the compiler refuses its use with an informer of `T`:
+    /// `K`. If `T` is `K` too, it remains, and is of the result as well. Else it is dropped, and the compiler refuses the
+    /// use of its handle with an informer of `T`:
     ///
     /// ```compile_fail,E0308
     /// # use k8s_openapi::api::core::v1::Pod;
@@ -114,11 +116,6 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// uids.read(|uids| uids.by_index(&by_node, "node-1").len()); // an `Index<Pod, _>`, and not of the uids
     /// # }
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// If an index was declared before, whether it is used or not. The same holds for the other projections.
-    #[track_caller]
     pub fn project<T: Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> T + Send + 'static,
@@ -128,11 +125,6 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
 
     /// Stores the value that `project` returns, and skips objects for which it returns `None`: readers and subscribers
     /// do not see them. A relist may project a skipped object again.
-    ///
-    /// # Panics
-    ///
-    /// If an index was declared before.
-    #[track_caller]
     pub fn project_some<T: Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> Option<T> + Send + 'static,
@@ -146,11 +138,6 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     ///
     /// The error is the [`source`](std::error::Error::source) of the reported
     /// [`DecodeError`](crate::error::DecodeError). No log line and no error text of this crate contains it.
-    ///
-    /// # Panics
-    ///
-    /// If an index was declared before.
-    #[track_caller]
     pub fn try_project<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,
         mut project: impl FnMut(K) -> Result<T, E> + Send + 'static,
@@ -166,10 +153,11 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
         self.projected(Box::new(move |object| T::project_with(object, &settings).map_err(Arc::from)))
     }
 
-    #[track_caller]
     fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
-        assert!(self.indexes.is_empty(), "a projection must come before the indexes, which use its result");
-        Builder { from: self.from, project, indexes: IndexSet::new() }
+        // The handles of these indexes are of `K`. If that is also what is stored, they remain valid.
+        let declared: Box<dyn Any> = Box::new(self.indexes);
+        let indexes = declared.downcast().map_or_else(|_| IndexSet::new(), |same| *same);
+        Builder { from: self.from, project, indexes }
     }
 }
 

@@ -31,11 +31,24 @@ fn value(map: &ConfigMap) -> String {
 }
 
 #[tokio::test]
-#[should_panic(expected = "a projection must come before the indexes, which use its result")]
-async fn an_index_of_what_is_not_stored_is_no_silent_loss() {
-    let mut maps = maps(&ApiServer::new());
-    let _unused = maps.index(index::namespace());
-    let _projected = maps.project(|map: ConfigMap| map);
+async fn an_index_that_precedes_the_projection_is_of_its_result_or_of_nothing() {
+    let server = ApiServer::new();
+    server.create(config_map("a", "longer")).unwrap();
+    let mut same = maps(&server);
+    let by_value = same.index(|map: &ConfigMap| value(map));
+    let same = same.project(|mut map: ConfigMap| {
+        map.data.iter_mut().flatten().for_each(|(_, value)| value.truncate(4));
+        map
+    });
+    let same = same.start();
+    same.synced().await.unwrap();
+    assert_eq!(same.read(|maps| maps.by_index(&by_value, "long").len()), 1);
+
+    let mut other = maps(&server);
+    let _unused = other.index(index::namespace());
+    let other = other.project(|map: ConfigMap| value(&map)).start();
+    other.synced().await.unwrap();
+    assert_eq!(other.snapshot().len(), 1);
 }
 
 #[tokio::test]

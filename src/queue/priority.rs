@@ -6,8 +6,9 @@
 /// became ready. So that no key waits for ever, each eighth claim is of the key that has been ready longest, whatever
 /// its priority: a key with `n` keys before it is returned after at most `8 (n + 1)` claims.
 ///
-/// A queued key that is added again gets the higher one of the two priorities. This is controller-runtime's priority
-/// queue (the default there since 0.23), with three levels in place of numbers.
+/// A queued key that is added again, or retried, gets the higher one of the two priorities. If that is raised, the key
+/// enters behind the others of its new priority, and counts as ready from then on. This is controller-runtime's
+/// priority queue (the default there since 0.23), with three levels in place of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
     /// For what can wait: the initial list, and changes found by a refresh.

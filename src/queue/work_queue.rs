@@ -168,11 +168,12 @@ impl<K: Hash + Eq + Clone> WorkQueue<K> {
                 self.shared.backoff.failures(&key).saturating_sub(1)
             };
             let deadline = after(now, self.shared.backoff.delay(failures)).max(inner.bucket.next(now));
-            if queued || pending.is_some_and(|pending| pending <= deadline) {
-                return;
+            let earlier = queued || pending.is_some_and(|pending| pending <= deadline);
+            if !earlier {
+                inner.bucket.take(now);
             }
-            inner.bucket.take(now);
-            if deadline <= now {
+            // A key that comes earlier anyway keeps its place, and gets the higher priority.
+            if queued || deadline <= now {
                 inner.add(key, priority, now);
             } else {
                 inner.add_at(key, deadline, priority);

@@ -11,7 +11,7 @@ use kube_client::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube_client::{Api, Client};
 use kube_core::{Resource as _, ResourceExt as _};
 use kube_informer::controller::{
-    Action, Context, Controller, Event, FinalizerError, Handle, changed, finalizer,
+    Action, Context, Controller, Ended, Event, FinalizerError, Handle, changed, finalizer,
 };
 use kube_informer::{Informer, Obj, Scope, index};
 use serde_json::json;
@@ -60,7 +60,10 @@ async fn keep_secret(
 }
 
 /// Starts it with this client, in the namespace of the case.
-fn start(ctx: &Ctx, client: &Client) -> (Arc<Shared>, Handle, JoinHandle<Result<(), kube_informer::Error>>) {
+fn start(
+    ctx: &Ctx,
+    client: &Client,
+) -> (Arc<Shared>, Handle, JoinHandle<Result<Ended, kube_informer::Error>>) {
     let shared = Arc::new(Shared {
         maps: Api::namespaced(client.clone(), &ctx.namespace),
         secrets: Api::namespaced(client.clone(), &ctx.namespace),

@@ -135,6 +135,24 @@ async fn kubes_controller_is_triggered_by_the_references_and_objects_of_informer
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_was_deleted_and_created_again_is_two_objects_for_kubes_controller() {
+    let server = ApiServer::new();
+    put(&server, "default", "a", "1");
+    let client = Client::new(server.service(), "default");
+    let maps = Informer::builder(Api::<Shared<ConfigMap>>::all(client)).start();
+    let mut objects = bridge::objects(&maps);
+    let mut next = async || timeout(WITHIN, objects.next()).await.unwrap().unwrap();
+    let first = next().await;
+    // Both are received before the stream is polled again.
+    server.delete("configmaps", "default", "a").unwrap();
+    put(&server, "default", "a", "2");
+    timeout(WITHIN, maps.wait_until(|maps| maps.iter().any(|map| value(map) == "2"))).await.unwrap().unwrap();
+    let (old, new) = (next().await, next().await);
+    assert_eq!((old.uid(), value(&old).as_str()), (first.uid(), "1"));
+    assert_eq!(value(&new), "2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn reflect_shared_feeds_a_store_its_subscribers_and_an_informer_by_one_watch() {
     let server = ApiServer::new();
     put(&server, "default", "a", "1");

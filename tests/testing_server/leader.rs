@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client};
-use kube_informer::controller::{Action, Context, Controller};
+use kube_informer::controller::{Action, Context, Controller, Ended};
 use kube_informer::testing::{ApiServer, Fault, FaultAction, Rule};
 use kube_informer::{Informer, Obj};
 use serde_json::{Value, json};
@@ -76,6 +76,11 @@ async fn start(name: &'static str, client: Client, pace: Pace, log: &Log) -> Rep
     let election = Election::new(client.clone(), "leader", name, pace.lease, stop.clone()).await.unwrap();
     let maps = Informer::builder(Api::<ConfigMap>::all(client)).start();
     let controller = Controller::new(&maps).finish_within(pace.finish_within);
+    let (handle, stopped) = (controller.handle(), stop.clone());
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        handle.shut_down();
+    });
     let log = Arc::new(log.clone());
     let run = tokio::spawn(async move {
         let reconcile = move |map: Obj<ConfigMap>, log: Context<Log>| async move {
@@ -92,7 +97,8 @@ async fn start(name: &'static str, client: Client, pace: Pace, log: &Log) -> Rep
             };
             let ended = controller.run_until(reconcile, |_, _, _| Action::retry(), log.clone(), lost).await;
             log.add(match ended {
-                Ok(()) => format!("{name} ended"),
+                Ok(Ended::Until) => format!("{name} ended"),
+                Ok(_) => format!("{name} stopped"),
                 Err(error) if error.is_unfinished() => format!("{name} aborted"),
                 Err(error) => panic!("{error}"),
             });

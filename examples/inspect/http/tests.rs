@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use kube_client::Client;
-use kube_informer::controller::{Action, Context, Controller};
+use kube_informer::controller::{Action, Context, Controller, Ended};
 use kube_informer::testing::{ApiServer, Kind};
 use kube_informer::{Error, Obj, Registry, Scope};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -93,7 +93,7 @@ async fn probes_say_what_is_missing() {
 }
 
 /// Adds a controller of the ConfigMaps, which waits for the permit that is returned.
-fn control(app: &mut App) -> (Arc<Semaphore>, JoinHandle<Result<(), Error>>) {
+fn control(app: &mut App) -> (Arc<Semaphore>, JoinHandle<Result<Ended, Error>>) {
     let controller = Controller::new(&app.inspected[0].objects).concurrency(3);
     app.controllers.push(("maps", controller.handle()));
     let permits = Arc::new(Semaphore::new(0));

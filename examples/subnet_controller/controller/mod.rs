@@ -48,7 +48,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Controller {
     pub caches: Caches,
     pub handle: Handle,
-    run: JoinSet<Result<(), Error>>,
+    run: JoinSet<Result<controller::Ended, Error>>,
 }
 
 /// Settings of the controller.

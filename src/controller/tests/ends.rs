@@ -8,7 +8,7 @@ use super::*;
 fn slow(
     controller: Controller<ConfigMap>,
     takes: Duration,
-) -> (JoinHandle<Result<(), Error>>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+) -> (JoinHandle<Result<Ended, Error>>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (begun, finished) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counters = (begun.clone(), finished.clone());
     let run = spawn(controller, move |_: Obj<ConfigMap>, _| {
@@ -38,7 +38,9 @@ async fn a_stop_drains_the_queue_by_default() {
     tokio::time::sleep(SECOND / 2).await;
     assert_eq!((begun.load(SeqCst), handle.stats().active), (2, 2));
     handle.stop();
-    assert!(ended(run).await.is_ok());
+    tokio::time::sleep(SECOND).await;
+    assert!(!handle.enqueue(ObjectKey::new("default", "m0")), "too late: it is draining");
+    assert_eq!(ended(run).await.unwrap(), Ended::Stopped);
     assert_eq!((finished.load(SeqCst), handle.stats().running), (10, false));
 }
 
@@ -52,6 +54,29 @@ async fn with_finish_within_a_stop_lets_only_running_reconciles_end() {
     handle.stop();
     assert!(ended(run).await.is_ok());
     assert_eq!((begun.load(SeqCst), finished.load(SeqCst)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_finish_within_no_reconcile_begins_after_a_stop() {
+    let bench = bench(10);
+    let controller = Controller::new(&bench.maps).finish_within(10 * SECOND);
+    let (handle, permits) = (controller.handle(), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (begun, ends) = (Arc::new(AtomicUsize::new(0)), permits.clone());
+    let counted = begun.clone();
+    let run = spawn(controller, move |_: Obj<ConfigMap>, _| {
+        counted.fetch_add(1, SeqCst);
+        let ends = ends.clone();
+        async move {
+            ends.acquire().await.unwrap().forget();
+            Ok(Action::await_change())
+        }
+    });
+    settle().await;
+    // The run is woken first, and then the worker, while the run ends its tasks.
+    handle.stop();
+    permits.add_permits(10);
+    assert_eq!(ended(run).await.unwrap(), Ended::Stopped);
+    assert_eq!(begun.load(SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,6 +109,7 @@ async fn a_dropped_run_aborts_its_reconciles_and_can_be_repeated() {
     assert!(run.await.unwrap_err().is_cancelled());
     settle().await;
     assert_eq!((handle.stats().active, handle.stats().running), (0, false));
+    assert_eq!(handle.stats().queue.unwrap().depth, 0, "no worker can claim another key");
     assert!(!handle.enqueue(ObjectKey::new("default", "m0")));
 }
 
@@ -125,7 +151,55 @@ async fn a_run_ends_when_its_signal_comes_also_before_its_informers_have_synced(
     let reconcile = |_: Obj<ConfigMap>, _: Context<()>| async { Reconciled::Ok(Action::await_change()) };
     let signal = tokio::time::sleep(SECOND);
     let run = controller.run_until(reconcile, |_, _, _| Action::retry(), Arc::new(()), signal);
-    assert!(timeout(HOUR, run).await.unwrap().is_ok());
+    assert_eq!(timeout(HOUR, run).await.unwrap().unwrap(), Ended::Until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_is_not_polled_while_the_run_ends() {
+    let bench = bench(3);
+    let controller = Controller::new(&bench.maps);
+    let reconcile = |_: Obj<ConfigMap>, _: Context<()>| async {
+        tokio::time::sleep(SECOND).await;
+        Reconciled::Ok(Action::await_change())
+    };
+    let mut signal = Box::pin(async { tokio::time::sleep(SECOND / 2).await });
+    let mut done = false;
+    let signal = std::future::poll_fn(move |cx| {
+        assert!(!done, "polled after it was complete");
+        let poll = signal.as_mut().poll(cx);
+        done = poll.is_ready();
+        poll
+    });
+    let run = controller.run_until(reconcile, |_, _, _| Action::retry(), Arc::new(()), signal);
+    assert_eq!(timeout(HOUR, run).await.unwrap().unwrap(), Ended::Until);
+    assert_eq!(controller.handle().stats().succeeded, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shut_down_ends_the_present_run_and_all_later_ones() {
+    let bench = bench(1);
+    let controller = Controller::new(&bench.maps);
+    let handle = controller.handle();
+    let run = || {
+        let reconcile = |_: Obj<ConfigMap>, _: Context<()>| async { Reconciled::Ok(Action::await_change()) };
+        controller.run_until(reconcile, |_, _, _| Action::retry(), Arc::new(()), std::future::ready(()))
+    };
+    handle.stop();
+    assert_eq!(run().await.unwrap(), Ended::Until, "a stop concerns the present run only");
+    let reconcile = |_: Obj<ConfigMap>, _: Context<()>| async { Reconciled::Ok(Action::await_change()) };
+    let present = controller.run(reconcile, |_, _, _| Action::retry(), Arc::new(()));
+    let ends = async {
+        first_pass(&handle).await;
+        handle.shut_down();
+    };
+    let (present, ()) = timeout(HOUR, async { tokio::join!(present, ends) }).await.unwrap();
+    assert_eq!(present.unwrap(), Ended::Stopped);
+    let succeeded = handle.stats().succeeded;
+    bench.server.deny(crate::testing::Rule::all());
+    for _ in 0..2 {
+        assert_eq!(run().await.unwrap(), Ended::Stopped);
+    }
+    assert_eq!((handle.stats().succeeded, handle.stats().running), (succeeded, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,6 +216,16 @@ async fn a_run_ends_when_one_of_its_informers_stops() {
         let error = ended(run).await.unwrap_err();
         assert!(error.is_stopped(), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_ends_when_an_informer_stops_while_it_waits_for_another() {
+    let bench = bench(1);
+    bench.server.deny(crate::testing::Rule::all().resource("secrets"));
+    let run = observe(Controller::new(&bench.maps).watches(&bench.secrets, |_, _, _| {}), &Seen::default());
+    settle().await;
+    bench.maps.shutdown().await;
+    assert!(ended(run).await.unwrap_err().is_stopped());
 }
 
 #[tokio::test(start_paused = true)]

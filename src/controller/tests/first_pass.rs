@@ -1,6 +1,7 @@
 //! What is reconciled at the start, when, and in which order.
 
 use super::*;
+use crate::controller::first_pass::Progress;
 use crate::testing::Rule;
 
 #[tokio::test(start_paused = true)]
@@ -31,6 +32,7 @@ async fn the_first_pass_of_nothing_ends_at_once_and_counts_failures_once() {
 
     bench.map("good", "1");
     bench.map("bad", "1");
+    bench.maps.wait_until(|maps| maps.len() == 2).await.unwrap();
     let controller = Controller::new(&bench.maps);
     let handle = controller.handle();
     spawn(controller, |map: Obj<ConfigMap>, _| async move {
@@ -38,6 +40,33 @@ async fn the_first_pass_of_nothing_ends_at_once_and_counts_failures_once() {
     });
     let found = first_pass(&handle).await;
     assert_eq!((found.keys, found.failed), (2, 1), "a key that fails for ever does not delay it");
+}
+
+#[test]
+fn a_key_of_two_first_lists_counts_once_even_if_it_is_reconciled_in_between() {
+    let (done, found) = tokio::sync::watch::channel(None);
+    let progress = Progress::new(2, done);
+    let (a, b) = (ObjectKey::new("default", "a"), ObjectKey::new("default", "b"));
+    progress.expect([&a]);
+    progress.batch_queued();
+    progress.reconciled(&a, true);
+    progress.expect([&a, &b]);
+    progress.batch_queued();
+    assert_eq!(*found.borrow(), None);
+    progress.reconciled(&b, false);
+    assert_eq!(found.borrow().map(|found| (found.keys, found.failed)), Some((2, 1)));
+}
+
+#[test]
+fn a_reconcile_that_outlives_its_run_reports_no_first_pass() {
+    let (done, found) = tokio::sync::watch::channel(None);
+    let progress = Progress::new(1, done);
+    let key = ObjectKey::new("default", "a");
+    progress.expect([&key]);
+    progress.batch_queued();
+    progress.close();
+    progress.reconciled(&key, false);
+    assert_eq!(*found.borrow(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod changed;
 mod ends;
 mod failures;
+mod finalizer;
 mod first_pass;
 mod triggers;
 mod written;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Action, Context, Controller, Handle, Subject};
+use super::{Action, Context, Controller, Ended, Handle, Subject};
 use crate::error::Error;
 use crate::informer::Informer;
 use crate::key::ObjectKey;
@@ -99,7 +100,7 @@ fn value(map: &Obj<ConfigMap>) -> String {
 }
 
 /// Runs a controller whose reconciles only note what they see.
-fn observe<S>(controller: Controller<ConfigMap, S>, seen: &Seen) -> JoinHandle<Result<(), Error>>
+fn observe<S>(controller: Controller<ConfigMap, S>, seen: &Seen) -> JoinHandle<Result<Ended, Error>>
 where
     S: Subject<ConfigMap> + AsMap,
 {
@@ -111,7 +112,7 @@ where
 }
 
 /// Runs a controller in a task. Errors are retried with backoff.
-fn spawn<S, F, Fut>(controller: Controller<ConfigMap, S>, reconcile: F) -> JoinHandle<Result<(), Error>>
+fn spawn<S, F, Fut>(controller: Controller<ConfigMap, S>, reconcile: F) -> JoinHandle<Result<Ended, Error>>
 where
     S: Subject<ConfigMap>,
     F: Fn(S, Context<()>) -> Fut + Send + Sync + 'static,
@@ -145,7 +146,7 @@ async fn first_pass(handle: &Handle) -> super::FirstPass {
     timeout(HOUR, handle.first_pass()).await.expect("the first pass ends")
 }
 
-async fn ended(run: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+async fn ended(run: JoinHandle<Result<Ended, Error>>) -> Result<Ended, Error> {
     timeout(HOUR, run).await.expect("the run ends").expect("and does not panic")
 }
 

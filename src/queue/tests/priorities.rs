@@ -1,11 +1,12 @@
 //! Which key comes first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{
-    super::{Priority, state::State},
+    super::{Action, Claim, Outcome, Priority, delay::Delayed, spawn, state::State},
     WorkQueue, get,
 };
 
@@ -58,6 +59,69 @@ async fn a_retry_has_the_priority_of_the_claim_that_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_requeued_or_whose_reconcile_is_aborted_keeps_its_priority() {
+    let queue = WorkQueue::new();
+    let (claims, mut claimed) = tokio::sync::mpsc::unbounded_channel();
+    let workers = spawn(&queue, 1, move |claim: &Claim<&'static str>| {
+        let _closed = claims.send((**claim, claim.priority()));
+        async { Outcome::Succeeded(Action::requeue(Duration::from_secs(1))) }
+    });
+    queue.add_with_priority("key", Priority::High);
+    for _ in 0..2 {
+        assert_eq!(claimed.recv().await.unwrap(), ("key", Priority::High));
+    }
+    drop(workers);
+
+    let queue = WorkQueue::new();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let workers = spawn(&queue, 1, move |_: &Claim<&'static str>| {
+        begun.lock().unwrap().take().unwrap().send(()).unwrap();
+        std::future::pending::<Outcome>()
+    });
+    queue.add_with_priority("key", Priority::Low);
+    begins.await.unwrap();
+    drop(workers);
+    assert_eq!(get(&queue).await.priority(), Priority::Low);
+}
+
+#[test]
+fn of_two_priorities_of_a_delayed_key_the_higher_wins_whichever_deadline_is_earlier() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    for (first, second) in [(1, 2), (2, 1)] {
+        for (one, other) in [(Priority::High, Priority::Low), (Priority::Low, Priority::High)] {
+            let mut delayed = Delayed::new();
+            delayed.insert(Arc::new("key"), at(first), one);
+            delayed.insert(Arc::new("key"), at(second), other);
+            let (_, priority, deadline) = delayed.pop_due(at(2)).unwrap();
+            assert_eq!((priority, deadline), (Priority::High, at(1)));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_a_key_that_is_queued_or_delayed_already_gives_it_the_priority_of_the_claim() {
+    type Add = fn(&WorkQueue<&'static str>);
+    let adds: [Add; 2] = [
+        |queue| queue.add_with_priority("key", Priority::Low),
+        |queue| queue.add_after("key", Duration::from_millis(1)),
+    ];
+    for add in adds {
+        let queue = WorkQueue::new();
+        queue.add_with_priority("key", Priority::High);
+        let claim = get(&queue).await;
+        add(&queue);
+        queue.add_rate_limited("key");
+        claim.done();
+        let claim = get(&queue).await;
+        assert_eq!((claim.priority(), queue.stats().adds, queue.stats().retries), (Priority::High, 2, 1));
+        claim.done();
+        assert_eq!((queue.len(), queue.stats().delayed), (0, 0), "once only");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_with_n_keys_before_it_is_returned_after_at_most_8_n_plus_8_claims() {
     for before in 0..4_u64 {
         let queue = WorkQueue::new();
@@ -69,11 +133,11 @@ async fn a_key_with_n_keys_before_it_is_returned_after_at_most_8_n_plus_8_claims
             queue.add_all_with_priority([(1, Priority::High), (2, Priority::Normal)]);
             let claim = get(&queue).await;
             claims += 1;
+            assert!(claims <= 8 * (before + 1), "{claims} claims, {before} before it");
             if *claim == 0 {
                 break;
             }
         }
-        assert!(claims <= 8 * (before + 1), "{claims} claims, {before} before it");
     }
 }
 
