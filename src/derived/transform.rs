@@ -167,6 +167,15 @@ impl<I: Inputs> Computed for Transform<I> {
         self.target.tally.edges.set(self.edges.len());
         self.target.complete(work.draft)
     }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.edges.validate();
+        self.claims.validate();
+        if I::OWN_KEYS {
+            assert_eq!(self.claims.keys(), self.target.len(), "a key without a claim, or without a value");
+        }
+    }
 }
 
 /// The values of one input.

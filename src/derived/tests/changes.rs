@@ -122,7 +122,7 @@ async fn no_edge_is_left_of_what_is_gone() {
         Some(0)
     });
     graph.join("join", [many, number]);
-    let graph = graph.start();
+    let graph = graph.checked().start();
     for round in 0..1_000_u64 {
         numbers.apply((0..10).map(|at| (key(at), Some(at * round % 17))));
         graph.reached(&numbers.apply((0..5).map(|at| (key(at), None)))).await.unwrap();

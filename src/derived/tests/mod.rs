@@ -6,6 +6,7 @@ mod ends;
 mod hand;
 mod indexes;
 mod keys;
+mod model;
 mod panics;
 
 use std::sync::Arc;
