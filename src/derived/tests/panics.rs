@@ -11,6 +11,7 @@ async fn a_transform_that_panics_keeps_its_last_value_and_what_it_has_read() {
     let mut graph = Graph::new("test");
     let (input, limit) = (graph.source(&inputs.informer), graph.source(&limits.informer));
     let below = graph.map("below", input, move |n, read| {
+        assert!(**n != 66, "asked for by a test");
         let limit = read.get(limit, "limit").map_or(10, |limit| **limit);
         assert!(**n < limit, "asked for by a test");
         Some(**n)
@@ -28,6 +29,11 @@ async fn a_transform_that_panics_keeps_its_last_value_and_what_it_has_read() {
     let view = graph.reached(&inputs.remove("a")).await.unwrap();
     assert_eq!(content(view.of(below)), of([("b", 3)]), "an object that is gone has no last value");
     assert_eq!((node(&graph, "below").panics, node(&graph, "below").edges), (3, 1));
+    // One that panics before it reads keeps the reads of before.
+    graph.reached(&inputs.set("b", 66)).await.unwrap();
+    assert_eq!((node(&graph, "below").panics, node(&graph, "below").edges), (4, 1));
+    graph.reached(&limits.set("limit", 100)).await.unwrap();
+    assert_eq!(node(&graph, "below").panics, 5);
 }
 
 #[tokio::test]
