@@ -21,6 +21,10 @@ pub(super) trait Computed: Send + 'static {
     /// Computes the version of a tick, from what the tick has changed. Lets other tasks run in between. Readers see
     /// nothing of it before it is published.
     fn compute(&mut self, tick: &Tick) -> impl Future<Output = Arc<dyn AnyStep>> + Send;
+
+    /// Checks what is recorded beside the values.
+    #[cfg(test)]
+    fn validate(&self) {}
 }
 
 /// A derived collection of any type.
@@ -51,6 +55,9 @@ pub(super) trait AnyNode: Send {
 
     /// Its [`Target`].
     fn target(&mut self) -> &mut dyn Any;
+
+    #[cfg(test)]
+    fn validate(&mut self);
 }
 
 impl<C: Computed> AnyNode for C {
@@ -97,5 +104,11 @@ impl<C: Computed> AnyNode for C {
 
     fn target(&mut self) -> &mut dyn Any {
         Computed::target(self)
+    }
+
+    #[cfg(test)]
+    fn validate(&mut self) {
+        Computed::target(self).writer.validate();
+        Computed::validate(self);
     }
 }

@@ -81,4 +81,24 @@ impl Claims {
             self.duplicates -= 1;
         }
     }
+
+    /// The number of keys.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> usize {
+        self.of_key.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn validate(&self) {
+        let mut claims = 0;
+        for (input, keys) in &self.of_input {
+            assert!(!keys.is_empty());
+            for key in keys {
+                assert!(self.of_key[key].iter().any(|other| other == input), "a claim on one side only");
+                claims += 1;
+            }
+        }
+        assert_eq!(self.of_key.values().map(|inputs| inputs.iter().count()).sum::<usize>(), claims);
+        assert_eq!(claims - self.of_key.len(), self.duplicates);
+    }
 }

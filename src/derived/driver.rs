@@ -26,6 +26,8 @@ pub(super) struct Driver {
     /// The newest versions, by node.
     pub(super) snapshots: Vec<Arc<dyn AnySnapshot>>,
     pub(super) ticks: u64,
+    #[cfg(test)]
+    pub(super) checked: bool,
 }
 
 /// What the task does next.
@@ -115,6 +117,10 @@ impl Driver {
         self.shared.newest.store(view.clone());
         for (_, node) in &mut self.nodes {
             node.publish();
+        }
+        #[cfg(test)]
+        if self.checked {
+            self.nodes.iter_mut().for_each(|(_, node)| node.validate());
         }
         if self.ticks == 1 {
             tracing::info!("synced");

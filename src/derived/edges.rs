@@ -125,4 +125,25 @@ impl Edges {
             }
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn validate(&self) {
+        let mut count = 0;
+        for (input, reads) in &self.reads {
+            assert!(!reads.is_empty() && reads.is_sorted());
+            for read in reads {
+                let readers = &self.readers[&(read.node, read.part)][&read.hash];
+                assert!(readers.iter().any(|reader| reader == input), "a read without its reader");
+                count += 1;
+            }
+        }
+        assert_eq!(self.count, count);
+        let readers = self.readers.values().flat_map(ByHash::values);
+        assert_eq!(
+            readers.map(|readers| readers.iter().count()).sum::<usize>(),
+            count,
+            "a reader that has not read"
+        );
+        assert!(self.readers.values().all(|readers| !readers.is_empty()));
+    }
 }

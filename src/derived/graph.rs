@@ -40,6 +40,8 @@ pub struct Graph {
     /// The store of each node, by which its indexes are known.
     stores: Vec<u64>,
     nodes: Vec<(u32, Box<dyn AnyNode>)>,
+    #[cfg(test)]
+    checked: bool,
 }
 
 impl Graph {
@@ -53,6 +55,8 @@ impl Graph {
             shared_sources: Vec::new(),
             stores: Vec::new(),
             nodes: Vec::new(),
+            #[cfg(test)]
+            checked: false,
         }
     }
 
@@ -231,10 +235,25 @@ impl Graph {
             nodes: nodes.iter_mut().map(|(_, node)| node.tally()).collect(),
             sources: shared_sources,
         });
-        let driver =
-            Driver { graph: id, shared: shared.clone(), published, sources, nodes, snapshots, ticks: 0 };
+        let driver = Driver {
+            graph: id,
+            shared: shared.clone(),
+            published,
+            sources,
+            nodes,
+            snapshots,
+            ticks: 0,
+            #[cfg(test)]
+            checked: self.checked,
+        };
         let driver = driver.run(lifetime.stop.clone()).instrument(span);
         (RunningGraph { shared, lifetime }, driver)
+    }
+
+    /// Validates all nodes after each tick.
+    #[cfg(test)]
+    pub(super) fn checked(self) -> Self {
+        Self { checked: true, ..self }
     }
 
     fn next<T>(&mut self, store: u64) -> Node<T> {

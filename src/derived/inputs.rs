@@ -86,10 +86,14 @@ where
     const OWN_KEYS: bool = true;
 
     fn changed<'a>(&self, tick: &'a Tick) -> Box<dyn Iterator<Item = ChangedInput> + Send + 'a> {
-        let step = tick.typed(self.node);
-        let tables = step.and_then(|step| Some((self.table(&step.old)?, self.table(&step.new)?)));
-        let Some((old, new)) = tables else { return Box::new(std::iter::empty()) };
-        Box::new(Table::changes(old, new).map(|(hash, gone)| (hash, gone.map(|key| key.as_key().to_owned()))))
+        let Some(step) = tick.typed(self.node) else { return Box::new(std::iter::empty()) };
+        let Some(new) = self.table(&step.new) else { return Box::new(std::iter::empty()) };
+        let Some(old) = self.table(&step.old) else {
+            // The very first version has no indexes that were declared later, and no objects.
+            return Box::new(new.hashes().map(|hash| (hash, None)));
+        };
+        let gone = |key: &K| key.as_key().to_owned();
+        Box::new(Table::changes(old, new).map(move |(hash, key)| (hash, key.map(gone))))
     }
 
     fn each(&self, tick: &Tick, hash: u64, each: &mut dyn FnMut(Key<'_>, Compute<'_, E::Output>)) {

@@ -23,23 +23,24 @@ pub(super) struct Join<T> {
 }
 
 impl<T: Clone + PartialEq + Send + Sync + 'static> Join<T> {
-    fn recompute(&mut self, tick: &Tick, key: Key<'_>, draft: &mut Draft<T>) {
+    /// Returns false if a clone or a comparison panics.
+    fn recompute(&mut self, tick: &Tick, key: Key<'_>, draft: &mut Draft<T>) -> bool {
         let Self { parts, target } = self;
         target.tally.recomputed.add(1);
         let found = parts.iter().find_map(|part| {
             let view = &tick.typed(*part)?.new;
             view.objects.get(view.hasher.object(key), |object| Obj::is(object, key))
         });
-        let Some(found) = found else { return target.unset(draft, key) };
-        let set = match catch_unwind(AssertUnwindSafe(|| T::clone(found))) {
+        let Some(found) = found else {
+            target.unset(draft, key);
+            return true;
+        };
+        match catch_unwind(AssertUnwindSafe(|| T::clone(found))) {
             Ok(value) => target.set(draft, key, value, tick.number),
             Err(panic) => {
                 free(panic);
                 false
             }
-        };
-        if !set {
-            target.tally.panics.add(1);
         }
     }
 }
@@ -63,10 +64,12 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Computed for Join<T> {
         }
         self.target.tally.dirty.add(dirty.len() as u64);
         let mut draft = self.target.begin();
+        let mut panics = 0;
         for key in dirty {
-            self.recompute(tick, key.as_key(), &mut draft);
+            panics += u64::from(!self.recompute(tick, key.as_key(), &mut draft));
             turn.pass().await;
         }
+        self.target.panicked(panics);
         // What is shown of the parts, and what is not.
         let all: usize = self.parts.iter().filter_map(|part| Some(tick.typed(*part)?.new.len())).sum();
         let step = self.target.complete(draft);

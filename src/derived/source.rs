@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::StreamExt as _;
 
 use super::step::{AnySnapshot, AnyStep, Step};
 use crate::informer::Informer;
@@ -67,7 +68,7 @@ impl<T: Send + Sync + 'static> Source<T> {
             pinned: first,
             wake: informer.shared().changes(),
             status: informer.status(),
-            statuses: Box::pin(informer.status_changes()),
+            statuses: Box::pin(informer.status_changes().fuse()),
             informer,
         }
     }

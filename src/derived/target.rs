@@ -98,6 +98,14 @@ impl<O: Send + Sync + 'static> Target<O> {
         self.writer.take(draft, key);
     }
 
+    /// Counts the panics of a tick.
+    pub(super) fn panicked(&self, panics: u64) {
+        if panics > 0 {
+            self.tally.panics.add(panics);
+            tracing::warn!(node = &*self.name, panics, "transforms panicked; their last values are kept");
+        }
+    }
+
     /// The draft is the version of this tick, to be published with those of the other nodes.
     pub(super) fn complete(&mut self, draft: Draft<O>) -> Arc<dyn AnyStep> {
         self.prepared = self.writer.complete(draft);

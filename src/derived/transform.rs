@@ -32,6 +32,7 @@ struct Work<O> {
     contested: Contested,
     /// The values computed in this tick for keys of their own.
     values: HashMap<(ObjectKey, Claimant), O>,
+    panics: u64,
 }
 
 impl<I: Inputs> Transform<I> {
@@ -72,8 +73,7 @@ impl<I: Inputs> Transform<I> {
             };
             if !done {
                 panicked = true;
-                target.tally.panics.add(1);
-                tracing::warn!(node = &*target.name, %key, "a transform panicked; its last value is kept");
+                work.panics += 1;
             }
         });
         match (exists, panicked) {
@@ -95,9 +95,8 @@ impl<I: Inputs> Transform<I> {
                     break;
                 };
                 if let Some(value) = work.values.remove(&(key.clone(), winner.clone())) {
-                    if !self.target.set(&mut work.draft, key.as_key(), value, tick.number) {
-                        self.target.tally.panics.add(1);
-                    }
+                    let set = self.target.set(&mut work.draft, key.as_key(), value, tick.number);
+                    work.panics += u64::from(!set);
                     break;
                 }
                 if before.as_ref() == Some(&winner) {
@@ -127,7 +126,7 @@ impl<I: Inputs> Computed for Transform<I> {
     async fn compute(&mut self, tick: &Tick) -> Arc<dyn AnyStep> {
         let mut turn = Turn::new();
         let draft = self.target.begin();
-        let mut work = Work { draft, contested: Contested::new(), values: HashMap::new() };
+        let mut work = Work { draft, contested: Contested::new(), values: HashMap::new(), panics: 0 };
         let mut dirty = Vec::new();
         for (hash, gone) in self.inputs.changed(tick) {
             dirty.push(hash);
@@ -163,9 +162,19 @@ impl<I: Inputs> Computed for Transform<I> {
             free(value);
             turn.pass().await;
         }
+        self.target.panicked(work.panics);
         self.target.tally.duplicates.set(self.claims.duplicates());
         self.target.tally.edges.set(self.edges.len());
         self.target.complete(work.draft)
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.edges.validate();
+        self.claims.validate();
+        if I::OWN_KEYS {
+            assert_eq!(self.claims.keys(), self.target.len(), "a key without a claim, or without a value");
+        }
     }
 }
 

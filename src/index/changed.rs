@@ -22,6 +22,11 @@ impl<T, K> Table<T, K> {
         })
     }
 
+    /// The hashes of all keys.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|entry| entry.0.key.hash)
+    }
+
     /// The keys of one hash, with their objects.
     pub(crate) fn of_hash(&self, hash: u64) -> impl Iterator<Item = (&K, &Posting<Obj<T>>)> {
         self.entries.of_hash(hash).map(|entry| (&entry.key.key, &entry.posting))

@@ -7,6 +7,7 @@ mod apply;
 mod changes;
 mod conformance;
 mod controllers;
+mod derived;
 mod examples;
 mod expired;
 mod kinds;
@@ -105,6 +106,8 @@ pub(crate) fn all() -> Vec<Case> {
         case!(controllers::a_controller_keeps_its_owned_objects_right),
         case!(controllers::a_finalizer_is_added_before_anything_is_applied),
         case!(controllers::a_reconcile_begins_with_its_last_write),
+        case!(derived::a_derived_value_has_ones_own_write),
+        case!(derived::a_relist_computes_only_what_it_has_found),
         case!(sync::a_streaming_list_syncs_in_one_request),
         case!(sync::pages_sync_where_streaming_lists_are_refused),
         case!(sync::pages_sync_on_a_server_without_streaming_lists)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::index::{Index, IndexBy};
 use crate::informer::{DerivedParts, Informer, Lifetime};
 use crate::key::ObjectKey;
+use crate::reflector::Status;
 use crate::snapshot::Snapshot;
 use crate::source::Meta;
 use crate::version::ResourceVersion;
@@ -23,6 +24,16 @@ impl<T: Send + Sync + 'static> Hand<T> {
 
     pub(super) fn index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
         self.parts.writer.declare(index)
+    }
+
+    /// Adds an index after the objects.
+    pub(super) async fn add_index<X: IndexBy<T>>(&mut self, index: X) -> Index<T, X::Key> {
+        let slot = self.parts.writer.add_index(Box::new(index)).await;
+        Index::new(slot, self.informer.shared().store())
+    }
+
+    pub(super) fn report(&self, status: impl FnOnce(&mut Status)) {
+        self.parts.status.send_modify(status);
     }
 
     /// Publishes these changes at once; `None` removes an object.
