@@ -48,7 +48,9 @@ impl SelectorKey {
         let namespace = self.namespace();
         self.selector.iter().flat_map(move |selector| {
             let required = selector.required().map(move |required| match required {
-                Required::OneOf(label, values) => Place { namespace, label: Some(label), values: Some(values) },
+                Required::OneOf(label, values) => {
+                    Place { namespace, label: Some(label), values: Some(values) }
+                }
                 Required::Present(label) => Place { namespace, label: Some(label), values: None },
             });
             required.chain([Place { namespace, label: None, values: None }])

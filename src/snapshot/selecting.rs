@@ -113,6 +113,18 @@ impl<T: Send + Sync + 'static> View<T> {
         let pairs = labels.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
         Selecting::of(table, Obj::namespace(object), pairs, |name| labels?.get(name).map(String::as_str))
     }
+
+    /// The selectors whose objects differ between an older view and this one; so do those of which an object has another
+    /// version. What [`selecting`](Self::selecting) returns for some labels has changed only if one of these matches
+    /// them. O(changes).
+    #[allow(dead_code, reason = "for derived collections, which come next")]
+    pub(crate) fn changed_selectors<'a>(
+        &'a self,
+        older: &'a Self,
+        index: &Index<T, SelectorKey>,
+    ) -> Result<impl Iterator<Item = &'a SelectorKey>, MissingIndex> {
+        Ok(Table::changed_keys(older.table(index)?, self.table(index)?))
+    }
 }
 
 // === impl Selecting ===
