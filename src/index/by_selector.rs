@@ -258,4 +258,21 @@ mod tests {
         let other = IndexSet::new().index(selector(|text: &String| text.parse::<Selector>()));
         assert!(view.try_selecting(&other, "n", [("a", "1")]).is_err(), "an index of another informer");
     }
+    /// The rest of an index alone, freed step by step.
+    fn parts<K>(by: impl FnOnce(&mut IndexSet<String>) -> K) -> usize {
+        let mut indexes = IndexSet::new();
+        by(&mut indexes);
+        let objects = (0..2000).map(|at| (("n", at.to_string()), format!("app=web-{at}")));
+        let view = std::sync::Arc::into_inner(Snapshot::from_objects(indexes, objects).0).unwrap();
+        let [table] = view.tables.into_iter().collect::<Vec<_>>().try_into().ok().unwrap();
+        let mut remains = table.into_remains().unwrap();
+        std::iter::from_fn(|| remains.free_some().then_some(())).count()
+    }
+
+    #[test]
+    fn an_index_of_selectors_is_freed_in_parts_with_its_directory() {
+        let plain = parts(|indexes| indexes.index(|text: &String| text.clone()));
+        let selectors = parts(|indexes| indexes.index(selector(|text: &String| text.parse::<Selector>())));
+        assert!(plain > 100 && selectors > plain * 3 / 2, "{plain} parts, and {selectors} with a directory");
+    }
 }

@@ -115,10 +115,10 @@ type Model = BTreeMap<ObjectKey, (u64, Policy)>;
 #[test]
 fn an_index_by_selectors_agrees_with_a_scan_whatever_happens() {
     let mut hits = 0;
-    for seed in 0..12 {
+    for seed in 0..8 {
         hits += run(seed);
     }
-    assert!(hits > 20_000, "only {hits} hits in all");
+    assert!(hits > 4_000, "only {hits} hits in all");
 }
 
 fn run(seed: u64) -> usize {
@@ -132,7 +132,7 @@ fn run(seed: u64) -> usize {
     let mut model = Model::new();
     let mut held: Vec<(Snapshot<Policy>, Model)> = Vec::new();
     let mut hits = 0;
-    for version in 1..150 {
+    for version in 1..100 {
         if version == 40 {
             let slot = now(writer.add_index(Box::new(index::selector(keys))));
             added_late = Some(Index::<Policy, SelectorKey>::new(slot, store));
@@ -163,8 +163,9 @@ fn run(seed: u64) -> usize {
         if held.len() > 4 {
             held.remove(random.random_range(0..4));
         }
+        check_invalid(&view, &model, &by_selector);
         for (older, older_model) in &held {
-            for _ in 0..8 {
+            for _ in 0..3 {
                 let (namespace, labels) = (pick(&mut random, &NAMESPACES), labels(&mut random));
                 let was = check(older, older_model, &by_selector, &namespace, &labels);
                 hits += was.len();
@@ -208,9 +209,13 @@ fn check<'a>(
     assert_eq!(found.len(), expected.len());
     // In the order of the keys, as the map is sorted.
     assert!(found.map(ObjectKey::from).eq(expected.into_iter().cloned()), "{labels:?} in {namespace:?}");
+    view.selecting(index, namespace, labels).map(Obj::address).collect()
+}
+
+/// Checks which objects count as having an invalid selector.
+fn check_invalid(view: &View<Policy>, model: &Model, index: &Index<Policy, SelectorKey>) {
     let invalid = view.by_index(index, &SelectorKey::INVALID).map(ObjectKey::from).collect::<BTreeSet<_>>();
     let has_invalid = |policy: &Policy| policy.iter().any(|(_, selector)| !is_valid(selector));
     let expected = model.iter().filter(|(_, (_, policy))| has_invalid(policy)).map(|(key, _)| key.clone());
     assert_eq!(invalid, expected.collect());
-    view.selecting(index, namespace, labels).map(Obj::address).collect()
 }
