@@ -45,12 +45,12 @@ const PEERS: [Peer; 3] = [
     ("selecting_object", |world, pod| world.selectors.selecting_object(&world.by_selector, pod).count()),
     ("scan of its namespace", |world, pod| {
         let selectors = world.selectors.by_index(&world.by_namespace, Obj::namespace(pod));
-        selectors.filter(|selector| selector.selects(&***pod)).count()
+        selectors.filter(|selector| selector.selects(&**pod)).count()
     }),
     ("scan of all", |world, pod| {
         let here =
             |selector: &Obj<Selector>| !world.namespaced || Obj::namespace(selector) == Obj::namespace(pod);
-        world.selectors.iter().filter(|selector| here(selector) && selector.selects(&***pod)).count()
+        world.selectors.iter().filter(|selector| here(selector) && selector.selects(&**pod)).count()
     }),
 ];
 
