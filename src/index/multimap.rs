@@ -51,13 +51,10 @@ impl<K, E: Ordered> Multimap<K, E> {
         self.0.iter().map(|entry| &*entry.0)
     }
 
-    /// The entries that differ between two versions, old and new.
-    pub(super) fn diff<'a>(
-        old: &'a Self,
-        new: &'a Self,
-    ) -> impl Iterator<Item = (Option<&'a Entry<K, E>>, Option<&'a Entry<K, E>>)> {
-        let entry = |entry: Option<&'a EntryPtr<K, E>>| entry.map(|entry| &*entry.0);
-        Trie::diff(&old.0, &new.0).map(move |difference| (entry(difference.old), entry(difference.new)))
+    /// The keys whose elements differ between two versions.
+    pub(super) fn changed_keys<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = &'a K> {
+        let changed = Trie::diff(&old.0, &new.0).filter_map(|difference| difference.new.or(difference.old));
+        changed.map(|entry| &entry.0.key.key)
     }
 
     /// Puts an element under a key, replacing an earlier version of it. Returns whether the key is new.

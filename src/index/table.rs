@@ -93,8 +93,7 @@ impl<T, K> Table<T, K> {
     /// The keys whose objects differ between two versions, in O(changes).
     #[allow(dead_code, reason = "for derived collections, which come next")]
     pub(crate) fn changed_keys<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = &'a K> {
-        Multimap::diff(&old.entries, &new.entries)
-            .filter_map(|(old, new)| new.or(old).map(|entry| &entry.key.key))
+        Multimap::changed_keys(&old.entries, &new.entries)
     }
 }
 

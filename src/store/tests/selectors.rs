@@ -195,8 +195,8 @@ fn list(writer: &Writer<Policy>, model: &Model) -> List<Policy> {
 }
 
 /// Checks one query, and returns the objects it finds.
-fn check<'a>(
-    view: &'a View<Policy>,
+fn check(
+    view: &View<Policy>,
     model: &Model,
     index: &Index<Policy, SelectorKey>,
     namespace: &str,
