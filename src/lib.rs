@@ -80,6 +80,7 @@
 //! | [`View::get`], [`View::len`] | O(1) | no | no |
 //! | [`View::by_index`] | O(1); iterating over the hits is O(hits) | no | no |
 //! | [`Hits::and`](iter::Hits::and) | O(n log m) for n hits and m of a longer list, at most O(n + m) | no | no |
+//! | [`View::selecting`] | O(labels), and one evaluation of each selector that requires one of the labels, or none | labels; hits of several selectors | no |
 //! | [`View::select`], [`View::iter`], [`View::index_keys`] | O(n) to iterate over all | no | no |
 //! | [`Informer::subscribe`] | O(1) amortized | yes | short lock of the subscriptions |
 //! | [`Batch::changes`] | O(changes) to iterate over all | no list of changes | no |
@@ -132,6 +133,7 @@
 //! | configure an informer | [`Informer::builder`], [`builder::Builder`], [`Config`], [`Scope`] |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
+//! | find the Services that select a Pod | [`index::selector`](index::selector()), [`View::selecting`] |
 //! | declare an index | [`builder::Builder::index`], [`mod@index`] |
 //! | select a projection by labels | [`mod@metadata`] |
 //! | follow changes | [`Informer::subscribe`], [`Batch`], [`Change`] |

@@ -37,16 +37,22 @@ fn lookups_allocate_nothing() {
         server.create(object).unwrap();
     }
     let runtime = Runtime::new().unwrap();
-    let (maps, by_group, by_kind, by_namespace, by_pair) = runtime.block_on(async {
+    let (maps, by_group, by_kind, by_namespace, by_pair, by_selector) = runtime.block_on(async {
         let mut maps = Informer::builder(Api::<ConfigMap>::all(Client::new(server.service(), "default")));
         let by_group = maps.index(index::label("group"));
         let by_kind = maps.index(index::label("kind"));
         let by_namespace = maps.index(index::namespace());
         let by_pair = maps.index(index::annotation_suffix("/logical_switch"));
+        // Each ConfigMap selects those of its group.
+        let by_selector = maps.index(index::selector(|map: &ConfigMap| {
+            let mut labels = map.metadata.labels.clone()?;
+            labels.remove("kind");
+            Some(labels)
+        }));
         let maps = maps.start();
         maps.synced().await.unwrap();
         maps.shutdown().await;
-        (maps, by_group, by_kind, by_namespace, by_pair)
+        (maps, by_group, by_kind, by_namespace, by_pair, by_selector)
     });
     // No other thread is left that could allocate while we count.
     drop((runtime, server));
@@ -107,6 +113,12 @@ fn lookups_allocate_nothing() {
             "keys of an index",
             allocations(|| {
                 assert_eq!(snapshot.index_keys(&by_group).map(|(_, hits)| hits).sum::<usize>(), OBJECTS)
+            }),
+        ),
+        (
+            "what selects an object, by one selector",
+            allocations(|| {
+                assert_eq!(snapshot.selecting_object(&by_selector, found).map(Obj::name).count(), 64)
             }),
         ),
         ("clone a snapshot", allocations(|| drop(black_box(snapshot.clone())))),

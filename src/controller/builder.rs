@@ -12,7 +12,7 @@ use super::handle::{Handle, Shared};
 use super::owners::owners;
 use super::settings::Settings;
 use super::trigger::{Primary, Trigger, Watched, World};
-use crate::index::Index;
+use crate::index::{Index, SelectorKey};
 use crate::informer::Informer;
 use crate::key::ObjectKey;
 use crate::object::Obj;
@@ -181,6 +181,38 @@ impl<T: Send + Sync + 'static, S> Controller<T, S> {
         self.watches(watched, move |change, world, emit| {
             let primaries = world.primary.by_index(&index, &change.key().to_owned());
             primaries.for_each(|object| emit(Obj::key(object).to_owned()));
+        })
+    }
+
+    /// Reconciles the primary objects that select each changed object, by its labels before and after the change: the
+    /// Services of a Pod. The index is declared by [`index::selector`](crate::index::selector()).
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::{Pod, Service};
+    /// # use kube_client::Api;
+    /// # use kube_informer::{Informer, controller::Controller, index};
+    /// # fn example(services: Api<Service>, pods: Informer<Pod>) {
+    /// let mut services = Informer::builder(services);
+    /// let by_selector = services.index(index::selector(|service: &Service| service.spec.as_ref()?.selector.clone()));
+    /// let controller = Controller::new(&services.start()).watches_by_selector(&pods, by_selector);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the index belongs to another informer.
+    #[must_use]
+    #[track_caller]
+    pub fn watches_by_selector<U>(self, watched: &Informer<U>, index: Index<T, SelectorKey>) -> Self
+    where
+        U: Resource + Send + Sync + 'static,
+    {
+        self.primary.read(|view| drop(view.selecting(&index, "", [("", ""); 0])));
+        self.watches(watched, move |change, world, emit| {
+            for object in change.old().into_iter().chain(change.new()) {
+                let primaries = world.primary.selecting_object(&index, object);
+                primaries.for_each(|object| emit(Obj::key(object).to_owned()));
+            }
         })
     }
 

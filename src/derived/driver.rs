@@ -126,8 +126,9 @@ impl Driver {
             tracing::info!("synced");
             self.report();
         }
-        self.published.send_replace(view);
+        // Before the waiters wake up, who may read the statistics.
         self.shared.tally.ticked(began.elapsed());
+        self.published.send_replace(view);
         tracing::debug!(tick = self.ticks, took = ?began.elapsed(), "published");
     }
 

@@ -15,7 +15,7 @@ impl<T, K> Table<T, K> {
         old: &'a Self,
         new: &'a Self,
     ) -> impl Iterator<Item = (u64, Option<&'a K>)> + use<'a, T, K> {
-        Multimap::diff(&old.entries, &new.entries).filter_map(|found| match found {
+        Multimap::diff(&old.entries, &new.entries).filter_map(|found| match (found.old, found.new) {
             (_, Some(new)) => Some((new.key.hash, None)),
             (Some(old), None) => Some((old.key.hash, Some(&old.key.key))),
             (None, None) => None,
@@ -24,7 +24,7 @@ impl<T, K> Table<T, K> {
 
     /// The hashes of all keys.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().map(|entry| entry.0.key.hash)
+        self.entries.iter().map(|entry| entry.key.hash)
     }
 
     /// The keys of one hash, with their objects.
@@ -34,17 +34,24 @@ impl<T, K> Table<T, K> {
 }
 
 impl<T> Table<T, SelectorKey> {
-    /// For each selector whose objects differ between two versions: the places that it may have in the directory, each
-    /// as the hashes of its buckets. Labels that it matches, or matched, have a bucket in common with each place.
-    /// O(changes).
+    /// The selectors whose objects differ between two versions; so do those of which an object has another version. What
+    /// labels find has changed only if one of these matches them. O(changes).
+    pub(crate) fn changed_selectors<'a>(
+        old: &'a Self,
+        new: &'a Self,
+    ) -> impl Iterator<Item = &'a SelectorKey> + use<'a, T> {
+        let changed = Multimap::diff(&old.entries, &new.entries).filter_map(|found| found.new.or(found.old));
+        changed.map(|entry| &entry.key.key)
+    }
+
+    /// The places of these selectors in a directory, each as the hashes of its buckets. Labels that a selector matches
+    /// have a bucket in common with each of its places.
     pub(crate) fn changed_places<'a>(
         old: &'a Self,
         new: &'a Self,
         hasher: &'a KeyHasher,
     ) -> impl Iterator<Item = Vec<Vec<u64>>> + use<'a, T> {
         let hashes = |place: Place<'_>| place.buckets().map(|bucket| hasher.index_key(&bucket)).collect();
-        Multimap::diff(&old.entries, &new.entries)
-            .filter_map(|(old, new)| new.or(old))
-            .map(move |entry| entry.key.key.places().map(hashes).collect())
+        Self::changed_selectors(old, new).map(move |selector| selector.places().map(hashes).collect())
     }
 }

@@ -9,6 +9,7 @@
 //! | `builder.index(\|o: &T\| key)` | returned by the closure ([`IntoKeys`]): one key, an `Option`, a `Vec`, an array |
 //! | `builder.index(index::with_key(\|key, o: &T\| ..))` | the same, of the object's key and value ([`with_key`]) |
 //! | `builder.index(index::namespace())` | computed by a function of this module |
+//! | `builder.index(index::selector(\|o: &T\| selector))` | the label selectors that it has, found by labels: [`selector()`] |
 //! | `builder.index(..)` of an [`IndexBy`] of your own | emitted by it |
 //!
 //! A key has any type that is `Hash + Eq + Send + Sync`. The objects under a key are ordered by namespace and name.

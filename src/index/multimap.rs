@@ -31,6 +31,12 @@ pub(super) struct MultimapRemains<K, E> {
     postings: PostingPieces<E>,
 }
 
+/// A key that has other elements in one version than in another.
+pub(super) struct Differing<'a, K, E> {
+    pub(super) old: Option<&'a Entry<K, E>>,
+    pub(super) new: Option<&'a Entry<K, E>>,
+}
+
 // === impl Multimap ===
 
 impl<K, E: Ordered> Multimap<K, E> {
@@ -56,13 +62,11 @@ impl<K, E: Ordered> Multimap<K, E> {
         self.0.iter().map(|entry| &*entry.0)
     }
 
-    /// The entries that differ between two versions, old and new.
-    pub(super) fn diff<'a>(
-        old: &'a Self,
-        new: &'a Self,
-    ) -> impl Iterator<Item = (Option<&'a Entry<K, E>>, Option<&'a Entry<K, E>>)> {
+    /// The entries that differ between two versions.
+    pub(super) fn diff<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = Differing<'a, K, E>> {
         let entry = |entry: Option<&'a EntryPtr<K, E>>| entry.map(|entry| &*entry.0);
-        Trie::diff(&old.0, &new.0).map(move |difference| (entry(difference.old), entry(difference.new)))
+        Trie::diff(&old.0, &new.0)
+            .map(move |found| Differing { old: entry(found.old), new: entry(found.new) })
     }
 
     /// Puts an element under a key, replacing an earlier version of it. Returns whether the key is new.

@@ -12,13 +12,10 @@ use crate::index::{Index, MissingIndex, Ordered as _, Posting, Seek, SelectorKey
 use crate::object::Obj;
 
 /// The objects that select given labels, ordered by namespace and name. See [`View::selecting`].
-pub struct Selecting<'a, T>(Found<'a, T>);
-
-enum Found<'a, T> {
-    /// By one selector.
-    One(Hits<'a, T>),
-    /// By several selectors.
-    Several(vec::IntoIter<&'a Obj<T>>),
+pub struct Selecting<'a, T> {
+    /// Those of the only selector that matches; empty if there are several.
+    one: Hits<'a, T>,
+    several: vec::IntoIter<&'a Obj<T>>,
 }
 
 // === impl View ===
@@ -113,6 +110,18 @@ impl<T: Send + Sync + 'static> View<T> {
         let pairs = labels.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
         Selecting::of(table, Obj::namespace(object), pairs, |name| labels?.get(name).map(String::as_str))
     }
+
+    /// The selectors whose objects differ between an older view and this one; so do those of which an object has another
+    /// version. What [`selecting`](Self::selecting) returns for some labels has changed only if one of these matches
+    /// them. O(changes).
+    #[cfg(test)]
+    pub(crate) fn changed_selectors<'a>(
+        &'a self,
+        older: &'a Self,
+        index: &Index<T, SelectorKey>,
+    ) -> Result<impl Iterator<Item = &'a SelectorKey>, MissingIndex> {
+        Ok(Table::changed_selectors(older.table(index)?, self.table(index)?))
+    }
 }
 
 // === impl Selecting ===
@@ -135,14 +144,14 @@ impl<'a, T> Selecting<'a, T> {
                 several.extend(posting.iter());
             }
         });
-        if several.is_empty() {
-            return Self(Found::One(Hits(first.map(Posting::iter))));
+        if !several.is_empty() {
+            first = None;
+            // The hits of each selector are in order already, which this sort makes use of.
+            several.sort_by(|a, b| a.cmp_key(b));
+            // An object may have more than one selector that matches.
+            several.dedup_by(|a, b| Obj::ptr_eq(a, b));
         }
-        // The hits of each selector are in order already, which this sort makes use of.
-        several.sort_by(|a, b| a.cmp_key(b));
-        // An object may have more than one selector that matches.
-        several.dedup_by(|a, b| Obj::ptr_eq(a, b));
-        Self(Found::Several(several.into_iter()))
+        Self { one: Hits(first.map(Posting::iter)), several: several.into_iter() }
     }
 }
 
@@ -150,17 +159,12 @@ impl<'a, T> Iterator for Selecting<'a, T> {
     type Item = &'a Obj<T>;
 
     fn next(&mut self) -> Option<&'a Obj<T>> {
-        match &mut self.0 {
-            Found::One(hits) => hits.next(),
-            Found::Several(objects) => objects.next(),
-        }
+        self.one.next().or_else(|| self.several.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match &self.0 {
-            Found::One(hits) => hits.size_hint(),
-            Found::Several(objects) => objects.size_hint(),
-        }
+        let left = self.one.len() + self.several.len();
+        (left, Some(left))
     }
 }
 
@@ -173,14 +177,11 @@ impl<'a, T: 'a> InKeyOrder<'a, T> for Selecting<'a, T> {}
 
 impl<'a, T> Seek<'a, Obj<T>> for Selecting<'a, T> {
     fn seek(&mut self, to: &Obj<T>) -> Option<&'a Obj<T>> {
-        match &mut self.0 {
-            Found::One(hits) => hits.seek(to),
-            Found::Several(objects) => {
-                let before = |object: &&Obj<T>| object.cmp_key(to) == Ordering::Less;
-                let skipped = objects.as_slice().partition_point(before);
-                objects.nth(skipped)
-            }
-        }
+        self.one.seek(to).or_else(|| {
+            let before = |object: &&Obj<T>| object.cmp_key(to) == Ordering::Less;
+            let skipped = self.several.as_slice().partition_point(before);
+            self.several.nth(skipped)
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod outages;
 mod registry;
 mod restored;
 mod rights;
+mod selecting;
 mod selectors;
 mod server;
 mod stats;
@@ -120,6 +121,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(metadata::metadata_alone_is_asked_for_and_indexed),
         case!(lookups::objects_are_found_by_key_and_by_index),
         case!(selectors::a_snapshot_selects_what_the_server_lists),
+        case!(selecting::services_and_policies_that_select_a_pod_are_found),
         case!(lookups::an_index_comes_late_and_has_all_objects),
         case!(lookups::objects_leave_a_label_selector),
         case!(lookups::objects_leave_a_field_selector),

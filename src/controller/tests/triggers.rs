@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 
 use super::*;
 use crate::controller::{changed, owners};
+use crate::index;
 use crate::subscribe::Change;
 
 #[tokio::test(start_paused = true)]
@@ -105,6 +106,38 @@ async fn watched_objects_lead_to_the_primaries_that_a_mapping_or_an_index_finds(
         bench.change("c", "s2");
         run.abort();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn watched_objects_lead_to_the_primaries_that_select_them_before_or_after_a_change() {
+    let bench = Bench::new();
+    let mut builder = Informer::builder(Api::<ConfigMap>::all(bench.client.clone()));
+    let by_selector = builder.index(index::selector(|map: &ConfigMap| {
+        Some(map.data.as_ref()?.get("value")?.parse::<crate::Selector>())
+    }));
+    let maps = builder.start();
+    bench.map("web", "app=web");
+    bench.map("db", "app in (db,cache)");
+    bench.map("labelled", "app");
+    let seen = Seen::default();
+    let run = observe(Controller::new(&maps).watches_by_selector(&bench.secrets, by_selector), &seen);
+    settle().await;
+    assert_eq!(counts(seen.names()).len(), 3);
+    let reconciled = || counts(seen.names()).into_keys().collect::<Vec<_>>();
+    bench.secret("s");
+    settle().await;
+    assert_eq!(reconciled(), [""; 0], "it has no labels");
+    for (app, expected) in [
+        (json!("web"), &["labelled", "web"][..]),
+        (json!("cache"), &["db", "labelled", "web"]),
+        (json!(null), &["db", "labelled"]),
+    ] {
+        let patch = json!({ "metadata": { "labels": { "app": app } } });
+        bench.server.merge_patch("secrets", "default", "s", patch).unwrap();
+        settle().await;
+        assert_eq!(reconciled(), expected, "{app}");
+    }
+    run.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Selector;
+use crate::index;
 use crate::subscribe::{Change, Subscription};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,13 +42,14 @@ struct Contents {
     paged: Content<u8>,
     joined: Content<u32>,
     total: Content<(usize, u32)>,
+    selecting: Content<Vec<String>>,
     duplicates: usize,
 }
 
 // === The transforms, of plain values ===
 
 fn linked(pod: &Pod, link: Option<u8>) -> Option<Linked> {
-    (link.is_some() || pod.n % 2 == 0).then(|| (pod.n, link.unwrap_or_default()))
+    (link.is_some() || pod.n.is_multiple_of(2)).then(|| (pod.n, link.unwrap_or_default()))
 }
 
 fn many(name: &str, pod: &Pod) -> Vec<(String, (String, u8))> {
@@ -60,6 +63,37 @@ fn many(name: &str, pod: &Pod) -> Vec<(String, (String, u8))> {
 
 fn counted(link: u8, group: &[u8], linked: usize) -> Option<Counted> {
     (link != 7).then(|| (group.len(), group.iter().map(|n| usize::from(*n)).sum(), linked))
+}
+
+/// The selector of a link, if it has one.
+fn selector(link: u8) -> Option<String> {
+    match link % 6 {
+        0 => Some(format!("group={}", link % 3)),
+        1 => Some("group=1,link notin (2,3)".to_owned()),
+        2 => Some(String::new()),
+        3 => None,
+        4 => Some("link in (1,2),group".to_owned()),
+        _ => Some("!group".to_owned()),
+    }
+}
+
+/// The labels of a pod.
+fn labels(pod: &Pod) -> Vec<(&'static str, String)> {
+    let group = (pod.n != 8).then(|| ("group", pod.group.to_string()));
+    group.into_iter().chain([("link", pod.link.to_string())]).collect()
+}
+
+/// Whether the selector of the link matches the labels of the pod.
+fn selects(link: u8, pod: &Pod) -> bool {
+    let group = (pod.n != 8).then_some(pod.group);
+    match link % 6 {
+        0 => group == Some(link % 3),
+        1 => group == Some(1) && ![2, 3].contains(&pod.link),
+        2 => true,
+        3 => false,
+        4 => group.is_some() && [1, 2].contains(&pod.link),
+        _ => group.is_none(),
+    }
 }
 
 /// All of it from nothing. The order of the pods is that of their keys.
@@ -95,6 +129,10 @@ fn from_nothing(pods: &Content<Pod>, links: &Content<u8>) -> Contents {
     all.joined.extend(numbers());
     all.joined.extend(all.counted.iter().map(|(name, counted)| (name.clone(), counted.1 as u32)));
     all.joined.extend(numbers().filter(|(_, n)| n % 2 == 0));
+    for (name, pod) in pods {
+        let selecting = links.iter().filter(|(_, link)| selects(**link, pod));
+        all.selecting.insert(name.clone(), selecting.map(|(name, _)| name.clone()).collect());
+    }
     for name in links.keys() {
         let sum = all.many.values().map(|(_, n)| u32::from(*n)).sum();
         all.total.insert(name.clone(), (all.many.len(), sum));
@@ -139,6 +177,8 @@ async fn run(ops: Vec<Op>) {
     let (mut pods, mut links) = (Hand::<Pod>::new("pods"), Hand::<u8>::new("links"));
     let by_group = pods.index(|pod: &Pod| pod.group);
     let by_group_name = pods.index(|pod: &Pod| pod.group.to_string());
+    let by_selector =
+        links.index(index::selector(|link: &u8| selector(*link).map(|text| text.parse::<Selector>())));
     let mut graph = Graph::new("model").checked();
     let (pod, link) = (graph.source(&pods.informer), graph.source(&links.informer));
 
@@ -169,6 +209,11 @@ async fn run(ops: Vec<Op>) {
         Some((many.len(), many.iter().map(|one| u32::from(one.1)).sum()))
     });
 
+    let selecting = graph.map("selecting", pod, move |pod, read| {
+        let found = read.selecting(link, &by_selector, "", labels(pod));
+        Some(found.map(|link| Obj::name(link).to_owned()).collect::<Vec<_>>())
+    });
+
     let mut follow_linked = Followed::new(&mut graph, linked);
     let mut follow_many = Followed::new(&mut graph, many);
     let mut follow_counted = Followed::new(&mut graph, counted);
@@ -176,6 +221,7 @@ async fn run(ops: Vec<Op>) {
     let mut follow_paged = Followed::new(&mut graph, paged);
     let mut follow_joined = Followed::new(&mut graph, joined);
     let mut follow_total = Followed::new(&mut graph, total);
+    let mut follow_selecting = Followed::new(&mut graph, selecting);
     let graph = graph.start();
 
     let (mut all_pods, mut all_links) = (Content::new(), Content::new());
@@ -207,6 +253,7 @@ async fn run(ops: Vec<Op>) {
                     paged: follow_paged.content(view.of(paged)),
                     joined: follow_joined.content(view.of(joined)),
                     total: follow_total.content(view.of(total)),
+                    selecting: follow_selecting.content(view.of(selecting)),
                     duplicates: node(&graph, "many").duplicates as usize,
                 };
                 assert_eq!(found, from_nothing(&all_pods, &all_links));

@@ -2,6 +2,8 @@
 
 mod model;
 mod rules;
+#[cfg(feature = "testing")]
+mod selectors;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;

@@ -1,5 +1,8 @@
 //! An index by the selectors that objects have.
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 use std::fmt;
 
 use super::{IndexBy, IntoSelects, SelectorKey};
@@ -18,7 +21,7 @@ pub struct BySelector<F>(F);
 /// ```
 /// use k8s_openapi::api::core::v1::Service;
 /// use kube_informer::index::{self, IndexSet};
-/// use kube_informer::{Obj, Snapshot};
+/// use kube_informer::{Key, Obj, Snapshot};
 /// # let service = |app: &str| Service {
 /// #     spec: Some(k8s_openapi::api::core::v1::ServiceSpec {
 /// #         selector: Some([("app".to_owned(), app.to_owned())].into()),
@@ -33,7 +36,7 @@ pub struct BySelector<F>(F);
 /// let services = Snapshot::from_objects(indexes, services);
 ///
 /// let labels = [("app", "web"), ("tier", "front")];
-/// assert!(services.selecting(&by_selector, "shop", labels).map(Obj::key).eq([("shop", "web").into()]));
+/// assert!(services.selecting(&by_selector, "shop", labels).map(Obj::key).eq([Key::new("shop", "web")]));
 /// ```
 ///
 /// What no selector and an empty one mean depends on the kind, and the type that the closure returns says it:

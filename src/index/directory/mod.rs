@@ -15,11 +15,16 @@
 //! Removal looks in every bucket that the selector could be in, which is linear in its requirements, like insertion.
 //! Recording the choice would need a key that changes after it is shared.
 
+mod bucket;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use equivalent::Equivalent;
 
+pub(crate) use self::bucket::{Bucket, BucketRef, Place};
 use super::keys::SharedKey;
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
 use super::posting::{Ordered, Posting};
@@ -31,33 +36,6 @@ use crate::hash::KeyHasher;
 pub(super) struct Directory {
     buckets: Multimap<Bucket, KeyPtr>,
     hasher: KeyHasher,
-}
-
-/// What the objects that meet the selectors of one bucket have in common.
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Bucket {
-    /// `None` for the selectors of all namespaces.
-    namespace: Option<Box<str>>,
-    /// `None` for all objects.
-    label: Option<Box<str>>,
-    /// `None` for any value.
-    value: Option<Box<str>>,
-}
-
-/// A borrowed [`Bucket`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct BucketRef<'a> {
-    namespace: Option<&'a str>,
-    label: Option<&'a str>,
-    value: Option<&'a str>,
-}
-
-/// Where a selector can be: the bucket of each value, or the bucket of any value.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(super) namespace: Option<&'a str>,
-    pub(super) label: Option<&'a str>,
-    pub(super) values: Option<&'a [String]>,
 }
 
 /// A selector in a bucket. The table has one pointer for each selector, so they are compared by address.
@@ -132,7 +110,7 @@ impl Directory {
                 self.find(bucket).is_some_and(|(_, held)| held.get(|other| other.cmp_key(&key)).is_some())
             };
             let mut buckets: Vec<_> = key.0.key.places().flat_map(|place| place.buckets()).collect();
-            buckets.sort_by_key(|bucket| (bucket.label, bucket.value));
+            buckets.sort();
             buckets.dedup();
             let count = buckets.into_iter().filter(|bucket| holds(*bucket)).count();
             let whole = |place: Place<'_>| place.width() == count && place.buckets().all(holds);
@@ -142,60 +120,6 @@ impl Directory {
         }
         let held: usize = self.buckets.iter().map(|entry| entry.posting.len()).sum();
         assert_eq!(held, expected, "a selector that left the table is in a bucket");
-    }
-}
-
-// === impl BucketRef ===
-
-impl<'a> BucketRef<'a> {
-    /// The buckets whose selectors an object meets. Labels have different names.
-    pub(crate) fn of_object(
-        namespace: &'a str,
-        labels: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> impl Iterator<Item = Self> {
-        let of_labels = labels.flat_map(|(label, value)| [(Some(label), Some(value)), (Some(label), None)]);
-        of_labels.chain([(None, None)]).flat_map(move |(label, value)| {
-            [Some(namespace), None].map(|namespace| Self { namespace, label, value })
-        })
-    }
-
-    pub(crate) fn to_owned(self) -> Bucket {
-        let owned = |text: Option<&str>| text.map(Box::from);
-        Bucket { namespace: owned(self.namespace), label: owned(self.label), value: owned(self.value) }
-    }
-}
-
-/// Both have the fields in the same order, so both have the same hash.
-impl Equivalent<Bucket> for BucketRef<'_> {
-    fn equivalent(&self, bucket: &Bucket) -> bool {
-        self.value == bucket.value.as_deref()
-            && self.label == bucket.label.as_deref()
-            && self.namespace == bucket.namespace.as_deref()
-    }
-}
-
-// === impl Place ===
-
-impl<'a> Place<'a> {
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = BucketRef<'a>> + use<'a> {
-        let Self { namespace, label, values } = *self;
-        let any = values.is_none().then_some(None);
-        let values = values.unwrap_or_default().iter().map(|value| Some(value.as_str()));
-        values.chain(any).map(move |value| BucketRef { namespace, label, value })
-    }
-
-    /// The number of buckets.
-    fn width(&self) -> usize {
-        self.values.map_or(1, <[_]>::len)
-    }
-
-    /// Values are more selective than a label of any value, and that more than nothing.
-    fn rank(&self) -> u8 {
-        match (self.label, self.values) {
-            (Some(_), Some(_)) => 0,
-            (Some(_), None) => 1,
-            (None, _) => 2,
-        }
     }
 }
 
