@@ -47,7 +47,7 @@ impl<'a> BucketRef<'a> {
         })
     }
 
-    pub(crate) fn to_owned(self) -> Bucket {
+    pub(crate) fn to_bucket(self) -> Bucket {
         let owned = |text: Option<&str>| text.map(Box::from);
         Bucket { namespace: owned(self.namespace), label: owned(self.label), value: owned(self.value) }
     }

@@ -58,7 +58,7 @@ impl Directory {
             let hash = self.hasher.index_key(&bucket);
             let known =
                 self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
-            let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_owned() }));
+            let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_bucket() }));
             self.buckets.insert(bucket, key.clone());
         }
     }

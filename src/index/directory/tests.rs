@@ -38,7 +38,7 @@ fn a_bucket_is_found_by_borrowed_texts() {
     });
     let all: Vec<_> = all.collect();
     for bucket in &all {
-        let owned = bucket.to_owned();
+        let owned = bucket.to_bucket();
         assert_eq!(hasher.index_key(bucket), hasher.index_key(&owned), "{bucket:?}");
         assert_eq!(all.iter().filter(|other| (**other).equivalent(&owned)).collect::<Vec<_>>(), [bucket]);
     }
