@@ -161,8 +161,8 @@ impl Own {
             return true;
         }
         let before = |version: &ResourceVersion| *version < self.version;
-        match (&view.resource_version, view.get(key)) {
-            (Some(version), _) if !before(version) => true,
+        match (view.reached(key.namespace()), view.get(key)) {
+            (Some(version), _) if !before(&version) => true,
             (_, Some(object)) => !before(&Obj::resource_version(object)),
             // Without a version of the view, the absence of the object is the newest that is known.
             (version, None) => version.is_none(),

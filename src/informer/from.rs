@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Command, Gate, Recorder, Settings, Status};
-use crate::scope::Scope;
+use crate::scope::{Part, Scope};
 use crate::source::{Decoder, HttpSource, Item, resource_name};
 use crate::store::{AddIndex, Intake, Writer};
 
@@ -74,7 +74,7 @@ pub struct Parts<K, T> {
 impl<K: Resource> FromApi<K> {
     pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
         Self {
-            scope: Scope { namespace: api.namespace().map(str::to_owned), ..Scope::all() },
+            scope: api.namespace().map_or_else(Scope::all, Scope::namespace),
             api,
             dyntype,
             config: Config::new(),
@@ -102,9 +102,10 @@ where
 
     fn name(&self) -> String {
         let resource = resource_name::<K>(&self.dyntype);
-        match self.scope.namespace.as_deref() {
-            Some(namespace) => format!("{resource} in {namespace}"),
-            None => resource,
+        match self.scope.parts() {
+            [Part { namespace: Some(namespace), .. }] => format!("{resource} in {namespace}"),
+            [_] => resource,
+            parts => format!("{resource} in {} scopes", parts.len()),
         }
     }
 
@@ -118,7 +119,8 @@ where
         let Self { api, dyntype, scope, mut config, absent, gate } = self;
         config.absent.get_or_insert(absent);
         let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
-        let source = HttpSource::new(api, &dyntype, scope, config.limits.clone());
+        let part = scope.parts()[0].clone();
+        let source = HttpSource::new(api, &dyntype, part, config.limits.clone());
         let options = Settings::new(config);
         let intake = Intake::new(
             writer,

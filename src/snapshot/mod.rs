@@ -1,6 +1,7 @@
 //! A consistent, immutable view of everything an informer has cached.
 
 mod intersection;
+mod reached;
 mod selected;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 pub use self::intersection::{InKeyOrder, Intersection};
+pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
@@ -39,6 +41,8 @@ pub struct View<T> {
     pub(crate) epoch: u64,
     pub(crate) synced: bool,
     pub(crate) resource_version: Option<ResourceVersion>,
+    /// What each part of the scope has reached. Empty if there is one part.
+    pub(crate) reached: Arc<[Reached]>,
     pub(crate) hasher: KeyHasher,
     pub(crate) objects: Trie<Obj<T>>,
     pub(crate) tables: Box<[AnyTable]>,
@@ -274,6 +278,10 @@ impl Invalid {
 
     pub(crate) fn error(&self) -> &DecodeError {
         &self.0.1
+    }
+
+    pub(crate) fn is_of(&self, key: Key<'_>) -> bool {
+        self.error().key.as_ref().is_some_and(|mine| mine.as_key() == key)
     }
 }
 

@@ -16,13 +16,18 @@
 //! only when it is published; a dropped draft has no effect.
 
 mod add_index;
+mod change;
+mod commit;
 mod draft;
 mod end;
+mod graves;
 mod indexers;
 mod intake;
 mod late;
 mod life;
 mod list;
+mod members;
+mod parts;
 mod positions;
 mod publish;
 mod replaced;
@@ -35,13 +40,18 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
 
+use tokio::sync::Notify;
+
 pub(crate) use self::add_index::AddIndex;
-use self::draft::Draft;
+use self::change::Change;
+use self::draft::{Beside, Draft};
 pub use self::end::End;
+use self::graves::Graves;
 use self::indexers::Indexers;
 pub(crate) use self::intake::Intake;
-use self::late::Late;
 pub(crate) use self::list::List;
+pub(crate) use self::parts::PartId;
+use self::parts::{Part, Parts};
 pub(crate) use self::positions::Position;
 use self::publish::Publisher;
 pub(crate) use self::publish::Wake;
@@ -69,8 +79,14 @@ pub(crate) struct Writer<T> {
     retired: Arc<Retired<T>>,
     indexers: Indexers<T>,
     store: u64,
-    /// Index keys stored beside the published version. Readers do not need them.
-    late: Trie<Late>,
+    /// Stored beside the published version.
+    beside: Beside,
+    parts: Parts,
+    graves: Graves,
+    /// A change of the scope that is not complete.
+    change: Option<Change<T>>,
+    /// Notified when the scope has changed, and when a new epoch begins.
+    changes: Arc<Notify>,
 }
 
 impl<T: Send + Sync + 'static> Writer<T> {
@@ -82,6 +98,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             epoch: 0,
             synced: false,
             resource_version: None,
+            reached: Arc::default(),
             hasher: KeyHasher::new(),
             objects: Trie::new(),
             tables: indexers.empty_tables().into(),
@@ -94,7 +111,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
             retired: Arc::new(Retired::new()),
             indexers,
             store,
-            late: Trie::new(),
+            beside: Beside::default(),
+            parts: Parts::of([Part::new(0, None)]),
+            graves: Graves::default(),
+            change: None,
+            changes: Arc::default(),
         }
     }
 
@@ -111,45 +132,65 @@ impl<T: Send + Sync + 'static> Writer<T> {
         &self.retired
     }
 
-    /// The resourceVersion of the published state.
-    pub(crate) fn resource_version(&self) -> Option<ResourceVersion> {
-        self.shared().load().resource_version.clone()
-    }
-
     /// Begins the next version.
     fn draft(&self, reuse: Reuse) -> Draft<T> {
-        Draft::of(&self.shared().load(), self.late.clone(), reuse, self.retired.clone())
+        Draft::of(&self.shared().load(), self.beside.clone(), reuse, self.retired.clone())
     }
 
-    /// Stores a listed value as it is. If two values have the same key, the later one wins.
+    /// Publishes these objects as a complete list. If two have the same key, the later one wins.
     #[cfg(feature = "testing")]
-    pub(crate) fn insert(&self, list: &mut List<T>, meta: &crate::source::Meta, value: T) {
-        list.0.insert(&self.indexers, meta, value);
+    pub(crate) fn fill(&mut self, objects: impl Iterator<Item = (crate::source::Meta, T)>) {
+        let mut draft = self.draft(Reuse::Unchanged);
+        let mut version = ResourceVersion::from_number(0);
+        for (meta, value) in objects {
+            draft.insert(&self.indexers, &meta, value);
+            version = meta.resource_version;
+        }
+        (draft.changed, draft.synced) = (true, true);
+        self.publish(draft, 0, Some(version));
     }
 
-    /// Publishes a draft that is complete up to `version`.
-    fn publish(&mut self, mut draft: Draft<T>, version: Option<ResourceVersion>) {
-        if !draft.changed && version == draft.resource_version {
+    /// Publishes a draft of a part, which is complete up to `version`.
+    fn publish(&mut self, draft: Draft<T>, part: PartId, version: Option<ResourceVersion>) {
+        let before = self.shared().load().nameless;
+        let Some(part) = self.parts.get_mut(part) else { return };
+        let advanced = part.version != version;
+        part.version = version;
+        part.nameless = (part.nameless + draft.nameless).saturating_sub(before);
+        self.settle(draft, advanced);
+    }
+
+    /// Publishes a draft, unless it is equal to the published version and no part has `advanced`.
+    fn settle(&mut self, mut draft: Draft<T>, advanced: bool) {
+        let reached = self.parts.reached(draft.epoch);
+        let is_same = !draft.changed && draft.members.ptr_eq(&self.beside.members);
+        if is_same && !advanced && reached == draft.resource_version {
             return draft.drop_unchanged();
         }
-        draft.resource_version = version;
+        draft.resource_version = reached;
+        self.dig_graves(&mut draft);
         self.show(draft);
     }
 
     fn show(&mut self, draft: Draft<T>) {
         let changed = draft.changed;
-        let (view, late, mut replaced) = draft.into_parts(self.store);
-        let late = std::mem::replace(&mut self.late, late);
-        if !late.is_empty() {
-            self.retired.discard(World { late, ..World::default() });
-        }
+        let reached = self.parts.all_reached(draft.epoch);
+        let (view, beside, mut replaced) = draft.into_parts(self.store, reached);
+        let before = std::mem::replace(&mut self.beside, beside);
+        self.discard(before);
         let old = self.publisher.publish(view, changed);
         if changed {
             self.retired.replaced().push(old.revision());
         }
         // The first view is empty and stays with the store.
-        if old.synced {
+        if !Arc::ptr_eq(&old, self.shared().first()) {
             self.retired.push(old, &mut replaced);
+        }
+    }
+
+    fn discard(&self, Beside { late, members }: Beside) {
+        if !late.is_empty() || !members.is_empty() {
+            self.retired.discard(World { late, members, ..World::default() });
         }
     }
 
@@ -162,6 +203,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 /// Memory that no reader uses is freed in parts, however the writer ends.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
-        self.retired.discard(World { late: std::mem::take(&mut self.late), ..World::default() });
+        let Beside { late, members } = std::mem::take(&mut self.beside);
+        self.retired.discard(World { late, members, ..World::default() });
     }
 }

@@ -124,7 +124,11 @@ impl<P: Payload> Sink<P> for ModelSink {
         self.model.lock().unwrap().calls.push(String::from("of a new epoch"));
     }
 
-    async fn commit(&mut self, mut list: ModelList, version: Option<ResourceVersion>) {
+    async fn commit(
+        &mut self,
+        mut list: ModelList,
+        version: Option<ResourceVersion>,
+    ) -> Result<(), Regression> {
         list.committed = true;
         let mut model = self.model.lock().unwrap();
         model.calls.push(
@@ -134,6 +138,7 @@ impl<P: Payload> Sink<P> for ModelSink {
         model.listing = false;
         model.held = version.clone();
         self.held = version;
+        Ok(())
     }
 
     async fn commit_absence(&mut self) {
