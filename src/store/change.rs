@@ -60,9 +60,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.change = Some(Change { keep, start: start.collect(), parked: Vec::new() });
     }
 
-    /// The parts that may change what readers see.
-    pub(crate) fn present(&self) -> impl Iterator<Item = PartId> {
-        self.parts.iter().map(|part| part.id)
+    /// Ends a change of the scope that is not complete. The parts that were starting with it never get further.
+    pub(crate) fn abandon_change(&mut self) {
+        self.change = None;
     }
 
     /// The parts that were last listed before the current epoch.
@@ -75,11 +75,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.change.is_some()
     }
 
-    pub(super) fn is_present(&self, part: PartId) -> bool {
+    /// Whether the part may change what readers see.
+    pub(crate) fn is_present(&self, part: PartId) -> bool {
         self.parts.get(part).is_some()
     }
 
-    pub(super) fn is_starting(&self, part: PartId) -> bool {
+    pub(crate) fn is_starting(&self, part: PartId) -> bool {
         self.change.as_ref().is_some_and(|change| change.start.iter().any(|start| start.id == part))
     }
 
@@ -184,7 +185,8 @@ async fn remove_parts<T: Send + Sync + 'static>(
                 if left.is_empty() || rest.covering(key.namespace) < 2 {
                     draft.forget_members(key);
                 } else if !is_same {
-                    draft.set_members(key, left, None);
+                    let brought = draft.life(key).and_then(|life| life.version);
+                    draft.set_members(key, left, brought);
                 }
             }
             None if all.only(key.namespace).is_some_and(|only| stays(&only)) => {}

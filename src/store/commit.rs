@@ -88,11 +88,12 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
         if share == Share::Foreign {
             continue;
         }
-        let was_same = draft.is_life(key.as_key(), invalid.error().uid().unwrap_or_default());
+        let uid = invalid.error().uid().unwrap_or_default();
+        let was_same = draft.is_life(key.as_key(), uid);
         if draft.invalid.get(invalid.hash(), |known| known.ptr_eq(invalid)).is_none() {
             draft.put_invalid(indexers, invalid.clone());
         }
-        if share == Share::Shared {
+        if share == Share::Shared && draft.is_life(key.as_key(), uid) {
             draft.join(key.as_key(), part, !was_same);
         }
         turn.pass().await;
@@ -106,9 +107,10 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
 async fn rename<T: Send + Sync + 'static>(list: &mut List<T>, draft: &Draft<T>, turn: &mut Turn) {
     let now = draft.objects.clone();
     for changed in Trie::diff(&list.base.objects, &now) {
-        let old = changed.old.map(Obj::address);
-        if old.is_some_and(|old| list.named.remove(&old))
+        if let Some(old) = changed.old
+            && list.named.remove(&Obj::address(old))
             && let Some(new) = changed.new
+            && Obj::same_uid(old, new)
         {
             list.named.insert(Obj::address(new));
         }

@@ -20,7 +20,7 @@ pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeE
 
 /// A [`Sink`] of one part over a [`Writer`].
 pub(crate) struct Intake<P, T> {
-    store: Arc<Store<P, T>>,
+    pub(super) store: Arc<Store<P, T>>,
     part: PartId,
     /// The version of the last list or event of this part.
     held: Option<ResourceVersion>,

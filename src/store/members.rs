@@ -23,13 +23,18 @@ struct Record {
     key: ObjectKey,
     /// Sorted. Empty if the object has left the store.
     parts: Box<[PartId]>,
-    /// The version with which it left. It does not return with this version or an older one.
-    left: Option<ResourceVersion>,
+    /// If it has left: its last version. It does not return with an older one, nor with this one, unless that `may_return`.
+    /// If not: the version that a part has brought which was removed from the scope.
+    version: Option<ResourceVersion>,
+    /// A part that is behind may still bring the version with which it left.
+    may_return: bool,
 }
 
 /// An object that has left the store.
 pub(super) struct Grave {
     pub(super) key: ObjectKey,
+    /// The version with which it left.
+    left: ResourceVersion,
     /// Once every part has reached this version, none sends an older one. Without, the object is forgotten at once.
     pub(super) until: Option<ResourceVersion>,
 }
@@ -77,8 +82,9 @@ impl<T: Send + Sync + 'static> Draft<T> {
 
     /// Whether a part that is behind sends a version from before the object left.
     pub(super) fn has_left(&self, key: Key<'_>, version: &ResourceVersion) -> bool {
-        let left = self.members(key).filter(|members| members.has_left());
-        left.and_then(|members| members.0.left.as_ref()).is_some_and(|left| version <= left)
+        let Some(members) = self.members(key).filter(|members| members.has_left()) else { return false };
+        let Some(last) = &members.0.version else { return false };
+        version < last || version == last && !members.0.may_return
     }
 
     /// Whether the object or the invalid one under a key is known to be, or may be, the one with this uid.
@@ -112,7 +118,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         }
         if let Err(at) = known.binary_search(&part) {
             let parts = [&known[..at], &[part], &known[at..]].concat();
-            self.set_members(key, parts.into(), None);
+            self.set_members(key, parts.into(), self.brought(key));
         }
     }
 
@@ -128,34 +134,59 @@ impl<T: Send + Sync + 'static> Draft<T> {
         let rest: Box<[PartId]> = known.iter().copied().filter(|other| *other != part).collect();
         if !rest.is_empty() {
             if rest.len() < known.len() {
-                self.set_members(key, rest, None);
+                self.set_members(key, rest, self.brought(key));
             }
             return;
         }
         let Some(life) = self.life(key) else { return };
         let left = life.version.filter(|_| until.is_some_and(ResourceVersion::is_ordered));
+        // The part that has brought this version cannot say that there is a later one.
+        let may_return = left.is_some() && left == self.brought(key);
         self.remove(indexers, key);
-        if left.is_some() {
-            self.set_members(key, rest, left);
-            self.graves.push(Grave { key: key.to_owned(), until: until.cloned() });
+        if let Some(left) = left {
+            self.set_record(key, rest, Some(left.clone()), may_return);
+            self.graves.push(Grave { key: key.to_owned(), left, until: until.cloned() });
         } else {
             self.forget_members(key);
         }
     }
 
-    pub(super) fn set_members(&mut self, key: Key<'_>, parts: Box<[PartId]>, left: Option<ResourceVersion>) {
-        let record = Record { hash: self.hasher.object(key), key: key.to_owned(), parts, left };
+    /// `brought`: the version that a part has brought which was removed from the scope.
+    pub(super) fn set_members(
+        &mut self,
+        key: Key<'_>,
+        parts: Box<[PartId]>,
+        brought: Option<ResourceVersion>,
+    ) {
+        self.set_record(key, parts, brought, false);
+    }
+
+    fn set_record(
+        &mut self,
+        key: Key<'_>,
+        parts: Box<[PartId]>,
+        version: Option<ResourceVersion>,
+        may_return: bool,
+    ) {
+        let hash = self.hasher.object(key);
+        let record = Record { hash, key: key.to_owned(), parts, version, may_return };
         self.members.insert(Members(triomphe::Arc::new(record)));
+    }
+
+    fn brought(&self, key: Key<'_>) -> Option<ResourceVersion> {
+        self.members(key).filter(|members| !members.has_left())?.0.version.clone()
     }
 
     pub(super) fn forget_members(&mut self, key: Key<'_>) {
         self.members.remove(self.hasher.object(key), |members| members.is_of(key));
     }
 
-    /// Forgets an object that has left, unless it is back.
+    /// Forgets an object that has left, unless it is back or has left again since.
     pub(super) fn close(&mut self, grave: &Grave) {
         let key = grave.key.as_key();
-        self.members.remove(self.hasher.object(key), |members| members.is_of(key) && members.has_left());
+        let is_meant =
+            |members: &Members| members.has_left() && members.0.version.as_ref() == Some(&grave.left);
+        self.members.remove(self.hasher.object(key), |members| members.is_of(key) && is_meant(members));
     }
 
     /// The newest version of what is stored or invalid under a key.

@@ -48,7 +48,7 @@ use self::draft::{Beside, Draft};
 pub use self::end::End;
 use self::graves::Graves;
 use self::indexers::Indexers;
-pub(crate) use self::intake::Intake;
+pub(crate) use self::intake::{Intake, Store};
 pub(crate) use self::list::List;
 pub(crate) use self::parts::PartId;
 use self::parts::{Part, Parts};
@@ -130,6 +130,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(crate) fn retired(&self) -> &Arc<Retired<T>> {
         &self.retired
+    }
+
+    /// Notified when the scope has changed, and when a new epoch begins.
+    pub(crate) fn changes(&self) -> &Arc<Notify> {
+        &self.changes
     }
 
     /// Begins the next version.

@@ -210,7 +210,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     fn listed(&mut self, ordered: bool, unversioned: bool) {
         self.recovery.listed();
         self.record.committed();
-        self.status.send_if_modified(|status| {
+        self.status.modify_if(|status| {
             status.ordered_versions = ordered;
             status.unversioned = unversioned;
             false
@@ -223,9 +223,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     /// Readers see the newest state: answers the callers of `refresh`.
     pub(super) fn committed(&mut self) {
-        let was_synced = self.status.borrow().synced;
-        self.status.send_modify(|status| status.synced = true);
-        if !was_synced {
+        if self.status.sync() {
             self.log.synced();
         }
         self.answer_refreshes();

@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Gate, Recorder, Regression, RelistCause, Reuse, Settings, Sink, Status, Tally, run};
+use super::{
+    Command, Gate, Recorder, Regression, RelistCause, Report, Reuse, Settings, Sink, Status, Tally, run,
+};
 use crate::error::{DecodeError, Error, ErrorKind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -216,7 +218,16 @@ impl Harness {
         let (commands, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
         let record = Recorder::new(tally.clone());
-        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), settings, gate));
+        let task = tokio::spawn(run(
+            source,
+            sink,
+            Report::alone(sender),
+            record,
+            taken,
+            stop.clone(),
+            settings,
+            gate,
+        ));
         Self { source: probe, model, status, tally, commands, stop, task }
     }
 

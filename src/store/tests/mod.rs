@@ -1,6 +1,7 @@
 //! Compares the store with a model of plain collections, and tests failures of application code.
 
 mod model;
+mod parts;
 mod rules;
 
 use std::panic::AssertUnwindSafe;
