@@ -1,10 +1,7 @@
 //! Snapshots without an informer, for unit tests of code that reads them.
 
-use futures_util::FutureExt as _;
-
 use crate::index::IndexSet;
 use crate::key::AsKey;
-use crate::reflector::Reuse;
 use crate::snapshot::Snapshot;
 use crate::source::Meta;
 use crate::store::Writer;
@@ -40,19 +37,15 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
     pub fn from_objects<Q: AsKey>(indexes: IndexSet<T>, objects: impl IntoIterator<Item = (Q, T)>) -> Self {
         let (store, indexers) = indexes.into_parts();
         let mut writer = Writer::new(store, indexers);
-        let mut version = 0;
-        let mut list = writer.begin_list(Reuse::Unchanged);
-        for (key, object) in objects {
-            version += 1;
+        let objects = (1..).zip(objects).map(|(version, (key, object))| {
             let meta = Meta {
                 key: key.as_key().to_owned(),
                 uid: version.to_string().into(),
                 resource_version: ResourceVersion::from_number(version),
             };
-            writer.insert(&mut list, &meta, object);
-        }
-        let committed = writer.commit(list, Some(ResourceVersion::from_number(version))).now_or_never();
-        debug_assert!(committed.is_some(), "there is nothing to wait for where nothing was stored");
+            (meta, object)
+        });
+        writer.fill(objects);
         let snapshot = writer.shared().snapshot();
         if let Some(invalid) = snapshot.invalid().next() {
             panic!("{invalid}");

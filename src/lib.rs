@@ -196,7 +196,7 @@ pub use self::index::Index;
 pub use self::informer::{Informer, Stats};
 pub use self::key::{Key, ObjectKey};
 pub use self::object::Obj;
-pub use self::reflector::{Phase, Status};
+pub use self::reflector::{PartStatus, Phase, Status};
 pub use self::registry::{Registry, SharedInformer};
 pub use self::scope::Scope;
 pub use self::selector::Selector;

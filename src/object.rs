@@ -184,6 +184,16 @@ impl<T> Obj<T> {
         &this.header().keys
     }
 
+    /// Sets the index keys of an object that was made without, and that nothing else refers to.
+    pub(crate) fn set_index_keys(this: &mut Self, keys: IndexKeys) {
+        this.0.with_arc_mut(|object| {
+            debug_assert!(triomphe::Arc::is_unique(object), "its index keys are shared");
+            if let Some(object) = triomphe::Arc::get_mut(object) {
+                object.header_mut().keys = keys;
+            }
+        });
+    }
+
     /// The address, which identifies the object while it is referenced.
     pub(crate) fn address(this: &Self) -> usize {
         this.0.as_ptr() as usize

@@ -65,6 +65,14 @@ impl ResourceVersion {
         matches!(&self.0, Repr::Text(text) if text.is_empty())
     }
 
+    /// The lower of two; `None` if they have no order.
+    pub(crate) fn lower(self, other: Self) -> Option<Self> {
+        match self.partial_cmp(&other)? {
+            Ordering::Greater => Some(other),
+            Ordering::Less | Ordering::Equal => Some(self),
+        }
+    }
+
     /// Whether this version has an order.
     pub(crate) fn is_ordered(&self) -> bool {
         match &self.0 {

@@ -229,8 +229,8 @@ impl Written {
     fn is_received<T>(&self, key: &ObjectKey, view: &View<T>) -> bool {
         let Some(newest) = self.versions.last().filter(|_| view.epoch == self.epoch) else { return true };
         let before = |version: &ResourceVersion| version < newest;
-        match (&view.resource_version, view.get(key)) {
-            (Some(version), _) if !before(version) => true,
+        match (view.reached(key.namespace()), view.get(key)) {
+            (Some(version), _) if !before(&version) => true,
             (_, Some(object)) => !before(&Obj::resource_version(object)),
             // Without a version of the view, the absence of the object is the newest that is known.
             (version, None) => version.is_none(),

@@ -178,13 +178,12 @@ impl Driver {
             _ if self.ticks == 0 => Phase::Listing,
             _ => Phase::Watching,
         };
-        Status {
-            phase,
-            synced: self.ticks > 0,
-            stale_since: worst.and_then(|status| status.stale_since),
-            last_error: worst.and_then(|status| status.last_error.clone()),
-            failures: worst.map_or(0, |status| status.failures),
-            ..Status::new()
-        }
+        let mut status = Status::new();
+        status.phase = phase;
+        status.synced = self.ticks > 0;
+        status.stale_since = worst.and_then(|status| status.stale_since);
+        status.last_error = worst.and_then(|status| status.last_error.clone());
+        status.failures = worst.map_or(0, |status| status.failures);
+        status
     }
 }

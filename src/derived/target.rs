@@ -139,7 +139,7 @@ impl<O: Send + Sync + 'static> Target<O> {
                 Poll::Ready(Some(Command::AddIndex(index))) if !index.answer.is_closed() => {
                     self.asked = Some(index);
                 }
-                Poll::Ready(Some(Command::AddIndex(_) | Command::Refresh(_))) => {}
+                Poll::Ready(Some(_)) => {}
                 // All handles are dropped.
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }

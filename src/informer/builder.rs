@@ -20,7 +20,7 @@ use super::last::LastWord;
 use super::{Informer, Inner, Prepared};
 use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
-use crate::reflector::{Recorder, Status, Tally};
+use crate::reflector::{Status, Tally};
 use crate::scope::Scope;
 use crate::store::Writer;
 use crate::stored::StoredWith;
@@ -163,7 +163,21 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
 
 impl<K: Resource, T> Builder<K, T> {
     /// Sets which objects to cache. The default is the scope of the [`Api`](kube_client::Api): its namespace, or all
-    /// objects. This replaces the default, and labels and fields set before.
+    /// objects. This replaces the default, and labels and fields set before. [`Informer::set_scope`] changes it later.
+    ///
+    /// A scope may have several parts, such as namespaces; the client must be allowed to list and watch each.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::Pod;
+    /// # use kube_client::{Api, Client};
+    /// # use kube_informer::{Informer, Scope};
+    /// # fn example(client: Client, variable: &str) {
+    /// // `variable` is that of operators, WATCH_NAMESPACE: one namespace, several, or empty for all.
+    /// let scope = Scope::namespaces(variable.split(','));
+    /// let pods = Informer::builder(Api::<Pod>::all(client)).scope(scope).start();
+    /// # let _ = pods;
+    /// # }
+    /// ```
     pub fn scope(mut self, scope: Scope) -> Self {
         self.from.scope = scope;
         self
@@ -263,21 +277,21 @@ where
         let tasks = TaskTracker::new();
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (tally, retired) = (Arc::new(Tally::new()), writer.retired().clone());
-        let record = Recorder::new(tally.clone());
         let inner = Inner {
             name: from.name().into(),
             shared,
             status: status_receiver,
-            tally,
+            tally: tally.clone(),
             retired,
             commands,
             lists: S::LISTS,
+            has_own_scope: from.has_own_scope(),
             stop: stop.clone(),
             tasks: tasks.clone(),
             idle: OnceLock::new(),
             graph: None,
         };
-        let parts = Parts { project, writer, status, record, commands: taken, stop };
+        let parts = Parts { project, writer, status, tally, commands: taken, stop };
         let prepared = Prepared { from, parts, token: tasks.token(), tasks };
         (Informer { inner: Arc::new(inner) }, prepared)
     }

@@ -1,4 +1,4 @@
-//! Commands to a running informer: add an index, list again.
+//! Commands to a running informer: add an index, list again, change the scope.
 
 use tokio::sync::oneshot;
 
@@ -6,6 +6,7 @@ use super::Informer;
 use crate::error::{Error, ErrorKind};
 use crate::index::{Index, IndexBy};
 use crate::reflector::Command;
+use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::store::AddIndex;
 
@@ -22,7 +23,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
     /// all other indexes. Prefer [`Builder::index`](super::Builder::index): an index added later needs some more memory
     /// for each object that was cached before, until that object changes.
     ///
-    /// Waits while a list is in progress. Cancel-safe: if the call is dropped, the index may still be added, without a
+    /// Cancel-safe: if the call is dropped, the index may still be added, without a
     /// handle to it.
     ///
     /// ```
@@ -64,6 +65,43 @@ impl<T: Send + Sync + 'static> Informer<T> {
         }
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Refresh(answer)).await?;
+        answered.await.map_err(|_| Error::from(ErrorKind::Stopped))?;
+        Ok(self.snapshot())
+    }
+
+    /// Caches the objects of another scope, and returns a snapshot of them.
+    ///
+    /// One version has the whole change: what the new scope selects, too, keeps its allocation; what it does not select
+    /// is `Deleted`; what only it selects is `Added`. Until then, readers see the old scope. Parts that both scopes have
+    /// continue their watch. The new parts are listed before, so the change costs as much as their lists, and O(objects)
+    /// on the informer's task.
+    ///
+    /// Waits through errors of the API server until every new part is listed. Use a timeout;
+    /// [`Status::parts`](crate::Status::parts) shows what a part waits for. Cancel-safe: if the call is dropped after it
+    /// was polled, the scope still changes, once it can. A later call replaces a change that is not complete, and both
+    /// calls return when the later one is.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::Pod;
+    /// use kube_informer::{Error, Informer, Scope};
+    ///
+    /// async fn tenants_changed(pods: &Informer<Pod>, tenants: &[String]) -> Result<usize, Error> {
+    ///     let snapshot = pods.set_scope(Scope::namespaces(tenants).labels("app=web")).await?;
+    ///     Ok(snapshot.len())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_unsupported`] for an informer of [`from_stream`](Self::from_stream), whose stream selects the objects,
+    ///   and for one of a [`Registry`](crate::Registry), where other callers rely on the scope that they declared;
+    /// - [`Error::is_stopped`] if the informer stops first.
+    pub async fn set_scope(&self, scope: Scope) -> Result<Snapshot<T>, Error> {
+        if !self.inner.has_own_scope {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::SetScope(scope, answer)).await?;
         answered.await.map_err(|_| Error::from(ErrorKind::Stopped))?;
         Ok(self.snapshot())
     }

@@ -45,6 +45,7 @@ impl<T: Send + Sync + 'static> Informer<T> {
             retired: writer.retired().clone(),
             commands,
             lists: false,
+            has_own_scope: false,
             stop: graph.stop.clone(),
             tasks: graph.tasks.clone(),
             idle: OnceLock::new(),

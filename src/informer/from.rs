@@ -1,23 +1,25 @@
 //! The sources of an informer's objects.
 
+use std::any::TypeId;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use futures_core::Stream;
 use kube_client::Api;
-use kube_core::Resource;
+use kube_core::{ClusterResourceScope, Resource};
 use kube_runtime::watcher;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::parts::{Common, Reflectors};
 use crate::config::{Absent, Config};
 use crate::error::DecodeError;
-use crate::reflector::{self, Command, Gate, Recorder, Settings, Status};
-use crate::scope::Scope;
+use crate::reflector::{self, Board, Command, Gate, Recorder, Status, Tally};
+use crate::scope::{Part, Scope};
 use crate::source::{Decoder, HttpSource, Item, resource_name};
-use crate::store::{AddIndex, Intake, Writer};
+use crate::store::{AddIndex, Intake, Store, Writer};
 
 /// A source of objects: lists and watches an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
@@ -29,6 +31,8 @@ pub struct FromApi<K: Resource> {
     absent: Absent,
     /// Shared with the other informers of the same registry.
     gate: Arc<Gate>,
+    /// Whether a registry knows the informer by its scope, so that the scope cannot change.
+    in_registry: bool,
 }
 
 /// A source of objects: a stream of events. See [`Informer::from_stream`](crate::Informer::from_stream).
@@ -45,6 +49,10 @@ pub trait Feed<K>: Sized {
     /// Whether the source can list on request and its lists have a version.
     #[doc(hidden)]
     const LISTS: bool;
+
+    /// Whether the scope can change while the informer runs.
+    #[doc(hidden)]
+    fn has_own_scope(&self) -> bool;
 
     /// The name of the objects, in one line.
     #[doc(hidden)]
@@ -64,7 +72,7 @@ pub struct Parts<K, T> {
     pub(super) project: Project<K, T>,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
-    pub(super) record: Recorder,
+    pub(super) tally: Arc<Tally>,
     pub(super) commands: mpsc::Receiver<Command<AddIndex<T>>>,
     pub(super) stop: CancellationToken,
 }
@@ -74,18 +82,19 @@ pub struct Parts<K, T> {
 impl<K: Resource> FromApi<K> {
     pub(crate) fn new(api: Api<K>, dyntype: K::DynamicType) -> Self {
         Self {
-            scope: Scope { namespace: api.namespace().map(str::to_owned), ..Scope::all() },
+            scope: api.namespace().map_or_else(Scope::all, Scope::namespace),
             api,
             dyntype,
             config: Config::new(),
             absent: Absent::Wait,
             gate: Arc::default(),
+            in_registry: false,
         }
     }
 
-    /// Shares a gate with other informers of the same client.
-    pub(crate) fn beside(self, gate: Arc<Gate>) -> Self {
-        Self { gate, ..self }
+    /// Makes it one of a registry, which shares a gate with the other informers of the same client.
+    pub(crate) fn in_registry(self, gate: Arc<Gate>) -> Self {
+        Self { gate, in_registry: true, ..self }
     }
 
     /// Sets the default for a kind that is not served. The configuration overrides it.
@@ -100,11 +109,16 @@ where
 {
     const LISTS: bool = true;
 
+    fn has_own_scope(&self) -> bool {
+        !self.in_registry
+    }
+
     fn name(&self) -> String {
         let resource = resource_name::<K>(&self.dyntype);
-        match self.scope.namespace.as_deref() {
-            Some(namespace) => format!("{resource} in {namespace}"),
-            None => resource,
+        match self.scope.parts() {
+            [Part { namespace: Some(namespace), .. }] => format!("{resource} in {namespace}"),
+            [_] => resource,
+            parts => format!("{resource} in {} scopes", parts.len()),
         }
     }
 
@@ -114,20 +128,25 @@ where
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, commands, stop } = parts;
-        let Self { api, dyntype, scope, mut config, absent, gate } = self;
+        let Parts { mut project, writer, status, tally, commands, stop } = parts;
+        let Self { api, dyntype, scope, mut config, absent, gate, .. } = self;
         config.absent.get_or_insert(absent);
         let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
-        let source = HttpSource::new(api, &dyntype, scope, config.limits.clone());
-        let options = Settings::new(config);
-        let intake = Intake::new(
+        let limits = config.limits.clone();
+        let changes = writer.changes().clone();
+        let store = Store::new(
             writer,
             Box::new(move |item| {
                 let (meta, object) = decoder.decode(item)?;
                 project(object).map_err(|source| DecodeError::projection(&meta, source))
             }),
         );
-        async move { drop(reflector::run(source, intake, status, record, commands, stop, options, gate).await) }
+        let source = move |part| HttpSource::new(api.clone(), &dyntype, part, limits.clone());
+        let board = Board::new(status);
+        let source = Box::new(source);
+        let is_cluster_scoped = TypeId::of::<K::Scope>() == TypeId::of::<ClusterResourceScope>();
+        let common = Common { is_cluster_scoped, source, store, changes, board, tally, config, gate, stop };
+        Reflectors::new(common).run(scope, commands)
     }
 }
 
@@ -152,6 +171,10 @@ where
 {
     const LISTS: bool = false;
 
+    fn has_own_scope(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> String {
         "a stream".to_owned()
     }
@@ -161,14 +184,14 @@ where
     }
 
     fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, record, commands, stop } = parts;
+        let Parts { mut project, writer, status, tally, commands, stop } = parts;
         let intake = Intake::new(
             writer,
             Box::new(move |item: Item<Box<K>>| {
                 project(*item.payload).map_err(|source| DecodeError::projection(&item.meta, source))
             }),
         );
-        reflector::follow(self.events, intake, status, record, commands, stop)
+        reflector::follow(self.events, intake, status, Recorder::new(tally), commands, stop)
     }
 }
 

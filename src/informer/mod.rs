@@ -6,6 +6,7 @@ mod derived;
 mod driver;
 mod from;
 mod last;
+mod parts;
 mod prepared;
 mod stats;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub(crate) use self::weak::WeakInformer;
 use crate::error::{Error, ErrorKind};
 use crate::key::AsKey;
 use crate::object::Obj;
-use crate::reflector::{Command, Phase, Status, Tally};
+use crate::reflector::{Command, Status, Tally};
 use crate::snapshot::{Snapshot, View};
 use crate::store::{AddIndex, Retired, Shared};
 
@@ -66,6 +67,8 @@ struct Inner<T> {
     commands: mpsc::Sender<Command<AddIndex<T>>>,
     /// Whether the informer lists by itself, so that the cache has a version.
     lists: bool,
+    /// Whether the scope can change.
+    has_own_scope: bool,
     stop: CancellationToken,
     tasks: TaskTracker,
     /// The future that perhaps no task polls: the driver of `build`, or an entry of a registry that is not
@@ -204,15 +207,6 @@ impl<T: Send + Sync + 'static> Informer<T> {
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.inner.shared
-    }
-}
-
-impl Status {
-    /// The error that blocks the first list, if retrying will not fix it.
-    pub(crate) fn blocked(&self) -> Option<&Error> {
-        let error = self.last_error.as_ref()?;
-        (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
-            .then_some(error)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::End;
 use crate::index;
+use crate::reflector::Phase;
 use crate::subscribe::Change;
 use crate::testing::ApiServer;
 

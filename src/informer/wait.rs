@@ -12,7 +12,9 @@ impl<T: Send + Sync + 'static> Informer<T> {
     ///
     /// `written` is the API server's response to a create, update or patch of an object of this informer's kind. The
     /// object need not be in the scope, or kept by the projection. Any event or bookmark at or past its version is
-    /// enough; API servers send bookmarks about once a minute. Use a timeout. Cancel-safe.
+    /// enough; API servers send bookmarks about once a minute. With several namespaces
+    /// ([`Scope::namespaces`](crate::Scope::namespaces)), it is one of the write's namespace. Use a timeout.
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
@@ -28,23 +30,28 @@ impl<T: Send + Sync + 'static> Informer<T> {
         if !version.is_ordered() {
             return Err(unordered());
         }
+        let namespace = written.meta().namespace.as_deref().unwrap_or_default();
         let epoch = self.shared().load().epoch;
         let mut end = None;
         let snapshot = self
             .wait_until(|view| {
-                end = match &view.resource_version {
+                let reached = view.reached(namespace);
+                end = match &reached {
                     Some(_) if view.epoch != epoch => Some(ErrorKind::NewEpoch.into()),
                     Some(held) if !held.is_ordered() => Some(unordered()),
-                    // A stream of the application has no version, and some kinds have none.
-                    None if view.synced && (!self.inner.lists || self.status().unversioned) => {
-                        Some(unordered())
-                    }
+                    None if view.synced && !self.has_versions() => Some(unordered()),
                     _ => None,
                 };
-                end.is_some() || view.resource_version.as_ref().is_some_and(|held| *held >= version)
+                end.is_some() || reached.is_some_and(|held| held >= version)
             })
             .await?;
         end.map_or(Ok(snapshot), Err)
+    }
+
+    /// Whether the cache has a version, or will have one: not with a stream of the application, and with some kinds.
+    fn has_versions(&self) -> bool {
+        let status = self.status();
+        self.inner.lists && status.ordered_versions && !status.unversioned
     }
 
     /// Waits for a snapshot that satisfies `reached`, and returns it.

@@ -2,10 +2,14 @@
 
 use tokio::sync::oneshot;
 
-/// A command. It runs between two publications, never while a list is collected.
+use crate::scope::Scope;
+
+/// A command to an informer. Of these, its reflectors receive only what concerns the server.
 pub(crate) enum Command<A> {
     /// Add an index to the store.
     AddIndex(A),
     /// List without reusing cached objects; answered when the list is committed.
     Refresh(oneshot::Sender<()>),
+    /// Cache the objects of another scope; answered when they are published.
+    SetScope(Scope, oneshot::Sender<()>),
 }

@@ -152,7 +152,8 @@ impl<K: Resource + Send + 'static, W: Sink<Box<K>>> Follower<K, W> {
                     self.failed(ErrorKind::MergedStreams.into());
                     return ControlFlow::Break(());
                 };
-                self.sink.commit(list, None).await;
+                // Without a version it is not too old.
+                let _ = self.sink.commit(list, None).await;
                 self.record.listed();
                 self.recovered();
                 self.record.committed();

@@ -3,6 +3,7 @@
 //! [`state`] decides what to do next and [`run`](run()) does it: it reads from a source, writes to a sink,
 //! and reports its health in a status.
 
+mod board;
 mod command;
 mod follow;
 mod gate;
@@ -19,12 +20,15 @@ mod tally;
 mod tests;
 mod turn;
 
+pub(crate) use self::board::Board;
+#[cfg(test)]
+use self::board::Report;
 pub(crate) use self::command::Command;
 pub(crate) use self::follow::follow;
 pub(crate) use self::gate::Gate;
 pub(crate) use self::run::run;
 pub(crate) use self::settings::Settings;
 pub(crate) use self::sink::{Regression, Reuse, Sink};
-pub use self::status::{Phase, Status};
+pub use self::status::{PartStatus, Phase, Status};
 pub(crate) use self::tally::{Recorder, RelistCause, Tally};
 pub(crate) use self::turn::Turn;

@@ -20,7 +20,7 @@ pub(crate) trait Sink<P>: Send + 'static {
     /// The version of the committed state, from which a watch continues. `None` before the first list.
     fn held(&self) -> Option<ResourceVersion>;
 
-    /// Starts a list, based on the committed state.
+    /// Starts a list.
     fn begin_list(&mut self, reuse: Reuse) -> Self::List;
 
     /// Adds one listed object, or a newer version of it; if two have the same key, the later one wins. A
@@ -39,16 +39,19 @@ pub(crate) trait Sink<P>: Send + 'static {
     /// Completes the list: removes objects that were not listed, and publishes once. The version is published
     /// as it is; the caller checks that it does not go back. It is `None` for a kind whose lists have no
     /// version.
+    ///
+    /// If the list is older than what the store knows from other reflectors and cannot compare any more, the method
+    /// changes nothing and returns [`Regression`].
     fn commit(
         &mut self,
         list: Self::List,
         version: Option<ResourceVersion>,
-    ) -> impl Future<Output = ()> + Send;
+    ) -> impl Future<Output = Result<(), Regression>> + Send;
 
     /// Publishes an empty state without a version, as the kind is not served.
     fn commit_absence(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Adds an index. Not called while a list is collected. A cancelled call adds nothing.
+    /// Adds an index. A cancelled call adds nothing.
     fn add_index(&mut self, index: Self::AddIndex) -> impl Future<Output = ()> + Send;
 
     /// Applies the events of a watch in order, and publishes once. If an event is older than the version its
@@ -78,7 +81,7 @@ pub(crate) enum Reuse {
     NewEpoch,
 }
 
-/// A watch went back in time. It must be closed, and the kind listed again.
+/// A watch or a list went back in time. It must be closed, and the kind listed again.
 #[derive(Debug)]
 pub(crate) struct Regression {
     pub(crate) held: ResourceVersion,

@@ -1,8 +1,11 @@
 //! The health of an informer.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::scope::Scope;
 
 /// The phase of an informer: its current activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +50,18 @@ pub struct Status {
     /// Whether the kind has no resourceVersions (`PodMetrics`, `ComponentStatus`), so that objects are compared by
     /// content.
     pub unversioned: bool,
+    /// `None` if the scope has one part, which starts with the informer.
+    pub(super) parts: Option<Arc<[Arc<PartStatus>]>>,
+}
+
+/// Health of one part of a [`Scope`], from [`Status::parts`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartStatus {
+    /// What the part selects.
+    pub scope: Scope,
+    /// The status of the part.
+    pub status: Status,
 }
 
 // === impl Status ===
@@ -62,6 +77,39 @@ impl Status {
             failures: 0,
             ordered_versions: true,
             unversioned: false,
+            parts: None,
         }
+    }
+
+    /// The status of each part of the scope. Empty if the scope has one part, whose status this is.
+    ///
+    /// Of several parts, the other fields show the worst: the phase that is furthest from watching, the longest
+    /// staleness, the most failures. `synced` is true once the first list of every part is complete, and `last_error` is
+    /// the last error of any. While [`Informer::set_scope`](crate::Informer::set_scope) waits for the lists of new parts,
+    /// these are among the parts, and not in the other fields.
+    ///
+    /// ```
+    /// use kube_informer::Status;
+    ///
+    /// fn report(status: &Status) {
+    ///     for part in status.parts().filter(|part| part.status.failures > 0) {
+    ///         if let Some(error) = &part.status.last_error {
+    ///             eprintln!("{}: {error}", part.scope); // in billing: list pods: the API server returned 403 Forbidden
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartStatus> {
+        self.parts.as_deref().unwrap_or_default().iter().map(|part| &**part)
+    }
+
+    /// The error that blocks the first list of a part, if retrying will not fix it.
+    pub(crate) fn blocked(&self) -> Option<&Error> {
+        if self.parts().len() > 0 {
+            return self.parts().find_map(|part| part.status.blocked()).filter(|_| !self.synced);
+        }
+        let error = self.last_error.as_ref()?;
+        (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
+            .then_some(error)
     }
 }

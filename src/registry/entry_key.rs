@@ -23,7 +23,7 @@ impl EntryKey {
         dyntype: &<T::Object as Resource>::DynamicType,
     ) -> Self {
         if TypeId::of::<<T::Object as Resource>::Scope>() == TypeId::of::<ClusterResourceScope>() {
-            scope.namespace = None;
+            scope = scope.without_namespaces();
         }
         Self {
             stored: TypeId::of::<T>(),

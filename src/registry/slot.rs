@@ -67,7 +67,7 @@ impl<T: StoredWith> Slot<T> {
     ) -> (Arc<Self>, Informer<T>) {
         let (gate, config) = beside;
         let api = Api::<T::Object>::all_with(client, &dyntype);
-        let from = FromApi::new(api, dyntype).beside(gate).absent(T::ABSENT);
+        let from = FromApi::new(api, dyntype).in_registry(gate).absent(T::ABSENT);
         let builder = Builder::new(from).scope(key.scope.clone()).config(config);
         let (informer, prepared) = builder.stored::<T>(settings.clone()).prepare();
         let (stop, tasks) = (prepared.stop().clone(), prepared.tasks().clone());

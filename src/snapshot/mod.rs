@@ -1,6 +1,7 @@
 //! A consistent, immutable view of everything an informer has cached.
 
 mod intersection;
+mod reached;
 mod selected;
 mod selecting;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 pub use self::intersection::{InKeyOrder, Intersection};
+pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
 pub use self::selecting::Selecting;
 use crate::error::DecodeError;
@@ -41,6 +43,8 @@ pub struct View<T> {
     pub(crate) epoch: u64,
     pub(crate) synced: bool,
     pub(crate) resource_version: Option<ResourceVersion>,
+    /// What each part of the scope has reached. Empty if there is one part.
+    pub(crate) reached: Arc<[Reached]>,
     pub(crate) hasher: KeyHasher,
     pub(crate) objects: Trie<Obj<T>>,
     pub(crate) tables: Box<[AnyTable]>,
@@ -277,6 +281,10 @@ impl Invalid {
 
     pub(crate) fn error(&self) -> &DecodeError {
         &self.0.1
+    }
+
+    pub(crate) fn is_of(&self, key: Key<'_>) -> bool {
+        self.error().key.as_ref().is_some_and(|mine| mine.as_key() == key)
     }
 }
 

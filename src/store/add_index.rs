@@ -32,6 +32,15 @@ impl<T: Send + Sync + 'static> Writer<T> {
         Index::new(slot, self.store)
     }
 
+    /// Adds an index and answers the caller, unless it has stopped waiting.
+    pub(crate) async fn answer_index(&mut self, index: AddIndex<T>) {
+        let AddIndex { index, answer } = index;
+        if !answer.is_closed() {
+            let slot = self.add_index(index).await;
+            let _ = answer.send(slot);
+        }
+    }
+
     /// Adds an index over all objects and publishes it. If the index panics for an object, the object is
     /// marked as invalid and is not in the index.
     ///

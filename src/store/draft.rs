@@ -6,21 +6,31 @@ use std::sync::Arc;
 use super::indexers::Indexers;
 use super::late::Late;
 use super::life::Life;
-use super::list::ListState;
+use super::members::{Grave, Members};
 use super::retired::{Retired, World};
 use crate::error::DecodeError;
 use crate::free::free;
 use crate::hash::KeyHasher;
 use crate::index::AnyTable;
 use crate::key::Key;
-use crate::object::{Identity, Obj};
+use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
-use crate::snapshot::{Invalid, View};
+use crate::snapshot::{Invalid, Reached, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
 
-/// The next version, based on the published one. A batch of events, a list or a new index makes it.
+/// What the writer stores beside a version. Readers do not need it.
+#[derive(Clone, Default)]
+pub(super) struct Beside {
+    /// Index keys of objects that were stored before the index was added.
+    pub(super) late: Trie<Late>,
+    /// See [`Draft::members`].
+    pub(super) members: Trie<Members>,
+}
+
+/// The next version, based on the published one. A batch of events, a list, a new index or a new scope
+/// makes it.
 ///
 /// It shares everything with the published version, and copies the path to each change once. The writer
 /// publishes it atomically. A draft that is dropped instead has no effect, and its memory is freed in parts.
@@ -41,8 +51,10 @@ pub(crate) struct Draft<T> {
     pub(super) changed: bool,
     /// Which stored objects are reused instead of decoding them again.
     pub(super) reuse: Reuse,
-    /// Set only while a list is collected.
-    pub(super) listing: Option<ListState<T>>,
+    /// Which parts of the scope have an object, where several could have it. Empty if there is one part.
+    pub(super) members: Trie<Members>,
+    /// Objects that have left the store since the published version.
+    pub(super) graves: Vec<Grave>,
     pub(super) hasher: KeyHasher,
     /// Receives the memory when the draft is dropped. `None` once it is published.
     retired: Option<Arc<Retired<T>>>,
@@ -50,7 +62,8 @@ pub(crate) struct Draft<T> {
 
 impl<T> Draft<T> {
     /// A copy of the published version: O(1) in the number of objects.
-    pub(super) fn of(view: &View<T>, late: Trie<Late>, reuse: Reuse, retired: Arc<Retired<T>>) -> Self {
+    pub(super) fn of(view: &View<T>, beside: Beside, reuse: Reuse, retired: Arc<Retired<T>>) -> Self {
+        let Beside { late, members } = beside;
         Self {
             revision: view.revision,
             epoch: view.epoch,
@@ -64,14 +77,19 @@ impl<T> Draft<T> {
             replaced: Vec::new(),
             changed: false,
             reuse,
-            listing: None,
+            members,
+            graves: Vec::new(),
             hasher: view.hasher.clone(),
             retired: Some(retired),
         }
     }
 
-    /// Returns the version to publish, the index keys stored beside it, and the objects that it replaces.
-    pub(super) fn into_parts(mut self, store: u64) -> (View<T>, Trie<Late>, Vec<Obj<T>>) {
+    /// Returns the version to publish, what is stored beside it, and the objects that it replaces.
+    pub(super) fn into_parts(
+        mut self,
+        store: u64,
+        reached: Arc<[Reached]>,
+    ) -> (View<T>, Beside, Vec<Obj<T>>) {
         self.retired = None;
         let view = View {
             store,
@@ -79,13 +97,16 @@ impl<T> Draft<T> {
             epoch: self.epoch,
             synced: self.synced,
             resource_version: self.resource_version.take(),
+            reached,
             hasher: self.hasher.clone(),
             objects: std::mem::take(&mut self.objects),
             tables: std::mem::take(&mut self.tables).into(),
             invalid: std::mem::take(&mut self.invalid),
             nameless: self.nameless,
         };
-        (view, std::mem::take(&mut self.late), std::mem::take(&mut self.replaced))
+        let beside =
+            Beside { late: std::mem::take(&mut self.late), members: std::mem::take(&mut self.members) };
+        (view, beside, std::mem::take(&mut self.replaced))
     }
 
     /// Drops a draft that is equal to the published version, so that there is nothing to free.
@@ -93,44 +114,39 @@ impl<T> Draft<T> {
         self.retired = None;
     }
 
-    /// Whether this version of the object, or a newer one, is stored or known to be invalid. If this draft is
-    /// a list, also records that the object still exists.
-    pub(super) fn holds(&mut self, meta: &Meta) -> bool {
+    /// Whether this version of the object, or a newer one, is stored or known to be invalid.
+    pub(super) fn holds(&self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
+        let invalid = self.invalid.get(hash, |invalid| invalid.is_of(key));
         let stored = self.objects.get(hash, |object| Obj::is(object, key));
-        if let (Some(stored), Some(listing)) = (stored, &mut self.listing) {
-            listing.name(stored);
-        }
-        if matches!(self.reuse, Reuse::Nothing | Reuse::NewEpoch) || meta.resource_version.is_empty() {
+        self.reuse.covers(meta, invalid, stored)
+    }
+}
+
+impl Reuse {
+    /// Whether a received version can be skipped: it is the stored or invalid one, or that is newer where versions have
+    /// an order.
+    pub(super) fn covers<T>(self, meta: &Meta, invalid: Option<&Invalid>, stored: Option<&Obj<T>>) -> bool {
+        if matches!(self, Self::Nothing | Self::NewEpoch) || meta.resource_version.is_empty() {
             return false;
         }
-        let is_invalid = |invalid: &Invalid| invalid.error().key.as_ref() == Some(&meta.key);
-        let known = self.listing.as_ref().and_then(|listing| listing.known_invalid.get(hash, is_invalid));
-        match known.or_else(|| self.invalid.get(hash, is_invalid)).cloned() {
-            Some(invalid) => {
-                let (held, offered) = (Life::of_invalid(&invalid), Life::of(meta));
-                let holds = self.reaches(held.cmp_version(&offered), || held.is_same_as(&offered));
-                if holds {
-                    self.invalid.insert(invalid);
-                }
-                holds
-            }
-            None => stored.is_some_and(|stored| {
-                let order = Obj::cmp_version(stored, &meta.resource_version);
-                self.reaches(order, || Obj::has_uid(stored, &meta.uid))
-            }),
-        }
-    }
-
-    /// Whether the received version can be skipped: the stored one is the same, or newer where versions have
-    /// an order.
-    fn reaches(&self, order: Option<Ordering>, is_same: impl FnOnce() -> bool) -> bool {
-        match order {
+        let reaches = |order, is_same: &dyn Fn() -> bool| match order {
             Some(Ordering::Equal) => is_same(),
             // Even for another uid: that object was deleted before.
-            Some(Ordering::Greater) => self.reuse == Reuse::Unchanged,
+            Some(Ordering::Greater) => self == Self::Unchanged,
             _ => false,
+        };
+        match (invalid, stored) {
+            (Some(invalid), _) => {
+                let (held, offered) = (Life::of_invalid(invalid), Life::of(meta));
+                reaches(held.cmp_version(&offered), &|| held.is_same_as(&offered))
+            }
+            (None, Some(stored)) => {
+                let order = Obj::cmp_version(stored, &meta.resource_version);
+                reaches(order, &|| Obj::has_uid(stored, &meta.uid))
+            }
+            (None, None) => false,
         }
     }
 }
@@ -148,11 +164,15 @@ impl<T: Send + Sync + 'static> Draft<T> {
             }
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
-        let Ok(new) = Obj::new(&identity, keys, value) else {
-            let error = DecodeError::of(meta, "its metadata is longer than the Kubernetes API allows");
-            return self.mark_invalid(indexers, error);
-        };
-        self.invalid.remove(hash, |invalid| invalid.error().key.as_ref() == Some(&meta.key));
+        match Obj::new(&identity, keys, value) {
+            Ok(new) => self.put(indexers, new),
+            Err(TooLong) => self.mark_invalid(indexers, DecodeError::too_long(meta)),
+        }
+    }
+
+    /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
+    pub(super) fn put(&mut self, indexers: &Indexers<T>, new: Obj<T>) {
+        self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(&new)));
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
         self.replaced.extend(old);
@@ -175,20 +195,14 @@ impl<T: Send + Sync + 'static> Draft<T> {
         version: Option<&ResourceVersion>,
     ) {
         let deleted = Life { uid: uid.unwrap_or_default().into(), version: version.cloned() };
-        let ends = |held: Life<'_>| {
-            held.is_same_as(&deleted)
-                || matches!(held.cmp_version(&deleted), Some(Ordering::Less | Ordering::Equal))
-        };
-        self.remove_invalid(key, |invalid| ends(Life::of_invalid(invalid)));
-        self.remove_object(indexers, key, |object| ends(Life::of_object(object)));
+        self.remove_invalid(key, |invalid| deleted.ends(&Life::of_invalid(invalid)));
+        self.remove_object(indexers, key, |object| deleted.ends(&Life::of_object(object)));
     }
 
     pub(super) fn remove_invalid(&mut self, key: Key<'_>, is_meant: impl Fn(&Invalid) -> bool) {
-        let is_invalid =
-            |invalid: &Invalid| invalid.error().key.as_ref().is_some_and(|invalid| invalid.as_key() == key);
         let hash = self.hasher.object(key);
         self.changed |=
-            self.invalid.remove(hash, |invalid| is_invalid(invalid) && is_meant(invalid)).is_some();
+            self.invalid.remove(hash, |invalid| invalid.is_of(key) && is_meant(invalid)).is_some();
     }
 
     pub(super) fn remove_object(
@@ -214,14 +228,15 @@ impl<T: Send + Sync + 'static> Draft<T> {
             self.changed = true;
             return;
         };
-        let key = key.as_key();
-        let hash = self.hasher.object(key);
+        let hash = self.hasher.object(key.as_key());
+        self.put_invalid(indexers, Invalid::new(hash, error));
+    }
+
+    /// [`mark_invalid`](Self::mark_invalid) for an object with a name.
+    pub(super) fn put_invalid(&mut self, indexers: &Indexers<T>, invalid: Invalid) {
+        let Some(key) = invalid.error().key.clone() else { return };
+        let (key, hash) = (key.as_key(), invalid.hash());
         let stored = self.objects.get(hash, |object| Obj::is(object, key));
-        if let (Some(stored), Some(listing)) = (stored, &mut self.listing) {
-            // It still exists.
-            listing.name(stored);
-        }
-        let invalid = Invalid::new(hash, error);
         let new = Life::of_invalid(&invalid);
         let is_older = |held: Life<'_>| {
             self.reuse == Reuse::Unchanged && held.cmp_version(&new) == Some(Ordering::Greater)
@@ -271,6 +286,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
             };
             indexers.at(slot).validate(table, slot, &self.objects, &keys);
         }
+        self.members.validate();
         self.late.validate();
         for late in self.late.iter() {
             let object = self.objects.get(late.hash(), |object| late.is_of(object));
@@ -283,14 +299,12 @@ impl<T: Send + Sync + 'static> Draft<T> {
 impl<T> Drop for Draft<T> {
     fn drop(&mut self) {
         let Some(retired) = self.retired.take() else { return };
-        if let Some(listing) = self.listing.take() {
-            listing.discard(&retired);
-        }
         retired.discard(World {
             tables: std::mem::take(&mut self.tables),
             objects: std::mem::take(&mut self.objects),
             replaced: std::mem::take(&mut self.replaced),
             late: std::mem::take(&mut self.late),
+            members: std::mem::take(&mut self.members),
             invalid: std::mem::take(&mut self.invalid),
         });
     }
@@ -304,6 +318,10 @@ impl DecodeError {
     pub(super) fn stored<T>(object: &Obj<T>, mismatch: &str) -> Self {
         let uid = Some(Obj::uid(object).into());
         Self { uid, ..Self::new(Some(object.into()), Some(Obj::resource_version(object)), mismatch) }
+    }
+
+    pub(super) fn too_long(meta: &Meta) -> Self {
+        Self::of(meta, "its metadata is longer than the Kubernetes API allows")
     }
 
     pub(crate) fn of(meta: &Meta, mismatch: &str) -> Self {

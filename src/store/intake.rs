@@ -1,10 +1,15 @@
-//! The reflector's way into the store: decodes and projects new objects, and passes them to the writer.
+//! The way of a part's reflector into the store: decodes and projects new objects, and passes them to the writer.
 
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::add_index::AddIndex;
 use super::draft::Draft;
-use super::{List, Writer};
+use super::parts::{PartId, Share};
+use super::{List, Retired, Shared, Writer};
 use crate::error::DecodeError;
 use crate::reflector::{Regression, Reuse, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
@@ -13,57 +18,203 @@ use crate::version::ResourceVersion;
 /// Decodes and projects an object: returns its value, `None` if the projection excludes it, or an error.
 pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeError> + Send>;
 
-/// A [`Sink`] over a [`Writer`].
+/// A [`Sink`] of one part over a [`Writer`].
 pub(crate) struct Intake<P, T> {
-    pub(super) writer: Writer<T>,
-    take: Take<P, T>,
+    pub(super) store: Arc<Store<P, T>>,
+    part: PartId,
+    /// The version of the last list or event of this part.
+    held: Option<ResourceVersion>,
+    /// The number of objects in its last list.
+    listed: usize,
+    /// The epoch of its last list.
+    epoch: u64,
 }
 
-impl<P, T: Send + Sync + 'static> Intake<P, T> {
-    pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
-        Self { writer, take }
+/// What the parts of a scope share.
+pub(crate) struct Store<P, T> {
+    /// An asynchronous lock, as the holder lets other tasks run in between. All parts run in the task of the informer.
+    writer: Mutex<Writer<T>>,
+    /// Never locked over an await. It does not know the store, so a panic of it leaves the store consistent.
+    take: Lock<Take<P, T>>,
+    shared: Arc<Shared<T>>,
+    retired: Arc<Retired<T>>,
+    open: Arc<()>,
+}
+
+/// The outcome for a received object.
+enum Taken<T> {
+    Value(T),
+    LeftOut,
+    Invalid(DecodeError),
+}
+
+// === impl Store ===
+
+impl<P, T: Send + Sync + 'static> Store<P, T> {
+    pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Arc<Self> {
+        Arc::new(Self {
+            shared: writer.shared().clone(),
+            retired: writer.retired().clone(),
+            open: writer.graves.open.clone(),
+            writer: Mutex::new(writer),
+            take: Lock::new(take),
+        })
     }
 
-    fn upsert_into(&mut self, draft: &mut Draft<T>, item: Listed<P>) {
-        let indexers = &self.writer.indexers;
+    pub(crate) async fn writer(&self) -> MutexGuard<'_, Writer<T>> {
+        self.writer.lock().await
+    }
+
+    fn take(&self, item: Item<P>) -> Taken<T> {
+        let meta = item.meta.clone();
+        let mut take = self.take.lock().unwrap_or_else(PoisonError::into_inner);
+        match catch_unwind(AssertUnwindSafe(|| take(item))) {
+            Ok(Ok(Some(value))) => Taken::Value(value),
+            Ok(Ok(None)) => Taken::LeftOut,
+            Ok(Err(error)) => Taken::Invalid(error),
+            Err(_) => Taken::Invalid(DecodeError::of(&meta, "its projection panicked")),
+        }
+    }
+
+    /// Takes an object of a watch into a draft.
+    ///
+    /// # Errors
+    ///
+    /// If the part is so far behind that the object may have left the store meanwhile.
+    fn upsert_into(
+        &self,
+        writer: &Writer<T>,
+        draft: &mut Draft<T>,
+        part: PartId,
+        item: Listed<P>,
+    ) -> Result<(), Regression> {
+        let identity = match &item {
+            Ok(Item { meta, .. }) => Some((meta.key.clone(), meta.uid.clone(), Some(&meta.resource_version))),
+            Err(error) => error
+                .key
+                .clone()
+                .map(|key| (key, error.uid().unwrap_or_default().into(), error.resource_version())),
+        };
+        let Some((key, uid, version)) = identity else {
+            if let Err(error) = item {
+                draft.mark_invalid(&writer.indexers, error);
+            }
+            return Ok(());
+        };
+        let key = key.as_key();
+        let shared = match writer.parts.share(part, key.namespace) {
+            Share::Foreign => return Ok(()),
+            Share::Alone => false,
+            Share::Shared => true,
+        };
+        let mut was_same = false;
+        if shared {
+            if draft.life(key).is_none() {
+                writer.check_age(version)?;
+            }
+            if version.is_some_and(|version| draft.has_left(key, version)) {
+                return Ok(());
+            }
+            was_same = draft.is_life(key, &uid);
+        }
+        self.change_into(writer, draft, part, shared, item);
+        if shared && draft.is_life(key, &uid) {
+            draft.join(key, part, !was_same);
+        }
+        Ok(())
+    }
+
+    fn change_into(
+        &self,
+        writer: &Writer<T>,
+        draft: &mut Draft<T>,
+        part: PartId,
+        shared: bool,
+        item: Listed<P>,
+    ) {
+        let indexers = &writer.indexers;
         let item = match item {
             Ok(item) => item,
             Err(error) => return draft.mark_invalid(indexers, error),
         };
-        if draft.holds(&item.meta) {
+        let is_comparable = !shared || draft.is_trusted(item.meta.key.as_key(), &writer.parts);
+        if is_comparable && draft.holds(&item.meta) {
             return;
         }
         let meta = item.meta.clone();
-        // The closure does not change the store, so a panic leaves the store consistent.
-        match catch_unwind(AssertUnwindSafe(|| (self.take)(item))) {
-            Ok(Ok(Some(value))) => draft.insert(indexers, &meta, value),
-            Ok(Ok(None)) => draft.remove(indexers, meta.key.as_key()),
-            Ok(Err(error)) => draft.mark_invalid(indexers, error),
-            Err(_) => draft.mark_invalid(indexers, DecodeError::of(&meta, "its projection panicked")),
+        match self.take(item) {
+            Taken::Value(value) => draft.insert(indexers, &meta, value),
+            Taken::LeftOut if shared => {
+                draft.leave(indexers, meta.key.as_key(), part, Some(&meta.resource_version));
+            }
+            Taken::LeftOut => draft.remove(indexers, meta.key.as_key()),
+            Taken::Invalid(error) => draft.mark_invalid(indexers, error),
         }
     }
 
     /// Removes a deleted object. An invalid delete event may still have the key of the object.
-    fn delete_from(&mut self, draft: &mut Draft<T>, deleted: Result<Meta, DecodeError>) {
-        let indexers = &self.writer.indexers;
-        match deleted {
-            Ok(meta) => {
-                let (key, version) = (meta.key.as_key(), Some(&meta.resource_version));
-                draft.remove_life(indexers, key, Some(&meta.uid), version);
-            }
+    fn delete_from(
+        &self,
+        writer: &Writer<T>,
+        draft: &mut Draft<T>,
+        part: PartId,
+        deleted: Result<Meta, DecodeError>,
+    ) {
+        let (key, uid, version) = match &deleted {
+            Ok(meta) => (meta.key.as_key(), Some(&*meta.uid), Some(&meta.resource_version)),
             Err(error) => match error.key() {
-                Some(key) => draft.remove_life(indexers, key.as_key(), error.uid(), error.resource_version()),
-                None => draft.mark_invalid(indexers, error),
+                Some(key) => (key.as_key(), error.uid(), error.resource_version()),
+                None => return draft.mark_invalid(&writer.indexers, error.clone()),
             },
+        };
+        match writer.parts.share(part, key.namespace) {
+            Share::Foreign => {}
+            Share::Alone => draft.remove_life(&writer.indexers, key, uid, version),
+            Share::Shared if draft.is_ended_by(key, uid, version) => {
+                let until = version.filter(|_| writer.parts.is_of(part, draft.epoch));
+                draft.leave(&writer.indexers, key, part, until);
+            }
+            Share::Shared => {}
         }
     }
 
-    fn change(&mut self, draft: &mut Draft<T>, event: WatchEvent<P>) {
+    fn change(
+        &self,
+        writer: &Writer<T>,
+        draft: &mut Draft<T>,
+        part: PartId,
+        event: WatchEvent<P>,
+    ) -> Result<(), Regression> {
         match event {
-            WatchEvent::Applied(item) => self.upsert_into(draft, item),
-            WatchEvent::Deleted(deleted) => self.delete_from(draft, deleted),
+            WatchEvent::Applied(item) => self.upsert_into(writer, draft, part, item)?,
+            WatchEvent::Deleted(deleted) => self.delete_from(writer, draft, part, deleted),
             WatchEvent::Bookmark { .. } => {}
         }
+        Ok(())
+    }
+}
+
+// === impl Intake ===
+
+impl<P, T: Send + Sync + 'static> Intake<P, T> {
+    /// The only part of a store.
+    pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
+        Self::of(&Store::new(writer, take), 0)
+    }
+
+    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId) -> Self {
+        let epoch = store.shared.load().epoch;
+        Self { store: store.clone(), part, held: None, listed: usize::MAX, epoch }
+    }
+
+    /// Waits for the writer; without end if the part was removed.
+    async fn writer<'a>(store: &'a Store<P, T>, part: PartId) -> MutexGuard<'a, Writer<T>> {
+        let writer = store.writer().await;
+        if writer.is_present(part) || writer.is_starting(part) {
+            return writer;
+        }
+        drop(writer);
+        pending().await
     }
 
     /// Advances `held` to the version of an event, or fails if that version is older.
@@ -83,6 +234,11 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
             }
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Writer<T>> {
+        self.store.writer.try_lock().expect("nothing else uses it")
+    }
 }
 
 impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
@@ -90,68 +246,113 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
     type List = List<T>;
 
     fn held(&self) -> Option<ResourceVersion> {
-        self.writer.resource_version()
+        self.held.clone()
     }
 
     fn begin_list(&mut self, reuse: Reuse) -> List<T> {
-        self.writer.begin_list(reuse)
+        let Store { shared, retired, open, .. } = &*self.store;
+        let base = shared.newest();
+        // Another part has found a restored server, so the versions of cached objects say nothing.
+        let outdated = reuse == Reuse::Unchanged && base.epoch != self.epoch;
+        let reuse = if outdated { Reuse::Nothing } else { reuse };
+        List::new(base, reuse, self.listed, open.clone(), retired.clone())
     }
 
     fn upsert(&mut self, list: &mut List<T>, item: Listed<P>) {
-        self.upsert_into(&mut list.0, item);
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => return list.mark_invalid(error),
+        };
+        if list.holds(&item.meta) {
+            return;
+        }
+        let meta = item.meta.clone();
+        match self.store.take(item) {
+            Taken::Value(value) => list.insert(&meta, value),
+            Taken::LeftOut => list.leave_out(meta.key.as_key()),
+            Taken::Invalid(error) => list.mark_invalid(error),
+        }
     }
 
     fn delete(&mut self, list: &mut List<T>, deleted: Result<Meta, DecodeError>) {
-        self.delete_from(&mut list.0, deleted);
+        match deleted {
+            Ok(meta) => list.delete(meta.key.as_key(), Some(&meta.uid), Some(&meta.resource_version)),
+            Err(error) => match error.key() {
+                Some(key) => list.delete(key.as_key(), error.uid(), error.resource_version()),
+                None => list.mark_invalid(error),
+            },
+        }
     }
 
     fn begin_epoch(&mut self, list: &mut List<T>) {
         list.begin_epoch();
     }
 
-    async fn commit(&mut self, list: List<T>, version: Option<ResourceVersion>) {
-        self.writer.commit(list, version).await;
+    async fn commit(&mut self, list: List<T>, version: Option<ResourceVersion>) -> Result<(), Regression> {
+        let listed = list.len();
+        let renews = matches!(list.reuse, Reuse::Nothing | Reuse::NewEpoch);
+        let mut writer = Self::writer(&self.store, self.part).await;
+        if writer.is_starting(self.part) {
+            let answered = writer.park(list, self.part, version.clone());
+            writer.complete_change().await;
+            drop(writer);
+            match answered.await {
+                Ok(answer) => answer?,
+                // Another change has replaced the one that this part belongs to.
+                Err(_) => pending().await,
+            }
+        } else {
+            writer.commit(list, self.part, version.clone()).await?;
+        }
+        if renews {
+            self.epoch = self.store.shared.load().epoch;
+        }
+        (self.held, self.listed) = (version, listed);
+        Ok(())
     }
 
     async fn commit_absence(&mut self) {
-        let nothing = self.writer.begin_list(Reuse::Unchanged);
-        self.writer.commit(nothing, None).await;
+        let nothing = self.begin_list(Reuse::Unchanged);
+        // A list without a version is not too old.
+        let _ = self.commit(nothing, None).await;
     }
 
     async fn add_index(&mut self, index: AddIndex<T>) {
-        let AddIndex { index, answer } = index;
-        if !answer.is_closed() {
-            let slot = self.writer.add_index(index).await;
-            // The caller may have stopped waiting.
-            let _ = answer.send(slot);
-        }
+        self.store.writer().await.answer_index(index).await;
     }
 
     async fn apply(&mut self, events: &mut Vec<WatchEvent<P>>) -> Result<(), Regression> {
-        let mut draft = self.writer.draft(Reuse::Unchanged);
-        let mut reached = draft.resource_version.clone();
+        let mut writer = Self::writer(&self.store, self.part).await;
+        let mut draft = writer.draft(Reuse::Unchanged);
+        let mut reached = self.held.clone();
         let mut outcome = Ok(());
         let mut turn = Turn::new();
         for event in events.drain(..) {
-            outcome = Self::advance(&mut reached, version_of(&event));
+            let mut next = reached.clone();
+            outcome = Self::advance(&mut next, version_of(&event))
+                .and_then(|()| self.store.change(&writer, &mut draft, self.part, event));
             if outcome.is_err() {
                 break;
             }
-            self.change(&mut draft, event);
+            reached = next;
             turn.pass().await;
         }
-        self.writer.publish(draft, reached);
+        writer.publish(draft, self.part, reached.clone());
+        self.held = reached;
         outcome
     }
 
     async fn apply_unordered(&mut self, events: &mut Vec<WatchEvent<P>>) {
-        let mut draft = self.writer.draft(Reuse::Same);
+        let mut writer = Self::writer(&self.store, self.part).await;
+        let mut draft = writer.draft(Reuse::Same);
         let mut turn = Turn::new();
         for event in events.drain(..) {
-            self.change(&mut draft, event);
+            // A version without an order is not too old.
+            let _ = self.store.change(&writer, &mut draft, self.part, event);
             turn.pass().await;
         }
-        self.writer.publish(draft, None);
+        writer.publish(draft, self.part, None);
+        self.held = None;
     }
 }
 

@@ -35,6 +35,11 @@ impl<'a> Life<'a> {
         self.uid.is_empty() || other.uid.is_empty() || self.uid == other.uid
     }
 
+    /// Whether the end of this life, at its version, is the end of another one, too: it is the same, or older.
+    pub(super) fn ends(&self, other: &Life<'_>) -> bool {
+        self.is_same_as(other) || matches!(other.cmp_version(self), Some(Ordering::Less | Ordering::Equal))
+    }
+
     /// Which version is older. `None` if the versions have no order or one is unknown.
     pub(super) fn cmp_version(&self, other: &Life<'_>) -> Option<Ordering> {
         self.version.as_ref()?.partial_cmp(other.version.as_ref()?)

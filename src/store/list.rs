@@ -1,96 +1,183 @@
-//! A list that is being collected: a draft that also knows which stored objects were listed.
+//! A list that is being collected, beside the store.
+//!
+//! Other parts of the scope publish while a list is collected. So it changes nothing: it notes which stored objects were
+//! listed, and keeps the values of the others, decoded and projected, until they are merged into the newest version.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::Writer;
-use super::draft::Draft;
+use super::life::Life;
 use super::retired::{Retired, World};
-use crate::object::Obj;
-use crate::reflector::{Reuse, Turn};
-use crate::snapshot::Invalid;
+use crate::error::DecodeError;
+use crate::hash::KeyHasher;
+use crate::index::IndexKeys;
+use crate::key::Key;
+use crate::object::{Identity, Obj, TooLong};
+use crate::reflector::Reuse;
+use crate::snapshot::{Invalid, View};
+use crate::source::Meta;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
 /// An incomplete list. It is a separate value that neither readers nor the writer see until
-/// [`Writer::commit`]. Dropping it aborts the list in O(1); its memory is freed later, in parts.
-pub(crate) struct List<T>(pub(super) Draft<T>);
-
-/// The additional state of a draft that collects a list.
-pub(super) struct ListState<T> {
-    /// The objects that were stored before the list.
-    held: Trie<Obj<T>>,
-    /// The addresses of the objects in `held` that were listed.
-    named: HashSet<usize, RandomState>,
-    /// The objects that were invalid before the list. Those that still are invalid are added to the draft
-    /// again.
-    pub(super) known_invalid: Trie<Invalid>,
+/// [`Writer::commit`](super::Writer::commit). Dropping it aborts the list in O(1); its memory is freed later, in parts.
+pub(crate) struct List<T> {
+    /// The version that was published when the list began.
+    pub(super) base: Arc<View<T>>,
+    /// The addresses of the objects of `base` that were listed.
+    pub(super) named: HashSet<usize, RandomState>,
+    /// The listed objects that are not stored in this version, without index keys.
+    pub(super) values: Trie<Obj<T>>,
+    /// The listed objects that are invalid.
+    pub(super) invalid: Trie<Invalid>,
+    pub(super) nameless: usize,
+    pub(super) reuse: Reuse,
+    /// While it exists, the writer forgets no object that has left.
+    pub(super) open: Option<Arc<()>>,
+    /// Receives the memory.
+    retired: Arc<Retired<T>>,
 }
 
-impl<T: Send + Sync + 'static> Writer<T> {
-    /// Starts to collect a list. Allocates for as many objects as are stored.
-    pub(crate) fn begin_list(&self, reuse: Reuse) -> List<T> {
-        let mut draft = self.draft(reuse);
-        draft.nameless = 0;
-        draft.listing = Some(ListState {
-            held: draft.objects.clone(),
-            named: HashSet::with_capacity_and_hasher(draft.objects.len(), RandomState::default()),
-            known_invalid: std::mem::take(&mut draft.invalid),
-        });
-        List(draft)
-    }
-
-    /// Completes a list: removes the objects that were not listed, and publishes once, as `version`. A
-    /// cancelled call drops the list.
-    pub(crate) async fn commit(&mut self, list: List<T>, version: Option<ResourceVersion>) {
-        let List(mut draft) = list;
-        debug_assert!(
-            draft.listing.as_ref().is_some_and(|listing| listing.held.ptr_eq(&self.shared().load().objects)),
-            "another version was published while the list was collected"
-        );
-        self.remove_unlisted(&mut draft).await;
-        if let Some(listing) = draft.listing.take() {
-            draft.changed |= Trie::diff(&listing.known_invalid, &draft.invalid).next().is_some();
-            listing.discard(&self.retired);
-        }
-        draft.epoch += u64::from(draft.reuse == Reuse::NewEpoch);
-        draft.changed |= !draft.synced;
-        draft.synced = true;
-        self.publish(draft, version);
-    }
-
-    async fn remove_unlisted(&mut self, draft: &mut Draft<T>) {
-        let Some(ListState { held, named, .. }) = &mut draft.listing else { return };
-        let (held, named) = (held.clone(), std::mem::take(named));
-        let mut turn = Turn::new();
-        for object in held.iter() {
-            if !named.contains(&Obj::address(object)) {
-                // Keeps the object if the list has replaced it with another version.
-                draft.remove_object(&self.indexers, Obj::key(object), |now| Obj::ptr_eq(now, object));
-            }
-            turn.pass().await;
-        }
-    }
-}
+// === impl List ===
 
 impl<T> List<T> {
+    /// Allocates for `expected` listed objects that are stored.
+    pub(super) fn new(
+        base: Arc<View<T>>,
+        reuse: Reuse,
+        expected: usize,
+        open: Arc<()>,
+        retired: Arc<Retired<T>>,
+    ) -> Self {
+        Self {
+            named: HashSet::with_capacity_and_hasher(expected.min(base.len()), RandomState::default()),
+            base,
+            values: Trie::new(),
+            invalid: Trie::new(),
+            nameless: 0,
+            reuse,
+            open: Some(open),
+            retired,
+        }
+    }
+
+    /// About how many objects were listed.
+    pub(super) fn len(&self) -> usize {
+        self.named.len() + self.values.len()
+    }
+
     /// Marks the list as the first of a new epoch.
     pub(crate) fn begin_epoch(&mut self) {
-        self.0.reuse = Reuse::NewEpoch;
+        self.reuse = Reuse::NewEpoch;
     }
-}
 
-impl<T> ListState<T> {
+    /// Whether this version of the object, or a newer one, is stored, was listed, or is known to be invalid. Also
+    /// records that the object still exists.
+    pub(super) fn holds(&mut self, meta: &Meta) -> bool {
+        let key = meta.key.as_key();
+        let hash = self.hasher().object(key);
+        self.name(hash, key);
+        let stored = find(&self.values, hash, key).or_else(|| find(&self.base.objects, hash, key));
+        let is_invalid = |invalid: &Invalid| invalid.is_of(key);
+        let known = self.base.invalid.get(hash, is_invalid).or_else(|| self.invalid.get(hash, is_invalid));
+        let holds = self.reuse.covers(meta, known, stored);
+        if let Some(known) = known.filter(|_| holds).cloned() {
+            self.invalid.insert(known);
+        }
+        holds
+    }
+
+    pub(super) fn insert(&mut self, meta: &Meta, value: T) {
+        let key = meta.key.as_key();
+        let hash = self.hasher().object(key);
+        let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
+        match Obj::new(&identity, IndexKeys::None, value) {
+            Ok(new) => {
+                self.invalid.remove(hash, |invalid| invalid.is_of(key));
+                let old = self.values.insert(new);
+                self.discard(old);
+            }
+            Err(TooLong) => self.mark_invalid(DecodeError::too_long(meta)),
+        }
+    }
+
+    /// The projection excludes a listed object: it counts as not listed.
+    pub(super) fn leave_out(&mut self, key: Key<'_>) {
+        self.remove(key, |_| true);
+    }
+
+    /// Removes an object that was listed before and has been deleted meanwhile.
+    pub(super) fn delete(&mut self, key: Key<'_>, uid: Option<&str>, version: Option<&ResourceVersion>) {
+        let deleted = Life { uid: uid.unwrap_or_default().into(), version: version.cloned() };
+        self.remove(key, |life| deleted.ends(&life));
+    }
+
+    fn remove(&mut self, key: Key<'_>, is_meant: impl Fn(Life<'_>) -> bool) {
+        let hash = self.hasher().object(key);
+        self.invalid.remove(hash, |invalid| invalid.is_of(key) && is_meant(Life::of_invalid(invalid)));
+        let is_object = |object: &Obj<T>| Obj::is(object, key) && is_meant(Life::of_object(object));
+        let old = self.values.remove(hash, is_object);
+        self.discard(old);
+        if let Some(stored) = self.base.objects.get(hash, is_object) {
+            self.named.remove(&Obj::address(stored));
+        }
+    }
+
+    /// Records that the newest version of an object is invalid. A listed version of it stays, unless it belongs to an
+    /// earlier object of the same name.
+    pub(super) fn mark_invalid(&mut self, error: DecodeError) {
+        let Some(key) = error.key.clone() else {
+            self.nameless += 1;
+            return;
+        };
+        let key = key.as_key();
+        let hash = self.hasher().object(key);
+        self.name(hash, key);
+        let invalid = Invalid::new(hash, error);
+        let new = Life::of_invalid(&invalid);
+        let is_older = |known: &Life<'_>| {
+            self.reuse == Reuse::Unchanged && known.cmp_version(&new) == Some(std::cmp::Ordering::Greater)
+        };
+        let listed = find(&self.values, hash, key).map(Life::of_object);
+        let known = self.invalid.get(hash, |known| known.is_of(key)).map(Life::of_invalid);
+        if listed.as_ref().is_some_and(is_older) || known.as_ref().is_some_and(is_older) {
+            return;
+        }
+        if listed.is_some_and(|listed| !listed.is_same_as(&new)) {
+            let old = self.values.remove(hash, |object| Obj::is(object, key));
+            self.discard(old);
+        }
+        self.invalid.insert(invalid);
+    }
+
     /// Records that a stored object still exists.
-    pub(super) fn name(&mut self, stored: &Obj<T>) {
-        if !self.held.is_empty() {
+    fn name(&mut self, hash: u64, key: Key<'_>) {
+        if let Some(stored) = find(&self.base.objects, hash, key) {
             self.named.insert(Obj::address(stored));
         }
     }
 
-    pub(super) fn discard(self, retired: &Retired<T>) {
-        let Self { held: objects, known_invalid: invalid, .. } = self;
-        retired.discard(World { objects, invalid, ..World::default() });
+    fn hasher(&self) -> &KeyHasher {
+        &self.base.hasher
     }
+
+    fn discard(&self, object: Option<Obj<T>>) {
+        if let Some(object) = object {
+            self.retired.discard(World { replaced: vec![object], ..World::default() });
+        }
+    }
+}
+
+/// A list that is dropped, or its rest, is freed in parts.
+impl<T> Drop for List<T> {
+    fn drop(&mut self) {
+        let (objects, invalid) = (std::mem::take(&mut self.values), std::mem::take(&mut self.invalid));
+        self.retired.discard(World { objects, invalid, ..World::default() });
+    }
+}
+
+fn find<'a, T>(objects: &'a Trie<Obj<T>>, hash: u64, key: Key<'_>) -> Option<&'a Obj<T>> {
+    objects.get(hash, |object| Obj::is(object, key))
 }

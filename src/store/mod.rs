@@ -16,13 +16,18 @@
 //! only when it is published; a dropped draft has no effect.
 
 mod add_index;
+mod change;
+mod commit;
 mod draft;
 mod end;
+mod graves;
 mod indexers;
 mod intake;
 mod late;
 mod life;
 mod list;
+mod members;
+mod parts;
 mod positions;
 mod prepared;
 mod publish;
@@ -36,13 +41,19 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
 
+use tokio::sync::Notify;
+
 pub(crate) use self::add_index::AddIndex;
+use self::change::Change;
+use self::draft::Beside;
 pub(crate) use self::draft::Draft;
 pub use self::end::End;
+use self::graves::Graves;
 use self::indexers::Indexers;
-pub(crate) use self::intake::Intake;
-use self::late::Late;
+pub(crate) use self::intake::{Intake, Store};
 pub(crate) use self::list::List;
+pub(crate) use self::parts::PartId;
+use self::parts::{Part, Parts};
 pub(crate) use self::positions::Position;
 pub(crate) use self::prepared::Prepared;
 use self::publish::Publisher;
@@ -71,8 +82,14 @@ pub(crate) struct Writer<T> {
     retired: Arc<Retired<T>>,
     indexers: Indexers<T>,
     store: u64,
-    /// Index keys stored beside the published version. Readers do not need them.
-    late: Trie<Late>,
+    /// Stored beside the published version.
+    beside: Beside,
+    parts: Parts,
+    graves: Graves,
+    /// A change of the scope that is not complete.
+    change: Option<Change<T>>,
+    /// Notified when the scope has changed, and when a new epoch begins.
+    changes: Arc<Notify>,
 }
 
 impl<T: Send + Sync + 'static> Writer<T> {
@@ -84,6 +101,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             epoch: 0,
             synced: false,
             resource_version: None,
+            reached: Arc::default(),
             hasher: KeyHasher::new(),
             objects: Trie::new(),
             tables: indexers.empty_tables().into(),
@@ -96,7 +114,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
             retired: Arc::new(Retired::new()),
             indexers,
             store,
-            late: Trie::new(),
+            beside: Beside::default(),
+            parts: Parts::of([Part::new(0, None)]),
+            graves: Graves::default(),
+            change: None,
+            changes: Arc::default(),
         }
     }
 
@@ -113,34 +135,60 @@ impl<T: Send + Sync + 'static> Writer<T> {
         &self.retired
     }
 
-    /// The resourceVersion of the published state.
-    pub(crate) fn resource_version(&self) -> Option<ResourceVersion> {
-        self.shared().load().resource_version.clone()
+    /// Notified when the scope has changed, and when a new epoch begins.
+    pub(crate) fn changes(&self) -> &Arc<Notify> {
+        &self.changes
     }
 
     /// Begins the next version.
     fn draft(&self, reuse: Reuse) -> Draft<T> {
-        Draft::of(&self.shared().load(), self.late.clone(), reuse, self.retired.clone())
+        Draft::of(&self.shared().load(), self.beside.clone(), reuse, self.retired.clone())
     }
 
-    /// Stores a listed value as it is. If two values have the same key, the later one wins.
+    /// Publishes these objects as a complete list. If two have the same key, the later one wins.
     #[cfg(feature = "testing")]
-    pub(crate) fn insert(&self, list: &mut List<T>, meta: &crate::source::Meta, value: T) {
-        list.0.insert(&self.indexers, meta, value);
+    pub(crate) fn fill(&mut self, objects: impl Iterator<Item = (crate::source::Meta, T)>) {
+        let mut draft = self.draft(Reuse::Unchanged);
+        let mut version = ResourceVersion::from_number(0);
+        for (meta, value) in objects {
+            draft.insert(&self.indexers, &meta, value);
+            version = meta.resource_version;
+        }
+        (draft.changed, draft.synced) = (true, true);
+        self.publish(draft, 0, Some(version));
     }
 
-    /// Publishes a draft that is complete up to `version`.
-    fn publish(&mut self, mut draft: Draft<T>, version: Option<ResourceVersion>) {
-        if !draft.changed && version == draft.resource_version {
+    /// Publishes a draft of a part, which is complete up to `version`.
+    fn publish(&mut self, draft: Draft<T>, part: PartId, version: Option<ResourceVersion>) {
+        let before = self.shared().load().nameless;
+        let Some(part) = self.parts.get_mut(part) else { return };
+        let advanced = part.version != version;
+        part.version = version;
+        part.nameless = (part.nameless + draft.nameless).saturating_sub(before);
+        self.settle(draft, advanced);
+    }
+
+    /// Publishes a draft, unless it is equal to the published version and no part has `advanced`.
+    fn settle(&mut self, mut draft: Draft<T>, advanced: bool) {
+        let reached = self.parts.reached(draft.epoch);
+        let is_same = !draft.changed && draft.members.ptr_eq(&self.beside.members);
+        if is_same && !advanced && reached == draft.resource_version {
             return draft.drop_unchanged();
         }
-        draft.resource_version = version;
+        draft.resource_version = reached;
+        self.dig_graves(&mut draft);
         self.show(draft);
     }
 
     fn show(&mut self, draft: Draft<T>) {
         let prepared = self.prepare(draft);
         self.reveal(prepared);
+    }
+
+    fn discard(&self, Beside { late, members }: Beside) {
+        if !late.is_empty() || !members.is_empty() {
+            self.retired.discard(World { late, members, ..World::default() });
+        }
     }
 
     #[cfg(test)]
@@ -152,6 +200,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 /// Memory that no reader uses is freed in parts, however the writer ends.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
-        self.retired.discard(World { late: std::mem::take(&mut self.late), ..World::default() });
+        let Beside { late, members } = std::mem::take(&mut self.beside);
+        self.retired.discard(World { late, members, ..World::default() });
     }
 }

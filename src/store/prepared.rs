@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::draft::Draft;
-use super::late::Late;
+use super::draft::{Beside, Draft};
 use super::retired::{Retired, World};
 use super::{Shared, Writer};
 use crate::key::Key;
@@ -12,13 +11,12 @@ use crate::object::Obj;
 use crate::reflector::Reuse;
 use crate::snapshot::{Snapshot, View};
 use crate::source::Meta;
-use crate::trie::Trie;
 
 /// A version to publish with [`Writer::reveal`]. Dropping it has no effect that readers see; its memory is then freed by
 /// the sweeps of old versions.
 pub(crate) struct Prepared<T> {
     view: Arc<View<T>>,
-    late: Trie<Late>,
+    beside: Beside,
     replaced: Vec<Obj<T>>,
     changed: bool,
     /// `None` once it is published.
@@ -54,23 +52,22 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(super) fn prepare(&self, draft: Draft<T>) -> Prepared<T> {
         let changed = draft.changed;
-        let (view, late, replaced) = draft.into_parts(self.store);
-        Prepared { view: Arc::new(view), late, replaced, changed, retired: Some(self.retired.clone()) }
+        let reached = self.parts.all_reached(draft.epoch);
+        let (view, beside, replaced) = draft.into_parts(self.store, reached);
+        Prepared { view: Arc::new(view), beside, replaced, changed, retired: Some(self.retired.clone()) }
     }
 
     /// Publishes a version that was prepared from the one that is published now.
     pub(crate) fn reveal(&mut self, mut prepared: Prepared<T>) {
         prepared.retired = None;
-        let late = std::mem::replace(&mut self.late, std::mem::take(&mut prepared.late));
-        if !late.is_empty() {
-            self.retired.discard(World { late, ..World::default() });
-        }
+        let before = std::mem::replace(&mut self.beside, std::mem::take(&mut prepared.beside));
+        self.discard(before);
         let old = self.publisher.publish(prepared.view.clone(), prepared.changed);
         if prepared.changed {
             self.retired.replaced().push(old.revision());
         }
         // The first view is empty and stays with the store.
-        if old.synced {
+        if !Arc::ptr_eq(&old, self.shared().first()) {
             self.retired.push(old, &mut prepared.replaced);
         }
     }
@@ -106,8 +103,9 @@ impl<T> Shared<T> {
 impl<T> Drop for Prepared<T> {
     fn drop(&mut self) {
         if let Some(retired) = self.retired.take() {
-            let (late, mut replaced) = (std::mem::take(&mut self.late), std::mem::take(&mut self.replaced));
-            retired.discard(World { late, ..World::default() });
+            let Beside { late, members } = std::mem::take(&mut self.beside);
+            retired.discard(World { late, members, ..World::default() });
+            let mut replaced = std::mem::take(&mut self.replaced);
             retired.push(self.view.clone(), &mut replaced);
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::late::Late;
+use super::members::Members;
 use super::replaced::Replaced;
 use crate::free::{Remains, free};
 use crate::index::AnyTable;
@@ -64,6 +65,7 @@ pub(super) struct World<T> {
     /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
     pub(super) late: Trie<Late>,
+    pub(super) members: Trie<Members>,
     pub(super) invalid: Trie<Invalid>,
 }
 
@@ -235,11 +237,12 @@ impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
     /// is freed individually.
     fn into_remains(self) -> Vec<Box<dyn Remains>> {
-        let Self { tables, objects, replaced, late, invalid } = self;
+        let Self { tables, objects, replaced, late, members, invalid } = self;
         let mut remains: Vec<Box<dyn Remains>> = vec![
             Box::new(replaced),
             Box::new(objects.into_pieces()),
             Box::new(late.into_pieces()),
+            Box::new(members.into_pieces()),
             Box::new(invalid.into_pieces()),
         ];
         remains.extend(tables.into_iter().filter_map(|table| table.into_remains()));
@@ -254,6 +257,7 @@ impl<T> Default for World<T> {
             objects: Trie::new(),
             replaced: Vec::new(),
             late: Trie::new(),
+            members: Trie::new(),
             invalid: Trie::new(),
         }
     }

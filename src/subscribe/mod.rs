@@ -91,6 +91,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     pub(crate) fn from(informer: Informer<T>, cursor: Snapshot<T>) -> Self {
         let shared = informer.shared();
         let begun = cursor.is_synced();
+        // Before that, some parts of the scope may be complete; their objects belong to the first batch, too.
+        let cursor = if begun { cursor } else { shared.empty() };
         // Before its first batch, the subscription lags behind the newest version, but not behind earlier
         // ones.
         let revision = if begun { cursor.revision() } else { shared.load().revision().saturating_sub(1) };

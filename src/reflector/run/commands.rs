@@ -47,6 +47,8 @@ pub(super) async fn obey<K, W: Sink<K>>(
                 refreshes.retain(|waiting| !waiting.is_closed());
                 refreshes.push(answer);
             }
+            // A reflector has one part of a scope.
+            Some(Command::SetScope(..)) => {}
         }
         next = commands.try_recv().ok();
     }

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Reflector;
 use crate::error::Error;
-use crate::reflector::sink::{Reuse, Sink};
+use crate::reflector::sink::{Regression, Reuse, Sink};
 use crate::reflector::state::{Form, Input, Origin, PageAt};
 use crate::reflector::status::Phase;
 use crate::reflector::stream::Open;
@@ -85,7 +85,9 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                             }
                             self.sink.begin_epoch(&mut list);
                         }
-                        self.commit(list, Some(resource_version)).await;
+                        if let Err(input) = self.commit(list, Some(resource_version)).await {
+                            return input;
+                        }
                         open.batch = events.collect();
                         self.opened(open);
                         return Input::Listed { versioned: true };
@@ -184,22 +186,31 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         let Some((version, list)) = begun else { return Ok(false) };
         let version = Some(version).filter(|version| !version.is_empty());
         let versioned = version.is_some();
-        self.commit(list, version).await;
+        self.commit(list, version).await?;
         Ok(versioned)
     }
 
     /// `version`: `None` for a list that has none.
-    pub(super) async fn commit(&mut self, list: W::List, version: Option<ResourceVersion>) {
+    pub(super) async fn commit(
+        &mut self,
+        list: W::List,
+        version: Option<ResourceVersion>,
+    ) -> Result<(), Input> {
         let ordered = version.as_ref().is_some_and(ResourceVersion::is_ordered);
         let unversioned = version.is_none();
-        self.sink.commit(list, version).await;
+        if let Err(Regression { held, received }) = self.sink.commit(list, version).await {
+            tracing::debug!(%held, %received, "the list is older than what was received for another part");
+            self.failed(self.protocol("list", "a version below that of another part of the scope"));
+            return Err(Input::WentBack);
+        }
         self.listed(ordered, unversioned);
+        Ok(())
     }
 
     fn listed(&mut self, ordered: bool, unversioned: bool) {
         self.recovery.listed();
         self.record.committed();
-        self.status.send_if_modified(|status| {
+        self.status.modify_if(|status| {
             status.ordered_versions = ordered;
             status.unversioned = unversioned;
             false
@@ -212,9 +223,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     /// Readers see the newest state: answers the callers of `refresh`.
     pub(super) fn committed(&mut self) {
-        let was_synced = self.status.borrow().synced;
-        self.status.send_modify(|status| status.synced = true);
-        if !was_synced {
+        if self.status.sync() {
             self.log.synced();
         }
         self.answer_refreshes();

@@ -11,12 +11,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch as latest};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::consume_budget;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::watch::Bookmarks;
+use super::board::Report;
 use super::command::Command;
 use super::gate::Gate;
 use super::log::Log;
@@ -24,7 +25,7 @@ use super::recovery::Recovery;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::state::{Effect, Input, State, step};
-use super::status::{Phase, Status};
+use super::status::Phase;
 use super::stream::Open;
 use super::tally::Recorder;
 use crate::error::{Error, ErrorKind};
@@ -33,7 +34,7 @@ use crate::source::Source;
 /// Keeps `sink` in step with `source` until `stop` is cancelled, then returns the sink.
 ///
 /// It owns everything it uses, so nothing remains when it ends, at the next await after the cancellation.
-/// `status` wakes its receivers when something changes that they may act on. Versions and counts of objects
+/// `status`, which is one part of that of the informer, wakes its receivers when something changes that they may act on. Versions and counts of objects
 /// are updated without waking a receiver.
 ///
 /// Reflectors of one client share a `gate`.
@@ -41,7 +42,7 @@ use crate::source::Source;
 pub(crate) async fn run<S, W>(
     source: S,
     sink: W,
-    status: latest::Sender<Status>,
+    status: Report,
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     stop: CancellationToken,
@@ -75,7 +76,7 @@ where
 struct Reflector<S: Source, W: Sink<S::Payload>> {
     source: S,
     sink: W,
-    status: latest::Sender<Status>,
+    status: Report,
     record: Recorder,
     commands: mpsc::Receiver<Command<W::AddIndex>>,
     /// The senders that answer callers waiting for a refresh.

@@ -7,7 +7,7 @@ use super::Reflector;
 use crate::error::Error;
 use crate::reflector::recovery::Pace;
 use crate::reflector::sink::Sink;
-use crate::reflector::status::Phase;
+use crate::reflector::status::{Phase, Status};
 use crate::source::Source;
 
 impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
@@ -26,7 +26,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         }
         self.record.failed();
         tracing::debug!(%error, "failed");
-        self.status.send_if_modified(|status| {
+        self.status.modify_if(|status| {
             // A kind that is still absent is not reported again.
             let news = status.phase != Phase::Absent || !error.is_kind_absent();
             status.stale_since.get_or_insert(now);
@@ -48,7 +48,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         }
         // An absent kind has no events, so the state is not behind.
         let known = pace == Pace::Absent && self.state.shows_absence();
-        self.status.send_if_modified(|status| {
+        self.status.modify_if(|status| {
             let news = !known && status.stale_since.is_none();
             if news {
                 status.stale_since = Some(now);
@@ -64,7 +64,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             Pace::Refused | Pace::Unreachable => Phase::BackingOff,
         };
         if !known {
-            let status = self.status.borrow();
+            let status = self.status.status();
             self.log.waits(phase, status.last_error.as_ref().filter(|_| status.failures > 0));
         }
         self.enter(phase);
@@ -72,14 +72,17 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
 
     /// Whether something failed since the last success, or a watch is silent although there may be events.
     pub(super) fn in_trouble(&self) -> bool {
-        self.status.borrow().failures > 0 || self.state.is_doubtful()
+        self.status.status().failures > 0 || self.state.is_doubtful()
     }
 
     /// The informer follows the server.
     pub(super) fn well(&mut self) {
-        let stale = self.status.borrow().stale_since;
+        let Status { stale_since: stale, failures, .. } = *self.status.status();
         self.log.well(stale.map(|since| since.elapsed()));
-        self.status.send_if_modified(|status| {
+        if stale.is_none() && failures == 0 {
+            return;
+        }
+        self.status.modify_if(|status| {
             let news = status.stale_since.is_some() || status.failures > 0;
             status.stale_since = None;
             status.failures = 0;
@@ -90,7 +93,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     /// A list has shown the current state, but no watch keeps it current.
     pub(super) fn polled(&mut self) {
         let now = Instant::now();
-        self.status.send_modify(|status| {
+        self.status.modify(|status| {
             status.stale_since = Some(now);
             status.failures = 0;
             status.phase = Phase::Polling;
@@ -98,12 +101,12 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     pub(super) fn enter(&mut self, phase: Phase) {
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.phase, phase) != phase);
+        self.status.modify_if(|status| std::mem::replace(&mut status.phase, phase) != phase);
     }
 
     /// An absent kind keeps its phase until the server serves it.
     pub(super) fn begin_listing(&mut self) {
-        if self.status.borrow().phase != Phase::Absent {
+        if self.status.status().phase != Phase::Absent {
             self.enter(Phase::Listing);
         }
     }

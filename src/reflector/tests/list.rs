@@ -483,7 +483,16 @@ async fn promise_6_one_page_is_alive_at_a_time() {
     let source = Pages { given: 0, alive: Arc::new(()) };
     let record = Recorder::new(Arc::new(Tally::new()));
     let (commands, stop) = (mpsc::channel(1).1, CancellationToken::new());
-    let task = tokio::spawn(run(source, sink, sender, record, commands, stop, settings, Arc::default()));
+    let task = tokio::spawn(run(
+        source,
+        sink,
+        Report::alone(sender),
+        record,
+        commands,
+        stop,
+        settings,
+        Arc::default(),
+    ));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!task.is_finished() && status.borrow().phase == Phase::Watching);
     assert_eq!(model.lock().unwrap().objects.len(), 5);

@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Gate, Recorder, Regression, RelistCause, Reuse, Settings, Sink, Status, Tally, run};
+use super::{
+    Command, Gate, Recorder, Regression, RelistCause, Report, Reuse, Settings, Sink, Status, Tally, run,
+};
 use crate::error::{DecodeError, Error, ErrorKind};
 use crate::key::ObjectKey;
 use crate::source::stub::{Answer, Probe, Step, Stub};
@@ -124,7 +126,11 @@ impl<P: Payload> Sink<P> for ModelSink {
         self.model.lock().unwrap().calls.push(String::from("of a new epoch"));
     }
 
-    async fn commit(&mut self, mut list: ModelList, version: Option<ResourceVersion>) {
+    async fn commit(
+        &mut self,
+        mut list: ModelList,
+        version: Option<ResourceVersion>,
+    ) -> Result<(), Regression> {
         list.committed = true;
         let mut model = self.model.lock().unwrap();
         model.calls.push(
@@ -134,6 +140,7 @@ impl<P: Payload> Sink<P> for ModelSink {
         model.listing = false;
         model.held = version.clone();
         self.held = version;
+        Ok(())
     }
 
     async fn commit_absence(&mut self) {
@@ -211,7 +218,16 @@ impl Harness {
         let (commands, taken) = mpsc::channel(8);
         let (tally, stop) = (Arc::new(Tally::new()), CancellationToken::new());
         let record = Recorder::new(tally.clone());
-        let task = tokio::spawn(run(source, sink, sender, record, taken, stop.clone(), settings, gate));
+        let task = tokio::spawn(run(
+            source,
+            sink,
+            Report::alone(sender),
+            record,
+            taken,
+            stop.clone(),
+            settings,
+            gate,
+        ));
         Self { source: probe, model, status, tally, commands, stop, task }
     }
 

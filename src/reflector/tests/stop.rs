@@ -57,7 +57,7 @@ async fn nothing_is_asked_before_it_runs_or_after_it_was_stopped() {
     let record = Recorder::new(Arc::new(Tally::new()));
     let commands = mpsc::channel(1).1;
     let (settings, gate) = (Settings::default(), Arc::default());
-    let future = run(source, sink, sender, record, commands, stop.clone(), settings, gate);
+    let future = run(source, sink, Report::alone(sender), record, commands, stop.clone(), settings, gate);
     stop.cancel();
     future.await;
     assert_eq!(probe.requests(), Vec::<String>::new());

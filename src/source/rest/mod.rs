@@ -19,7 +19,7 @@ use super::page::parse_page;
 use super::watch::HttpWatch;
 use super::{Json, Limits, ListRequest, Page, Source, WatchRequest};
 use crate::error::Error;
-use crate::scope::Scope;
+use crate::scope::Part;
 
 const JSON: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -35,7 +35,7 @@ pub(crate) struct HttpSource {
     resource: String,
     group: String,
     plural: String,
-    scope: Scope,
+    part: Part,
     limits: Limits,
     /// Whether to request metadata only.
     metadata_only: bool,
@@ -50,22 +50,22 @@ pub(crate) fn resource_name<K: Resource>(dyntype: &K::DynamicType) -> String {
 // === impl HttpSource ===
 
 impl HttpSource {
-    /// Lists and watches the objects of `scope`, with the client of `api`. `dyntype` is the one that `api`
+    /// Lists and watches the objects of `part`, with the client of `api`. `dyntype` is the one that `api`
     /// was made with.
     pub(crate) fn new<K: Resource>(
         api: kube_client::Api<K>,
         dyntype: &K::DynamicType,
-        scope: Scope,
+        part: Part,
         limits: Limits,
     ) -> Self
     where
         K::Scope: 'static,
     {
         let (mut url, mut url_of_cluster) = (api.resource_url().to_owned(), None);
-        if scope.namespace.as_deref() != api.namespace() {
-            url = K::url_path(dyntype, scope.namespace.as_deref());
+        if part.namespace.as_deref() != api.namespace() {
+            url = K::url_path(dyntype, part.namespace.as_deref());
             let at_run_time = TypeId::of::<K::Scope>() == TypeId::of::<DynamicResourceScope>();
-            url_of_cluster = (scope.namespace.is_some() && at_run_time).then(|| K::url_path(dyntype, None));
+            url_of_cluster = (part.namespace.is_some() && at_run_time).then(|| K::url_path(dyntype, None));
         }
         Self {
             url,
@@ -74,7 +74,7 @@ impl HttpSource {
             resource: resource_name::<K>(dyntype),
             group: K::group(dyntype).into_owned(),
             plural: K::plural(dyntype).into_owned(),
-            scope,
+            part,
             limits,
             metadata_only: K::metadata_api(),
         }
@@ -160,8 +160,7 @@ impl HttpSource {
 
     fn selected(&self) -> form_urlencoded::Serializer<'static, String> {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, selector) in [("labelSelector", &self.scope.labels), ("fieldSelector", &self.scope.fields)]
-        {
+        for (name, selector) in [("labelSelector", &self.part.labels), ("fieldSelector", &self.part.fields)] {
             if !selector.is_empty() {
                 query.append_pair(name, selector);
             }

@@ -18,11 +18,12 @@ const EMPTY: &str =
 #[tokio::test]
 async fn a_list_asks_for_what_is_wanted_percent_encoded() {
     let (client, seen) = client(200, &[], Some(data(EMPTY)));
-    let selection = Scope::all().labels("a in (b, c),d!=ü&").fields("metadata.name=x");
+    let selection =
+        Part { labels: "a in (b, c),d!=ü&".into(), fields: "metadata.name=x".into(), ..Part::default() };
     let source = |namespace| {
         let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
-        let scope = Scope { namespace: Some(namespace.to_owned()), ..selection.clone() };
-        HttpSource::new(api, &(), scope, Limits::default())
+        let part = Part { namespace: Some(namespace.to_owned()), ..selection.clone() };
+        HttpSource::new(api, &(), part, Limits::default())
     };
     let request = ListRequest {
         limit: Some(500),
@@ -84,7 +85,7 @@ async fn a_watch_and_a_streaming_list_ask_for_bookmarks() {
 async fn only_metadata_is_asked_for_when_only_that_is_kept() {
     let (client, seen) = client(200, &[], Some(data(EMPTY)));
     let api = Api::<kube_core::metadata::PartialObjectMeta<ConfigMap>>::all(client);
-    let mut source = HttpSource::new(api, &(), Scope::all(), Limits::default());
+    let mut source = HttpSource::new(api, &(), Part::default(), Limits::default());
     source.list(&ListRequest::default()).await.unwrap();
     source.watch(&watching()).await.unwrap();
     let accept: Vec<_> = seen.lock().unwrap().iter().map(|parts| parts.headers["accept"].clone()).collect();
@@ -261,10 +262,11 @@ async fn a_body_that_stands_still_is_given_up() {
 async fn errors_name_the_kind_as_kubectl_does() {
     let (client, _) = client(403, &[], Some(vec![]));
     let api = Api::<k8s_openapi::api::apps::v1::Deployment>::all(client.clone());
-    let mut deployments = HttpSource::new(api, &(), Scope::all(), Limits::default());
+    let mut deployments = HttpSource::new(api, &(), Part::default(), Limits::default());
     let error = deployments.list(&ListRequest::default()).await.err().unwrap();
     assert!(error.to_string().starts_with("list deployments.apps: "), "{error}");
-    let mut namespaces = HttpSource::new(Api::<Namespace>::all(client), &(), Scope::all(), Limits::default());
+    let mut namespaces =
+        HttpSource::new(Api::<Namespace>::all(client), &(), Part::default(), Limits::default());
     let error = namespaces.watch(&watching()).await.err().unwrap();
     assert!(error.to_string().starts_with("watch namespaces: "), "{error}");
 }

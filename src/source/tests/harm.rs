@@ -35,7 +35,7 @@ where
 {
     let client = client(200, &[], Some(body)).0;
     let api = Api::<K>::all_with(client, dyntype);
-    let mut source = HttpSource::new(api, dyntype, Scope::all(), Limits::default());
+    let mut source = HttpSource::new(api, dyntype, Part::default(), Limits::default());
     let decoder = Decoder::<K>::new(dyntype, false);
     let outcome = |item: Listed<Json>| match item.and_then(|item| decoder.decode(item)) {
         Ok((meta, _)) => Some(meta.key.to_string()),

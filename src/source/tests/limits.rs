@@ -77,7 +77,7 @@ async fn a_body_that_dribbles_is_given_up() {
 async fn the_time_for_an_answer_to_begin_can_be_set() {
     let limits = Limits::new().head_time(Duration::from_secs(3));
     let mut source: HttpSource =
-        HttpSource::new(Api::<ConfigMap>::all(client(200, &[], None).0), &(), Scope::all(), limits);
+        HttpSource::new(Api::<ConfigMap>::all(client(200, &[], None).0), &(), Part::default(), limits);
     let begun = Instant::now();
     assert!(source.list(&ListRequest::default()).await.err().unwrap().is_timeout());
     assert!(source.watch(&watching()).await.err().unwrap().is_timeout());
@@ -99,7 +99,7 @@ async fn zero_is_no_limit() {
     let still = [data("{"), vec![Chunk::Never]].concat();
     assert!(timeout(month, list(limited(still, none.clone()))).await.is_err());
     let (silent, _) = client(200, &[], None);
-    let mut silent = HttpSource::new(Api::<ConfigMap>::all(silent), &(), Scope::all(), none.clone());
+    let mut silent = HttpSource::new(Api::<ConfigMap>::all(silent), &(), Part::default(), none.clone());
     assert!(timeout(month, silent.watch(&watching())).await.is_err());
 
     let object = config_map("a", 40 << 20);

@@ -23,7 +23,7 @@ use kube_client::client::Body;
 use kube_client::{Api, Client};
 
 use super::*;
-use crate::scope::Scope;
+use crate::scope::Part;
 
 /// A step of a response body.
 #[derive(Clone)]
@@ -101,7 +101,7 @@ fn data(text: &str) -> Vec<Chunk> {
 }
 
 fn source(client: Client) -> HttpSource {
-    HttpSource::new(Api::<ConfigMap>::all(client), &(), Scope::all(), Limits::default())
+    HttpSource::new(Api::<ConfigMap>::all(client), &(), Part::default(), Limits::default())
 }
 
 /// A source on which every response is a success with this body.
@@ -110,7 +110,7 @@ fn answering(body: Vec<Chunk>) -> HttpSource {
 }
 
 fn limited(body: Vec<Chunk>, limits: Limits) -> HttpSource {
-    HttpSource::new(Api::<ConfigMap>::all(client(200, &[], Some(body)).0), &(), Scope::all(), limits)
+    HttpSource::new(Api::<ConfigMap>::all(client(200, &[], Some(body)).0), &(), Part::default(), limits)
 }
 
 fn watching() -> WatchRequest {

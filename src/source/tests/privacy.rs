@@ -64,7 +64,7 @@ async fn everything_said(body: &str) -> String {
     {
         let (client, _) = client(code, headers, Some(data(body)));
         let mut source: HttpSource =
-            HttpSource::new(Api::<Secret>::all(client), &(), Scope::all(), Limits::default());
+            HttpSource::new(Api::<Secret>::all(client), &(), Part::default(), Limits::default());
         let decoder = Decoder::<Secret>::new(&(), false);
         let mut listed = Vec::new();
         match source.list(&ListRequest::default()).await {

@@ -1,6 +1,7 @@
 //! Compares the store with a model of plain collections, and tests failures of application code.
 
 mod model;
+mod parts;
 mod rules;
 #[cfg(feature = "testing")]
 mod selectors;
@@ -53,8 +54,8 @@ struct Harness {
 impl Harness {
     /// Adds an index to a store that has objects.
     fn add_late(&mut self, by: impl Fn(&Value) -> u64 + Send + 'static) {
-        let slot = now(self.intake.writer.add_index(Box::new(by)));
-        self.late.push(Index::new(slot, self.intake.writer.shared().snapshot().store));
+        let slot = now(self.intake.lock().add_index(Box::new(by)));
+        self.late.push(Index::new(slot, self.intake.lock().shared().snapshot().store));
     }
 }
 

@@ -74,13 +74,13 @@ fn run(seed: u64, keys: u64) {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut harness = harness();
-    let shared = harness.intake.writer.shared().clone();
+    let shared = harness.intake.lock().shared().clone();
     let mut server: BTreeMap<ObjectKey, Object> = BTreeMap::new();
     let mut model = Model::default();
     let mut version = 10;
     let mut held: Vec<(Snapshot<Value>, Model)> = vec![(shared.snapshot(), Model::default())];
     let list = harness.intake.begin_list(Reuse::Unchanged);
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(version))));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(version)))).unwrap();
     for step in 0..250 {
         if step == 60 {
             let by_rest = |value: &Value| value.number % 7;
@@ -172,7 +172,7 @@ fn run(seed: u64, keys: u64) {
                 model = model_after;
             }
         }
-        harness.intake.writer.validate();
+        harness.intake.lock().validate();
         let now = shared.snapshot();
         check(&now, &model, &harness);
         assert!(
@@ -203,7 +203,7 @@ fn relist(harness: &mut Harness, server: &BTreeMap<ObjectKey, Object>, version: 
         harness.intake.upsert(&mut list, Ok(item));
     }
     if at_most == usize::MAX {
-        now(harness.intake.commit(list, Some(ResourceVersion::from_number(version))));
+        now(harness.intake.commit(list, Some(ResourceVersion::from_number(version)))).unwrap();
     }
 }
 

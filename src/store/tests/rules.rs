@@ -15,7 +15,7 @@ fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
     for (key, uid, version, served) in objects {
         harness.intake.upsert(&mut list, Ok(item(key, *uid, *version, served.clone())));
     }
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(100))));
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(100)))).unwrap();
     harness
 }
 
@@ -23,14 +23,14 @@ fn synced(objects: &[(&ObjectKey, u64, u64, Served)]) -> Harness {
 fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projected_again() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
-    let before = harness.intake.writer.shared().snapshot();
+    let before = harness.intake.lock().shared().snapshot();
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
     // It would be invalid if it were decoded.
     harness
         .intake
         .upsert(&mut list, Ok(item(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })));
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
-    let after = harness.intake.writer.shared().snapshot();
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200)))).unwrap();
+    let after = harness.intake.lock().shared().snapshot();
     assert!(Obj::ptr_eq(before.get(&key).unwrap(), after.get(&key).unwrap()));
     assert_eq!(after.revision(), before.revision(), "nothing changed");
     assert_eq!(after.resource_version(), Some(&"200".into()));
@@ -44,7 +44,7 @@ fn an_event_below_its_streams_version_is_a_regression_and_changes_nothing() {
     let mut events = vec![applied(item(&a, 1, 110, good(1))), applied(item(&b, 2, 109, good(2)))];
     let regression = now(harness.intake.apply(&mut events)).unwrap_err();
     assert_eq!((regression.held, regression.received), ("110".into(), "109".into()));
-    let view = harness.intake.writer.shared().snapshot();
+    let view = harness.intake.lock().shared().snapshot();
     assert!(view.get(&a).is_some() && view.get(&b).is_none());
     assert_eq!(view.resource_version(), Some(&"110".into()));
 }
@@ -55,7 +55,7 @@ fn an_undecodable_delete_still_deletes_by_key() {
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
     let meta = item(&key, 1, 101, good(7)).meta;
     now(harness.intake.apply(&mut vec![WatchEvent::Deleted(Err(DecodeError::of(&meta, "broken")))])).unwrap();
-    let view = harness.intake.writer.shared().snapshot();
+    let view = harness.intake.lock().shared().snapshot();
     assert!(view.is_empty());
     assert_eq!(view.invalid_len(), 0);
 }
@@ -68,7 +68,7 @@ fn an_invalid_version_leaves_the_last_good_one_marked_and_found() {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
         now(harness.intake.apply(&mut vec![applied(item(&key, 1, 101, Served { manner, ..good(8) }))]))
             .unwrap();
-        let view = harness.intake.writer.shared().snapshot();
+        let view = harness.intake.lock().shared().snapshot();
         assert_eq!(view.get(&key).unwrap().number, 7, "{manner:?}");
         assert_eq!(view.by_index(&harness.by_group, "g1").len(), 1);
         let invalid: Vec<_> = view.invalid().collect();
@@ -78,7 +78,7 @@ fn an_invalid_version_leaves_the_last_good_one_marked_and_found() {
         );
         // The next valid version makes it valid again.
         now(harness.intake.apply(&mut vec![applied(item(&key, 1, 102, good(9)))])).unwrap();
-        let view = harness.intake.writer.shared().snapshot();
+        let view = harness.intake.lock().shared().snapshot();
         assert_eq!((view.get(&key).unwrap().number, view.invalid_len()), (9, 0));
     }
 }
@@ -87,16 +87,16 @@ fn an_invalid_version_leaves_the_last_good_one_marked_and_found() {
 fn an_invalid_object_is_looked_at_once_per_version() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, Served { manner: Manner::Undecodable, ..good(7) })]);
-    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 1);
+    assert_eq!(harness.intake.lock().shared().snapshot().invalid_len(), 1);
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
     // Valid now, but with the version that was invalid: not decoded.
     harness.intake.upsert(&mut list, Ok(item(&key, 1, 50, good(7))));
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
-    let view = harness.intake.writer.shared().snapshot();
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200)))).unwrap();
+    let view = harness.intake.lock().shared().snapshot();
     assert_eq!((view.len(), view.invalid_len()), (0, 1));
     let list = harness.intake.begin_list(Reuse::Unchanged);
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(300))));
-    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0, "gone from the server");
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(300)))).unwrap();
+    assert_eq!(harness.intake.lock().shared().snapshot().invalid_len(), 0, "gone from the server");
 }
 
 #[test]
@@ -107,18 +107,18 @@ fn nameless_objects_are_counted_and_forgotten_at_the_next_list() {
         ..DecodeError::of(&item(&ObjectKey::cluster("x"), 1, 101, good(1)).meta, "no name")
     };
     now(harness.intake.apply(&mut vec![WatchEvent::Applied(Err(nameless))])).unwrap();
-    let view = harness.intake.writer.shared().snapshot();
+    let view = harness.intake.lock().shared().snapshot();
     assert_eq!((view.invalid_len(), view.invalid().len()), (1, 0));
     let list = harness.intake.begin_list(Reuse::Unchanged);
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
-    assert_eq!(harness.intake.writer.shared().snapshot().invalid_len(), 0);
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200)))).unwrap();
+    assert_eq!(harness.intake.lock().shared().snapshot().invalid_len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bookmark_wakes_who_waits_for_a_version_and_not_who_waits_for_changes() {
     let soon = Duration::from_secs(1);
     let mut harness = synced(&[]);
-    let shared = harness.intake.writer.shared().clone();
+    let shared = harness.intake.lock().shared().clone();
     let asked = Arc::new(AtomicU64::new(0));
     let (counter, mut changes) = (asked.clone(), shared.changes());
     let subscriber = tokio::spawn(poll_fn(move |context| {
@@ -152,7 +152,7 @@ fn an_index_closure_may_name_a_key_twice() {
     let mut served = good(7);
     served.value.tags = vec![3, 1, 3, 3, 1];
     let harness = synced(&[(&key, 1, 50, served)]);
-    let view = harness.intake.writer.shared().snapshot();
+    let view = harness.intake.lock().shared().snapshot();
     assert_eq!(view.by_index(&harness.by_tag, &3).len(), 1);
     assert_eq!(view.index_keys(&harness.by_tag).count(), 2);
 }
@@ -160,7 +160,7 @@ fn an_index_closure_may_name_a_key_twice() {
 #[test]
 fn a_handle_of_another_informer_is_refused() {
     let (one, other) = (synced(&[]), synced(&[]));
-    let view = one.intake.writer.shared().snapshot();
+    let view = one.intake.lock().shared().snapshot();
     assert!(view.try_by_index(&other.by_group, "g1").is_err());
     let found = std::panic::catch_unwind(AssertUnwindSafe(|| view.by_index(&other.by_group, "g1").len()));
     assert!(found.is_err());
@@ -180,15 +180,15 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let (sender, dropped) = mpsc::channel();
     let take: Take<(), Traced> = Box::new(move |_| Ok(Some(Traced(sender.clone()))));
     let mut intake = Intake::new(Writer::new(next_store(), Vec::new()), take);
-    let shared = intake.writer.shared().clone();
-    let retired = intake.writer.retired().clone();
+    let shared = intake.lock().shared().clone();
+    let retired = intake.lock().retired().clone();
     let key = ObjectKey::cluster("a");
     let event = |version| {
         let meta = item(&key, 1, version, good(1)).meta;
         WatchEvent::Applied(Ok(Item { meta, payload: () }))
     };
     let list = intake.begin_list(Reuse::Unchanged);
-    now(intake.commit(list, Some(ResourceVersion::from_number(1))));
+    now(intake.commit(list, Some(ResourceVersion::from_number(1)))).unwrap();
     now(intake.apply(&mut vec![event(2)])).unwrap();
     // A reader holds a snapshot and an object, and is the last to drop them.
     let (snapshot, object) = (shared.snapshot(), shared.load().get(&key).cloned().unwrap());
@@ -213,21 +213,21 @@ async fn t_drop_never_runs_on_a_thread_that_only_reads() {
 fn an_object_whose_metadata_does_not_read_is_still_there() {
     let key = ObjectKey::new("ns", "a");
     let mut harness = synced(&[(&key, 1, 50, good(7))]);
-    let before = harness.intake.writer.shared().snapshot();
+    let before = harness.intake.lock().shared().snapshot();
     let meta = item(&key, 1, 60, good(7)).meta;
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
     harness
         .intake
         .upsert(&mut list, Err(DecodeError { resource_version: None, ..DecodeError::of(&meta, "broken") }));
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
-    let after = harness.intake.writer.shared().snapshot();
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(200)))).unwrap();
+    let after = harness.intake.lock().shared().snapshot();
     assert!(after.get(&key).is_some_and(|object| Obj::ptr_eq(object, before.get(&key).unwrap())));
     assert_eq!(after.invalid_len(), 1);
 }
 
 /// The uids of the stored object and of the invalid one, if there are any.
 fn lives(harness: &Harness, key: &ObjectKey) -> (Option<String>, Option<String>) {
-    let view = harness.intake.writer.shared().snapshot();
+    let view = harness.intake.lock().shared().snapshot();
     let invalid = view.invalid().next().map(|invalid| invalid.uid().unwrap_or_default().to_owned());
     (view.get(key).map(|object| Obj::uid(object).into_owned()), invalid)
 }
@@ -274,12 +274,12 @@ fn an_event_of_an_earlier_life_harms_no_later_one() {
                     WatchEvent::Deleted(deleted) => harness.intake.delete(&mut list, deleted),
                     WatchEvent::Bookmark { .. } => {}
                 }
-                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10))));
+                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10)))).unwrap();
             } else {
-                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10))));
+                now(harness.intake.commit(list, Some(ResourceVersion::from_number(10)))).unwrap();
                 now(harness.intake.apply(&mut vec![event])).unwrap();
             }
-            harness.intake.writer.validate();
+            harness.intake.lock().validate();
             assert_eq!(lives(&harness, &key), *expected, "row {at}, streamed: {streamed}");
         }
     }
@@ -302,12 +302,12 @@ fn an_invalid_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
     let key = ObjectKey::new("ns", "a");
     for manner in [Manner::Undecodable, Manner::ProjectionPanics, Manner::IndexPanics] {
         let mut harness = synced(&[(&key, 1, 50, good(7))]);
-        let before = harness.intake.writer.shared().snapshot();
+        let before = harness.intake.lock().shared().snapshot();
         let mut list = harness.intake.begin_list(Reuse::Unchanged);
         harness.intake.upsert(&mut list, Ok(item(&key, 2, 150, Served { manner, ..good(8) })));
-        now(harness.intake.commit(list, Some(ResourceVersion::from_number(200))));
+        now(harness.intake.commit(list, Some(ResourceVersion::from_number(200)))).unwrap();
         assert_eq!(lives(&harness, &key), (None, Some("uid-2".to_owned())), "{manner:?}");
-        let after = harness.intake.writer.shared().snapshot();
+        let after = harness.intake.lock().shared().snapshot();
         let changes: Vec<_> = crate::subscribe::differences(&before, &after).collect();
         assert!(matches!(changes[..], [crate::subscribe::Change::Deleted(_)]));
     }
@@ -317,12 +317,12 @@ fn an_invalid_object_of_another_uid_that_a_list_shows_ends_the_one_held() {
 fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
     let mut harness = synced(&[(&a, 1, 10, good(7)), (&b, 2, 10, good(8))]);
-    let before = harness.intake.writer.shared().snapshot();
+    let before = harness.intake.lock().shared().snapshot();
     let mut list = harness.intake.begin_list(Reuse::Same);
     harness.intake.upsert(&mut list, Ok(item(&a, 1, 5, good(9))));
     harness.intake.upsert(&mut list, Ok(item(&b, 2, 10, good(1))));
-    now(harness.intake.commit(list, None));
-    let after = harness.intake.writer.shared().snapshot();
+    now(harness.intake.commit(list, None)).unwrap();
+    let after = harness.intake.lock().shared().snapshot();
     assert_eq!((after.get(&a).unwrap().number, after.resource_version()), (9, None));
     assert!(
         Obj::ptr_eq(before.get(&b).unwrap(), after.get(&b).unwrap()),
@@ -330,12 +330,12 @@ fn what_a_list_of_a_stream_says_is_so_whatever_its_version() {
     );
     // The same holds for events of a stream that goes back.
     now(harness.intake.apply_unordered(&mut vec![applied(item(&b, 2, 4, good(2)))]));
-    assert_eq!(harness.intake.writer.shared().snapshot().get(&b).unwrap().number, 2);
+    assert_eq!(harness.intake.lock().shared().snapshot().get(&b).unwrap().number, 2);
     // From the API server, an older version is ignored.
     let mut list = harness.intake.begin_list(Reuse::Unchanged);
     harness.intake.upsert(&mut list, Ok(item(&a, 1, 3, good(3))));
-    now(harness.intake.commit(list, Some(ResourceVersion::from_number(20))));
-    assert_eq!(harness.intake.writer.shared().snapshot().get(&a).unwrap().number, 9);
+    now(harness.intake.commit(list, Some(ResourceVersion::from_number(20)))).unwrap();
+    assert_eq!(harness.intake.lock().shared().snapshot().get(&a).unwrap().number, 9);
 }
 
 #[test]
@@ -351,9 +351,9 @@ fn versions_made_of_content_tell_the_same_from_the_changed() {
     let mut list = |objects: Vec<_>| {
         let mut list = harness.intake.begin_list(Reuse::Unchanged);
         objects.into_iter().for_each(|object| harness.intake.upsert(&mut list, object));
-        now(harness.intake.commit(list, None));
-        harness.intake.writer.validate();
-        harness.intake.writer.shared().snapshot()
+        now(harness.intake.commit(list, None)).unwrap();
+        harness.intake.lock().validate();
+        harness.intake.lock().shared().snapshot()
     };
     let before =
         list(vec![content(&a, "content-f0", 1), content(&b, "content-0f", 2), content(&c, "content-1", 3)]);
@@ -398,7 +398,7 @@ fn an_index_key_that_panics_when_it_is_dropped_harms_no_index() {
             let spite = armed.clone();
             now(harness
                 .intake
-                .writer
+                .lock()
                 .add_index(Box::new(move |value: &Value| [Spite(value.number, spite.clone())])));
             now(harness.intake.apply(&mut vec![applied(item(&ObjectKey::new("ns", "b"), 2, 101, good(7)))]))
                 .unwrap();
@@ -410,13 +410,13 @@ fn an_index_key_that_panics_when_it_is_dropped_harms_no_index() {
                 applied(item(&key, 1, version, good(version + 1))),
             ];
             now(harness.intake.apply(&mut events)).unwrap();
-            harness.intake.writer.validate();
+            harness.intake.lock().validate();
         }
         now(harness.intake.apply(&mut vec![WatchEvent::Deleted(Ok(item(&key, 1, 120, good(1)).meta))]))
             .unwrap();
-        harness.intake.writer.validate();
+        harness.intake.lock().validate();
         armed.store(false, atomic::Ordering::Relaxed);
-        assert!(harness.intake.writer.shared().snapshot().get(&key).is_none());
+        assert!(harness.intake.lock().shared().snapshot().get(&key).is_none());
     }
 }
 
@@ -434,7 +434,8 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
     let take: Take<(), Slow> = Box::new(move |_| Ok(Some(Slow)));
     let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(|_: &Slow| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
-    let (shared, retired) = (intake.writer.shared().clone(), intake.writer.retired().clone());
+    let shared = intake.lock().shared().clone();
+    let retired = intake.lock().retired().clone();
     let mut list = intake.begin_list(Reuse::Unchanged);
     for number in 0..OBJECTS {
         let meta = item(&ObjectKey::cluster(&number.to_string()), 1, 1, good(1)).meta;
@@ -479,16 +480,16 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
         list
     };
     let first = list(&mut intake, 1);
-    now(intake.commit(first, Some(ResourceVersion::from_number(10))));
+    now(intake.commit(first, Some(ResourceVersion::from_number(10)))).unwrap();
     let broken = list(&mut intake, 11);
     armed.store(true, atomic::Ordering::Relaxed);
     drop(broken);
-    intake.writer.validate();
-    let shared = intake.writer.shared().clone();
+    intake.lock().validate();
+    let shared = intake.lock().shared().clone();
     assert_eq!(shared.snapshot().resource_version(), Some(&"10".into()));
     let second = list(&mut intake, 11);
-    now(intake.commit(second, Some(ResourceVersion::from_number(20))));
-    intake.writer.validate();
+    now(intake.commit(second, Some(ResourceVersion::from_number(20)))).unwrap();
+    intake.lock().validate();
     assert_eq!(
         shared.snapshot().iter().map(Obj::resource_version).filter(|held| *held > "10".into()).count(),
         4

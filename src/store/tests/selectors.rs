@@ -127,14 +127,15 @@ fn run(seed: u64) -> usize {
     let mut indexes = IndexSet::new();
     let by_selector = indexes.index(index::selector(keys));
     let (store, indexers) = indexes.into_parts();
-    let mut writer = Writer::new(store, indexers);
+    let mut intake =
+        Intake::new(Writer::new(store, indexers), Box::new(|item: Item<Policy>| Ok(Some(item.payload))));
     let mut added_late = None;
     let mut model = Model::new();
     let mut held: Vec<(Snapshot<Policy>, Model)> = Vec::new();
     let mut hits = 0;
     for version in 1..100 {
         if version == 40 {
-            let slot = now(writer.add_index(Box::new(index::selector(keys))));
+            let slot = now(intake.lock().add_index(Box::new(index::selector(keys))));
             added_late = Some(Index::<Policy, SelectorKey>::new(slot, store));
         }
         let before = model.clone();
@@ -148,16 +149,16 @@ fn run(seed: u64) -> usize {
                 false => drop(model.insert(key, (version, same.unwrap_or_else(|| policy(&mut random))))),
             }
         }
-        let list = list(&writer, &model);
+        let list = list(&mut intake, &model);
         if random.random_bool(0.1) {
             // What a list that breaks off has changed is forgotten.
             drop(list);
             model = before;
         } else {
-            now(writer.commit(list, Some(ResourceVersion::from_number(version))));
+            now(intake.commit(list, Some(ResourceVersion::from_number(version)))).unwrap();
         }
-        writer.validate();
-        let view = writer.shared().snapshot();
+        intake.lock().validate();
+        let view = intake.lock().shared().snapshot();
         assert_eq!(view.changed_selectors(&view, &by_selector).map(Iterator::count), Ok(0));
         held.push((view.clone(), model.clone()));
         if held.len() > 4 {
@@ -183,13 +184,11 @@ fn run(seed: u64) -> usize {
     hits
 }
 
-fn list(writer: &Writer<Policy>, model: &Model) -> List<Policy> {
-    let mut list = writer.begin_list(Reuse::Unchanged);
+fn list(intake: &mut Intake<Policy, Policy>, model: &Model) -> List<Policy> {
+    let mut list = intake.begin_list(Reuse::Unchanged);
     for (key, (stored, policy)) in model {
         let meta = item(key, 1, *stored, good(0)).meta;
-        if !list.0.holds(&meta) {
-            writer.insert(&mut list, &meta, policy.clone());
-        }
+        intake.upsert(&mut list, Ok(Item { meta, payload: policy.clone() }));
     }
     list
 }

@@ -1,0 +1,217 @@
+//! Merges a complete list into the newest version.
+
+use std::cmp::Ordering;
+
+use super::Writer;
+use super::draft::Draft;
+use super::indexers::Indexers;
+use super::list::List;
+use super::parts::{PartId, Parts, Share};
+use crate::error::DecodeError;
+use crate::free::free;
+use crate::object::Obj;
+use crate::reflector::{Regression, Reuse, Turn};
+use crate::snapshot::Invalid;
+use crate::trie::{Element as _, Trie};
+use crate::version::ResourceVersion;
+
+impl<T: Send + Sync + 'static> Writer<T> {
+    /// Completes a list of a part: removes the objects that only this part had and did not list, and publishes once.
+    /// The part has reached `version`. A cancelled call drops the list.
+    ///
+    /// # Errors
+    ///
+    /// If the list is older than what the store has forgotten of other parts. It changes nothing then.
+    pub(crate) async fn commit(
+        &mut self,
+        list: List<T>,
+        part: PartId,
+        version: Option<ResourceVersion>,
+    ) -> Result<(), Regression> {
+        self.check_age(version.as_ref())?;
+        let mut draft = self.draft(Reuse::Unchanged);
+        let mut parts = self.parts.clone();
+        let reuse = list.reuse;
+        merge(&mut draft, list, part, version.as_ref(), &parts, &mut self.indexers).await;
+        // The first part that finds the restored server begins the epoch.
+        let renews = reuse == Reuse::NewEpoch && parts.is_of(part, draft.epoch);
+        draft.epoch += u64::from(renews);
+        if let Some(part) = parts.get_mut(part) {
+            part.listed = true;
+            if matches!(reuse, Reuse::Nothing | Reuse::NewEpoch) {
+                part.epoch = draft.epoch;
+            }
+        }
+        draft.changed |= !draft.synced && parts.are_listed();
+        draft.synced |= parts.are_listed();
+        if renews {
+            self.forget_graves(&mut draft);
+        }
+        self.parts = parts;
+        self.publish(draft, part, version);
+        if renews && !self.parts.is_single() {
+            self.changes.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Merges a list of a part into a draft of the newest version.
+pub(super) async fn merge<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    mut list: List<T>,
+    part: PartId,
+    version: Option<&ResourceVersion>,
+    parts: &Parts,
+    indexers: &mut Indexers<T>,
+) {
+    draft.reuse = list.reuse;
+    let mut turn = Turn::new();
+    if !list.base.objects.ptr_eq(&draft.objects) {
+        rename(&mut list, draft, &mut turn).await;
+    }
+    // The first list of a part removes nothing, but may find objects of others.
+    if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
+        remove_unlisted(draft, &list, part, version, parts, indexers, &mut turn).await;
+    }
+    let mut values = std::mem::take(&mut list.values).into_pieces();
+    let mut some = Vec::new();
+    while values.take_some(|object| some.push(object)) {
+        for object in some.drain(..) {
+            store(draft, &list, object, part, parts, indexers);
+            turn.pass().await;
+        }
+    }
+    for invalid in list.invalid.iter() {
+        let Some(key) = invalid.error().key.clone() else { continue };
+        let share = parts.share(part, key.namespace());
+        if share == Share::Foreign {
+            continue;
+        }
+        let uid = invalid.error().uid().unwrap_or_default();
+        let was_same = draft.is_life(key.as_key(), uid);
+        if draft.invalid.get(invalid.hash(), |known| known.ptr_eq(invalid)).is_none() {
+            draft.put_invalid(indexers, invalid.clone());
+        }
+        if share == Share::Shared && draft.is_life(key.as_key(), uid) {
+            draft.join(key.as_key(), part, !was_same);
+        }
+        turn.pass().await;
+    }
+    let before = parts.get(part).map_or(0, |part| part.nameless);
+    draft.changed |= before != list.nameless;
+    draft.nameless = draft.nameless.saturating_sub(before) + list.nameless;
+}
+
+/// What other parts have changed since the list began was listed under other addresses.
+async fn rename<T: Send + Sync + 'static>(list: &mut List<T>, draft: &Draft<T>, turn: &mut Turn) {
+    let now = draft.objects.clone();
+    for changed in Trie::diff(&list.base.objects, &now) {
+        if let Some(old) = changed.old
+            && list.named.remove(&Obj::address(old))
+            && let Some(new) = changed.new
+            && Obj::same_uid(old, new)
+        {
+            list.named.insert(Obj::address(new));
+        }
+        turn.pass().await;
+    }
+}
+
+async fn remove_unlisted<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    list: &List<T>,
+    part: PartId,
+    version: Option<&ResourceVersion>,
+    parts: &Parts,
+    indexers: &mut Indexers<T>,
+    turn: &mut Turn,
+) {
+    let (objects, invalid) = (draft.objects.clone(), draft.invalid.clone());
+    for object in objects.iter() {
+        let is_listed = list.named.contains(&Obj::address(object));
+        match parts.share(part, Obj::namespace(object)) {
+            Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
+            Share::Shared if is_listed => draft.join(Obj::key(object), part, false),
+            Share::Shared => draft.leave(indexers, Obj::key(object), part, version),
+            Share::Alone | Share::Foreign => {}
+        }
+        turn.pass().await;
+    }
+    for invalid in invalid.iter() {
+        let Some(key) = &invalid.error().key else { continue };
+        let key = key.as_key();
+        let is_object = |object: &Obj<T>| Obj::is(object, key);
+        let is_invalid = list.invalid.get(invalid.hash(), |listed| listed.is_of(key)).is_some();
+        match parts.share(part, key.namespace) {
+            Share::Alone if !is_invalid => draft.remove_invalid(key, |_| true),
+            // A stored object was looked at above.
+            Share::Shared if !is_invalid && draft.objects.get(invalid.hash(), is_object).is_none() => {
+                draft.leave(indexers, key, part, version);
+            }
+            _ => {}
+        }
+        turn.pass().await;
+    }
+}
+
+/// Stores a listed value, unless another part has brought a newer one since the list began.
+fn store<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    list: &List<T>,
+    mut object: Obj<T>,
+    part: PartId,
+    parts: &Parts,
+    indexers: &Indexers<T>,
+) {
+    let share = parts.share(part, Obj::namespace(&object));
+    if share == Share::Foreign {
+        return free(object);
+    }
+    let hash = object.hash();
+    let shared = share == Share::Shared;
+    if shared && list.reuse != Reuse::NewEpoch && is_overtaken(draft, list, &object, part, parts) {
+        return free(object);
+    }
+    let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
+    match indexers.keys(&draft.tables, &draft.hasher, Obj::key(&object), &object) {
+        Ok(keys) => {
+            Obj::set_index_keys(&mut object, keys);
+            draft.put(indexers, object.clone());
+        }
+        Err(mismatch) => {
+            draft.put_invalid(indexers, Invalid::new(hash, DecodeError::stored(&object, mismatch)));
+        }
+    }
+    if shared {
+        draft.join(Obj::key(&object), part, !was_same);
+    }
+    free(object);
+}
+
+/// Whether other parts have changed the object since the list began, and know a version that is not older.
+fn is_overtaken<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    list: &List<T>,
+    object: &Obj<T>,
+    part: PartId,
+    parts: &Parts,
+) -> bool {
+    let (key, version) = (Obj::key(object), Obj::resource_version(object));
+    if draft.has_left(key, &version) {
+        return true;
+    }
+    let is_object = |known: &Obj<T>| Obj::is(known, key);
+    let Some(known) = draft.objects.get(object.hash(), is_object) else { return false };
+    let was_stored = list.base.objects.get(object.hash(), is_object);
+    if was_stored.is_some_and(|before| Obj::ptr_eq(before, known))
+        || !draft.is_trusted(key, parts)
+        || Obj::cmp_version(known, &version).is_none_or(Ordering::is_lt)
+    {
+        return false;
+    }
+    if Obj::same_uid(known, object) {
+        draft.join(key, part, false);
+    }
+    true
+}

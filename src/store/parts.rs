@@ -1,0 +1,154 @@
+//! The parts of a scope, as the writer knows them: which namespaces they cover, and what each has reached.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::snapshot::Reached;
+use crate::version::ResourceVersion;
+
+/// The number of a part, which no later part of the informer has.
+pub(crate) type PartId = u32;
+
+/// One list and watch that fills the store.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) id: PartId,
+    /// `None` if it covers all namespaces.
+    pub(super) namespace: Option<Arc<str>>,
+    /// What it has reached; `None` before its first list, and for kinds without versions.
+    pub(super) version: Option<ResourceVersion>,
+    /// Whether its first list is complete.
+    pub(super) listed: bool,
+    /// The epoch of its last list.
+    pub(super) epoch: u64,
+    /// The number of its invalid objects without a name.
+    pub(super) nameless: usize,
+}
+
+/// All parts that may change what readers see.
+#[derive(Clone, Default)]
+pub(super) struct Parts {
+    /// In the order of their numbers.
+    parts: Vec<Part>,
+    /// How many cover all namespaces, and how many each namespace alone.
+    everywhere: usize,
+    within: HashMap<Arc<str>, usize, RandomState>,
+}
+
+/// Whether an object of a part may be one of other parts, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// The part does not cover the namespace of the object.
+    Foreign,
+    /// No other part does.
+    Alone,
+    /// The store has to remember which parts have it.
+    Shared,
+}
+
+// === impl Part ===
+
+impl Part {
+    pub(super) fn new(id: PartId, namespace: Option<&str>) -> Self {
+        let namespace = namespace.map(Arc::from);
+        Self { id, namespace, version: None, listed: false, epoch: 0, nameless: 0 }
+    }
+
+    /// A cluster-scoped object has no namespace, and a part that names one covers it nevertheless.
+    fn covers(&self, namespace: &str) -> bool {
+        namespace.is_empty() || self.namespace.as_deref().is_none_or(|mine| mine == namespace)
+    }
+}
+
+// === impl Parts ===
+
+impl Parts {
+    pub(super) fn of(parts: impl IntoIterator<Item = Part>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            match &part.namespace {
+                None => all.everywhere += 1,
+                Some(namespace) => *all.within.entry(namespace.clone()).or_default() += 1,
+            }
+            all.parts.push(part);
+        }
+        all.parts.sort_by_key(|part| part.id);
+        all
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter()
+    }
+
+    pub(super) fn get(&self, id: PartId) -> Option<&Part> {
+        let at = self.parts.binary_search_by_key(&id, |part| part.id).ok()?;
+        self.parts.get(at)
+    }
+
+    pub(super) fn get_mut(&mut self, id: PartId) -> Option<&mut Part> {
+        let at = self.parts.binary_search_by_key(&id, |part| part.id).ok()?;
+        self.parts.get_mut(at)
+    }
+
+    /// Whether there is one part, so that every object is one of it.
+    pub(super) fn is_single(&self) -> bool {
+        self.parts.len() == 1
+    }
+
+    /// O(1).
+    pub(super) fn share(&self, id: PartId, namespace: &str) -> Share {
+        if self.is_single() {
+            return Share::Alone;
+        }
+        if !self.get(id).is_some_and(|part| part.covers(namespace)) {
+            return Share::Foreign;
+        }
+        if self.covering(namespace) > 1 { Share::Shared } else { Share::Alone }
+    }
+
+    /// How many parts cover a namespace. O(1).
+    pub(super) fn covering(&self, namespace: &str) -> usize {
+        if namespace.is_empty() {
+            return self.parts.len();
+        }
+        self.everywhere + self.within.get(namespace).copied().unwrap_or_default()
+    }
+
+    /// The only part that covers a namespace, if there is exactly one. O(parts).
+    pub(super) fn only(&self, namespace: &str) -> Option<PartId> {
+        let mut covering = self.parts.iter().filter(|part| self.is_single() || part.covers(namespace));
+        covering.next().filter(|_| covering.next().is_none()).map(|part| part.id)
+    }
+
+    /// Whether every part has been listed.
+    pub(super) fn are_listed(&self) -> bool {
+        self.parts.iter().all(|part| part.listed)
+    }
+
+    /// Whether a part has been listed since this epoch began.
+    pub(super) fn is_of(&self, id: PartId, epoch: u64) -> bool {
+        self.get(id).is_some_and(|part| part.epoch == epoch)
+    }
+
+    /// The lowest version that a part has reached; `None` while one has none, or they have no order.
+    pub(super) fn reached(&self, epoch: u64) -> Option<ResourceVersion> {
+        let mut parts = self.parts.iter();
+        let version = |part: &Part| part.version.clone().filter(|_| part.epoch == epoch);
+        let first = parts.next().and_then(version)?;
+        parts.try_fold(first, |least, part| least.lower(version(part)?))
+    }
+
+    /// What each part has reached. Empty if there is one part, which has reached what all have. O(parts).
+    pub(super) fn all_reached(&self, epoch: u64) -> Arc<[Reached]> {
+        if self.is_single() {
+            return Arc::default();
+        }
+        let reached = |part: &Part| Reached {
+            namespace: part.namespace.clone(),
+            version: part.version.clone().filter(|_| part.epoch == epoch),
+        };
+        self.parts.iter().map(reached).collect()
+    }
+}
