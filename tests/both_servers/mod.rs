@@ -18,6 +18,7 @@ mod outages;
 mod registry;
 mod restored;
 mod rights;
+mod scopes;
 mod selecting;
 mod selectors;
 mod server;
@@ -141,6 +142,13 @@ pub(crate) fn all() -> Vec<Case> {
         case!(rights::without_rights_it_says_so_and_syncs_once_they_are_given),
         case!(rights::an_unknown_caller_is_told_so),
         case!(rights::with_the_right_to_list_alone_it_is_synced_and_stale),
+        case!(scopes::overlapping_parts_cache_each_object_once),
+        case!(scopes::a_forbidden_namespace_is_named_and_the_others_go_on),
+        case!(scopes::a_namespace_is_empty_until_it_exists_and_after_it_is_deleted),
+        case!(scopes::a_scope_changes_in_one_version_and_keeps_what_stays),
+        case!(scopes::a_change_that_waits_is_replaced_by_the_next),
+        case!(scopes::a_write_waits_for_its_own_namespace_only),
+        case!(scopes::a_hundred_namespaces_are_one_cache),
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_vanished_kind_is_given_up_where_that_was_asked_for),

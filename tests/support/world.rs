@@ -24,6 +24,14 @@ pub(crate) trait World {
     /// Gives a user exactly these rights, in all namespaces, and takes what it had. In force on return.
     fn set_rights<'a>(&'a self, user: &'a str, rules: Vec<PolicyRule>) -> LocalBoxFuture<'a, Result<()>>;
 
+    /// Gives a user these rights in these namespaces, and takes those that it had in all. In force on return.
+    fn set_rights_in<'a>(
+        &'a self,
+        user: &'a str,
+        rule: PolicyRule,
+        namespaces: &'a [&'a str],
+    ) -> LocalBoxFuture<'a, Result<()>>;
+
     /// A client of a user that [`set_rights`](Self::set_rights) has named.
     fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>>;
 

@@ -61,6 +61,22 @@ impl World for InProcessWorld {
         .boxed_local()
     }
 
+    fn set_rights_in<'a>(
+        &'a self,
+        user: &'a str,
+        rule: PolicyRule,
+        namespaces: &'a [&'a str],
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        async move {
+            self.set_rights(user, Vec::new()).await?;
+            for namespace in namespaces {
+                self.server.allow(translate(user, &rule)?.namespace(namespace));
+            }
+            Ok(())
+        }
+        .boxed_local()
+    }
+
     fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>> {
         async move { self.client_with(user, false) }.boxed_local()
     }

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
     core::v1::ServiceAccount,
-    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef, Subject},
 };
 use kube_client::{Api, Client, api::PostParams};
 use kube_core::{ObjectMeta, Resource};
@@ -44,6 +44,20 @@ impl World for RealWorld {
 
     fn set_rights<'a>(&'a self, user: &'a str, rules: Vec<PolicyRule>) -> LocalBoxFuture<'a, Result<()>> {
         async move { set_rights(self.cluster.client().await?, user, rules).await }.boxed_local()
+    }
+
+    fn set_rights_in<'a>(
+        &'a self,
+        user: &'a str,
+        rule: PolicyRule,
+        namespaces: &'a [&'a str],
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        async move {
+            let client = self.cluster.client().await?;
+            set_rights(client.clone(), user, Vec::new()).await?;
+            set_rights_in(client, user, rule, namespaces).await
+        }
+        .boxed_local()
     }
 
     fn client_of<'a>(&'a self, user: &'a str) -> LocalBoxFuture<'a, Result<Client>> {
@@ -86,33 +100,70 @@ async fn set_rights(client: Client, user: &str, mut rules: Vec<PolicyRule>) -> R
     let metadata = ObjectMeta { name: Some(user.to_owned()), ..ObjectMeta::default() };
     let account = ServiceAccount { metadata: metadata.clone(), ..ServiceAccount::default() };
     let role = ClusterRole { metadata: metadata.clone(), rules: Some(rules), ..ClusterRole::default() };
-    let binding = ClusterRoleBinding {
-        metadata,
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "ClusterRole".to_owned(),
-            name: user.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: user.to_owned(),
-            namespace: Some(USERS.to_owned()),
-            ..Subject::default()
-        }]),
-    };
+    let binding =
+        ClusterRoleBinding { metadata, role_ref: role_ref(user), subjects: Some(vec![subject(user)]) };
     put(&Api::namespaced(client.clone(), USERS), account).await?;
     put(&Api::all(client.clone()), role).await?;
     put(&Api::all(client.clone()), binding).await?;
 
+    let right = ResourceAttributes {
+        group: Some(MARKS.to_owned()),
+        resource: Some(mark),
+        verb: Some("get".to_owned()),
+        ..ResourceAttributes::default()
+    };
+    in_force(client, user, right).await
+}
+
+/// A role bound in each of these namespaces.
+async fn set_rights_in(client: Client, user: &str, rule: PolicyRule, namespaces: &[&str]) -> Result<()> {
+    let name = format!("{user}-in-namespaces");
+    let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+    let role =
+        ClusterRole { metadata: metadata.clone(), rules: Some(vec![rule.clone()]), ..ClusterRole::default() };
+    put(&Api::all(client.clone()), role).await?;
+    let first = |texts: &Option<Vec<String>>| texts.iter().flatten().next().cloned();
+    for namespace in namespaces {
+        let binding = RoleBinding {
+            metadata: metadata.clone(),
+            role_ref: role_ref(&name),
+            subjects: Some(vec![subject(user)]),
+        };
+        put(&Api::namespaced(client.clone(), namespace), binding).await?;
+        let right = ResourceAttributes {
+            namespace: Some((*namespace).to_owned()),
+            resource: first(&rule.resources),
+            verb: rule.verbs.first().cloned(),
+            ..ResourceAttributes::default()
+        };
+        in_force(client.clone(), user, right).await?;
+    }
+    Ok(())
+}
+
+fn role_ref(name: &str) -> RoleRef {
+    RoleRef {
+        api_group: Some("rbac.authorization.k8s.io".to_owned()),
+        kind: "ClusterRole".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn subject(user: &str) -> Subject {
+    Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: user.to_owned(),
+        namespace: Some(USERS.to_owned()),
+        ..Subject::default()
+    }
+}
+
+/// Waits until the authorizer knows of a right.
+async fn in_force(client: Client, user: &str, right: ResourceAttributes) -> Result<()> {
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(format!("system:serviceaccount:{USERS}:{user}")),
-            resource_attributes: Some(ResourceAttributes {
-                group: Some(MARKS.to_owned()),
-                resource: Some(mark),
-                verb: Some("get".to_owned()),
-                ..ResourceAttributes::default()
-            }),
+            resource_attributes: Some(right),
             ..SubjectAccessReviewSpec::default()
         },
         ..SubjectAccessReview::default()
