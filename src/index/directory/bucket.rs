@@ -47,6 +47,11 @@ impl<'a> BucketRef<'a> {
         })
     }
 
+    /// 0 for one namespace, 1 for all.
+    pub(super) fn scope(&self) -> usize {
+        usize::from(self.namespace.is_none())
+    }
+
     pub(crate) fn to_bucket(self) -> Bucket {
         let owned = |text: Option<&str>| text.map(Box::from);
         Bucket { namespace: owned(self.namespace), label: owned(self.label), value: owned(self.value) }
@@ -70,6 +75,11 @@ impl<'a> Place<'a> {
         let any = values.is_none().then_some(None);
         let values = values.unwrap_or_default().iter().map(|value| Some(value.as_str()));
         values.chain(any).map(move |value| BucketRef::new(namespace, label, value))
+    }
+
+    /// As of its buckets.
+    pub(super) fn scope(&self) -> usize {
+        usize::from(self.namespace.is_none())
     }
 
     /// The number of buckets.

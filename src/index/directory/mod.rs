@@ -35,6 +35,9 @@ use crate::hash::KeyHasher;
 #[derive(Clone)]
 pub(super) struct Directory {
     buckets: Multimap<Bucket, KeyPtr>,
+    /// The number of selectors in buckets of one namespace, and of those in buckets of all namespaces. Most indexes have
+    /// only one sort, and need not look for the other.
+    scopes: [usize; 2],
     hasher: KeyHasher,
 }
 
@@ -46,7 +49,7 @@ struct KeyPtr(Arc<HashedKey<SelectorKey>>);
 
 impl Directory {
     pub(super) fn new() -> Self {
-        Self { buckets: Multimap::new(), hasher: KeyHasher::new() }
+        Self { buckets: Multimap::new(), scopes: [0; 2], hasher: KeyHasher::new() }
     }
 
     /// Adds a selector that is new in the table. O(requirements).
@@ -54,6 +57,9 @@ impl Directory {
         let Some(key) = KeyPtr::of(key) else { return };
         let fullest = |place: Place<'_>| place.buckets().map(|bucket| self.len(bucket)).max();
         let best = key.0.key.places().min_by_key(|place| (place.rank(), fullest(*place), place.width()));
+        if let Some(place) = best {
+            self.scopes[place.scope()] += 1;
+        }
         for bucket in best.iter().flat_map(Place::buckets) {
             let hash = self.hasher.index_key(&bucket);
             let known =
@@ -66,6 +72,10 @@ impl Directory {
     /// Removes a selector that left the table. O(requirements).
     pub(super) fn remove(&mut self, key: &SharedKey) {
         let Some(key) = KeyPtr::of(key) else { return };
+        if let Some(place) = key.0.key.places().next() {
+            let selectors = &mut self.scopes[place.scope()];
+            *selectors = selectors.saturating_sub(1);
+        }
         for bucket in key.0.key.places().flat_map(|place| place.buckets()) {
             let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp_key(&key)).is_some());
             if let Some(bucket) = entry.map(|(bucket, _)| bucket.clone()) {
@@ -81,7 +91,8 @@ impl Directory {
         labels: impl Iterator<Item = (&'q str, &'q str)>,
         visit: &mut dyn FnMut(&'a Arc<HashedKey<SelectorKey>>),
     ) {
-        for bucket in BucketRef::of_object(namespace, labels) {
+        for bucket in BucketRef::of_object(namespace, labels).filter(|bucket| self.scopes[bucket.scope()] > 0)
+        {
             let selectors = self.find(bucket).into_iter().flat_map(|(_, selectors)| selectors.iter());
             selectors.for_each(|key| visit(&key.0));
         }
@@ -104,6 +115,10 @@ impl Directory {
     #[cfg(test)]
     pub(super) fn validate(&self, keys: &[SharedKey]) {
         self.buckets.validate();
+        let scopes = keys.iter().filter_map(KeyPtr::of);
+        let scopes = scopes.filter_map(|key| key.0.key.places().next().map(|place| place.scope()));
+        let all = scopes.clone().filter(|scope| *scope == 1).count();
+        assert_eq!(self.scopes, [scopes.count() - all, all]);
         let mut expected = 0;
         for key in keys.iter().filter_map(KeyPtr::of) {
             let holds = |bucket: BucketRef<'_>| {
