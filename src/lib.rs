@@ -157,13 +157,10 @@
 //!
 //! The folders of the sources follow this picture.
 
-pub mod bridge;
-mod config;
+pub mod config;
 pub mod controller;
 pub mod derived;
 pub mod error;
-#[cfg(feature = "testing")]
-mod fixture;
 mod free;
 #[cfg(test)]
 mod fuzz;
@@ -190,13 +187,18 @@ pub mod testing;
 mod trie;
 mod version;
 
+// Last, so that what they add to `Informer` and `Snapshot` comes last in the documentation.
+mod bridge;
+#[cfg(feature = "testing")]
+mod fixture;
+
 pub use self::config::{Absent, Config, client_config};
 pub use self::error::Error;
 pub use self::index::Index;
 pub use self::informer::{Informer, Stats};
 pub use self::key::{Key, ObjectKey};
 pub use self::object::Obj;
-pub use self::reflector::{PartStatus, Phase, Status};
+pub use self::reflector::{Phase, Status};
 pub use self::registry::{Registry, SharedInformer};
 pub use self::scope::Scope;
 pub use self::selector::Selector;
@@ -218,9 +220,10 @@ pub mod iter {
     pub use crate::subscribe::Changes;
 }
 
-/// The parts of [`Stats`].
+/// The parts of [`Stats`] and [`Status`].
 pub mod stats {
     pub use crate::informer::Relists;
+    pub use crate::reflector::PartStatus;
 }
 
 /// The README's example, compiled.

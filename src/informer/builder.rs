@@ -101,9 +101,9 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     /// Every projection runs on the informer's task, once per stored version of an object. If it panics, the object
     /// counts as invalid and its last good version stays. `T` needs no trait but `Send + Sync`.
     ///
-    /// The projection comes before the indexes, which are of its result. An index that was declared earlier is one of
-    /// `K`. If `T` is `K` too, it remains, and is of the result as well. Else it is dropped, and the compiler refuses the
-    /// use of its handle with an informer of `T`:
+    /// Declare the indexes after the projection, whose result they index. An index that was declared before is one of
+    /// `K`. If `T` is `K` too, it stays and indexes the result. If not, it is dropped, and the compiler refuses to use its
+    /// handle with an informer of `T`:
     ///
     /// ```compile_fail,E0308
     /// # use k8s_openapi::api::core::v1::Pod;
