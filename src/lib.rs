@@ -157,7 +157,7 @@
 //!
 //! The folders of the sources follow this picture.
 
-pub mod config;
+mod config;
 pub mod controller;
 pub mod derived;
 pub mod error;
@@ -188,7 +188,7 @@ mod trie;
 mod version;
 
 // Last, so that what they add to `Informer` and `Snapshot` comes last in the documentation.
-mod bridge;
+pub mod bridge;
 #[cfg(feature = "testing")]
 mod fixture;
 
