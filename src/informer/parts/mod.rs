@@ -244,3 +244,6 @@ async fn list_again<A>(commands: mpsc::Sender<Command<A>>) {
         let _ = answered.await;
     }
 }
+
+#[cfg(test)]
+mod tests;
