@@ -88,6 +88,7 @@
 //! | [`Informer::stats`] | O(subscriptions) | no [^first] | short lock of the subscriptions |
 //! | [`Informer::add_index`] | O(n), on the informer's task | yes | no, it is `async` |
 //! | [`Informer::refresh`] | one list, on the informer's task | yes | no, it is `async` |
+//! | [`Informer::set_scope`] | the lists of the new parts, and O(n), on the informer's task | yes | no, it is `async` |
 //! | [`WorkQueue::add`](queue::WorkQueue::add) | O(1) | the key, once | short lock of the queue |
 //! | [`controller::Handle::enqueue`] | O(1) | the key, once | short locks |
 //! | [`controller::Context::written`] | O(1) | the version | no |
@@ -131,6 +132,7 @@
 //! | to | see |
 //! |---|---|
 //! | configure an informer | [`Informer::builder`], [`builder::Builder`], [`Config`], [`Scope`] |
+//! | cache several namespaces or selections | [`Scope::namespaces`], [`Scope::any`], [`Informer::set_scope`] |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
 //! | find the Services that select a Pod | [`index::selector`](index::selector()), [`View::selecting`] |

@@ -105,6 +105,7 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
     fn refresh(&mut self, is_meant: impl Fn(PartId) -> bool, answer: Option<oneshot::Sender<()>>) {
         let parts = self.running.iter().filter(|part| is_meant(part.id));
         let listed = join_all(parts.map(|part| list_again(part.commands.clone())));
+        let stop = self.common.stop.clone();
         self.tasks.push(
             async move {
                 let Some(mut answer) = answer else {
@@ -116,7 +117,10 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
                     // A list that no caller waits for is not made.
                     () = answer.closed() => {}
                     _ = listed => {
-                        let _ = answer.send(());
+                        // The parts may have ended, and not been listed.
+                        if !stop.is_cancelled() {
+                            let _ = answer.send(());
+                        }
                     }
                 }
             }
@@ -244,3 +248,6 @@ async fn list_again<A>(commands: mpsc::Sender<Command<A>>) {
         let _ = answered.await;
     }
 }
+
+#[cfg(test)]
+mod tests;
