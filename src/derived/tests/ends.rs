@@ -114,7 +114,8 @@ async fn a_graph_runs_while_a_handle_or_an_informer_of_it_exists() {
     let mut graph = Graph::new("test");
     let number = graph.source(&numbers.informer);
     let copy = graph.map("copy", number, |n, _| Some(**n));
-    let (copies, others) = (graph.informer(copy), graph.informer(copy));
+    let other = graph.map("other", number, |n, _| Some(**n));
+    let (copies, others) = (graph.informer(copy), graph.informer(other));
     let running = graph.start();
     running.reached(&numbers.set("a", 1)).await.unwrap();
     drop(running);

@@ -46,7 +46,7 @@ struct Contents {
 // === The transforms, of plain values ===
 
 fn linked(pod: &Pod, link: Option<u8>) -> Option<Linked> {
-    (link.is_some() || pod.n % 2 == 0).then(|| (pod.n, link.unwrap_or_default()))
+    (link.is_some() || pod.n.is_multiple_of(2)).then(|| (pod.n, link.unwrap_or_default()))
 }
 
 fn many(name: &str, pod: &Pod) -> Vec<(String, (String, u8))> {
@@ -94,7 +94,7 @@ fn from_nothing(pods: &Content<Pod>, links: &Content<u8>) -> Contents {
     let numbers = || all.linked.iter().map(|(name, (n, _))| (name.clone(), u32::from(*n)));
     all.joined.extend(numbers());
     all.joined.extend(all.counted.iter().map(|(name, counted)| (name.clone(), counted.1 as u32)));
-    all.joined.extend(numbers().filter(|(_, n)| n % 2 == 0));
+    all.joined.extend(numbers().filter(|(_, n)| n.is_multiple_of(2)));
     for name in links.keys() {
         let sum = all.many.values().map(|(_, n)| u32::from(*n)).sum();
         all.total.insert(name.clone(), (all.many.len(), sum));
@@ -162,7 +162,7 @@ async fn run(ops: Vec<Op>) {
     });
     let numbers = graph.map("numbers", linked, |linked, _| Some(u32::from(linked.0)));
     let sums = graph.map("sums", counted, |counted, _| Some(counted.1 as u32));
-    let even = graph.filter("even", numbers, |n| **n % 2 == 0);
+    let even = graph.filter("even", numbers, |n| n.is_multiple_of(2));
     let joined = graph.join("joined", [even, sums, numbers]);
     let total = graph.map("total", link, move |_, read| {
         let many = read.scan(many);
