@@ -69,7 +69,7 @@
 //! - **Possibly behind.** A snapshot is the newest state received. [`Status::stale_since`] is the time since which it
 //!   may be behind the API server, and [`Informer::at_least`] waits for a write of your own.
 //!
-//! No guarantee spans two informers. `docs/GUARANTEES.md` lists each guarantee with its tests.
+//! No guarantee spans two informers, except in the view of a graph of [derived collections](mod@derived). `docs/GUARANTEES.md` lists each guarantee with its tests.
 //!
 //! # Costs
 //!
@@ -142,6 +142,7 @@
 //! | reconcile | [`controller::Controller`], [`controller::Context`] |
 //! | reconcile only for some changes | [`controller::changed`] |
 //! | clean up before a delete | [`controller::finalizer()`] |
+//! | compute a collection from others | [`mod@derived`] |
 //! | stop a controller, or observe it | [`controller::Handle`] |
 //! | fill a work queue of your own | [`Subscription::feed`], [`Subscription::keys`], [`mod@queue`] |
 //! | use kube-runtime's `Controller` | [`bridge`], [`Informer::object_refs`] |

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::any_node::AnyNode;
 use super::running::Shared;
-use super::source::{AnySource, News};
+use super::source::AnySource;
 use super::step::AnySnapshot;
 use super::tick::Tick;
 use super::view::GraphView;
@@ -35,7 +35,6 @@ enum Next {
     Tick,
     /// Obey a command to this node.
     Obey(usize),
-    Report,
     End,
 }
 
@@ -62,7 +61,6 @@ impl Driver {
             match poll_fn(|cx| self.poll_next(cx)).await {
                 Next::Tick => self.tick().await,
                 Next::Obey(at) => self.obey(at).await,
-                Next::Report => self.report(),
                 Next::End => return,
             }
             turn.pass().await;
@@ -70,19 +68,17 @@ impl Driver {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        let mut news = News::default();
+        let mut is_news = false;
         for (_, source) in &mut self.sources {
-            let more = source.poll_news(cx);
-            news.content |= more.content;
-            news.status |= more.status;
+            is_news |= source.poll_news(cx);
+        }
+        if is_news {
+            self.report();
         }
         for (at, (_, node)) in self.nodes.iter_mut().enumerate() {
             if node.poll_command(cx).is_ready() {
                 return Poll::Ready(Next::Obey(at));
             }
-        }
-        if news.status {
-            return Poll::Ready(Next::Report);
         }
         let mut sources = self.sources.iter().map(|(_, source)| source);
         let is_synced = sources.clone().all(|source| source.is_synced());

@@ -63,9 +63,14 @@ impl Graph {
     /// Adds an informer to read from. It may be another graph's, with a delay: only the collections of one graph are of
     /// one moment.
     ///
-    /// The graph computes nothing before all its sources have synced. It keeps them running.
+    /// The graph computes nothing before all its sources have synced. It keeps them running. An informer that is in the
+    /// graph already, as a source or as a derived collection, has one node.
     pub fn source<T: Send + Sync + 'static>(&mut self, informer: &Informer<T>) -> Node<T> {
-        let node = self.next(informer.shared().store());
+        let store = informer.shared().store();
+        if let Some(known) = self.stores.iter().position(|known| *known == store) {
+            return Node::new(known as u32, self.id);
+        }
+        let node = self.next(store);
         self.shared_sources.push(SharedSource {
             node: node.id,
             name: informer.name().into(),

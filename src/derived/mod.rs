@@ -105,7 +105,8 @@
 //! An object has the key that the transform or the group gives it, no uid, and the number of the tick that has made it as
 //! its [`resource_version`](crate::Obj::resource_version). A value that replaces another one is `Modified`. The informers
 //! have no resourceVersion: [`at_least`](crate::Informer::at_least) and [`refresh`](crate::Informer::refresh) return
-//! errors.
+//! errors. Their [`Stats`](crate::Stats) have no lists, watches and events; the graph has its own
+//! ([`RunningGraph::stats`]).
 //!
 //! # Duplicate keys
 //!

@@ -27,8 +27,9 @@ pub(super) struct Source<T> {
 
 /// A source of any type.
 pub(super) trait AnySource: Send {
-    /// Whether there is a new version, a new status, or the end. Wakes the task when there is.
-    fn poll_news(&mut self, cx: &mut Context<'_>) -> News;
+    /// Looks for a new version, a new status and the end, and wakes the task when one comes. Returns whether the status
+    /// is another one.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> bool;
 
     fn is_synced(&self) -> bool;
 
@@ -44,13 +45,6 @@ pub(super) trait AnySource: Send {
 
     /// Takes the newest version.
     fn pin(&mut self) -> Arc<dyn AnyStep>;
-}
-
-/// What a source has to report.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct News {
-    pub(super) content: bool,
-    pub(super) status: bool,
 }
 
 /// The newest version of a source, for statistics.
@@ -75,24 +69,19 @@ impl<T: Send + Sync + 'static> Source<T> {
 }
 
 impl<T: Send + Sync + 'static> AnySource for Source<T> {
-    fn poll_news(&mut self, cx: &mut Context<'_>) -> News {
-        let mut news = News::default();
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut is_news = false;
         while let Poll::Ready(Some(status)) = self.statuses.as_mut().poll_next(cx) {
             self.status = status;
-            news.status = true;
-        }
-        if self.wake.has_ended() {
-            return news;
+            is_news = true;
         }
         let Self { informer, wake, seen, .. } = self;
-        let found = wake.poll_found(cx, || {
-            let newest = informer.shared().load().revision();
-            (std::mem::replace(seen, newest) != newest).then_some(())
+        // Pending until the next version, or ready at the end: there is nothing to do but to look again.
+        let _ = wake.poll_found(cx, || {
+            *seen = informer.shared().load().revision();
+            None::<()>
         });
-        news.content = matches!(found, Poll::Ready(Some(())));
-        // The end is news.
-        news.status |= matches!(found, Poll::Ready(None));
-        news
+        is_news
     }
 
     fn is_synced(&self) -> bool {

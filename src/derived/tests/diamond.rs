@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::derived::GraphView;
 
@@ -94,4 +96,50 @@ async fn a_view_is_never_behind_what_a_subscription_has_delivered() {
         }
     }
     drop(writer.join().unwrap());
+}
+
+/// As far as `reached` has come, all informers have: the reader looks as often as it can while they are published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_barrier_no_informer_is_behind_the_view() {
+    const ROUNDS: u64 = 1_000;
+    let mut numbers = Hand::<u64>::new("numbers");
+    let mut graph = Graph::new("test");
+    let number = graph.source(&numbers.informer);
+    let copies: Vec<_> = (0..30).map(|_| graph.map("copy", number, |n, _| Some(**n))).collect();
+    let last = copies[29];
+    let informer = graph.informer(last);
+    let graph = graph.start();
+    let first = numbers.set("n", 0);
+    graph.reached(&first).await.unwrap();
+    let reader = thread::spawn(move || {
+        loop {
+            let view = graph.reached(&first).now_or_never().unwrap().unwrap();
+            let (shown, reached) =
+                (**informer.snapshot().get("n").unwrap(), **view.of(last).get("n").unwrap());
+            assert!(shown >= reached, "the informer shows {shown}, and the view {reached}");
+            if reached == ROUNDS {
+                break graph;
+            }
+        }
+    });
+    for round in 1..=ROUNDS {
+        numbers.set("n", round);
+        tokio::task::yield_now().await;
+    }
+    reader.join().unwrap().shutdown().await;
+}
+
+/// Two nodes of one informer might have two versions of it, and a graph that follows itself never ends.
+#[tokio::test]
+async fn an_informer_has_one_node_in_a_graph() {
+    let mut numbers = Hand::<u64>::new("numbers");
+    let mut graph = Graph::new("test");
+    let (first, again) = (graph.source(&numbers.informer), graph.source(&numbers.informer));
+    let copy = graph.map("copy", first, |n, _| Some(**n));
+    let copies = graph.informer(copy);
+    let itself = graph.source(&copies);
+    assert_eq!((first.id, copy.id), (again.id, itself.id));
+    let graph = graph.start();
+    assert_eq!(graph.not_synced(), ["numbers"]);
+    assert_eq!(graph.reached(&numbers.set("a", 1)).await.unwrap().of(itself).len(), 1);
 }

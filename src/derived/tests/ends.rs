@@ -114,7 +114,8 @@ async fn a_graph_runs_while_a_handle_or_an_informer_of_it_exists() {
     let mut graph = Graph::new("test");
     let number = graph.source(&numbers.informer);
     let copy = graph.map("copy", number, |n, _| Some(**n));
-    let (copies, others) = (graph.informer(copy), graph.informer(copy));
+    let other = graph.map("other", number, |n, _| Some(**n));
+    let (copies, others) = (graph.informer(copy), graph.informer(other));
     let running = graph.start();
     running.reached(&numbers.set("a", 1)).await.unwrap();
     drop(running);
@@ -157,4 +158,18 @@ async fn the_shutdown_of_a_derived_informer_is_that_of_its_graph() {
     copies.shutdown().await;
     assert!(graph.reached(&numbers.set("a", 2)).await.unwrap_err().is_stopped());
     assert_eq!(graph.view().of(copy).get("a").map(|n| **n), Some(1), "the last view stays");
+}
+
+/// Otherwise the shutdown would wait for a driver that no task polls.
+#[tokio::test]
+async fn a_derived_informer_ends_a_graph_that_is_not_polled() {
+    let numbers = Hand::<u32>::new("numbers");
+    let mut graph = Graph::new("test");
+    let number = graph.source(&numbers.informer);
+    let copy = graph.map("copy", number, |n, _| Some(**n));
+    let copies = graph.informer(copy);
+    let (graph, driver) = graph.build();
+    copies.shutdown().await;
+    assert!(graph.synced().await.unwrap_err().is_stopped());
+    driver.await;
 }

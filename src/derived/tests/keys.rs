@@ -82,7 +82,7 @@ async fn a_join_shows_the_first_collection_that_has_the_key() {
     let mut low = Hand::<u32>::new("low");
     let mut graph = Graph::new("test");
     let (a, b) = (graph.source(&high.informer), graph.source(&low.informer));
-    let even = graph.filter("even", b, |n| **n % 2 == 0);
+    let even = graph.filter("even", b, |n| n.is_multiple_of(2));
     let all = graph.join("all", [a, even]);
     let mut changes = graph.informer(all).subscribe();
     let graph = graph.start();

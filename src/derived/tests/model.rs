@@ -128,7 +128,7 @@ fn from_nothing(pods: &Content<Pod>, links: &Content<u8>) -> Contents {
     let numbers = || all.linked.iter().map(|(name, (n, _))| (name.clone(), u32::from(*n)));
     all.joined.extend(numbers());
     all.joined.extend(all.counted.iter().map(|(name, counted)| (name.clone(), counted.1 as u32)));
-    all.joined.extend(numbers().filter(|(_, n)| n % 2 == 0));
+    all.joined.extend(numbers().filter(|(_, n)| n.is_multiple_of(2)));
     for (name, pod) in pods {
         let selecting = links.iter().filter(|(_, link)| selects(**link, pod));
         all.selecting.insert(name.clone(), selecting.map(|(name, _)| name.clone()).collect());
@@ -202,7 +202,7 @@ async fn run(ops: Vec<Op>) {
     });
     let numbers = graph.map("numbers", linked, |linked, _| Some(u32::from(linked.0)));
     let sums = graph.map("sums", counted, |counted, _| Some(counted.1 as u32));
-    let even = graph.filter("even", numbers, |n| **n % 2 == 0);
+    let even = graph.filter("even", numbers, |n| n.is_multiple_of(2));
     let joined = graph.join("joined", [even, sums, numbers]);
     let total = graph.map("total", link, move |_, read| {
         let many = read.scan(many);
