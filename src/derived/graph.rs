@@ -183,8 +183,8 @@ impl Graph {
         }
     }
 
-    /// The informer of a derived collection. It is empty until the graph has started and its sources have synced; a graph
-    /// that is dropped instead stops it.
+    /// The informer of a derived collection. It is empty until the graph has started and its sources have synced.
+    /// Dropping the graph before its start stops it.
     ///
     /// [`Informer::at_least`] returns an error for it, since its objects are not those of an API server: use
     /// [`RunningGraph::reached`]. [`Informer::refresh`] returns one, too. [`Informer::shutdown`] stops the whole graph.

@@ -82,7 +82,7 @@ impl RunningGraph {
     ///
     /// # Panics
     ///
-    /// If the snapshot is none of a source of this graph, or of one of its derived collections.
+    /// If the snapshot belongs neither to a source of this graph nor to one of its derived collections.
     pub async fn reached<T: Send + Sync + 'static>(
         &self,
         snapshot: &Snapshot<T>,

@@ -3,7 +3,7 @@
 /// How soon a key of a [`WorkQueue`](super::WorkQueue) is returned, compared with other keys.
 ///
 /// A key of a higher priority is returned first; keys of the same priority are returned in the order in which they
-/// became ready. So that no key waits for ever, each eighth claim is of the key that has been ready longest, whatever
+/// became ready. So that no key waits forever, each eighth claim is of the key that has been ready longest, whatever
 /// its priority: a key with `n` keys before it is returned after at most `8 (n + 1)` claims.
 ///
 /// A queued key that is added again, or retried, gets the higher one of the two priorities. If that is raised, the key

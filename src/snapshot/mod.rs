@@ -173,7 +173,8 @@ impl<T> View<T> {
         self.resource_version.as_ref()
     }
 
-    /// Whether the first list is complete; before that the view is empty. For a kind that is not installed, the empty
+    /// Whether the first list is complete. Before that the view is empty, or has the objects of the parts of the scope whose
+    /// lists are complete. For a kind that is not installed, the empty
     /// cache counts as synced with [`Absent::Empty`](crate::Absent::Empty). O(1).
     pub fn is_synced(&self) -> bool {
         self.synced
