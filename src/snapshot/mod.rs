@@ -173,9 +173,10 @@ impl<T> View<T> {
         self.resource_version.as_ref()
     }
 
-    /// Whether the first list is complete. Before that the view is empty, or has the objects of the parts of the scope whose
-    /// lists are complete. For a kind that is not installed, the empty
-    /// cache counts as synced with [`Absent::Empty`](crate::Absent::Empty). O(1).
+    /// Whether the first list is complete. O(1).
+    ///
+    /// Before that, the view has the objects of the parts of the scope that are complete; with one part, none. For a kind
+    /// that is not installed, the empty cache counts as synced with [`Absent::Empty`](crate::Absent::Empty).
     pub fn is_synced(&self) -> bool {
         self.synced
     }
