@@ -227,11 +227,10 @@ impl World {
         }
         let (namespace, app) = place(random.random_range(0..self.services));
         if kind == Kind::Selector {
-            let mut selector = json!({ "app": app, "track": null });
-            if random.random() {
-                selector["track"] = track(random);
-            }
-            let patch = json!({ "spec": { "selector": selector } });
+            // One track only, or all again.
+            let service = self.server.get("services", &*namespace, &app)?;
+            let one = service["spec"]["selector"]["track"].is_null().then(|| track(random));
+            let patch = json!({ "spec": { "selector": { "track": one } } });
             let patched = self.server.merge_patch("services", &*namespace, &app, patch)?;
             return Ok(Changed::Service(typed(patched)?));
         }

@@ -83,7 +83,11 @@ expect() { # <text..>: parts of the page
 
 # Names of objects and of index keys are not shown unasked.
 start
-browse --dump-dom "$url/" >"$work/page.html"
+# The line of a queue needs two samples, which a busy machine may not have in time.
+for _ in {1..10}; do
+  browse --dump-dom "$url/" >"$work/page.html"
+  ! grep -qF 'class="line"' "$work/page.html" || break
+done
 expect 'data-kind="pods"' 'data-kind="deployments.apps"' 'data-kind="subnets.kubeovn.io"' 'class="phase good">watching' \
   'by namespace' 'by label app' 'class="controller"' 'class="line"' '>live<'
 for name in 'pod-0' shop cart; do
