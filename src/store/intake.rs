@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::parts::{PartId, Share};
 use super::{List, Retired, Shared, Writer};
 use crate::error::DecodeError;
+use crate::key::ObjectKey;
 use crate::reflector::{Regression, Reuse, Sink, Turn};
 use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
@@ -65,15 +66,17 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         self.writer.lock().await
     }
 
-    fn take(&self, item: Item<P>) -> Taken<T> {
+    /// Decodes and projects an object. Returns its metadata, too.
+    fn take(&self, item: Item<P>) -> (Meta, Taken<T>) {
         let meta = item.meta.clone();
         let mut take = self.take.lock().unwrap_or_else(PoisonError::into_inner);
-        match catch_unwind(AssertUnwindSafe(|| take(item))) {
+        let taken = match catch_unwind(AssertUnwindSafe(|| take(item))) {
             Ok(Ok(Some(value))) => Taken::Value(value),
             Ok(Ok(None)) => Taken::LeftOut,
             Ok(Err(error)) => Taken::Invalid(error),
             Err(_) => Taken::Invalid(DecodeError::of(&meta, "its projection panicked")),
-        }
+        };
+        (meta, taken)
     }
 
     /// Takes an object of a watch into a draft.
@@ -88,37 +91,46 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         part: PartId,
         item: Listed<P>,
     ) -> Result<(), Regression> {
-        let identity = match &item {
-            Ok(Item { meta, .. }) => Some((meta.key.clone(), meta.uid.clone(), Some(&meta.resource_version))),
-            Err(error) => error
-                .key
-                .clone()
-                .map(|key| (key, error.uid().unwrap_or_default().into(), error.resource_version())),
+        let namespace = match &item {
+            Ok(Item { meta, .. }) => Some(meta.key.namespace()),
+            Err(error) => error.key.as_ref().map(ObjectKey::namespace),
         };
-        let Some((key, uid, version)) = identity else {
-            if let Err(error) = item {
-                draft.mark_invalid(&writer.indexers, error);
+        // An error without a key is of this part alone.
+        match namespace.map_or(Share::Alone, |namespace| writer.parts.share(part, namespace)) {
+            Share::Foreign => Ok(()),
+            Share::Alone => {
+                self.change_into(writer, draft, part, false, item);
+                Ok(())
             }
-            return Ok(());
+            Share::Shared => self.upsert_shared_into(writer, draft, part, item),
+        }
+    }
+
+    /// [`upsert_into`](Self::upsert_into) for an object that other parts may have, too.
+    fn upsert_shared_into(
+        &self,
+        writer: &Writer<T>,
+        draft: &mut Draft<T>,
+        part: PartId,
+        item: Listed<P>,
+    ) -> Result<(), Regression> {
+        let (key, uid, version) = match &item {
+            Ok(Item { meta, .. }) => (meta.key.clone(), meta.uid.clone(), Some(&meta.resource_version)),
+            Err(error) => {
+                let Some(key) = error.key.clone() else { return Ok(()) };
+                (key, error.uid().unwrap_or_default().into(), error.resource_version())
+            }
         };
         let key = key.as_key();
-        let shared = match writer.parts.share(part, key.namespace) {
-            Share::Foreign => return Ok(()),
-            Share::Alone => false,
-            Share::Shared => true,
-        };
-        let mut was_same = false;
-        if shared {
-            if draft.life(key).is_none() {
-                writer.check_age(version)?;
-            }
-            if version.is_some_and(|version| draft.has_left(key, version)) {
-                return Ok(());
-            }
-            was_same = draft.is_life(key, &uid);
+        if draft.life(key).is_none() {
+            writer.check_age(version)?;
         }
-        self.change_into(writer, draft, part, shared, item);
-        if shared && draft.is_life(key, &uid) {
+        if version.is_some_and(|version| draft.has_left(key, version)) {
+            return Ok(());
+        }
+        let was_same = draft.is_life(key, &uid);
+        self.change_into(writer, draft, part, true, item);
+        if draft.is_life(key, &uid) {
             draft.join(key, part, !was_same);
         }
         Ok(())
@@ -141,8 +153,8 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         if is_comparable && draft.holds(&item.meta) {
             return;
         }
-        let meta = item.meta.clone();
-        match self.take(item) {
+        let (meta, taken) = self.take(item);
+        match taken {
             Taken::Value(value) => draft.insert(indexers, &meta, value),
             Taken::LeftOut if shared => {
                 draft.leave(indexers, meta.key.as_key(), part, Some(&meta.resource_version));
@@ -266,8 +278,8 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
         if list.holds(&item.meta) {
             return;
         }
-        let meta = item.meta.clone();
-        match self.store.take(item) {
+        let (meta, taken) = self.store.take(item);
+        match taken {
             Taken::Value(value) => list.insert(&meta, value),
             Taken::LeftOut => list.leave_out(meta.key.as_key()),
             Taken::Invalid(error) => list.mark_invalid(error),
