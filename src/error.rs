@@ -383,30 +383,43 @@ impl std::error::Error for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+impl Error {
+    /// An error response to a list.
+    pub(crate) fn answer(code: u16, reason: &str) -> Self {
+        Self::answer_with(code, reason, None, false)
+    }
 
-    fn answer(code: u16, reason: &str) -> Error {
-        let reason = reason.to_owned();
+    /// [`answer`](Self::answer) with a `Retry-After`, in seconds, and with the cause `ResourceVersionTooLarge` or not.
+    pub(crate) fn answer_with(
+        code: u16,
+        reason: &str,
+        retry_after: Option<u64>,
+        version_too_large: bool,
+    ) -> Self {
         ErrorKind::Api {
             verb: "list",
-            resource: String::new(),
+            resource: String::from("stubs"),
             code,
-            reason,
-            retry_after: None,
-            version_too_large: false,
+            reason: reason.to_owned(),
+            retry_after: retry_after.map(Duration::from_secs),
+            version_too_large,
             message: "".into(),
         }
         .into()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn what_repeating_does_not_change_is_permanent() {
-        let permanent: Vec<u16> = (300..600).filter(|code| answer(*code, "").is_permanent()).collect();
+        let permanent: Vec<u16> = (300..600).filter(|code| Error::answer(*code, "").is_permanent()).collect();
         let passing = [408, 409, 410, 421, 423, 425, 429];
         let refused = (400..500).filter(|code| !passing.contains(code));
         assert_eq!(permanent, refused.chain([501, 505]).collect::<Vec<_>>());
-        assert!(!answer(400, "Expired").is_permanent(), "another version may do");
+        assert!(!Error::answer(400, "Expired").is_permanent(), "another version may do");
         assert!(!Error::from(ErrorKind::Stopped).is_permanent());
         let after = Duration::ZERO;
         assert!(

@@ -176,6 +176,8 @@ pub mod metadata;
 pub mod metrics;
 mod object;
 pub mod queue;
+#[cfg(test)]
+mod quiet;
 mod reflector;
 pub mod registry;
 mod scope;

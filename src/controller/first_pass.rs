@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// Notes keys of a first batch, before they are queued. A key of an earlier one may have been reconciled already.
-    pub(super) fn expect<'a>(&self, keys: impl IntoIterator<Item = &'a ObjectKey>) {
+    pub(super) fn note<'a>(&self, keys: impl IntoIterator<Item = &'a ObjectKey>) {
         self.update(|open| {
             for key in keys {
                 open.keys.entry(key.clone()).or_insert_with(|| {

@@ -154,7 +154,7 @@ async fn feed<U: Send + Sync + 'static>(
                 }
             });
             if batch.is_initial() {
-                term.first.expect(emitted.iter().map(|(key, _)| key));
+                term.first.note(emitted.iter().map(|(key, _)| key));
             }
             term.queue.add_all_with_priority(emitted.drain(..));
             if more {

@@ -171,20 +171,6 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::error::ErrorKind;
-
-    fn forbidden() -> Error {
-        ErrorKind::Api {
-            verb: "list",
-            resource: String::from("stubs"),
-            code: 403,
-            reason: String::from("Forbidden"),
-            retry_after: None,
-            version_too_large: false,
-            message: "".into(),
-        }
-        .into()
-    }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_is_as_its_worst_part_and_names_each() {
@@ -198,7 +184,7 @@ mod tests {
         let since = Instant::now();
         b.modify(|status| {
             (status.phase, status.failures) = (Phase::BackingOff, 3);
-            (status.stale_since, status.last_error) = (Some(since), Some(forbidden()));
+            (status.stale_since, status.last_error) = (Some(since), Some(Error::answer(403, "Forbidden")));
         });
         tokio::time::advance(Duration::from_secs(1)).await;
         a.modify(|status| status.stale_since = Some(Instant::now()));

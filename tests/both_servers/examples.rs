@@ -3,21 +3,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use http::Request;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Pod, Service, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding},
 };
 use kube_client::{
-    Api, Error,
+    Api, Client, Config, Error,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use kube_core::DynamicObject;
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 use crate::support::{
     crds::{self, Crd},
@@ -314,15 +311,9 @@ pub(super) async fn the_subnet_controller_refuses_what_is_not_meant(ctx: &Ctx) -
     Ok(())
 }
 
-/// The response to a GET: its status and its body.
-async fn get(address: &str, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await?;
-    let (head, body) = response.split_once("\r\n\r\n").context("a response without a body")?;
-    let status = head.split(' ').nth(1).context("a response without a status")?;
-    Ok((status.parse()?, body.to_owned()))
+/// The response to a GET: its body, or an error with the status.
+async fn get(client: &Client, path: &str) -> kube_client::Result<String> {
+    client.request_text(Request::get(path).body(Vec::new()).map_err(Error::HttpError)?).await
 }
 
 pub(super) async fn the_subnet_controller_serves_metrics_and_probes(ctx: &Ctx) -> Result<()> {
@@ -334,13 +325,14 @@ pub(super) async fn the_subnet_controller_serves_metrics_and_probes(ctx: &Ctx) -
     program.says("/metrics\n").await?;
     let output = program.output();
     let address = output.split("metrics at http://").nth(1).and_then(|rest| rest.split('/').next());
-    let address = address.context("it prints no address")?;
+    let url = format!("http://{}", address.context("it prints no address")?);
+    let client = &Client::try_from(Config::new(url.parse()?))?;
 
     objects.comes_to(&mut program, "one", "Ready", 0.0, 253.0).await?;
-    program.until("it is ready", async || Ok(get(address, "/readyz").await?.0 == 200)).await?;
-    ensure!(get(address, "/livez").await?.0 == 200, "it is ready and not alive");
+    program.until("it is ready", async || Ok(get(client, "/readyz").await.is_ok())).await?;
+    ensure!(get(client, "/livez").await? == "ok\n", "it is ready and not alive");
     let value = async |name: &str, labels: &[&str]| -> Result<f64> {
-        let (_, text) = get(address, "/metrics").await?;
+        let text = get(client, "/metrics").await?;
         let found = text.lines().filter(|line| {
             line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label))
         });

@@ -47,10 +47,10 @@ fn a_key_of_two_first_lists_counts_once_even_if_it_is_reconciled_in_between() {
     let (done, found) = tokio::sync::watch::channel(None);
     let progress = Progress::new(2, done);
     let (a, b) = (ObjectKey::new("default", "a"), ObjectKey::new("default", "b"));
-    progress.expect([&a]);
+    progress.note([&a]);
     progress.batch_queued();
     progress.reconciled(&a, true);
-    progress.expect([&a, &b]);
+    progress.note([&a, &b]);
     progress.batch_queued();
     assert_eq!(*found.borrow(), None);
     progress.reconciled(&b, false);
@@ -62,7 +62,7 @@ fn a_reconcile_that_outlives_its_run_reports_no_first_pass() {
     let (done, found) = tokio::sync::watch::channel(None);
     let progress = Progress::new(1, done);
     let key = ObjectKey::new("default", "a");
-    progress.expect([&key]);
+    progress.note([&key]);
     progress.batch_queued();
     progress.close();
     progress.reconciled(&key, false);

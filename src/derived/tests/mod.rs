@@ -16,6 +16,7 @@ use self::hand::Hand;
 use super::{Graph, NodeStats, RunningGraph};
 use crate::key::ObjectKey;
 use crate::object::Obj;
+use crate::quiet::quiet_panics;
 use crate::snapshot::View;
 
 /// The objects, in order.
@@ -52,17 +53,4 @@ impl Calls {
 
 fn key(name: impl ToString) -> ObjectKey {
     ObjectKey::cluster(&name.to_string())
-}
-
-/// Hides the backtraces of panics that tests cause on purpose.
-fn quiet_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str().is_none_or(|text| !text.contains("asked for by a test")) {
-                loud(info);
-            }
-        }));
-    });
 }

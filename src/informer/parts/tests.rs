@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::*;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::key::ObjectKey;
 use crate::object::Obj;
 use crate::reflector::Status;
@@ -106,19 +106,6 @@ fn pause(seconds: u64) -> Step<()> {
     Step::Pause(Duration::from_secs(seconds))
 }
 
-fn api(code: u16, reason: &str) -> Error {
-    ErrorKind::Api {
-        verb: "list",
-        resource: String::from("stubs"),
-        code,
-        reason: reason.to_owned(),
-        retry_after: None,
-        version_too_large: false,
-        message: "".into(),
-    }
-    .into()
-}
-
 fn never() -> Answer<()> {
     Answer::Watch(vec![Step::Never])
 }
@@ -136,7 +123,7 @@ async fn a_part_is_listed_again_alone_and_shows_nothing_half() {
     ];
     let b = vec![
         page(11, "b", &[("b1", 2), ("b2", 3)], None),
-        Answer::Watch(vec![pause(20), Step::Error(api(410, "Expired"))]),
+        Answer::Watch(vec![pause(20), Step::Error(Error::answer(410, "Expired"))]),
         page(29, "b", &[("b1", 25)], Some("next")),
         after(20, page(29, "b", &[("b3", 26)], None)),
         never(),
@@ -156,7 +143,8 @@ async fn a_part_is_listed_again_alone_and_shows_nothing_half() {
 #[tokio::test(start_paused = true)]
 async fn complete_parts_are_visible_before_the_informer_is_synced() {
     let a = vec![page(10, "a", &[("a1", 1)], None), never()];
-    let b = vec![Answer::Error(api(403, "Forbidden")), after(40, page(12, "b", &[], None)), never()];
+    let b =
+        vec![Answer::Error(Error::answer(403, "Forbidden")), after(40, page(12, "b", &[], None)), never()];
     let parts = Harness::start(Scope::namespaces(["a", "b"]), vec![("a", a), ("b", b)]);
     work(20).await;
     parts.has(&[("a1", 1)], None);
@@ -171,7 +159,7 @@ async fn complete_parts_are_visible_before_the_informer_is_synced() {
 async fn a_restored_server_begins_one_epoch_and_every_part_is_listed_again() {
     let a = vec![
         page(100, "a", &[("a1", 50)], None),
-        Answer::Watch(vec![pause(20), Step::Error(api(410, "Expired"))]),
+        Answer::Watch(vec![pause(20), Step::Error(Error::answer(410, "Expired"))]),
         page(40, "a", &[("a1", 30)], None),
         page(40, "a", &[("a1", 30)], None),
         never(),

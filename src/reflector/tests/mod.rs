@@ -347,20 +347,11 @@ fn later(answer: Answer<()>) -> Answer<()> {
 }
 
 fn api(code: u16, reason: &str) -> Error {
-    asks_for(code, reason, None)
+    Error::answer(code, reason)
 }
 
 fn asks_for(code: u16, reason: &str, retry_after: Option<u64>) -> Error {
-    ErrorKind::Api {
-        verb: "list",
-        resource: String::from("stubs"),
-        code,
-        reason: reason.to_owned(),
-        retry_after: retry_after.map(Duration::from_secs),
-        version_too_large: false,
-        message: "".into(),
-    }
-    .into()
+    Error::answer_with(code, reason, retry_after, false)
 }
 
 fn expired() -> Error {
@@ -368,16 +359,7 @@ fn expired() -> Error {
 }
 
 fn too_large() -> Error {
-    ErrorKind::Api {
-        verb: "list",
-        resource: String::from("stubs"),
-        code: 504,
-        reason: String::from("Timeout"),
-        retry_after: Some(Duration::from_secs(1)),
-        version_too_large: true,
-        message: "".into(),
-    }
-    .into()
+    Error::answer_with(504, "Timeout", Some(1), true)
 }
 
 fn refused() -> Error {

@@ -15,6 +15,7 @@ use crate::error::DecodeError;
 use crate::index::{Index, IndexBy, namespace};
 use crate::key::ObjectKey;
 use crate::object::Obj;
+use crate::quiet::quiet_panics;
 use crate::reflector::Sink;
 use crate::source::{Item, Meta, WatchEvent};
 
@@ -118,19 +119,6 @@ fn good(number: u64) -> Served {
 
 fn applied(item: Item<Box<Served>>) -> WatchEvent<Box<Served>> {
     WatchEvent::Applied(Ok(item))
-}
-
-/// Suppresses the backtraces of panics that tests cause on purpose.
-fn quiet_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str().is_none_or(|text| !text.contains("asked for by a test")) {
-                loud(info);
-            }
-        }));
-    });
 }
 
 /// Runs a future that only yields and waits for nothing else.

@@ -14,10 +14,7 @@ fn api(code: u16) -> Error {
 }
 
 fn api_error(code: u16, retry_after: Option<u64>, version_too_large: bool) -> Error {
-    let (reason, message) = (String::from("Reason"), "".into());
-    let retry_after = retry_after.map(Duration::from_secs);
-    let resource = String::from("x");
-    ErrorKind::Api { verb: "list", resource, code, reason, retry_after, version_too_large, message }.into()
+    Error::answer_with(code, "Reason", retry_after, version_too_large)
 }
 
 fn transport(answered: bool) -> Error {
