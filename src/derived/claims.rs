@@ -57,8 +57,8 @@ impl Claims {
         }
     }
 
-    /// Gives up one key of an input, whose value for it is not known.
-    pub(super) fn give_up(&mut self, input: &Claimant, key: &ObjectKey) {
+    /// Withdraws the claim of an input to one key, as its value for that key is not known.
+    pub(super) fn withdraw(&mut self, input: &Claimant, key: &ObjectKey) {
         let Some(keys) = self.of_input.remove(input) else { return };
         let rest: Vec<_> = keys.into_iter().filter(|other| other != key).collect();
         if !rest.is_empty() {

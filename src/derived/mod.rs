@@ -96,9 +96,9 @@
 //! # Costs
 //!
 //! A tick costs O(changes + inputs to compute) for each collection, plus the transforms. A map without reads keeps
-//! nothing beside its values; a read costs about 150 bytes for each input that makes it, and a
-//! [`scan`](Reads::scan) makes the input depend on every object. Transforms run on the graph's task, one after another: a
-//! slow one delays its graph, but neither the sources nor other graphs. A long tick lets other tasks run in between.
+//! nothing beside its values. Each read of an input is recorded, in memory of a fixed size; a [`scan`](Reads::scan) makes
+//! the input depend on every object. Transforms run on the graph's task, one after another: a slow one delays its graph,
+//! but neither the sources nor other graphs. A long tick lets other tasks run in between.
 //!
 //! # Derived objects
 //!
@@ -111,9 +111,9 @@
 //! # Duplicate keys
 //!
 //! Transforms that return a `Vec` may give several values to one key. The value of the lowest input is shown, in the order
-//! of object keys; when that input goes, or gives up the key, the next one is computed and shown in the same tick.
-//! [`NodeStats::duplicates`] counts the others. Of several values of one input, the first is shown. Two index keys of a
-//! group that are the same object key count as duplicates, too, in no particular order.
+//! of object keys. When that input is deleted, or returns no value for the key any more, the next one is computed and
+//! shown in the same tick. [`NodeStats::duplicates`] counts the others. Of several values of one input, the first is
+//! shown. Two index keys of a group that are the same object key count as duplicates, too, in no particular order.
 //!
 //! # Panics of transforms
 //!

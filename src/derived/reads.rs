@@ -97,7 +97,10 @@ impl<'a> Reads<'a> {
         O: Resource,
     {
         let labels = object.meta().labels.iter().flatten();
-        self.selecting(node, index, Obj::namespace(object), labels)
+        let pairs = labels.map(|(name, value)| (name.as_str(), value.as_str()));
+        let found = self.view(node).selecting_object(index, object);
+        self.record_selecting(node, index, Obj::namespace(object), pairs);
+        found
     }
 
     /// Returns the objects of a collection whose selector matches these labels, as
@@ -121,15 +124,26 @@ impl<'a> Reads<'a> {
         A: AsRef<str>,
         B: AsRef<str>,
     {
-        let view = self.view(node);
         let labels: Vec<(A, B)> = labels.into_iter().collect();
         let pairs = || labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-        let found = view.selecting(index, namespace, pairs());
-        for bucket in BucketRef::of_object(namespace, pairs()) {
-            let hash = view.hasher.index_key(&bucket);
-            self.record(Read { node: node.id, part: Part::Selectors(index.slot), hash });
-        }
+        let found = self.view(node).selecting(index, namespace, pairs());
+        self.record_selecting(node, index, namespace, pairs());
         found
+    }
+
+    #[track_caller]
+    fn record_selecting<'q, T: Send + Sync + 'static>(
+        &self,
+        node: Node<T>,
+        index: &Index<T, SelectorKey>,
+        namespace: &'q str,
+        labels: impl Iterator<Item = (&'q str, &'q str)>,
+    ) {
+        let hasher = &self.view(node).hasher;
+        for bucket in BucketRef::of_object(namespace, labels) {
+            let (part, hash) = (Part::Selectors(index.slot), hasher.index_key(&bucket));
+            self.record(Read { node: node.id, part, hash });
+        }
     }
 
     /// Returns the whole collection.

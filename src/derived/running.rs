@@ -121,7 +121,7 @@ impl RunningGraph {
     }
 
     /// Stops the graph and all its informers, and waits until its task has ended. The sources go on. The last view, and
-    /// the snapshots of the informers, stay readable. A tick in progress is given up. Cancel-safe, as
+    /// the snapshots of the informers, stay readable. A tick in progress is aborted. Cancel-safe, as
     /// [`Informer::shutdown`](crate::Informer::shutdown).
     pub async fn shutdown(&self) {
         self.lifetime.shutdown().await;

@@ -18,7 +18,7 @@ pub struct GraphStats {
     pub last_tick: Duration,
     /// How long the longest tick took: mostly the first one.
     pub longest_tick: Duration,
-    /// Number of changes of the sources that no tick has taken in yet ([`View::revision`](crate::View::revision)).
+    /// Number of changes of the sources that no tick has processed yet ([`View::revision`](crate::View::revision)).
     pub lag: u64,
     /// The derived collections, in the order of their declaration.
     pub nodes: Vec<NodeStats>,

@@ -109,7 +109,7 @@ impl<I: Inputs> Transform<I> {
                     break;
                 }
                 // It has panicked.
-                self.claims.give_up(&winner, &key);
+                self.claims.withdraw(&winner, &key);
             }
         }
         surfacing

@@ -29,7 +29,7 @@ async fn of_several_values_under_one_key_that_of_the_lowest_input_is_shown() {
     let view = graph.reached(&inputs.remove("a")).await.unwrap();
     assert_eq!(content(view.of(shown)), of([("x", "b".into()), ("y", "b".into()), ("z", "c".into())]));
     assert_eq!((calls.take(), node(&graph, "shown").duplicates), (1, 1));
-    // When it gives up one key, that one only.
+    // When it returns no value for one key, that one only.
     let view = graph.reached(&inputs.set("b", vec!["y"])).await.unwrap();
     assert_eq!(content(view.of(shown)), of([("x", "c".into()), ("y", "b".into()), ("z", "c".into())]));
     assert_eq!((calls.take(), node(&graph, "shown").duplicates), (2, 0));
