@@ -11,12 +11,16 @@
 mod cluster;
 mod derived;
 mod plain;
+#[path = "../shared/plot_file.rs"]
+mod plot_file;
 mod report;
 mod simulation;
 
 use std::path::PathBuf;
 
 use clap::{Parser, value_parser};
+
+use crate::plot_file::PlotFile;
 
 /// The addresses behind each Service, kept up to date by recomputing only what a change affects.
 ///
@@ -56,9 +60,9 @@ async fn main() -> anyhow::Result<()> {
         return cluster::follow().await;
     }
     // A wrong path is reported now, and not after the run.
-    let plot = cli.plot.as_deref().map(report::Plot::create).transpose()?;
+    let plot = cli.plot.as_deref().map(PlotFile::create).transpose()?;
     let seed = cli.seed.unwrap_or_else(rand::random);
     let run = simulation::run(cli.services, cli.pods, cli.changes, seed).await?;
     println!("{}", report::table(&run));
-    plot.map_or(Ok(()), |plot| plot.write(&run))
+    plot.map_or(Ok(()), |plot| plot.write(report::draw(&run)))
 }

@@ -1,15 +1,12 @@
 //! The result: a table, and a plot of what each change recomputes.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use plotters::prelude::*;
 
+use crate::plot_file::legend;
 use crate::simulation::{Kind, Measured, Run};
 
 /// A number of objects.
@@ -62,26 +59,8 @@ fn time(time: Duration) -> String {
     if micros < 1_000.0 { format!("{micros:.0} us") } else { format!("{:.1} ms", micros / 1e3) }
 }
 
-/// The file of the plot, which is created before the run.
-pub(crate) struct Plot<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-impl<'a> Plot<'a> {
-    pub(crate) fn create(path: &'a Path) -> anyhow::Result<Self> {
-        let file =
-            File::create(path).with_context(|| format!("--plot {}: cannot be written", path.display()))?;
-        Ok(Self { path, file })
-    }
-
-    pub(crate) fn write(mut self, run: &Run) -> anyhow::Result<()> {
-        let svg = draw(run).map_err(|error| anyhow!("draw the plot: {error}"))?;
-        self.file.write_all(svg.as_bytes()).with_context(|| format!("--plot {}: write", self.path.display()))
-    }
-}
-
-fn draw(run: &Run) -> Result<String, Box<dyn std::error::Error>> {
+/// The plot, as SVG.
+pub(crate) fn draw(run: &Run) -> Result<String, Box<dyn std::error::Error>> {
     let most = run.changes.iter().map(|change| change.everything).max().unwrap_or(1);
     let mut svg = String::new();
     {
@@ -113,13 +92,7 @@ fn draw(run: &Run) -> Result<String, Box<dyn std::error::Error>> {
                 .label(label)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE)
-            .border_style(BLACK)
-            .label_font(("sans-serif", 15))
-            .draw()?;
+        legend(&mut chart, SeriesLabelPosition::UpperRight)?;
         area.present()?;
     }
     Ok(svg)

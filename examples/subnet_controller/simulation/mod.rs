@@ -15,6 +15,8 @@ mod measured;
 mod model;
 mod objects;
 mod plot;
+#[path = "../../shared/plot_file.rs"]
+mod plot_file;
 mod progress;
 mod report;
 mod run;

@@ -1,49 +1,18 @@
-//! The depth of the queue over time in both modes, as an SVG file.
+//! The depth of the queue over time in both modes, as SVG.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use plotters::prelude::*;
 
 use super::measured::Measured;
+use super::plot_file::legend;
 use crate::cli::Mode;
 
 /// The most points that a line has: it is about 800 pixels wide, and the file stays small, however long the run was.
 const POINTS: usize = 600;
 
-/// The file for the plot.
-///
-/// It is created before the runs, so a wrong path is reported at once and not half a minute later.
-pub struct Plot<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-// === impl Plot ===
-
-impl<'a> Plot<'a> {
-    /// # Errors
-    ///
-    /// When the file cannot be created.
-    pub fn create(path: &'a Path) -> anyhow::Result<Self> {
-        let file =
-            File::create(path).with_context(|| format!("--plot {}: cannot be written", path.display()))?;
-        Ok(Self { path, file })
-    }
-
-    /// # Errors
-    ///
-    /// When the file cannot be written.
-    pub fn write(mut self, runs: &[Measured], caption: &str) -> anyhow::Result<()> {
-        let svg = draw(runs, caption).map_err(|error| anyhow!("draw the plot: {error}"))?;
-        self.file.write_all(svg.as_bytes()).with_context(|| format!("--plot {}: write", self.path.display()))
-    }
-}
-
-fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::Error>> {
+/// The plot, as SVG.
+pub fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::Error>> {
     let seconds = runs.iter().map(|run| run.length.as_secs_f64()).fold(1.0, f64::max);
     let deepest = runs.iter().flat_map(|run| &run.depths).map(|(_, depth)| *depth).max().unwrap_or(0).max(10);
     let mut svg = String::new();
@@ -74,12 +43,7 @@ fn draw(runs: &[Measured], caption: &str) -> Result<String, Box<dyn std::error::
                 .label(label)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
         }
-        chart
-            .configure_series_labels()
-            .background_style(WHITE)
-            .border_style(BLACK)
-            .label_font(("sans-serif", 15))
-            .draw()?;
+        legend(&mut chart, SeriesLabelPosition::MiddleRight)?;
         area.present()?;
     }
     Ok(svg)

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::calibrate::calibrate;
 use super::measured::Measured;
 use super::model::{Size, any_seed, mix};
-use super::plot::Plot;
+use super::plot;
+use super::plot_file::PlotFile;
 use super::progress::Progress;
 use super::report::{self, seconds, thousands};
 use super::run::{Conditions, run};
@@ -28,7 +29,7 @@ pub enum Ended {
 ///
 /// When it cannot run: the message names the reason.
 pub async fn simulate(args: &SimulationArgs, workers: usize, modes: &[Mode]) -> anyhow::Result<Ended> {
-    let plot = args.plot.as_deref().map(Plot::create).transpose()?;
+    let plot = args.plot.as_deref().map(PlotFile::create).transpose()?;
     let stop = stop_on_ctrl_c();
     let mut conditions = Conditions {
         size: Size { nads: args.nads, subnets: args.subnets, pods: args.pods },
@@ -94,7 +95,7 @@ fn introduce(conditions: &Conditions) {
     println!("latency   {} for every request of the controller", seconds(latency.as_secs_f64()));
 }
 
-fn conclude(runs: &[Measured], conditions: &Conditions, plot: Option<Plot<'_>>) -> anyhow::Result<()> {
+fn conclude(runs: &[Measured], conditions: &Conditions, plot: Option<PlotFile<'_>>) -> anyhow::Result<()> {
     if runs.is_empty() {
         return Ok(());
     }
@@ -112,7 +113,7 @@ fn conclude(runs: &[Measured], conditions: &Conditions, plot: Option<Plot<'_>>) 
             seconds(conditions.latency.as_secs_f64()),
             conditions.workers
         );
-        plot.write(runs, &caption)?;
+        plot.write(plot::draw(runs, &caption))?;
     }
     Ok(())
 }
