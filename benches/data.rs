@@ -1,43 +1,13 @@
 //! What the peers hold and are asked for: the same objects, the same keys, the same order for all.
 
-use std::borrow::Cow;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_client::{Api, Client};
 use kube_core::Resource;
 use kube_informer::testing::{ApiServer, Kind};
 use kube_informer::{Index, Informer, Obj};
-use serde::Deserialize;
-use serde_json::json;
 use tokio::runtime::Runtime;
 
-/// How many objects are behind every index key that is asked for.
-pub(crate) const HITS: usize = 64;
-
-/// Length of every object's `spec.config`. It is what look-ups read.
-pub(crate) const CONFIG: usize = 181;
-
-const PROVIDER: &str = "example.com/provider";
-
-const RESOURCE: &str = "k8s.v1.cni.cncf.io/resourceName";
-
-/// A NetworkAttachmentDefinition, whole.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Nad {
-    metadata: ObjectMeta,
-    spec: Spec,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Spec {
-    config: String,
-}
-
-/// Namespace and name, 42 bytes together.
-pub(crate) struct Key {
-    pub(crate) namespace: Box<str>,
-    pub(crate) name: Box<str>,
-}
+pub(crate) use crate::nads::{CONFIG, HITS, Key, Nad};
+use crate::nads::{key, object, provider, shuffled};
 
 /// What a controller needs of it: 64 bytes, found in the entry itself.
 #[derive(Clone, Debug)]
@@ -76,12 +46,6 @@ pub(crate) struct Data<T> {
 
 // === impl Nad ===
 
-impl Nad {
-    fn annotation(&self, name: &str) -> Option<&str> {
-        Some(self.metadata.annotations.as_ref()?.get(name)?)
-    }
-}
-
 impl Value for Nad {
     const NAME: &'static str = "whole";
 
@@ -91,40 +55,11 @@ impl Value for Nad {
 
     #[inline]
     fn touch(&self) -> usize {
-        self.spec.config.len()
+        self.config_len()
     }
 
     fn provider(&self) -> Option<&str> {
-        self.annotation(PROVIDER)
-    }
-}
-
-impl Resource for Nad {
-    type DynamicType = ();
-    type Scope = kube_core::NamespaceResourceScope;
-
-    fn kind(_: &()) -> Cow<'_, str> {
-        "NetworkAttachmentDefinition".into()
-    }
-
-    fn group(_: &()) -> Cow<'_, str> {
-        "k8s.cni.cncf.io".into()
-    }
-
-    fn version(_: &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural(_: &()) -> Cow<'_, str> {
-        "network-attachment-definitions".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        Nad::provider(self)
     }
 }
 
@@ -135,13 +70,12 @@ impl Value for Projected {
 
     fn of(nad: Nad) -> Self {
         let text = |value: Option<&str>| value.unwrap_or_default().into();
-        let labels = nad.metadata.labels.as_ref();
         Self {
             provider: text(nad.provider()),
-            team: text(labels.and_then(|labels| labels.get("team")).map(String::as_str)),
-            resource: text(nad.annotation(RESOURCE)),
-            config_len: nad.spec.config.len(),
-            generation: nad.metadata.generation.unwrap_or_default(),
+            team: text(nad.team()),
+            resource: text(nad.resource()),
+            config_len: nad.config_len(),
+            generation: nad.generation(),
         }
     }
 
@@ -201,54 +135,4 @@ impl<T: Value> Data<T> {
             (key, value)
         })
     }
-}
-
-fn key(i: usize, kind: &str) -> Key {
-    Key {
-        namespace: format!("tenant-{:04}", i % 97).into(),
-        name: format!("{kind}-attach-definition-{i:09}").into(),
-    }
-}
-
-fn provider(group: usize) -> String {
-    format!("net-{group:06}.default.ovn")
-}
-
-/// One object of `n`. As many as fill groups of [`HITS`] share a provider with those, scattered over the
-/// order of creation; the rest have one of their own.
-fn object(i: usize, n: usize) -> serde_json::Value {
-    let groups = n / HITS;
-    let provider = if i < groups * HITS { provider(i % groups) } else { "other.default.ovn".into() };
-    let config = format!(
-        r#"{{"cniVersion":"0.3.1","type":"kube-ovn","vlan":{:04},"server_socket":"/run/openvswitch/daemon.sock","provider":"{provider}"}}"#,
-        i % 4096
-    );
-    let Key { namespace, name } = key(i, "net");
-    json!({
-        "apiVersion": "k8s.cni.cncf.io/v1",
-        "kind": Nad::kind(&()),
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": { "app.kubernetes.io/managed-by": "tenant-operator", "team": format!("team-{}", i % 31) },
-            "annotations": {
-                PROVIDER: provider,
-                RESOURCE: format!("example.com/vf{}", i % 7),
-            },
-        },
-        "spec": { "config": format!("{config:<CONFIG$}") },
-    })
-}
-
-/// The numbers below `n` in an order that is the same in every run.
-fn shuffled(n: usize) -> Vec<usize> {
-    let mut numbers: Vec<usize> = (0..n).collect();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for i in (1..n).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        numbers.swap(i, (state % (i as u64 + 1)) as usize);
-    }
-    numbers
 }

@@ -15,6 +15,8 @@
 //! short rounds of all peers in turn, the ratio to the floor within each round, medians of those.
 
 mod data;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod nads;
 mod peers;
 mod ratios;
 

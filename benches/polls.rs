@@ -6,6 +6,8 @@
 //! cargo bench --bench polls -- --test        # does it work? 2,000 objects
 //! ```
 
+mod clock;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -22,9 +24,10 @@ use kube_informer::Informer;
 use kube_informer::index::{self, IndexSet};
 use kube_informer::testing::ApiServer;
 use kube_runtime::watcher::{self, Event};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::runtime;
+
+use clock::cpu_time;
 
 /// Events of a stream that are ready whenever they are asked for: nothing but the informer ends a poll.
 #[derive(Default)]
@@ -188,11 +191,6 @@ impl<F: Future> Future for Measured<F> {
         self.polls.lock().expect("not poisoned").push(took);
         polled
     }
-}
-
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
 // === impl Run ===

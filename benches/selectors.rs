@@ -15,6 +15,8 @@
 //! of those within a round. All answers are compared, pod by pod, before anything is measured. Two worlds: selectors
 //! that apply in one of 100 namespaces, and the same that apply in all.
 
+mod clock;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -25,7 +27,8 @@ use kube_informer::index::{self, IndexSet, SelectorKey, Selects};
 use kube_informer::{Index, Obj, Selector, Snapshot};
 use rand::rngs::StdRng;
 use rand::{SeedableRng, seq::SliceRandom};
-use rustix::time::{ClockId, clock_gettime};
+
+use clock::cpu_time;
 
 const NAMESPACES: usize = 100;
 
@@ -171,11 +174,6 @@ fn pod(name: String, app: &str) -> Meta {
 }
 
 /// The CPU time of this thread.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.try_into().unwrap_or_default())
-}
-
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
