@@ -182,6 +182,7 @@ mod reflector;
 pub mod registry;
 mod scope;
 mod selector;
+mod slab;
 mod snapshot;
 mod source;
 mod store;

@@ -10,6 +10,7 @@ use uuid_text::Uid;
 
 use crate::index::{IndexKeys, Ordered};
 use crate::key::{AsKey, Key};
+use crate::slab::Slot;
 use crate::trie::Element;
 use crate::version::ResourceVersion;
 
@@ -37,6 +38,8 @@ struct Header<T> {
     /// The version as a number, unless `version_len` says that it is text.
     version: u64,
     uid: [u8; 16],
+    /// Where the store's indexes find it; `None` before it is stored.
+    slot: Option<Slot>,
     keys: IndexKeys,
     value: T,
 }
@@ -82,6 +85,7 @@ impl<T> Obj<T> {
             name_len: len(key.name)?,
             uid_len: text_len(uid_text, BINARY_UID)?,
             version_len: text_len(version_text.as_deref(), NUMBER)?,
+            slot: None,
             keys,
             value,
         };
@@ -184,14 +188,18 @@ impl<T> Obj<T> {
         &this.header().keys
     }
 
+    pub(crate) fn slot(this: &Self) -> Option<Slot> {
+        this.header().slot
+    }
+
     /// Sets the index keys of an object that was made without, and that nothing else refers to.
     pub(crate) fn set_index_keys(this: &mut Self, keys: IndexKeys) {
-        this.0.with_arc_mut(|object| {
-            debug_assert!(triomphe::Arc::is_unique(object), "its index keys are shared");
-            if let Some(object) = triomphe::Arc::get_mut(object) {
-                object.header_mut().keys = keys;
-            }
-        });
+        this.change(|header| header.keys = keys);
+    }
+
+    /// Sets the slot of an object that has none, and that nothing else refers to.
+    pub(crate) fn set_slot(this: &mut Self, slot: Slot) {
+        this.change(|header| header.slot = Some(slot));
     }
 
     /// The address, which identifies the object while it is referenced.
@@ -202,6 +210,15 @@ impl<T> Obj<T> {
     /// Whether this is the only reference.
     pub(crate) fn is_last(this: &Self) -> bool {
         ThinArc::strong_count(&this.0) == 1
+    }
+
+    fn change(&mut self, f: impl FnOnce(&mut Header<T>)) {
+        self.0.with_arc_mut(|object| {
+            debug_assert!(triomphe::Arc::is_unique(object), "an object that is shared is changed");
+            if let Some(object) = triomphe::Arc::get_mut(object) {
+                f(object.header_mut());
+            }
+        });
     }
 
     fn header(&self) -> &Header<T> {

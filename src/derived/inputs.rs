@@ -93,22 +93,25 @@ where
             return Box::new(new.hashes().map(|hash| (hash, None)));
         };
         let gone = |key: &K| key.as_key().to_owned();
-        Box::new(Table::changes(old, new).map(move |(hash, key)| (hash, key.map(gone))))
+        let moved = Table::changes(old, new).map(move |(hash, key)| (hash, key.map(gone)));
+        let modified = step.new.modified_keys(&step.old, self.index.slot);
+        Box::new(moved.chain(modified.filter_map(|key| Some((Table::<K>::hash_of(key)?, None)))))
     }
 
     fn each(&self, tick: &Tick, hash: u64, each: &mut dyn FnMut(Key<'_>, Compute<'_, E::Output>)) {
-        let Some(table) = tick.typed(self.node).and_then(|step| self.table(&step.new)) else { return };
+        let Some(step) = tick.typed(self.node) else { return };
+        let Some(table) = self.table(&step.new) else { return };
         for (group, members) in table.of_hash(hash) {
             let key = group.as_key();
             each(key, &|reads, emit| {
-                (self.transform)(group, Hits::of(members), reads).emit(key, emit);
+                (self.transform)(group, Hits::of(Some(members), &step.new), reads).emit(key, emit);
             });
         }
     }
 }
 
 impl<T: Send + Sync + 'static, K: Send + Sync + 'static, F> Groups<T, K, F> {
-    fn table<'a>(&self, view: &'a View<T>) -> Option<&'a Table<T, K>> {
+    fn table<'a>(&self, view: &'a View<T>) -> Option<&'a Table<K>> {
         index::downcast(view.tables.get(self.index.slot as usize)?)
     }
 }

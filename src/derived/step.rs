@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::index::{self, SelectorKey, Table};
 use crate::snapshot::Snapshot;
 use crate::trie::{Element as _, Trie};
 
@@ -76,14 +75,13 @@ impl<T: Send + Sync + 'static> AnyStep for Step<T> {
 
     fn changed_keys(&self, slot: u32) -> Option<Changed<'_>> {
         let (old, new) = (self.old.tables.get(slot as usize)?, self.new.tables.get(slot as usize)?);
-        Some(new.changed_since(old))
+        let modified = self.new.modified_keys(&self.old, slot).filter_map(|key| new.hash_of(key));
+        Some(Box::new(new.changed_since(old).chain(modified)))
     }
 
     fn changed_selectors(&self, slot: u32) -> Option<Places<'_>> {
-        let (old, new) = (self.old.tables.get(slot as usize)?, self.new.tables.get(slot as usize)?);
-        let old = index::downcast::<T, SelectorKey>(old)?;
-        let new = index::downcast::<T, SelectorKey>(new)?;
-        Some(Box::new(Table::changed_places(old, new, &self.new.hasher)))
+        let changed = self.new.changed_selectors(&self.old, slot)?;
+        Some(Box::new(changed.map(|selector| selector.place_hashes(&self.new.hasher))))
     }
 
     fn snapshot(&self) -> Arc<dyn AnySnapshot> {

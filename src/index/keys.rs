@@ -34,6 +34,15 @@ impl IndexKeys {
         }
     }
 
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, SlotKey> {
+        self.as_slice().iter()
+    }
+
+    /// The keys in one index.
+    pub(crate) fn of_index(&self, slot: u32) -> impl Iterator<Item = &SharedKey> {
+        self.as_slice().iter().filter(move |key| key.slot == slot).map(|key| &key.key)
+    }
+
     /// O(log k).
     pub(crate) fn contains(&self, key: &SlotKey) -> bool {
         self.find(|mine| mine.place().cmp(&key.place()))

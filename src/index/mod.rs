@@ -68,13 +68,13 @@ pub use self::builtin::{
 pub use self::by_selector::{BySelector, selector};
 pub(crate) use self::directory::BucketRef;
 pub use self::into_keys::IntoKeys;
-pub(crate) use self::keys::{IndexKeys, SlotKey};
+pub(crate) use self::keys::{IndexKeys, SharedKey, SlotKey};
 pub use self::pair::Pair;
-pub(crate) use self::posting::{Diff as PostingDiff, Iter as PostingIter, Ordered, Posting, Seek, meet};
+pub(crate) use self::posting::{Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::selector_key::SelectorKey;
 pub use self::selects::{IntoSelects, Selects};
 pub use self::set::IndexSet;
-pub(crate) use self::table::{AnyTable, Indexer, Table, downcast};
+pub(crate) use self::table::{AnyTable, Indexer, Table, downcast, in_key_order};
 pub use self::with_key::{WithKey, with_key};
 use crate::key::Key;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::posting::{Ordered, Pieces as PostingPieces, Posting};
+use super::posting::{Pieces as PostingPieces, Posting};
 use crate::free::{Remains, free};
 use crate::trie::{Element, Pieces, Trie};
 
@@ -39,7 +39,7 @@ pub(super) struct Differing<'a, K, E> {
 
 // === impl Multimap ===
 
-impl<K, E: Ordered> Multimap<K, E> {
+impl<K, E: Clone> Multimap<K, E> {
     pub(super) fn new() -> Self {
         Self(Trie::new())
     }
@@ -62,19 +62,25 @@ impl<K, E: Ordered> Multimap<K, E> {
         self.0.iter().map(|entry| &*entry.0)
     }
 
-    /// The entries that differ between two versions.
+    /// The keys that have other elements in one version than in another.
     pub(super) fn diff<'a>(old: &'a Self, new: &'a Self) -> impl Iterator<Item = Differing<'a, K, E>> {
         let entry = |entry: Option<&'a EntryPtr<K, E>>| entry.map(|entry| &*entry.0);
         Trie::diff(&old.0, &new.0)
             .map(move |found| Differing { old: entry(found.old), new: entry(found.new) })
     }
 
-    /// Puts an element under a key, replacing an earlier version of it. Returns whether the key is new.
-    pub(super) fn insert(&mut self, key: Arc<HashedKey<K>>, element: E) -> bool {
+    /// Puts an element under a key. `order` compares the key of an element with that of this one. Returns whether the key
+    /// is new.
+    pub(super) fn insert(
+        &mut self,
+        key: Arc<HashedKey<K>>,
+        element: E,
+        order: impl Fn(&E) -> Ordering,
+    ) -> bool {
         let present = self.0.update(
             key.hash,
             |entry| Arc::ptr_eq(&entry.0.key, &key),
-            |entry| triomphe::Arc::make_mut(&mut entry.0).posting.insert(element.clone()),
+            |entry| triomphe::Arc::make_mut(&mut entry.0).posting.put(element.clone(), order),
         );
         if present.is_none() {
             let posting = Posting::one(element);
@@ -108,10 +114,10 @@ impl<K, E: Ordered> Multimap<K, E> {
     }
 
     #[cfg(test)]
-    pub(super) fn validate(&self) {
+    pub(super) fn validate(&self, cmp: impl Fn(&E, &E) -> Ordering) {
         self.0.validate();
         for entry in self.iter() {
-            entry.posting.validate();
+            entry.posting.validate(&cmp);
             assert!(!entry.posting.is_empty(), "a key without elements");
         }
     }
@@ -125,7 +131,7 @@ impl<K, E> Clone for Multimap<K, E> {
 
 // === impl MultimapRemains ===
 
-impl<K: Send + Sync, E: Send + Sync + Ordered> Remains for MultimapRemains<K, E> {
+impl<K: Send + Sync, E: Send + Sync + Clone> Remains for MultimapRemains<K, E> {
     fn free_some(&mut self) -> bool {
         self.postings.free_some()
             || self.entries.take_some(|EntryPtr(entry)| {

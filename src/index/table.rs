@@ -2,6 +2,7 @@
 //! indexes of different key types.
 
 use std::any::{Any, TypeId};
+use std::cmp::Ordering;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -11,14 +12,13 @@ use super::IndexBy;
 use super::directory::Directory;
 use super::keys::{SharedKey, SlotKey};
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
-use super::posting::{Ordered, Posting};
+use super::posting::{Ordered as _, Posting};
 use super::selector_key::SelectorKey;
 use crate::free::Remains;
 use crate::hash::KeyHasher;
 use crate::key::Key;
 use crate::object::Obj;
-#[cfg(test)]
-use crate::trie::{Element, Trie};
+use crate::slab::{Slab, Slot};
 
 /// A type-erased table. Only its [`Indexer`] and its handle know the types.
 pub(crate) type AnyTable = Arc<dyn ErasedTable>;
@@ -28,20 +28,23 @@ pub(crate) trait ErasedTable: Any + Send + Sync {
     /// Converts the table to be freed in small parts. `None` if another version shares it.
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>>;
 
-    /// The hashes of the keys under which the objects differ from those of an earlier version of the same table.
+    /// The hashes of the keys that objects have entered or left since an earlier version of the same table.
     fn changed_since<'a>(&'a self, old: &'a AnyTable) -> Box<dyn Iterator<Item = u64> + Send + 'a>;
+
+    /// The hash of a key of this table.
+    fn hash_of(&self, key: &SharedKey) -> Option<u64>;
 }
 
-/// One version of an index.
-pub(crate) struct Table<T, K> {
-    pub(super) entries: Multimap<K, Obj<T>>,
+/// One version of an index. The objects of its slots are in the version of the store that it belongs to.
+pub(crate) struct Table<K> {
+    pub(super) entries: Multimap<K, Slot>,
     /// Only where `K` is [`SelectorKey`]: finds the keys that match given labels.
     directory: Option<Directory>,
 }
 
 /// The rest of a table that is being freed.
-struct TableRemains<T, K> {
-    entries: MultimapRemains<K, Obj<T>>,
+struct TableRemains<K> {
+    entries: MultimapRemains<K, Slot>,
     directory: Option<Box<dyn Remains>>,
 }
 
@@ -55,33 +58,33 @@ pub(crate) trait Indexer<T>: Send {
     fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T)
     -> Vec<SlotKey>;
 
-    /// Puts an object under a key, replacing an earlier version of it.
-    fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
+    /// Puts an object of these under a key.
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
 
-    /// Removes an object from a key.
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>);
+    /// Removes an object from a key. Its slot still has it, or a later version of it.
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
 
     #[cfg(test)]
     fn validate(
         &self,
         table: &AnyTable,
         slot: u32,
-        objects: &Trie<Obj<T>>,
+        objects: &Slab<Obj<T>>,
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     );
 }
 
 // === impl Table ===
 
-impl<T, K: 'static> Table<T, K> {
+impl<K: 'static> Table<K> {
     fn new() -> Self {
         let selects = TypeId::of::<K>() == TypeId::of::<SelectorKey>();
         Self { entries: Multimap::new(), directory: selects.then(Directory::new) }
     }
 }
 
-impl<T, K> Table<T, K> {
-    pub(crate) fn find<Q>(&self, hasher: &KeyHasher, query: &Q) -> Option<&Posting<Obj<T>>>
+impl<K> Table<K> {
+    pub(crate) fn find<Q>(&self, hasher: &KeyHasher, query: &Q) -> Option<&Posting<Slot>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -89,12 +92,20 @@ impl<T, K> Table<T, K> {
         self.entries.get(hash, |key| query.equivalent(key)).map(|entry| &entry.posting)
     }
 
+    /// The hash of a key of this table.
+    pub(crate) fn hash_of(key: &SharedKey) -> Option<u64>
+    where
+        K: Send + Sync + 'static,
+    {
+        key.downcast_ref::<HashedKey<K>>().map(|key| key.hash)
+    }
+
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> {
         self.entries.iter().map(|entry| (&entry.key.key, entry.posting.len()))
     }
 }
 
-impl<T> Table<T, SelectorKey> {
+impl Table<SelectorKey> {
     /// Calls `found` with the objects under each key that matches these labels in this namespace. `value` looks one of
     /// `labels` up.
     pub(crate) fn selecting<'a, 'q>(
@@ -102,7 +113,7 @@ impl<T> Table<T, SelectorKey> {
         namespace: &'q str,
         labels: impl Iterator<Item = (&'q str, &'q str)>,
         value: impl Fn(&str) -> Option<&'q str>,
-        found: &mut dyn FnMut(&'a Posting<Obj<T>>),
+        found: &mut dyn FnMut(&'a Posting<Slot>),
     ) {
         let Some(directory) = &self.directory else { return };
         directory.visit(namespace, labels, &mut |key| {
@@ -115,13 +126,13 @@ impl<T> Table<T, SelectorKey> {
     }
 }
 
-impl<T, K> Clone for Table<T, K> {
+impl<K> Clone for Table<K> {
     fn clone(&self) -> Self {
         Self { entries: self.entries.clone(), directory: self.directory.clone() }
     }
 }
 
-impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T, K> {
+impl<K: Send + Sync + 'static> ErasedTable for Table<K> {
     fn into_remains(self: Arc<Self>) -> Option<Box<dyn Remains>> {
         let Self { entries, directory } = Arc::into_inner(self)?;
         let directory = directory.map(|directory| Box::new(directory.into_remains()) as Box<dyn Remains>);
@@ -134,11 +145,15 @@ impl<T: Send + Sync + 'static, K: Send + Sync + 'static> ErasedTable for Table<T
             None => Box::new(std::iter::empty()),
         }
     }
+
+    fn hash_of(&self, key: &SharedKey) -> Option<u64> {
+        Self::hash_of(key)
+    }
 }
 
 // === impl TableRemains ===
 
-impl<T: Send + Sync, K: Send + Sync> Remains for TableRemains<T, K> {
+impl<K: Send + Sync> Remains for TableRemains<K> {
     fn free_some(&mut self) -> bool {
         self.entries.free_some() || self.directory.as_mut().is_some_and(|directory| directory.free_some())
     }
@@ -152,7 +167,7 @@ where
     F: IndexBy<T>,
 {
     fn empty(&self) -> AnyTable {
-        Arc::new(Table::<T, F::Key>::new())
+        Arc::new(Table::<F::Key>::new())
     }
 
     fn keys(
@@ -166,7 +181,7 @@ where
         let mut found: Vec<HashedKey<F::Key>> = Vec::new();
         self.index(key, object, &mut |key| found.push(HashedKey { hash: hasher.index_key(&key), key }));
         drop_duplicates(&mut found);
-        let table = downcast::<T, F::Key>(table);
+        let table = downcast::<F::Key>(table);
         found
             .into_iter()
             .map(|new| {
@@ -177,18 +192,19 @@ where
             .collect()
     }
 
-    fn insert(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
-        let Some((table, typed_key)) = typed::<T, F::Key>(table, key) else { return };
-        if table.entries.insert(typed_key, object.clone())
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
+        let Some(slot) = Obj::slot(object) else { return };
+        let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return };
+        if table.entries.insert(typed_key, slot, in_key_order(objects, object))
             && let Some(directory) = &mut table.directory
         {
             directory.add(key);
         }
     }
 
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, object: &Obj<T>) {
-        let Some((table, typed_key)) = typed::<T, F::Key>(table, key) else { return };
-        if table.entries.remove(&typed_key, |other| other.cmp_key(object))
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
+        let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return };
+        if table.entries.remove(&typed_key, in_key_order(objects, object))
             && let Some(directory) = &mut table.directory
         {
             directory.remove(key);
@@ -200,11 +216,12 @@ where
         &self,
         table: &AnyTable,
         slot: u32,
-        objects: &Trie<Obj<T>>,
+        objects: &Slab<Obj<T>>,
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     ) {
-        let table = downcast::<T, F::Key>(table).expect("the table is of the index's types");
-        table.entries.validate();
+        let table = downcast::<F::Key>(table).expect("the table is of the index's types");
+        let object = |slot: &Slot| objects.get(*slot).expect("an object in each slot of an index");
+        table.entries.validate(|a, b| object(a).cmp_key(object(b)));
         if let Some(directory) = &table.directory {
             let keys: Vec<SharedKey> = table.entries.iter().map(|entry| entry.key.clone() as _).collect();
             directory.validate(&keys);
@@ -212,12 +229,7 @@ where
         let mut listed = 0;
         for entry in table.entries.iter() {
             let key: SharedKey = entry.key.clone();
-            for object in entry.posting.iter() {
-                let stored = objects.get(object.hash(), |stored| stored.same_key(object));
-                assert!(
-                    stored.is_some_and(|stored| Obj::ptr_eq(stored, object)),
-                    "posting of another version"
-                );
+            for object in entry.posting.iter().map(object) {
                 let mine = SlotKey { slot, key: key.clone() };
                 assert!(keys(object).iter().any(|key| key.is(&mine)), "foreign key");
                 listed += 1;
@@ -229,29 +241,29 @@ where
 }
 
 /// Casts a table to its type; `None` if the type differs.
-pub(crate) fn downcast<T, K>(table: &AnyTable) -> Option<&Table<T, K>>
-where
-    T: Send + Sync + 'static,
-    K: Send + Sync + 'static,
-{
+pub(crate) fn downcast<K: Send + Sync + 'static>(table: &AnyTable) -> Option<&Table<K>> {
     let table: &dyn Any = &**table;
     table.downcast_ref()
 }
 
 /// A table to change and one of its keys, with their types.
-type Typed<'a, T, K> = (&'a mut Table<T, K>, Arc<HashedKey<K>>);
+type Typed<'a, K> = (&'a mut Table<K>, Arc<HashedKey<K>>);
 
 /// Casts the table, which is copied first if another version shares it, and the key.
-fn typed<'a, T, K>(table: &'a mut AnyTable, key: &SharedKey) -> Option<Typed<'a, T, K>>
-where
-    T: Send + Sync + 'static,
-    K: Send + Sync + 'static,
-{
+fn typed<'a, K: Send + Sync + 'static>(table: &'a mut AnyTable, key: &SharedKey) -> Option<Typed<'a, K>> {
     if Arc::get_mut(table).is_none() {
-        *table = Arc::new(downcast::<T, K>(table)?.clone());
+        *table = Arc::new(downcast::<K>(table)?.clone());
     }
     let own: &mut dyn Any = Arc::get_mut(table)?;
     Some((own.downcast_mut()?, key.clone().downcast().ok()?))
+}
+
+/// Compares the object of a slot with another one.
+pub(crate) fn in_key_order<'a, T>(
+    objects: &'a Slab<Obj<T>>,
+    with: &'a Obj<T>,
+) -> impl Fn(&Slot) -> Ordering + use<'a, T> {
+    move |slot| objects.get(*slot).map_or(Ordering::Less, |object| object.cmp_key(with))
 }
 
 /// An object counts once under a key, even if its closure returns the key twice. O(n log n), because the

@@ -1,11 +1,13 @@
 //! The intersection of several index look-ups.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
 
 use super::Hits;
-use crate::index::{Seek, meet};
+use crate::index::{Seek, in_key_order, meet};
 use crate::object::Obj;
+use crate::slab::Slot;
 
 /// An iterator over objects in the order of their keys: [`Hits`], or an [`Intersection`]. Sealed.
 pub trait InKeyOrder<'a, T: 'a>: Seek<'a, Obj<T>> {}
@@ -55,7 +57,9 @@ impl<'a, T> Hits<'a, T> {
 impl<'a, T> Seek<'a, Obj<T>> for Hits<'a, T> {
     #[inline]
     fn seek(&mut self, to: &Obj<T>) -> Option<&'a Obj<T>> {
-        self.0.as_mut()?.seek(to)
+        let (slots, objects) = (&mut self.slots, self.objects);
+        let before = |slot: &Slot| in_key_order(objects, to)(slot) == Ordering::Less;
+        objects.get(*slots.skip_before(before)?)
     }
 }
 

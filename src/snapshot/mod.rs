@@ -1,6 +1,7 @@
 //! A consistent, immutable view of everything an informer has cached.
 
 mod intersection;
+mod modified;
 mod reached;
 mod selected;
 mod selecting;
@@ -22,6 +23,7 @@ use crate::hash::KeyHasher;
 use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::{AsKey, Key};
 use crate::object::Obj;
+use crate::slab::{Slab, Slot};
 use crate::trie::{self, Element, Trie};
 use crate::version::ResourceVersion;
 
@@ -47,6 +49,10 @@ pub struct View<T> {
     pub(crate) reached: Arc<[Reached]>,
     pub(crate) hasher: KeyHasher,
     pub(crate) objects: Trie<Obj<T>>,
+    /// The same objects by slot, for the indexes.
+    pub(crate) slab: Slab<Obj<T>>,
+    /// The number of objects that were stored and removed up to this view. Two views differ by at most as many objects.
+    pub(crate) churn: u64,
     pub(crate) tables: Box<[AnyTable]>,
     pub(crate) invalid: Trie<Invalid>,
     /// The number of invalid objects without a name.
@@ -58,7 +64,10 @@ pub struct View<T> {
 pub(crate) struct Invalid(triomphe::Arc<(u64, DecodeError)>);
 
 /// The objects under one index key, ordered by object key. See [`View::by_index`].
-pub struct Hits<'a, T>(Option<PostingIter<'a, Obj<T>>>);
+pub struct Hits<'a, T> {
+    slots: PostingIter<'a, Slot>,
+    objects: &'a Slab<Obj<T>>,
+}
 
 /// All objects, in no particular order. See [`View::iter`].
 pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
@@ -138,7 +147,7 @@ impl<T> View<T> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let posting = self.table(index)?.find(&self.hasher, key);
-        Ok(Hits(posting.map(Posting::iter)))
+        Ok(Hits::of(posting, self))
     }
 
     /// Iterates over the keys of an index with the number of objects under each, in no particular order. O(keys) in
@@ -198,7 +207,7 @@ impl<T> View<T> {
         &self,
         index: &Index<T, K>,
         key: &Q,
-    ) -> Result<Option<&Posting<Obj<T>>>, MissingIndex>
+    ) -> Result<Option<&Posting<Slot>>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -208,7 +217,7 @@ impl<T> View<T> {
     }
 
     #[inline]
-    pub(crate) fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<T, K>, MissingIndex>
+    pub(crate) fn table<K>(&self, index: &Index<T, K>) -> Result<&Table<K>, MissingIndex>
     where
         T: Send + Sync + 'static,
         K: Send + Sync + 'static,
@@ -311,26 +320,25 @@ impl<'a, T> Iterator for Hits<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a Obj<T>> {
-        self.0.as_mut()?.next()
+        // Each slot of an index has an object.
+        self.slots.find_map(|slot| self.objects.get(*slot))
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.as_ref().map_or((0, Some(0)), Iterator::size_hint)
+        self.slots.size_hint()
     }
 
     #[inline]
     fn fold<B, F: FnMut(B, &'a Obj<T>) -> B>(self, init: B, f: F) -> B {
-        match self.0 {
-            Some(hits) => hits.fold(init, f),
-            None => init,
-        }
+        self.slots.filter_map(|slot| self.objects.get(*slot)).fold(init, f)
     }
 }
 
 impl<'a, T> Hits<'a, T> {
-    pub(crate) fn of(posting: &'a Posting<Obj<T>>) -> Self {
-        Self(Some(posting.iter()))
+    pub(crate) fn of(posting: Option<&'a Posting<Slot>>, view: &'a View<T>) -> Self {
+        let slots = posting.map_or_else(PostingIter::nothing, Posting::iter);
+        Self { slots, objects: &view.slab }
     }
 }
 
@@ -340,7 +348,7 @@ impl<T> FusedIterator for Hits<'_, T> {}
 
 impl<T> Clone for Hits<'_, T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { slots: self.slots.clone(), objects: self.objects }
     }
 }
 

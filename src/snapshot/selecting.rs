@@ -8,8 +8,9 @@ use std::vec;
 use kube_core::Resource;
 
 use super::{Hits, InKeyOrder, View};
-use crate::index::{Index, MissingIndex, Ordered as _, Posting, Seek, SelectorKey, Table};
+use crate::index::{self, Index, MissingIndex, Ordered as _, Posting, Seek, SelectorKey, Table};
 use crate::object::Obj;
+use crate::slab::Slot;
 
 /// The objects that select given labels, ordered by namespace and name. See [`View::selecting`].
 pub struct Selecting<'a, T> {
@@ -85,7 +86,7 @@ impl<T: Send + Sync + 'static> View<T> {
             Some(labels[at].1.as_ref())
         };
         let pairs = labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-        Ok(Selecting::of(table, namespace, pairs, value))
+        Ok(Selecting::of(self, table, namespace, pairs, value))
     }
 
     /// Returns the objects whose selector matches this object: [`selecting`](Self::selecting) with its namespace and
@@ -108,19 +109,25 @@ impl<T: Send + Sync + 'static> View<T> {
         };
         let labels = object.meta().labels.as_ref();
         let pairs = labels.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
-        Selecting::of(table, Obj::namespace(object), pairs, |name| labels?.get(name).map(String::as_str))
+        Selecting::of(self, table, Obj::namespace(object), pairs, |name| {
+            labels?.get(name).map(String::as_str)
+        })
     }
 
-    /// The selectors whose objects differ between an older view and this one; so do those of which an object has another
-    /// version. What [`selecting`](Self::selecting) returns for some labels has changed only if one of these matches
-    /// them. O(changes).
-    #[cfg(test)]
+    /// The selectors in one index of the objects that changed since an older view, in O(changes). What
+    /// [`selecting`](Self::selecting) returns for some labels has changed only if one of these matches them. `None` if one
+    /// of the views does not have the index.
     pub(crate) fn changed_selectors<'a>(
         &'a self,
         older: &'a Self,
-        index: &Index<T, SelectorKey>,
-    ) -> Result<impl Iterator<Item = &'a SelectorKey>, MissingIndex> {
-        Ok(Table::changed_selectors(older.table(index)?, self.table(index)?))
+        slot: u32,
+    ) -> Option<impl Iterator<Item = &'a SelectorKey> + Send + use<'a, T>>
+    where
+        T: Send + Sync,
+    {
+        let table = |view: &'a Self| index::downcast::<SelectorKey>(view.tables.get(slot as usize)?);
+        let moved = Table::changed_selectors(table(older)?, table(self)?);
+        Some(moved.chain(self.modified_keys(older, slot).filter_map(SelectorKey::of)))
     }
 }
 
@@ -128,20 +135,21 @@ impl<T: Send + Sync + 'static> View<T> {
 
 impl<'a, T> Selecting<'a, T> {
     fn of<'q>(
-        table: &'a Table<T, SelectorKey>,
+        view: &'a View<T>,
+        table: &'a Table<SelectorKey>,
         namespace: &'q str,
         labels: impl Iterator<Item = (&'q str, &'q str)>,
         value: impl Fn(&str) -> Option<&'q str>,
     ) -> Self {
-        let mut first: Option<&Posting<Obj<T>>> = None;
+        let mut first: Option<&Posting<Slot>> = None;
         let mut several: Vec<&Obj<T>> = Vec::new();
         table.selecting(namespace, labels, value, &mut |posting| match first {
             None => first = Some(posting),
             Some(first) => {
                 if several.is_empty() {
-                    several.extend(first.iter());
+                    several.extend(Hits::of(Some(first), view));
                 }
-                several.extend(posting.iter());
+                several.extend(Hits::of(Some(posting), view));
             }
         });
         if !several.is_empty() {
@@ -151,7 +159,7 @@ impl<'a, T> Selecting<'a, T> {
             // An object may have more than one selector that matches.
             several.dedup_by(|a, b| Obj::ptr_eq(a, b));
         }
-        Self { one: Hits(first.map(Posting::iter)), several: several.into_iter() }
+        Self { one: Hits::of(first, view), several: several.into_iter() }
     }
 }
 

@@ -52,13 +52,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut turn = Turn::new();
         draft.tables.push(index.empty());
         for object in draft.objects.clone().iter() {
-            let Draft { tables, late, hasher, .. } = &mut draft;
+            let Draft { tables, late, slab, hasher, .. } = &mut draft;
             let table = &mut tables[slot as usize];
             let find = || index.keys(slot, table, hasher, Obj::key(object), object);
             match catch_unwind(AssertUnwindSafe(find)) {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(keys) => {
-                    keys.iter().for_each(|key| index.insert(table, &key.key, object));
+                    keys.iter().for_each(|key| index.insert(table, &key.key, slab, object));
                     late.insert(Late::of(object, late_keys(late, object).iter().cloned().chain(keys)));
                 }
                 Err(_) => panicked.push(object.clone()),

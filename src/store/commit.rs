@@ -174,19 +174,20 @@ fn store<T: Send + Sync + 'static>(
         return free(object);
     }
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
+    let key = shared.then(|| Obj::key(&object).to_owned());
     match indexers.keys(&draft.tables, &draft.hasher, Obj::key(&object), &object) {
         Ok(keys) => {
             Obj::set_index_keys(&mut object, keys);
-            draft.put(indexers, object.clone());
+            draft.put(indexers, object);
         }
         Err(mismatch) => {
             draft.put_invalid(indexers, Invalid::new(hash, DecodeError::stored(&object, mismatch)));
+            free(object);
         }
     }
-    if shared {
-        draft.join(Obj::key(&object), part, !was_same);
+    if let Some(key) = key {
+        draft.join(key.as_key(), part, !was_same);
     }
-    free(object);
 }
 
 /// Whether other parts have changed the object since the list began, and know a version that is not older.

@@ -11,10 +11,11 @@ use super::retired::{Retired, World};
 use crate::error::DecodeError;
 use crate::free::free;
 use crate::hash::KeyHasher;
-use crate::index::AnyTable;
+use crate::index::{AnyTable, IndexKeys};
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
+use crate::slab::Slab;
 use crate::snapshot::{Invalid, Reached, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
@@ -40,6 +41,10 @@ pub(crate) struct Draft<T> {
     pub(super) synced: bool,
     pub(super) resource_version: Option<ResourceVersion>,
     pub(super) objects: Trie<Obj<T>>,
+    /// The same objects by slot, for the indexes.
+    pub(super) slab: Slab<Obj<T>>,
+    /// See [`View::churn`].
+    pub(super) churn: u64,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -70,6 +75,8 @@ impl<T> Draft<T> {
             synced: view.synced,
             resource_version: view.resource_version.clone(),
             objects: view.objects.clone(),
+            slab: view.slab.clone(),
+            churn: view.churn,
             tables: view.tables.to_vec(),
             late,
             invalid: view.invalid.clone(),
@@ -100,6 +107,8 @@ impl<T> Draft<T> {
             reached,
             hasher: self.hasher.clone(),
             objects: std::mem::take(&mut self.objects),
+            slab: std::mem::take(&mut self.slab),
+            churn: self.churn,
             tables: std::mem::take(&mut self.tables).into(),
             invalid: std::mem::take(&mut self.invalid),
             nameless: self.nameless,
@@ -171,12 +180,17 @@ impl<T: Send + Sync + 'static> Draft<T> {
     }
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
-    pub(super) fn put(&mut self, indexers: &Indexers<T>, new: Obj<T>) {
+    ///
+    /// Nothing else may refer to it yet.
+    pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>) {
         self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(&new)));
+        let stored = self.objects.get(new.hash(), |stored| stored.same_key(&new));
+        let slot = stored.and_then(Obj::slot).unwrap_or_else(|| self.slab.vacant());
+        Obj::set_slot(&mut new, slot);
+        self.slab.set(slot, new.clone());
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
-        self.replaced.extend(old);
-        self.changed = true;
+        self.note_change(old);
     }
 
     /// Removes an object, and its entry among the invalid objects.
@@ -216,7 +230,16 @@ impl<T: Send + Sync + 'static> Draft<T> {
             return;
         };
         self.reindex(indexers, Some(&old), None);
-        self.replaced.push(old);
+        if let Some(slot) = Obj::slot(&old) {
+            self.slab.remove(slot);
+        }
+        self.note_change(Some(old));
+    }
+
+    /// An object was stored or removed.
+    fn note_change(&mut self, old: Option<Obj<T>>) {
+        self.replaced.extend(old);
+        self.churn += 1;
         self.changed = true;
     }
 
@@ -255,25 +278,28 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.changed = true;
     }
 
-    /// Updates every index for one object. Runs no application code: keys are compared by address.
+    /// Updates every index whose keys differ between two versions of an object. Runs no application code: keys are
+    /// compared by address.
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
-        let new_keys = new.map(Obj::index_keys);
-        if let Some(old) = old {
-            let late = self.late.remove(old.hash(), |late| late.is_of(old));
-            let keys = late.as_ref().map_or(&[][..], Late::keys);
-            for key in Obj::index_keys(old).as_slice().iter().chain(keys) {
-                if !new_keys.is_some_and(|keys| keys.contains(key)) {
-                    indexers.at(key.slot).remove(&mut self.tables[key.slot as usize], &key.key, old);
-                }
+        let late = old.and_then(|old| self.late.remove(old.hash(), |late| late.is_of(old)));
+        let none = IndexKeys::None;
+        let later = late.as_ref().map_or(&none, Late::keys);
+        let [before, after] = [old, new].map(|object| object.map_or(&none, Obj::index_keys));
+        let tables = &mut self.tables;
+        for key in before.iter().chain(later.iter()).filter(|key| !after.contains(key)) {
+            if let Some(old) = old {
+                let table = &mut tables[key.slot as usize];
+                indexers.at(key.slot).remove(table, &key.key, &self.slab, old);
             }
-            // This may be the last owner of the keys, whose destructors are application code.
-            free(late);
         }
-        for key in new_keys.iter().flat_map(|keys| keys.as_slice()) {
+        for key in after.iter().filter(|key| !before.contains(key) && !later.contains(key)) {
             if let Some(new) = new {
-                indexers.at(key.slot).insert(&mut self.tables[key.slot as usize], &key.key, new);
+                let table = &mut tables[key.slot as usize];
+                indexers.at(key.slot).insert(table, &key.key, &self.slab, new);
             }
         }
+        // This may be the last owner of the keys, whose destructors are application code.
+        free(late);
     }
 
     #[cfg(test)]
@@ -284,8 +310,14 @@ impl<T: Send + Sync + 'static> Draft<T> {
             let keys = |object: &Obj<T>| {
                 [Obj::index_keys(object).as_slice(), super::late::late_keys(&self.late, object)].concat()
             };
-            indexers.at(slot).validate(table, slot, &self.objects, &keys);
+            indexers.at(slot).validate(table, slot, &self.slab, &keys);
         }
+        self.slab.validate();
+        for object in self.objects.iter() {
+            let same = Obj::slot(object).and_then(|slot| self.slab.get(slot));
+            assert!(same.is_some_and(|same| Obj::ptr_eq(same, object)), "another object in the slot");
+        }
+        assert_eq!(self.slab.iter().count(), self.objects.len(), "an object in a slot only");
         self.members.validate();
         self.late.validate();
         for late in self.late.iter() {
@@ -302,6 +334,7 @@ impl<T> Drop for Draft<T> {
         retired.discard(World {
             tables: std::mem::take(&mut self.tables),
             objects: std::mem::take(&mut self.objects),
+            slab: std::mem::take(&mut self.slab),
             replaced: std::mem::take(&mut self.replaced),
             late: std::mem::take(&mut self.late),
             members: std::mem::take(&mut self.members),

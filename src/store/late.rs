@@ -21,7 +21,7 @@ struct LateKeys {
 
 /// The keys that were computed for an object after it was stored.
 pub(super) fn late_keys<'a, T>(late: &'a Trie<Late>, object: &Obj<T>) -> &'a [SlotKey] {
-    late.get(object.hash(), |late| late.is_of(object)).map_or(&[], Late::keys)
+    late.get(object.hash(), |late| late.is_of(object)).map_or(&[], |late| late.keys().as_slice())
 }
 
 // === impl Late ===
@@ -32,8 +32,8 @@ impl Late {
         Self(triomphe::Arc::new(LateKeys { hash: object.hash(), object: Obj::address(object), keys }))
     }
 
-    pub(super) fn keys(&self) -> &[SlotKey] {
-        self.0.keys.as_slice()
+    pub(super) fn keys(&self) -> &IndexKeys {
+        &self.0.keys
     }
 
     pub(super) fn is_of<T>(&self, object: &Obj<T>) -> bool {

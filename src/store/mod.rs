@@ -64,6 +64,7 @@ pub(crate) use self::shared::Shared;
 use crate::hash::KeyHasher;
 use crate::index::Indexer;
 use crate::reflector::Reuse;
+use crate::slab::Slab;
 use crate::snapshot::View;
 use crate::trie::Trie;
 use crate::version::ResourceVersion;
@@ -104,6 +105,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
             reached: Arc::default(),
             hasher: KeyHasher::new(),
             objects: Trie::new(),
+            slab: Slab::new(),
+            churn: 0,
             tables: indexers.empty_tables().into(),
             invalid: Trie::new(),
             nameless: 0,

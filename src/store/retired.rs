@@ -14,6 +14,7 @@ use crate::free::{Remains, free};
 use crate::index::AnyTable;
 use crate::object::Obj;
 use crate::reflector::Turn;
+use crate::slab::Slab;
 use crate::snapshot::{Invalid, View};
 use crate::trie::Trie;
 
@@ -62,6 +63,7 @@ struct Kept<T> {
 pub(super) struct World<T> {
     pub(super) tables: Vec<AnyTable>,
     pub(super) objects: Trie<Obj<T>>,
+    pub(super) slab: Slab<Obj<T>>,
     /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
     pub(super) late: Trie<Late>,
@@ -237,10 +239,11 @@ impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
     /// is freed individually.
     fn into_remains(self) -> Vec<Box<dyn Remains>> {
-        let Self { tables, objects, replaced, late, members, invalid } = self;
+        let Self { tables, objects, slab, replaced, late, members, invalid } = self;
         let mut remains: Vec<Box<dyn Remains>> = vec![
             Box::new(replaced),
             Box::new(objects.into_pieces()),
+            Box::new(slab.into_pieces()),
             Box::new(late.into_pieces()),
             Box::new(members.into_pieces()),
             Box::new(invalid.into_pieces()),
@@ -255,6 +258,7 @@ impl<T> Default for World<T> {
         Self {
             tables: Vec::new(),
             objects: Trie::new(),
+            slab: Slab::new(),
             replaced: Vec::new(),
             late: Trie::new(),
             members: Trie::new(),
@@ -265,8 +269,8 @@ impl<T> Default for World<T> {
 
 impl<T> From<View<T>> for World<T> {
     fn from(view: View<T>) -> Self {
-        let View { tables, objects, invalid, .. } = view;
-        Self { tables: tables.into(), objects, invalid, ..Self::default() }
+        let View { tables, objects, slab, invalid, .. } = view;
+        Self { tables: tables.into(), objects, slab, invalid, ..Self::default() }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::Predicate;
-use super::selection::Selection;
-use crate::index::{self, Posting};
+use super::merge::Merge;
+use super::selection::{KeySelection, Selection};
 use crate::key::Key;
 use crate::object::Obj;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, View};
 use crate::trie::{self, Trie};
 
 /// The changes since the previous batch, and the snapshot that contains them.
@@ -19,8 +19,6 @@ pub struct Batch<T> {
     initial: bool,
     selection: Selection<T>,
     predicate: Option<Predicate<T>>,
-    /// The empty posting, for an index key that a snapshot does not have.
-    nothing: Posting<Obj<T>>,
 }
 
 /// A change of one object.
@@ -55,7 +53,15 @@ pub struct Changes<'a, T> {
 enum Differences<'a, T> {
     Everything(trie::Diff<'a, Obj<T>>),
     Namespace(trie::Diff<'a, Obj<T>>, &'a str),
-    Key(index::PostingDiff<'a, Obj<T>>),
+    /// Under an index key with many objects, of which few may have changed.
+    Key {
+        diff: trie::Diff<'a, Obj<T>>,
+        key: &'a dyn KeySelection<T>,
+        old: &'a View<T>,
+        new: &'a View<T>,
+    },
+    /// Under an index key with few objects.
+    Few(Merge<'a, T>),
 }
 
 // === impl Batch ===
@@ -68,7 +74,7 @@ impl<T> Batch<T> {
         selection: Selection<T>,
         predicate: Option<Predicate<T>>,
     ) -> Self {
-        Self { old, new, initial, selection, predicate, nothing: Posting::new() }
+        Self { old, new, initial, selection, predicate }
     }
 
     /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list
@@ -78,11 +84,10 @@ impl<T> Batch<T> {
         let differences = match &self.selection {
             Selection::Everything => Differences::Everything(objects()),
             Selection::Namespace(namespace) => Differences::Namespace(objects(), namespace),
-            Selection::Key(key) => {
-                let old = key.posting(&self.old).unwrap_or(&self.nothing);
-                let new = key.posting(&self.new).unwrap_or(&self.nothing);
-                Differences::Key(Posting::diff(old, new))
-            }
+            Selection::Key(key) => match Merge::new(key.hits(&self.old), key.hits(&self.new)) {
+                few if few.len() as u64 <= self.new.churn.abs_diff(self.old.churn) => Differences::Few(few),
+                _ => Differences::Key { diff: objects(), key: &**key, old: &self.old, new: &self.new },
+            },
         };
         Changes { differences, predicate: self.predicate.as_ref() }
     }
@@ -192,7 +197,16 @@ impl<'a, T> Iterator for Changes<'a, T> {
                         old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace)
                     })?
                 }
-                Differences::Key(diff) => diff.next().map(|found| (found.old, found.new))?,
+                Differences::Key { diff, key, old, new } => {
+                    let found = diff.next()?;
+                    let before = found.old.filter(|object| key.contains(old, object));
+                    let after = found.new.filter(|object| key.contains(new, object));
+                    if before.or(after).is_none() {
+                        continue;
+                    }
+                    (before, after)
+                }
+                Differences::Few(merge) => merge.next()?,
             };
             if self.predicate.is_none_or(|wanted| wanted(old, new)) {
                 return Change::between(old, new);

@@ -12,6 +12,7 @@
 
 mod batch;
 mod feed;
+mod merge;
 mod selection;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,9 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::index::{Index, Posting};
+use crate::index::{Index, in_key_order};
 use crate::object::Obj;
-use crate::snapshot::View;
+use crate::snapshot::{Hits, View};
 
 /// The objects a subscription sees.
 pub(crate) enum Selection<T> {
@@ -16,7 +16,10 @@ pub(crate) enum Selection<T> {
 
 /// The objects under one index key, without the type of the key.
 pub(crate) trait KeySelection<T>: Send + Sync {
-    fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>>;
+    fn hits<'a>(&self, view: &'a View<T>) -> Hits<'a, T>;
+
+    /// Whether an object of the view is under the key. O(log n) in the objects under the key.
+    fn contains(&self, view: &View<T>, object: &Obj<T>) -> bool;
 }
 
 pub(crate) struct ByKey<T, K> {
@@ -29,8 +32,13 @@ where
     T: Send + Sync + 'static,
     K: Hash + Eq + Send + Sync + 'static,
 {
-    fn posting<'a>(&self, view: &'a View<T>) -> Option<&'a Posting<Obj<T>>> {
-        view.posting(&self.index, &self.key).ok().flatten()
+    fn hits<'a>(&self, view: &'a View<T>) -> Hits<'a, T> {
+        Hits::of(view.posting(&self.index, &self.key).ok().flatten(), view)
+    }
+
+    fn contains(&self, view: &View<T>, object: &Obj<T>) -> bool {
+        let posting = view.posting(&self.index, &self.key).ok().flatten();
+        posting.is_some_and(|posting| posting.get(in_key_order(&view.slab, object)).is_some())
     }
 }
 

@@ -68,7 +68,7 @@ mod update;
 mod validate;
 mod walk;
 
-pub(crate) use self::diff::{Diff, Difference};
+pub(crate) use self::diff::Diff;
 pub(crate) use self::element::Element;
 pub(crate) use self::iter::Iter;
 pub(crate) use self::remains::Pieces;

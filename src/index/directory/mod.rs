@@ -27,7 +27,7 @@ use equivalent::Equivalent;
 pub(crate) use self::bucket::{Bucket, BucketRef, Place};
 use super::keys::SharedKey;
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
-use super::posting::{Ordered, Posting};
+use super::posting::Posting;
 use super::selector_key::SelectorKey;
 use crate::hash::KeyHasher;
 
@@ -65,7 +65,7 @@ impl Directory {
             let known =
                 self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
             let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_bucket() }));
-            self.buckets.insert(bucket, key.clone());
+            self.buckets.insert(bucket, key.clone(), |other| other.cmp(&key));
         }
     }
 
@@ -77,9 +77,9 @@ impl Directory {
             *selectors = selectors.saturating_sub(1);
         }
         for bucket in key.0.key.places().flat_map(|place| place.buckets()) {
-            let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp_key(&key)).is_some());
+            let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp(&key)).is_some());
             if let Some(bucket) = entry.map(|(bucket, _)| bucket.clone()) {
-                self.buckets.remove(&bucket, |other| other.cmp_key(&key));
+                self.buckets.remove(&bucket, |other| other.cmp(&key));
             }
         }
     }
@@ -98,7 +98,7 @@ impl Directory {
         }
     }
 
-    pub(super) fn into_remains(self) -> MultimapRemains<Bucket, impl Ordered + Send + Sync> {
+    pub(super) fn into_remains(self) -> MultimapRemains<Bucket, impl Clone + Send + Sync> {
         self.buckets.into_remains()
     }
 
@@ -114,7 +114,7 @@ impl Directory {
     /// Checks that exactly these keys are here, each in all buckets of one place.
     #[cfg(test)]
     pub(super) fn validate(&self, keys: &[SharedKey]) {
-        self.buckets.validate();
+        self.buckets.validate(KeyPtr::cmp);
         let scopes = keys.iter().filter_map(KeyPtr::of);
         let scopes = scopes.filter_map(|key| key.0.key.places().next().map(|place| place.scope()));
         let all = scopes.clone().filter(|scope| *scope == 1).count();
@@ -122,7 +122,7 @@ impl Directory {
         let mut expected = 0;
         for key in keys.iter().filter_map(KeyPtr::of) {
             let holds = |bucket: BucketRef<'_>| {
-                self.find(bucket).is_some_and(|(_, held)| held.get(|other| other.cmp_key(&key)).is_some())
+                self.find(bucket).is_some_and(|(_, held)| held.get(|other| other.cmp(&key)).is_some())
             };
             let mut buckets: Vec<_> = key.0.key.places().flat_map(|place| place.buckets()).collect();
             buckets.sort();
@@ -144,14 +144,8 @@ impl KeyPtr {
     fn of(key: &SharedKey) -> Option<Self> {
         key.clone().downcast().ok().map(Self)
     }
-}
 
-impl Ordered for KeyPtr {
-    fn cmp_key(&self, other: &Self) -> Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         Arc::as_ptr(&self.0).cmp(&Arc::as_ptr(&other.0))
-    }
-
-    fn ptr_eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -2,10 +2,12 @@
 
 use super::chunk::Chunk;
 use super::node::{FULL, Inner, JOINED, Node};
-use super::{ALONE, Form, Ordered, Posting};
+use super::{ALONE, Form};
+#[cfg(test)]
+use super::{Ordered, Posting};
 
+#[cfg(test)]
 impl<E: Ordered> Posting<E> {
-    #[cfg(test)]
     /// A posting of these elements, which must be in strictly ascending order of their keys. O(n).
     pub(crate) fn from_sorted(elements: Vec<E>) -> Self {
         debug_assert!(

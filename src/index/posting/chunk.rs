@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use triomphe::{Arc, ThinArc};
 
-use super::Ordered;
 use crate::trie::spliced;
 
 /// Elements in the order of their keys. Slots are optional, at no cost in size, so that an unshared chunk can
@@ -34,10 +33,6 @@ impl<E> Chunk<E> {
         self.slots().last()?.as_ref()
     }
 
-    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
-    }
-
     pub(super) fn get(&self, order: &impl Fn(&E) -> Ordering) -> Option<&E> {
         self.slots().get(self.search(order).ok()?)?.as_ref()
     }
@@ -53,7 +48,7 @@ impl<E> Chunk<E> {
     }
 }
 
-impl<E: Ordered> Chunk<E> {
+impl<E: Clone> Chunk<E> {
     pub(super) fn insert(&mut self, at: usize, element: E) {
         self.rebuild(at, 0, Some(element));
     }

@@ -1,8 +1,10 @@
 //! Insertion into the chunk of the key, which splits if it is full.
 
+use std::cmp::Ordering;
+
 use super::chunk::Chunk;
 use super::node::{FULL, Inner, Node};
-use super::{ALONE, Form, Ordered, Posting};
+use super::{ALONE, Form, Posting};
 
 /// The result of an insertion below a node.
 enum Put<E> {
@@ -12,22 +14,23 @@ enum Put<E> {
     Split(Node<E>),
 }
 
-impl<E: Ordered> Posting<E> {
-    /// Inserts an element and returns the one with the same key that it replaces.
+impl<E: Clone> Posting<E> {
+    /// Inserts an element and returns the one with the same key that it replaces. `order` compares the key of an element
+    /// with that of the new one.
     ///
     /// O(log n); allocates one chunk and copies the shared part of the path.
-    pub(crate) fn insert(&mut self, element: E) -> Option<E> {
+    pub(crate) fn put(&mut self, element: E, order: impl Fn(&E) -> Ordering) -> Option<E> {
         match &mut self.0 {
             Form::Few(None) => self.0 = Form::Few(Some(element)),
             Form::Few(Some(one)) => {
-                let mut both = match element.cmp_key(one) {
-                    std::cmp::Ordering::Equal => return Some(std::mem::replace(one, element)),
-                    std::cmp::Ordering::Less => [Some(element), Some(one.clone())],
-                    std::cmp::Ordering::Greater => [Some(one.clone()), Some(element)],
+                let mut both = match order(one) {
+                    Ordering::Equal => return Some(std::mem::replace(one, element)),
+                    Ordering::Less => [Some(one.clone()), Some(element)],
+                    Ordering::Greater => [Some(element), Some(one.clone())],
                 };
                 self.0 = Form::Chunk(Chunk::new(&mut both));
             }
-            Form::Chunk(chunk) => match chunk.search(&|other| other.cmp_key(&element)) {
+            Form::Chunk(chunk) => match chunk.search(&order) {
                 Ok(at) => return chunk.replace(at, element),
                 Err(at) if chunk.len() < ALONE => chunk.insert(at, element),
                 Err(at) => {
@@ -36,7 +39,7 @@ impl<E: Ordered> Posting<E> {
                     self.0 = Form::new(&mut slots);
                 }
             },
-            Form::Tree(root) => match root.insert(element) {
+            Form::Tree(root) => match root.insert(element, &order) {
                 Put::Added => {}
                 Put::Replaced(old) => return old,
                 Put::Split(upper) => {
@@ -49,13 +52,13 @@ impl<E: Ordered> Posting<E> {
     }
 }
 
-impl<E: Ordered> Node<E> {
-    fn insert(&mut self, element: E) -> Put<E> {
+impl<E: Clone> Node<E> {
+    fn insert(&mut self, element: E, order: &impl Fn(&E) -> Ordering) -> Put<E> {
         let chunk = match self {
             Self::Chunk(chunk) => chunk,
-            Self::Inner(inner) => return inner.insert(element),
+            Self::Inner(inner) => return inner.insert(element, order),
         };
-        match chunk.search(&|other| other.cmp_key(&element)) {
+        match chunk.search(order) {
             Ok(at) => Put::Replaced(chunk.replace(at, element)),
             Err(at) if chunk.len() < FULL => {
                 chunk.insert(at, element);
@@ -72,11 +75,11 @@ impl<E: Ordered> Node<E> {
     }
 }
 
-impl<E: Ordered> Inner<E> {
-    fn insert(&mut self, element: E) -> Put<E> {
-        let at = self.child_of(&|other| other.cmp_key(&element));
+impl<E: Clone> Inner<E> {
+    fn insert(&mut self, element: E, order: &impl Fn(&E) -> Ordering) -> Put<E> {
+        let at = self.child_of(order);
         let put = self.change(|children, elements| {
-            let put = children[at].insert(element);
+            let put = children[at].insert(element, order);
             *elements += usize::from(!matches!(put, Put::Replaced(_)));
             put
         });

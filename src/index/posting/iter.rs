@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 use std::slice;
 
 use super::node::Node;
-use super::{Form, Ordered, Posting};
+use super::{Form, Posting};
 use crate::trie::Stack;
 
 /// The elements of a posting in the order of their keys. Made by [`Posting::iter`].
@@ -25,7 +25,7 @@ pub(super) struct Between<'a, E> {
     left: usize,
 }
 
-impl<E: Ordered> Posting<E> {
+impl<E> Posting<E> {
     /// All elements, in the order of their keys. O(n); for up to 128 elements it is a walk over one slice.
     /// Allocates only in trees of more than six levels.
     pub(crate) fn iter(&self) -> Iter<'_, E> {
@@ -45,6 +45,13 @@ impl<E: Ordered> Posting<E> {
 }
 
 // === impl Iter ===
+
+impl<E> Iter<'_, E> {
+    /// No elements.
+    pub(crate) fn nothing() -> Self {
+        Self { front: [].iter(), back: [].iter(), between: None }
+    }
+}
 
 // Not derived, because that would require `E: Clone`. The same applies to the next one.
 impl<E> Clone for Iter<'_, E> {

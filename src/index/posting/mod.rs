@@ -1,5 +1,7 @@
 //! Postings: the objects under one index key, in the order of their own keys.
 //!
+//! The elements are [slots](crate::slots::Slot), whose objects the caller looks up, so each change is given the order.
+//!
 //! Most index keys have one object, some a few, and a few have thousands (all of a namespace). A posting
 //! therefore has one of three forms, each with O(1) clone and length:
 //!
@@ -23,7 +25,6 @@
 
 mod build;
 mod chunk;
-mod diff;
 mod insert;
 mod iter;
 mod node;
@@ -37,7 +38,6 @@ mod validate;
 
 use std::cmp::Ordering;
 
-pub(crate) use self::diff::Diff;
 pub(crate) use self::iter::Iter;
 pub(crate) use self::remains::Pieces;
 pub(crate) use self::seek::{Seek, meet};
@@ -45,10 +45,7 @@ pub(crate) use self::seek::{Seek, meet};
 use self::chunk::Chunk;
 use self::node::Inner;
 
-/// An element of a posting: a thin shared pointer to a value with a key, which gives the order.
-///
-/// It should be one pointer wide with a niche, so that `Option<E>` is no larger. The key must not change
-/// while the element is in a posting.
+/// A shared pointer to a value with a key.
 pub(crate) trait Ordered: Clone {
     /// Compares the keys: a total order.
     fn cmp_key(&self, other: &Self) -> Ordering;
@@ -65,7 +62,8 @@ const TREE: usize = 96;
 
 /// A persistent set of elements in the order of their keys.
 ///
-/// Cloning is O(1) and the clone never changes when the original does.
+/// `E` should be small and have a niche, so that `Option<E>` is no larger. The key of an element must not change while
+/// it is in a posting. Cloning is O(1) and the clone never changes when the original does.
 pub(crate) struct Posting<E>(Form<E>);
 
 enum Form<E> {
@@ -77,7 +75,7 @@ enum Form<E> {
     Tree(Inner<E>),
 }
 
-impl<E: Ordered> Posting<E> {
+impl<E: Clone> Posting<E> {
     /// An empty posting. Does not allocate.
     pub(crate) fn new() -> Self {
         Self(Form::Few(None))
@@ -132,18 +130,6 @@ impl<E: Ordered> Posting<E> {
             Form::Tree(root) => root.last(),
         }
     }
-
-    /// Whether both are the same version: O(1). Never true for different content; false for equal content
-    /// that was built separately.
-    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Form::Few(None), Form::Few(None)) => true,
-            (Form::Few(Some(a)), Form::Few(Some(b))) => a.ptr_eq(b),
-            (Form::Chunk(a), Form::Chunk(b)) => a.ptr_eq(b),
-            (Form::Tree(a), Form::Tree(b)) => a.ptr_eq(b),
-            _ => false,
-        }
-    }
 }
 
 impl<E: Clone> Clone for Posting<E> {
@@ -156,7 +142,7 @@ impl<E: Clone> Clone for Posting<E> {
     }
 }
 
-impl<E: Ordered> Default for Posting<E> {
+impl<E: Clone> Default for Posting<E> {
     fn default() -> Self {
         Self::new()
     }

@@ -73,14 +73,6 @@ impl<E> Node<E> {
             Self::Inner(inner) => inner.last(),
         }
     }
-
-    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Chunk(a), Self::Chunk(b)) => a.ptr_eq(b),
-            (Self::Inner(a), Self::Inner(b)) => a.ptr_eq(b),
-            _ => false,
-        }
-    }
 }
 
 impl<E: Clone> Node<E> {
@@ -127,10 +119,6 @@ impl<E> Inner<E> {
     /// Whether no other version shares this node.
     pub(super) fn is_unshared(&self) -> bool {
         ThinArc::strong_count(&self.0) == 1
-    }
-
-    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
     }
 
     pub(super) fn first(&self) -> Option<&E> {

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use super::chunk::Chunk;
 use super::node::{Inner, JOINED, Node, SPARSE};
-use super::{Form, Ordered, Posting, TREE};
+use super::{Form, Posting, TREE};
 
-impl<E: Ordered> Posting<E> {
+impl<E: Clone> Posting<E> {
     /// Removes and returns the element for which `order` returns `Equal`. `order` compares an element's key
     /// with the key to find.
     ///
-    /// O(log n); an absent key copies nothing and leaves the posting pointer-equal to its other versions.
+    /// O(log n); an absent key copies nothing.
     pub(crate) fn remove(&mut self, order: impl Fn(&E) -> Ordering) -> Option<E> {
         self.get(&order)?;
         match &mut self.0 {
@@ -37,7 +37,7 @@ impl<E: Ordered> Posting<E> {
     }
 }
 
-impl<E: Ordered> Inner<E> {
+impl<E: Clone> Inner<E> {
     fn remove(&mut self, order: &impl Fn(&E) -> Ordering) -> Option<E> {
         let at = self.child_of(order);
         let removed = self.change(|children, elements| {

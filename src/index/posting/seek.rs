@@ -42,13 +42,14 @@ fn same_key<E: Ordered>(a: &E, b: &E) -> bool {
 
 // === impl Iter ===
 
-impl<'a, E: Ordered> Seek<'a, E> for Iter<'a, E> {
+impl<'a, E> Iter<'a, E> {
+    /// Skips the elements that are `before`, of which all come first, and returns the next one.
+    ///
     /// O(log n), and O(1) for a near element. Counting the skipped elements would cost more, so after a skip
     /// the length is an upper bound, and no element may be taken from the back.
-    fn seek(&mut self, to: &E) -> Option<&'a E> {
-        let before = |element: &E| element.cmp_key(to) == Ordering::Less;
+    pub(crate) fn skip_before(&mut self, before: impl Fn(&E) -> bool) -> Option<&'a E> {
         let slots = self.front.as_slice();
-        let at = gallop(slots, |slot| slot.as_ref().is_some_and(before));
+        let at = gallop(slots, |slot| slot.as_ref().is_some_and(&before));
         if at < slots.len() {
             self.front = slots[at..].iter();
             return self.next();
@@ -56,7 +57,7 @@ impl<'a, E: Ordered> Seek<'a, E> for Iter<'a, E> {
         // Cleared first, so that it yields nothing if the end is reached.
         self.front = [].iter();
         let (chunk, rest) = self.between.take()?.skip(&before).take_first();
-        let at = chunk.partition_point(|slot| slot.as_ref().is_some_and(before));
+        let at = chunk.partition_point(|slot| slot.as_ref().is_some_and(&before));
         self.front = chunk[at..].iter();
         self.between = rest;
         self.next()

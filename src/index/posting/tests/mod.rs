@@ -7,13 +7,27 @@ mod panics;
 mod seek;
 mod sharing;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Form, Ordered, Posting};
+use super::{Form, Iter, Ordered, Posting, Seek};
 use item::Item;
 
 /// What a posting should contain, by key.
 type Model = BTreeMap<u32, Item>;
+
+impl Posting<Item> {
+    fn insert(&mut self, item: Item) -> Option<Item> {
+        let new = item.clone();
+        self.put(item, |other| other.cmp_key(&new))
+    }
+}
+
+impl<'a> Seek<'a, Item> for Iter<'a, Item> {
+    fn seek(&mut self, to: &Item) -> Option<&'a Item> {
+        self.skip_before(|item| item.cmp_key(to) == Ordering::Less)
+    }
+}
 
 /// The items of these keys, as a posting and as its model.
 fn filled(keys: impl Iterator<Item = u32>) -> (Posting<Item>, Model) {
@@ -23,7 +37,7 @@ fn filled(keys: impl Iterator<Item = u32>) -> (Posting<Item>, Model) {
 
 /// Reads the posting in every way and compares with the model.
 fn check_content(posting: &Posting<Item>, model: &Model) {
-    posting.validate();
+    posting.validate(Item::cmp_key);
     assert_eq!(posting.len(), model.len());
     assert_eq!(posting.is_empty(), model.is_empty());
     let same = |found: Option<&Item>, expected: Option<&Item>| match (found, expected) {
@@ -54,29 +68,4 @@ fn check_content(posting: &Posting<Item>, model: &Model) {
         }
     }
     assert_eq!(iter.len(), 0);
-}
-
-/// Compares the differences of two versions with those of their models.
-fn check_diff(old: &Posting<Item>, old_model: &Model, new: &Posting<Item>, new_model: &Model) {
-    let address = |item: Option<&Item>| item.map(Item::address);
-    let mut diff = Posting::diff(old, new);
-    let found: Vec<_> = diff
-        .by_ref()
-        .map(|difference| {
-            let key = difference.old.or(difference.new).map(Item::key);
-            (key, address(difference.old), address(difference.new))
-        })
-        .collect();
-    assert!(diff.next().is_none(), "iterator not fused");
-
-    let both: BTreeMap<u32, ()> = old_model.keys().chain(new_model.keys()).map(|key| (*key, ())).collect();
-    let expected: Vec<_> = both
-        .into_keys()
-        .map(|key| (Some(key), address(old_model.get(&key)), address(new_model.get(&key))))
-        .filter(|(_, old, new)| old != new)
-        .collect();
-    assert_eq!(found, expected);
-    if old.ptr_eq(new) {
-        assert!(expected.is_empty(), "one version, two contents");
-    }
 }

@@ -1,0 +1,172 @@
+//! A persistent array of objects, for the indexes: O(1) clones, whose versions share all unchanged parts.
+//!
+//! Each stored object has a slot, which stays the same in all versions of the object, until it leaves the store. An index
+//! stores slots. So a new version of an object with the same index keys changes no index.
+//!
+//! # Picture
+//!
+//! A tree of a fixed height, so that a look-up is three loads without a loop:
+//!
+//! ```text
+//!  Slab { root }
+//!          |
+//!          v
+//!  root  [ * * .. ]                   one pointer for each 8192 slots
+//!          |
+//!          v
+//!  top   [ * * * .. ]  full: 0110..   32 pointers; a bit for each child without a vacant slot
+//!          |
+//!          v
+//!  mid   [ * * * .. ]  full: 1000..   32 pointers
+//!          |
+//!          v
+//!  leaf  [ a - b c - - d e ]          8 objects
+//! ```
+//!
+//! A change copies a leaf, its two ancestors and the root, or changes them in place if no other version shares them. A
+//! leaf is small because a copy changes the reference count of each of its objects, which are spread over the memory.
+//!
+//! The lowest vacant slot is used first, so the tree is as large as the store was at its largest, without the nodes that
+//! have become empty.
+
+mod node;
+mod remains;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroU32;
+
+use triomphe::{Arc, ThinArc};
+
+use self::node::{Child, Node as _, TOP, Top};
+
+/// The place of an object in a [`Slab`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Slot(NonZeroU32);
+
+/// A persistent array with holes.
+pub(crate) struct Slab<E> {
+    root: Option<ThinArc<(), Child<Top<E>>>>,
+    /// No child of the root before this one has a vacant slot.
+    vacant_from: usize,
+}
+
+impl<E: Clone> Slab<E> {
+    /// An empty slab. Does not allocate.
+    pub(crate) fn new() -> Self {
+        Self { root: None, vacant_from: 0 }
+    }
+
+    /// The object of a slot. O(1), does not allocate.
+    #[inline]
+    pub(crate) fn get(&self, slot: Slot) -> Option<&E> {
+        let at = slot.index();
+        let top = self.tops().get(at / TOP)?.as_ref()?;
+        top.get(at)
+    }
+
+    fn tops(&self) -> &[Child<Top<E>>] {
+        self.root.as_ref().map_or(&[], |root| &root.slice)
+    }
+
+    /// The lowest slot without an object. It stays vacant until the next [`set`](Self::set). O(1) amortized.
+    pub(crate) fn vacant(&mut self) -> Slot {
+        let tops = self.tops();
+        let is_full = |top: &Child<Top<E>>| top.as_ref().is_some_and(|top| top.is_full());
+        let from = (self.vacant_from..tops.len()).find(|at| !is_full(&tops[*at])).unwrap_or(tops.len());
+        let within = tops.get(from).and_then(Option::as_ref).map_or(0, |top| top.vacant());
+        self.vacant_from = from;
+        Slot::of(from * TOP + within)
+    }
+
+    /// Stores an object and returns the one that it replaces. O(1): copies one path, as far as another version shares it.
+    pub(crate) fn set(&mut self, slot: Slot, object: E) -> Option<E> {
+        let at = slot.index();
+        self.change(at / TOP, |top| Arc::make_mut(top.get_or_insert_with(Arc::default)).set(at, object))
+    }
+
+    /// Removes and returns the object of a slot. Cost as for [`set`](Self::set); a vacant slot copies nothing.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<E> {
+        self.get(slot)?;
+        let at = slot.index();
+        let removed = self.change(at / TOP, |child| {
+            let top = Arc::make_mut(child.as_mut()?);
+            let removed = top.remove(at);
+            if top.is_empty() {
+                *child = None;
+            }
+            removed
+        });
+        self.vacant_from = self.vacant_from.min(at / TOP);
+        self.trim();
+        removed
+    }
+
+    /// Lets `f` change a child of the root, which is made longer and copied first if necessary.
+    fn change<R>(&mut self, at: usize, f: impl FnOnce(&mut Child<Top<E>>) -> Option<R>) -> Option<R> {
+        let is_own = self.root.as_ref().is_some_and(|root| ThinArc::strong_count(root) == 1);
+        if !is_own || self.tops().len() <= at {
+            self.resize(self.tops().len().max(at + 1));
+        }
+        self.root.as_mut()?.with_arc_mut(|root| f(Arc::get_mut(root)?.slice_mut().get_mut(at)?))
+    }
+
+    /// Copies the root.
+    fn resize(&mut self, len: usize) {
+        let mut tops = self.tops().to_vec();
+        tops.resize_with(len, || None);
+        self.root = (len > 0).then(|| ThinArc::from_header_and_iter((), tops.into_iter()));
+    }
+
+    /// Removes the children at the end that are empty.
+    fn trim(&mut self) {
+        let used = self.tops().iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        if used < self.tops().len() {
+            self.resize(used);
+        }
+    }
+}
+
+impl<E> Clone for Slab<E> {
+    fn clone(&self) -> Self {
+        Self { root: self.root.clone(), vacant_from: self.vacant_from }
+    }
+}
+
+impl<E: Clone> Default for Slab<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Slot {
+    /// No overflow: 2^32 objects do not fit into memory.
+    fn of(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+#[cfg(test)]
+impl<E: Clone> Slab<E> {
+    /// All objects, in the order of their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
+        (0..self.tops().len() * TOP).filter_map(|at| self.get(Slot::of(at)))
+    }
+
+    /// Panics unless every invariant holds. O(n).
+    pub(crate) fn validate(&self) {
+        assert!(self.root.is_none() || self.tops().last().is_some_and(Option::is_some), "an empty end");
+        for (at, top) in self.tops().iter().enumerate() {
+            assert!(
+                at >= self.vacant_from || top.as_ref().is_some_and(|top| top.is_full()),
+                "skips a vacant slot"
+            );
+            top.iter().for_each(|top| top.validate());
+        }
+    }
+}
