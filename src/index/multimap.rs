@@ -89,8 +89,17 @@ impl<K, E: Clone> Multimap<K, E> {
         present.is_none()
     }
 
-    /// Removes an element from a key that has it. Returns whether it was the last one: then the key is removed too.
-    pub(super) fn remove(&mut self, key: &Arc<HashedKey<K>>, order: impl Fn(&E) -> Ordering) -> bool {
+    /// Removes an element from a key that has it. `order` compares the key of an element with that of this one. Returns
+    /// whether it was the last one: then the key is removed too.
+    pub(super) fn remove(
+        &mut self,
+        key: &Arc<HashedKey<K>>,
+        element: &E,
+        order: impl Fn(&E) -> Ordering,
+    ) -> bool
+    where
+        E: PartialEq,
+    {
         let emptied = self.0.update(
             key.hash,
             |entry| Arc::ptr_eq(&entry.0.key, key),
@@ -99,7 +108,7 @@ impl<K, E: Clone> Multimap<K, E> {
                 if entry.0.posting.len() == 1 {
                     return true;
                 }
-                triomphe::Arc::make_mut(&mut entry.0).posting.remove(order);
+                triomphe::Arc::make_mut(&mut entry.0).posting.remove(element, order);
                 false
             },
         );

@@ -203,8 +203,9 @@ where
     }
 
     fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
+        let Some(slot) = Obj::slot(object) else { return };
         let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return };
-        if table.entries.remove(&typed_key, in_key_order(objects, object))
+        if table.entries.remove(&typed_key, &slot, in_key_order(objects, object))
             && let Some(directory) = &mut table.directory
         {
             directory.remove(key);

@@ -141,14 +141,16 @@ impl<E: Clone, N: Node<E>> Node<E> for Inner<N> {
 }
 
 impl<N> Inner<N> {
-    pub(super) fn into_children(self) -> impl Iterator<Item = Arc<N>> {
-        self.children.into_iter().flatten()
+    /// Takes the children that no other version shares.
+    pub(super) fn take_unshared(&mut self) -> impl Iterator<Item = Arc<N>> {
+        self.children.iter_mut().filter_map(|child| child.take_if(|child| child.is_unique()))
     }
 }
 
 impl<E> Leaf<E> {
-    pub(super) fn into_objects(self) -> impl Iterator<Item = E> {
-        self.0.into_iter().flatten()
+    /// Takes all objects.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = E> {
+        self.0.iter_mut().filter_map(Option::take)
     }
 }
 

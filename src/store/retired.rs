@@ -16,7 +16,7 @@ use crate::object::Obj;
 use crate::reflector::Turn;
 use crate::slab::Slab;
 use crate::snapshot::{Invalid, View};
-use crate::trie::Trie;
+use crate::trie::{Element, Trie};
 
 /// How often the informer's task looks for old versions without a reader.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -237,20 +237,21 @@ impl<T> Kept<T> {
 
 impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
-    /// is freed individually.
-    fn into_remains(self) -> Vec<Box<dyn Remains>> {
+    /// is freed individually. Most of a version is shared with the next one, and is only released.
+    fn into_remains(self) -> impl Iterator<Item = Box<dyn Remains>> {
         let Self { tables, objects, slab, replaced, late, members, invalid } = self;
-        let mut remains: Vec<Box<dyn Remains>> = vec![
-            Box::new(replaced),
-            Box::new(objects.into_pieces()),
-            Box::new(slab.into_pieces()),
-            Box::new(late.into_pieces()),
-            Box::new(members.into_pieces()),
-            Box::new(invalid.into_pieces()),
-        ];
-        remains.extend(tables.into_iter().filter_map(|table| table.into_remains()));
-        remains
+        let replaced = (!replaced.is_empty()).then(|| Box::new(replaced) as Box<dyn Remains>);
+        let slab = Some(slab.into_pieces()).filter(|slab| !slab.is_empty());
+        let slab = slab.map(|slab| Box::new(slab) as Box<dyn Remains>);
+        let tables = tables.into_iter().filter_map(|table| table.into_remains());
+        let parts = [replaced, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
+        parts.into_iter().flatten().chain(tables)
     }
+}
+
+fn boxed<E: Element + Send + Sync + 'static>(trie: Trie<E>) -> Option<Box<dyn Remains>> {
+    let pieces = Some(trie.into_pieces()).filter(|pieces| !pieces.is_empty());
+    pieces.map(|pieces| Box::new(pieces) as Box<dyn Remains>)
 }
 
 impl<T> Default for World<T> {

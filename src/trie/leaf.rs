@@ -26,6 +26,10 @@ impl<E> Leaf<E> {
         self.0.slice.len()
     }
 
+    pub(super) fn is_unshared(&self) -> bool {
+        ThinArc::strong_count(&self.0) == 1
+    }
+
     pub(super) fn ptr_eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
     }

@@ -29,6 +29,15 @@ impl<E> Child<E> {
         }
     }
 
+    /// Whether there is something below that no other version shares.
+    pub(super) fn is_unshared(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Leaf(leaf) => leaf.is_unshared(),
+            Self::Node(_, node) => ThinArc::strong_count(&node.0) == 1,
+        }
+    }
+
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Empty)
     }
@@ -76,11 +85,12 @@ impl<E> Node<E> {
         })
     }
 
-    /// Moves the children to `out` if no other version shares this node, then releases the node.
+    /// Moves the children that no other version shares to `out`, then releases the node with the others.
     pub(super) fn into_unshared(mut self, out: &mut Vec<Child<E>>) {
         self.0.with_arc_mut(|arc| {
             if let Some(own) = Arc::get_mut(arc) {
-                out.extend(own.slice_mut().iter_mut().map(Child::take));
+                let children = own.slice_mut().iter_mut();
+                out.extend(children.filter(|child| child.is_unshared()).map(Child::take));
             }
         });
     }

@@ -79,7 +79,7 @@ impl Directory {
         for bucket in key.0.key.places().flat_map(|place| place.buckets()) {
             let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp(&key)).is_some());
             if let Some(bucket) = entry.map(|(bucket, _)| bucket.clone()) {
-                self.buckets.remove(&bucket, |other| other.cmp(&key));
+                self.buckets.remove(&bucket, &key, |other| other.cmp(&key));
             }
         }
     }
@@ -139,6 +139,12 @@ impl Directory {
 }
 
 // === impl KeyPtr ===
+
+impl PartialEq for KeyPtr {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
 
 impl KeyPtr {
     fn of(key: &SharedKey) -> Option<Self> {

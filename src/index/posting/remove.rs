@@ -6,23 +6,24 @@ use super::chunk::Chunk;
 use super::node::{Inner, JOINED, Node, SPARSE};
 use super::{Form, Posting, TREE};
 
-impl<E: Clone> Posting<E> {
-    /// Removes and returns the element for which `order` returns `Equal`. `order` compares an element's key
-    /// with the key to find.
+impl<E: Clone + PartialEq> Posting<E> {
+    /// Removes an element and returns it. `order` compares the key of an element with that of this one.
     ///
-    /// O(log n); an absent key copies nothing.
-    pub(crate) fn remove(&mut self, order: impl Fn(&E) -> Ordering) -> Option<E> {
-        self.get(&order)?;
+    /// O(log n); an absent element copies nothing. In a chunk it compares elements, which is faster than to look at the
+    /// keys of a few.
+    pub(crate) fn remove(&mut self, element: &E, order: impl Fn(&E) -> Ordering) -> Option<E> {
         match &mut self.0 {
-            Form::Few(element) => element.take(),
+            Form::Few(one) => one.take_if(|one| one == element),
             Form::Chunk(chunk) => {
-                let removed = chunk.remove(chunk.search(&order).ok()?);
+                let removed =
+                    chunk.remove(chunk.slots().iter().position(|slot| slot.as_ref() == Some(element))?);
                 if let [one] = chunk.slots() {
                     self.0 = Form::Few(one.clone());
                 }
                 removed
             }
             Form::Tree(root) => {
+                root.get(&order)?;
                 let removed = root.remove(&order);
                 if root.len() < TREE {
                     let mut slots = Vec::with_capacity(root.len());

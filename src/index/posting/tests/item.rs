@@ -49,6 +49,12 @@ impl Ordered for Item {
     }
 }
 
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp_key(other).is_eq()
+    }
+}
+
 impl Clone for Item {
     fn clone(&self) -> Self {
         panic_when_due();

@@ -21,6 +21,10 @@ impl Posting<Item> {
         let new = item.clone();
         self.put(item, |other| other.cmp_key(&new))
     }
+
+    fn remove_key(&mut self, key: u32) -> Option<Item> {
+        self.remove(&Item::new(key, 0), |item| item.key().cmp(&key))
+    }
 }
 
 impl<'a> Seek<'a, Item> for Iter<'a, Item> {

@@ -26,7 +26,7 @@ fn run(seed: u64, keys: u32, steps: u32, pause: u32) {
             let expected = model.insert(key, item);
             assert_eq!(replaced.map(|item| item.address()), expected.map(|item| item.address()));
         } else {
-            let removed = posting.remove(|item| item.key().cmp(&key));
+            let removed = posting.remove_key(key);
             let expected = model.remove(&key);
             assert_eq!(same(&posting, &before), expected.is_none(), "a miss must copy nothing");
             assert_eq!(removed.map(|item| item.address()), expected.map(|item| item.address()));
@@ -81,7 +81,7 @@ fn agrees_with_a_map_when_three_levels_high() {
             posting.insert(item.clone());
             model.insert(key, item);
         } else {
-            posting.remove(|item| item.key().cmp(&key));
+            posting.remove_key(key);
             model.remove(&key);
         }
     }
@@ -89,7 +89,7 @@ fn agrees_with_a_map_when_three_levels_high() {
     check_content(&old, &old_model);
 
     for key in 0..299_000 {
-        posting.remove(|item| item.key().cmp(&key));
+        posting.remove_key(key);
         model.remove(&key);
         if key % 29_900 == 0 {
             check_content(&posting, &model);
@@ -123,7 +123,7 @@ fn grow_and_shrink(keys: &[u32], gone: &[u32]) {
         }
     }
     for key in gone {
-        assert!(posting.remove(|item| item.key().cmp(key)).is_some());
+        assert!(posting.remove_key(*key).is_some());
         model.remove(key);
         if near(model.len()) {
             check_content(&posting, &model);
@@ -162,7 +162,7 @@ fn sparse_siblings_of_full_ones_are_evened_out() {
     assert!(children(&posting)[1] > 55, "{:?}", children(&posting));
     // Empties the first node from its end, so that its last chunk becomes sparse next to each of the others.
     for (step, key) in (0..48 * 48).rev().map(|key| key * 10).enumerate() {
-        posting.remove(|item| item.key().cmp(&key));
+        posting.remove_key(key);
         model.remove(&key);
         if step % 4 == 0 {
             posting.validate(Item::cmp_key);
@@ -178,7 +178,7 @@ fn sparse_siblings_of_full_ones_are_evened_out() {
         model.insert(key, item);
     }
     for key in (0..48).map(|key| key * 10) {
-        posting.remove(|item| item.key().cmp(&key));
+        posting.remove_key(key);
         model.remove(&key);
         check_content(&posting, &model);
     }
@@ -191,11 +191,11 @@ fn a_form_is_kept_around_its_limit() {
     posting.insert(Item::new(128, 0));
     assert!(matches!(posting.0, Form::Tree(_)));
     for key in 96..129 {
-        posting.remove(|item| item.key().cmp(&key));
+        posting.remove_key(key);
         assert!(matches!(posting.0, Form::Tree(_)), "chunk again at {}", posting.len());
     }
     assert_eq!(posting.len(), 96);
-    posting.remove(|item| item.key().cmp(&0));
+    posting.remove_key(0);
     assert!(matches!(posting.0, Form::Chunk(_)));
     for key in 200..233 {
         assert!(matches!(posting.0, Form::Chunk(_)), "tree again at {}", posting.len());
@@ -217,7 +217,7 @@ fn one_element_takes_no_allocation_of_its_own() {
     assert_eq!(posting.first().map(Item::address), Some(same.address()));
     posting.insert(Item::new(0, 0));
     assert_eq!(posting.iter().map(Item::key).collect::<Vec<_>>(), [0, 1]);
-    posting.remove(|item| item.key().cmp(&0));
+    posting.remove_key(0);
     assert!(matches!(posting.0, Form::Few(Some(_))));
 }
 

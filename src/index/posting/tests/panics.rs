@@ -30,7 +30,7 @@ fn a_panic_while_changing_leaves_other_versions_intact() {
                 let insert = |posting: &mut Posting<Item>| drop(posting.insert(Item::new(key, 1)));
                 assert!(at_every_call(len, shared, insert) > 0);
                 let remove = |posting: &mut Posting<Item>| {
-                    drop(posting.remove(|item| item.key().cmp(&key)));
+                    drop(posting.remove_key(key));
                 };
                 assert!(key % 2 == 1 || at_every_call(len, shared, remove) > 0);
             }

@@ -34,7 +34,7 @@ fn a_change_copies_one_path() {
     let changes: [fn(&mut Posting<Item>); 3] = [
         |posting| drop(posting.insert(Item::new(5000, 1))),
         |posting| drop(posting.insert(Item::new(5001, 1))),
-        |posting| drop(posting.remove(|item| item.key().cmp(&5000))),
+        |posting| drop(posting.remove_key(5000)),
     ];
     for change in changes {
         let mut new = old.clone();
