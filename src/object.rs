@@ -31,23 +31,23 @@ pub struct Obj<T>(ThinArc<Header<T>, u8>);
 #[repr(C)]
 struct Header<T> {
     hash: u64,
-    namespace_len: u16,
-    name_len: u16,
-    uid_len: u16,
-    version_len: u16,
-    /// The version as a number, unless `version_len` says that it is text.
-    version: u64,
-    uid: [u8; 16],
+    /// Says also whether the uid is text.
+    namespace: Len,
+    /// Says also whether the version is text.
+    name: Len,
     /// Where the store's indexes find it; `None` before it is stored.
     slot: Option<Slot>,
+    /// The version as a number, or the length of its text.
+    version: u64,
+    /// The uid in binary, or the length of its text.
+    uid: [u8; 16],
     keys: IndexKeys,
     value: T,
 }
 
-/// The `uid_len` of a uid stored in binary.
-const BINARY_UID: u16 = u16::MAX;
-/// The `version_len` of a version stored as a number.
-const NUMBER: u16 = u16::MAX;
+/// A length, and a bit that says whether another part of the identity is stored as text.
+#[derive(Clone, Copy)]
+struct Len(u16);
 
 /// The identity of one version of an object.
 pub(crate) struct Identity<'a> {
@@ -57,7 +57,7 @@ pub(crate) struct Identity<'a> {
     pub(crate) version: &'a ResourceVersion,
 }
 
-/// A part of an object's identity is longer than any API server allows (64 KiB).
+/// A part of an object's identity is longer than any API server allows (32 KiB).
 #[derive(Debug)]
 pub(crate) struct TooLong;
 
@@ -67,24 +67,21 @@ impl<T> Obj<T> {
         let Identity { hash, key, uid, version } = identity;
         let (uid, uid_text) = match uuid_text::parse(uid) {
             Some(uid) => (uid, None),
-            None => ([0; 16], Some(*uid)),
+            None => (u128::from(len(uid)?).to_le_bytes(), Some(*uid)),
         };
         let (version, version_text) = match version.as_number() {
             Some(number) => (number, None),
-            None => (0, Some(version.to_string())),
-        };
-        let text_len = |text: Option<&str>, absent| match text {
-            Some(text) => len(text),
-            None => Ok(absent),
+            None => {
+                let text = version.to_string();
+                (len(&text)?.into(), Some(text))
+            }
         };
         let header = Header {
             hash: *hash,
             version,
             uid,
-            namespace_len: len(key.namespace)?,
-            name_len: len(key.name)?,
-            uid_len: text_len(uid_text, BINARY_UID)?,
-            version_len: text_len(version_text.as_deref(), NUMBER)?,
+            namespace: Len::new(key.namespace, uid_text.is_some())?,
+            name: Len::new(key.name, version_text.is_some())?,
             slot: None,
             keys,
             value,
@@ -120,13 +117,13 @@ impl<T> Obj<T> {
 
     /// The namespace; empty for a cluster-scoped object. O(length), no allocation.
     pub fn namespace(this: &Self) -> &str {
-        text(this.bytes(0, this.header().namespace_len))
+        text(this.bytes(0, this.header().namespace.get()))
     }
 
     /// The name. O(length), no allocation.
     pub fn name(this: &Self) -> &str {
         let header = this.header();
-        text(this.bytes(header.namespace_len.into(), header.name_len))
+        text(this.bytes(header.namespace.get(), header.name.get()))
     }
 
     /// The uid (`metadata.uid`), which differs between two objects that had the same name. Allocates, since it formats
@@ -146,9 +143,10 @@ impl<T> Obj<T> {
     /// The `resourceVersion` of this version of the object. O(1); allocates only if it is not a decimal below 2^64.
     pub fn resource_version(this: &Self) -> ResourceVersion {
         let header = this.header();
-        match header.version_len {
-            NUMBER => ResourceVersion::from_number(header.version),
-            len => text(this.bytes(this.version_at(), len)).into(),
+        if header.name.is_marked() {
+            text(this.bytes(this.version_at(), header.version as usize)).into()
+        } else {
+            ResourceVersion::from_number(header.version)
         }
     }
 
@@ -159,7 +157,7 @@ impl<T> Obj<T> {
 
     pub(crate) fn is(this: &Self, key: Key<'_>) -> bool {
         let header = this.header();
-        let (namespace, name) = (usize::from(header.namespace_len), usize::from(header.name_len));
+        let (namespace, name) = (header.namespace.get(), header.name.get());
         // Names differ more often than namespaces.
         namespace == key.namespace.len()
             && name == key.name.len()
@@ -170,8 +168,8 @@ impl<T> Obj<T> {
     /// Compares its version with another; `None` if the versions have no order.
     pub(crate) fn cmp_version(this: &Self, version: &ResourceVersion) -> Option<Ordering> {
         let header = this.header();
-        match (header.version_len, version.as_number()) {
-            (NUMBER, Some(number)) => Some(header.version.cmp(&number)),
+        match (header.name.is_marked(), version.as_number()) {
+            (false, Some(number)) => Some(header.version.cmp(&number)),
             _ => Self::resource_version(this).partial_cmp(version),
         }
     }
@@ -225,37 +223,55 @@ impl<T> Obj<T> {
         &self.0.header.header
     }
 
-    fn bytes(&self, from: usize, len: u16) -> &[u8] {
-        self.0.slice.get(from..from + usize::from(len)).unwrap_or_default()
+    fn bytes(&self, from: usize, len: usize) -> &[u8] {
+        self.0.slice.get(from..from + len).unwrap_or_default()
     }
 
     fn uid_at(&self) -> usize {
-        usize::from(self.header().namespace_len) + usize::from(self.header().name_len)
+        self.header().namespace.get() + self.header().name.get()
     }
 
     fn version_at(&self) -> usize {
-        match self.header().uid_len {
-            BINARY_UID => self.uid_at(),
-            len => self.uid_at() + usize::from(len),
+        match self.uid_parts() {
+            Uid::Binary(_) => self.uid_at(),
+            Uid::Text(uid) => self.uid_at() + uid.len(),
         }
     }
 
     fn uid_parts(&self) -> Uid<'_> {
-        match self.header().uid_len {
-            BINARY_UID => Uid::Binary(&self.header().uid),
-            len => Uid::Text(self.bytes(self.uid_at(), len)),
+        let Header { namespace, uid, .. } = self.header();
+        if namespace.is_marked() {
+            Uid::Text(self.bytes(self.uid_at(), u128::from_le_bytes(*uid) as usize))
+        } else {
+            Uid::Binary(uid)
         }
     }
 
     fn key_bytes(&self) -> (&[u8], &[u8]) {
-        let header = self.header();
-        (self.bytes(0, header.namespace_len), self.bytes(header.namespace_len.into(), header.name_len))
+        let (namespace, name) = (self.header().namespace.get(), self.header().name.get());
+        (self.bytes(0, namespace), self.bytes(namespace, name))
+    }
+}
+
+impl Len {
+    const MARK: u16 = 1 << 15;
+
+    fn new(text: &str, mark: bool) -> Result<Self, TooLong> {
+        Ok(Self(len(text)? | if mark { Self::MARK } else { 0 }))
+    }
+
+    #[inline]
+    fn get(self) -> usize {
+        (self.0 & !Self::MARK).into()
+    }
+
+    fn is_marked(self) -> bool {
+        self.0 & Self::MARK != 0
     }
 }
 
 fn len(text: &str) -> Result<u16, TooLong> {
-    // The largest number is reserved, see [`BINARY_UID`] and [`NUMBER`].
-    text.len().try_into().ok().filter(|len| *len < u16::MAX).ok_or(TooLong)
+    text.len().try_into().ok().filter(|len| *len < Len::MARK).ok_or(TooLong)
 }
 
 /// The bytes are valid UTF-8, but safe code has to check again.
@@ -406,9 +422,22 @@ mod tests {
     #[test]
     fn a_name_longer_than_any_server_allows_is_refused() {
         let version = ResourceVersion::from("1");
-        let name = "x".repeat(usize::from(u16::MAX));
-        let identity = Identity { hash: 0, key: name.as_key(), uid: "", version: &version };
-        assert!(Obj::new(&identity, IndexKeys::None, ()).is_err());
+        let long = "x".repeat(1 << 15);
+        let short = &long[1..];
+        for (name, namespace, uid, fits) in [
+            (&*long, "", "", false),
+            ("", &*long, "", false),
+            ("", "", &*long, false),
+            (short, short, short, true),
+        ] {
+            let identity = Identity { hash: 0, key: Key { namespace, name }, uid, version: &version };
+            assert_eq!(Obj::new(&identity, IndexKeys::None, ()).is_ok(), fits);
+        }
+    }
+
+    #[test]
+    fn what_a_look_up_compares_is_sixteen_bytes() {
+        assert_eq!(std::mem::offset_of!(Header<u8>, version), 16);
     }
 
     #[test]

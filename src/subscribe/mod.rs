@@ -121,8 +121,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Restricts the subscription to the objects under one index key.
     ///
     /// An object that gets the key is `Added`; one that loses it is `Deleted`, with the value delivered last. Call it
-    /// before the first batch, as [`in_namespace`](Self::in_namespace). A batch costs O(1) if nothing changed under the
-    /// key.
+    /// before the first batch, as [`in_namespace`](Self::in_namespace). A batch costs
+    /// O(changes of the informer), and not more than O(objects under the key).
     ///
     /// # Panics
     ///

@@ -38,7 +38,8 @@ where
 
     fn contains(&self, view: &View<T>, object: &Obj<T>) -> bool {
         let posting = view.posting(&self.index, &self.key).ok().flatten();
-        posting.is_some_and(|posting| posting.get(in_key_order(&view.slab, object)).is_some())
+        let slot = Obj::slot(object);
+        posting.zip(slot).is_some_and(|(all, slot)| all.contains(&slot, in_key_order(&view.slab, object)))
     }
 }
 

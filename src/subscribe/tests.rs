@@ -213,6 +213,62 @@ async fn the_stream_of_keys_follows_changes_and_ends_with_the_informer() {
     assert_eq!(timeout(SOON, keys.next()).await.unwrap(), None, "and again");
 }
 
+/// Few changes among many objects under the key, and many changes among few.
+#[tokio::test(start_paused = true)]
+async fn the_changes_under_an_index_key_are_those_of_its_objects_however_many_there_are() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let server = ApiServer::new();
+    let mut builder = maps(&server);
+    let by_group = builder.index(index::label("group"));
+    let informer = builder.start();
+    informer.synced().await.unwrap();
+    let key: Selection<ConfigMap> = Selection::Key(Arc::new(ByKey { index: by_group, key: "g1".to_owned() }));
+    let mut snapshots = vec![informer.snapshot()];
+    for round in 0..40 {
+        for _ in 0..[1, 3, 20, 200][round % 4] {
+            let name = format!("m{:03}", random.random_range(0..100));
+            match server.get("configmaps", "default", &name) {
+                Err(_) => put(&server, &name, random.random_range(0..8)),
+                Ok(_) if random.random_range(0..3) == 0 => {
+                    drop(server.delete("configmaps", "default", &name))
+                }
+                Ok(_) => change(&server, &name, random.random_range(0..8)),
+            }
+        }
+        let newest = truth(&server);
+        let same = |view: &crate::View<ConfigMap>| {
+            view.iter().map(|map| (Obj::name(map).to_owned(), value(map))).collect::<BTreeMap<_, _>>()
+                == newest
+        };
+        snapshots.push(timeout(SOON, informer.wait_until(same)).await.unwrap().unwrap());
+    }
+    let under = |snapshot: &Snapshot<ConfigMap>| -> BTreeMap<String, usize> {
+        let hits = snapshot.by_index(&by_group, "g1");
+        hits.map(|map| (Obj::name(map).to_owned(), Obj::address(map))).collect()
+    };
+    for old in &snapshots {
+        for new in &snapshots {
+            let batch = Batch::new(old.clone(), new.clone(), false, key.clone(), None);
+            let address = |object: Option<&Obj<ConfigMap>>| object.map(Obj::address);
+            let mut found: Vec<_> = batch
+                .changes()
+                .map(|change| (change.key().name().to_owned(), address(change.old()), address(change.new())))
+                .collect();
+            found.sort();
+            let (before, after) = (under(old), under(new));
+            let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            let expected: Vec<_> = names
+                .into_iter()
+                .map(|name| (name.clone(), before.get(name).copied(), after.get(name).copied()))
+                .filter(|(_, old, new)| old != new)
+                .collect();
+            assert_eq!(found, expected, "seed {seed}");
+        }
+    }
+}
+
 #[test]
 fn content_found_by_a_refresh_at_an_unchanged_version_has_low_priority() {
     // The n-th object of a snapshot has the version n.

@@ -77,7 +77,7 @@ impl Directory {
             *selectors = selectors.saturating_sub(1);
         }
         for bucket in key.0.key.places().flat_map(|place| place.buckets()) {
-            let entry = self.find(bucket).filter(|entry| entry.1.get(|other| other.cmp(&key)).is_some());
+            let entry = self.find(bucket).filter(|entry| entry.1.contains(&key, |other| other.cmp(&key)));
             if let Some(bucket) = entry.map(|(bucket, _)| bucket.clone()) {
                 self.buckets.remove(&bucket, &key, |other| other.cmp(&key));
             }
@@ -122,7 +122,7 @@ impl Directory {
         let mut expected = 0;
         for key in keys.iter().filter_map(KeyPtr::of) {
             let holds = |bucket: BucketRef<'_>| {
-                self.find(bucket).is_some_and(|(_, held)| held.get(|other| other.cmp(&key)).is_some())
+                self.find(bucket).is_some_and(|(_, held)| held.contains(&key, |other| other.cmp(&key)))
             };
             let mut buckets: Vec<_> = key.0.key.places().flat_map(|place| place.buckets()).collect();
             buckets.sort();

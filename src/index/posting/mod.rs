@@ -1,6 +1,6 @@
 //! Postings: the objects under one index key, in the order of their own keys.
 //!
-//! The elements are [slots](crate::slots::Slot), whose objects the caller looks up, so each change is given the order.
+//! The elements are [slots](crate::slab::Slot), whose objects the caller looks up, so each change is given the order.
 //!
 //! Most index keys have one object, some a few, and a few have thousands (all of a namespace). A posting
 //! therefore has one of three forms, each with O(1) clone and length:
@@ -101,8 +101,22 @@ impl<E: Clone> Posting<E> {
         self.len() == 0
     }
 
+    /// Whether it has this element. `order` compares the key of an element with that of this one. O(log n), does not
+    /// allocate. In a chunk it compares elements, which is faster than to look at the keys of a few.
+    pub(crate) fn contains(&self, element: &E, order: impl Fn(&E) -> Ordering) -> bool
+    where
+        E: PartialEq,
+    {
+        match &self.0 {
+            Form::Few(one) => one.as_ref() == Some(element),
+            Form::Chunk(chunk) => chunk.slots().iter().any(|slot| slot.as_ref() == Some(element)),
+            Form::Tree(root) => root.get(&order).is_some(),
+        }
+    }
+
     /// The element for which `order` returns `Equal`. `order` compares an element's key with the key to find.
     /// O(log n), does not allocate.
+    #[cfg(test)]
     pub(crate) fn get(&self, order: impl Fn(&E) -> Ordering) -> Option<&E> {
         match &self.0 {
             Form::Few(element) => element.as_ref().filter(|element| order(element) == Ordering::Equal),

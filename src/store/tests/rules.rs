@@ -38,6 +38,28 @@ fn an_unchanged_object_keeps_its_allocation_through_a_relist_and_is_not_projecte
 }
 
 #[test]
+fn an_update_with_the_same_keys_copies_nothing_of_an_index() {
+    let [a, b] = ["a", "b"].map(|name| ObjectKey::new("ns", name));
+    let mut harness = synced(&[(&a, 1, 50, good(30)), (&b, 2, 51, good(60))]);
+    harness.add_late(|value| value.number % 3);
+    let mut version = 100;
+    let mut update = |number| {
+        version += 1;
+        let before = harness.intake.lock().shared().snapshot();
+        now(harness.intake.apply(&mut vec![applied(item(&a, 1, version, good(number)))])).unwrap();
+        let after = harness.intake.lock().shared().snapshot();
+        harness.intake.lock().validate();
+        let found: Vec<u64> = after.by_index(&harness.late[0], &0).map(|value| value.number).collect();
+        assert!(number % 3 != 0 || found == [number, 60], "the index has the new version");
+        before.tables.iter().zip(&after.tables).map(|(old, new)| Arc::ptr_eq(old, new)).collect::<Vec<_>>()
+    };
+    // By group, by tag, by namespace, and an index that was added later: 30 and 90 have the same keys in all of them.
+    assert_eq!(update(90), [true; 4]);
+    assert_eq!(update(60), [true; 4], "and those of a version that was stored after the index was added");
+    assert_eq!(update(91), [false, false, true, false]);
+}
+
+#[test]
 fn an_event_below_its_streams_version_is_a_regression_and_changes_nothing() {
     let (a, b) = (ObjectKey::new("ns", "a"), ObjectKey::new("ns", "b"));
     let mut harness = synced(&[]);

@@ -52,6 +52,10 @@ fn check_content(posting: &Posting<Item>, model: &Model) {
     assert!(same(posting.last(), model.values().next_back()));
     for (key, item) in model {
         assert!(same(posting.get(|other| other.key().cmp(key)), Some(item)));
+        assert!(posting.contains(item, |other| other.key().cmp(key)));
+        let absent = Item::new(key + 1, 0);
+        let is_there = posting.contains(&absent, |other| other.cmp_key(&absent));
+        assert_eq!(is_there, model.contains_key(&(key + 1)));
     }
 
     let mut iter = posting.iter();
