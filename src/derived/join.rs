@@ -14,7 +14,6 @@ use crate::key::{Key, ObjectKey};
 use crate::object::Obj;
 use crate::reflector::Turn;
 use crate::store::Draft;
-use crate::trie::Trie;
 
 /// See the [module](self). Of several objects with one key, that of the first part is shown.
 pub(super) struct Join<T> {
@@ -57,8 +56,8 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Computed for Join<T> {
         let mut dirty: BTreeSet<ObjectKey> = BTreeSet::new();
         for part in &self.parts {
             let Some(Step { old, new }) = tick.typed(*part) else { continue };
-            for found in Trie::diff(&old.objects, &new.objects) {
-                dirty.extend(found.new.or(found.old).map(|object| Obj::key(object).to_owned()));
+            for (before, after) in new.differences(old) {
+                dirty.extend(after.or(before).map(|object| Obj::key(object).to_owned()));
                 turn.pass().await;
             }
         }

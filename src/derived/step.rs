@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::snapshot::Snapshot;
-use crate::trie::{Element as _, Trie};
+use crate::trie::Element as _;
 
 /// A snapshot without its type. A [`Node`](super::Node) knows the type.
 pub(super) trait AnySnapshot: Any + Send + Sync {
@@ -69,8 +69,8 @@ impl<T: Send + Sync + 'static> AnyStep for Step<T> {
     }
 
     fn changed_objects(&self) -> Changed<'_> {
-        let changes = Trie::diff(&self.old.objects, &self.new.objects);
-        Box::new(changes.filter_map(|found| Some(found.new.or(found.old)?.hash())))
+        let changes = self.new.differences(&self.old);
+        Box::new(changes.filter_map(|(before, after)| Some(after.or(before)?.hash())))
     }
 
     fn changed_keys(&self, slot: u32) -> Option<Changed<'_>> {

@@ -1,5 +1,6 @@
 //! A consistent, immutable view of everything an informer has cached.
 
+mod differences;
 mod intersection;
 mod modified;
 mod reached;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
+pub(crate) use self::differences::{Differences, Recent};
 pub use self::intersection::{InKeyOrder, Intersection};
 pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
@@ -53,6 +55,8 @@ pub struct View<T> {
     pub(crate) slab: Slab<Obj<T>>,
     /// The number of objects that were stored and removed up to this view. Two views differ by at most as many objects.
     pub(crate) churn: u64,
+    /// What the change to this revision was.
+    pub(crate) recent: Recent,
     pub(crate) tables: Box<[AnyTable]>,
     pub(crate) invalid: Trie<Invalid>,
     /// The number of invalid objects without a name.
@@ -75,6 +79,26 @@ pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
 // === impl View ===
 
 impl<T> View<T> {
+    /// The view of a new store.
+    pub(crate) fn empty(store: u64, tables: Vec<AnyTable>) -> Self {
+        Self {
+            store,
+            revision: 0,
+            epoch: 0,
+            synced: false,
+            resource_version: None,
+            reached: Arc::default(),
+            hasher: KeyHasher::new(),
+            objects: Trie::new(),
+            slab: Slab::new(),
+            churn: 0,
+            recent: Recent::default(),
+            tables: tables.into(),
+            invalid: Trie::new(),
+            nameless: 0,
+        }
+    }
+
     /// Returns the object with this key. O(1), no allocation.
     ///
     /// The key is `("namespace", "name")`, `"name"` for a cluster-scoped object, or any other [`AsKey`]. For a

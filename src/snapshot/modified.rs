@@ -3,7 +3,6 @@
 use super::View;
 use crate::index::SharedKey;
 use crate::object::Obj;
-use crate::trie::Trie;
 
 impl<T> View<T> {
     /// The keys in one index of the objects that have another version than in an older view. Those that have the key in
@@ -18,7 +17,7 @@ impl<T> View<T> {
     where
         T: Send + Sync,
     {
-        let modified = Trie::diff(&older.objects, &self.objects).filter(|found| found.old.is_some());
-        modified.filter_map(|found| found.new).flat_map(move |new| Obj::index_keys(new).of_index(slot))
+        let modified = self.differences(older).filter(|(before, _)| before.is_some());
+        modified.filter_map(|(_, after)| after).flat_map(move |new| Obj::index_keys(new).of_index(slot))
     }
 }

@@ -16,7 +16,7 @@ use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
 use crate::slab::Slab;
-use crate::snapshot::{Invalid, Reached, View};
+use crate::snapshot::{Invalid, Reached, Recent, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
@@ -45,6 +45,10 @@ pub(crate) struct Draft<T> {
     pub(super) slab: Slab<Obj<T>>,
     /// See [`View::churn`].
     pub(super) churn: u64,
+    /// What the change to the published version was.
+    recent: Recent,
+    /// The hashes of the objects that were stored and removed since, up to one more than [`Recent::MOST`].
+    touched: Vec<u64>,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -77,6 +81,8 @@ impl<T> Draft<T> {
             objects: view.objects.clone(),
             slab: view.slab.clone(),
             churn: view.churn,
+            recent: view.recent.clone(),
+            touched: Vec::new(),
             tables: view.tables.to_vec(),
             late,
             invalid: view.invalid.clone(),
@@ -98,6 +104,7 @@ impl<T> Draft<T> {
         reached: Arc<[Reached]>,
     ) -> (View<T>, Beside, Vec<Obj<T>>) {
         self.retired = None;
+        let touched = std::mem::take(&mut self.touched);
         let view = View {
             store,
             revision: self.revision + u64::from(self.changed),
@@ -109,6 +116,7 @@ impl<T> Draft<T> {
             objects: std::mem::take(&mut self.objects),
             slab: std::mem::take(&mut self.slab),
             churn: self.churn,
+            recent: if self.changed { Recent::of(touched) } else { std::mem::take(&mut self.recent) },
             tables: std::mem::take(&mut self.tables).into(),
             invalid: std::mem::take(&mut self.invalid),
             nameless: self.nameless,
@@ -190,7 +198,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.slab.set(slot, new.clone());
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
-        self.note_change(old);
+        self.note_change(new.hash(), old);
     }
 
     /// Removes an object, and its entry among the invalid objects.
@@ -233,11 +241,14 @@ impl<T: Send + Sync + 'static> Draft<T> {
         if let Some(slot) = Obj::slot(&old) {
             self.slab.remove(slot);
         }
-        self.note_change(Some(old));
+        self.note_change(hash, Some(old));
     }
 
-    /// An object was stored or removed.
-    fn note_change(&mut self, old: Option<Obj<T>>) {
+    /// An object of this hash was stored or removed.
+    fn note_change(&mut self, hash: u64, old: Option<Obj<T>>) {
+        if self.touched.len() <= Recent::MOST {
+            self.touched.push(hash);
+        }
         self.replaced.extend(old);
         self.churn += 1;
         self.changed = true;

@@ -61,12 +61,9 @@ pub(crate) use self::publish::Wake;
 pub(crate) use self::retired::Retired;
 use self::retired::World;
 pub(crate) use self::shared::Shared;
-use crate::hash::KeyHasher;
 use crate::index::Indexer;
 use crate::reflector::Reuse;
-use crate::slab::Slab;
 use crate::snapshot::View;
-use crate::trie::Trie;
 use crate::version::ResourceVersion;
 
 /// A new store number, which distinguishes the indexes of one informer from those of another.
@@ -96,21 +93,7 @@ pub(crate) struct Writer<T> {
 impl<T: Send + Sync + 'static> Writer<T> {
     pub(crate) fn new(store: u64, indexers: Vec<Box<dyn Indexer<T>>>) -> Self {
         let indexers = Indexers::new(indexers);
-        let first = View {
-            store,
-            revision: 0,
-            epoch: 0,
-            synced: false,
-            resource_version: None,
-            reached: Arc::default(),
-            hasher: KeyHasher::new(),
-            objects: Trie::new(),
-            slab: Slab::new(),
-            churn: 0,
-            tables: indexers.empty_tables().into(),
-            invalid: Trie::new(),
-            nameless: 0,
-        };
+        let first = View::empty(store, indexers.empty_tables());
         Self {
             _last: None,
             publisher: Publisher::new(first),

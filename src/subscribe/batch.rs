@@ -7,8 +7,7 @@ use super::merge::Merge;
 use super::selection::{KeySelection, Selection};
 use crate::key::Key;
 use crate::object::Obj;
-use crate::snapshot::{Snapshot, View};
-use crate::trie::{self, Trie};
+use crate::snapshot::{self, Snapshot, View};
 
 /// The changes since the previous batch, and the snapshot that contains them.
 ///
@@ -51,11 +50,11 @@ pub struct Changes<'a, T> {
 }
 
 enum Differences<'a, T> {
-    Everything(trie::Diff<'a, Obj<T>>),
-    Namespace(trie::Diff<'a, Obj<T>>, &'a str),
+    Everything(snapshot::Differences<'a, T>),
+    Namespace(snapshot::Differences<'a, T>, &'a str),
     /// Under an index key with many objects, of which few may have changed.
     Key {
-        diff: trie::Diff<'a, Obj<T>>,
+        diff: snapshot::Differences<'a, T>,
         key: &'a dyn KeySelection<T>,
         old: &'a View<T>,
         new: &'a View<T>,
@@ -80,7 +79,7 @@ impl<T> Batch<T> {
     /// Iterates over the changes, one [`Change`] per object, in no particular order. Lazy, O(changes) in all; no list
     /// of changes is allocated. May be called any number of times.
     pub fn changes(&self) -> Changes<'_, T> {
-        let objects = || Trie::diff(&self.old.objects, &self.new.objects);
+        let objects = || self.new.differences(&self.old);
         let differences = match &self.selection {
             Selection::Everything => Differences::Everything(objects()),
             Selection::Namespace(namespace) => Differences::Namespace(objects(), namespace),
@@ -191,16 +190,14 @@ impl<'a, T> Iterator for Changes<'a, T> {
     fn next(&mut self) -> Option<Change<'a, T>> {
         loop {
             let (old, new) = match &mut self.differences {
-                Differences::Everything(diff) => diff.next().map(|found| (found.old, found.new))?,
-                Differences::Namespace(diff, namespace) => {
-                    diff.map(|found| (found.old, found.new)).find(|(old, new)| {
-                        old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace)
-                    })?
-                }
+                Differences::Everything(diff) => diff.next()?,
+                Differences::Namespace(diff, namespace) => diff.find(|(old, new)| {
+                    old.or(*new).is_some_and(|object| Obj::namespace(object) == *namespace)
+                })?,
                 Differences::Key { diff, key, old, new } => {
-                    let found = diff.next()?;
-                    let before = found.old.filter(|object| key.contains(old, object));
-                    let after = found.new.filter(|object| key.contains(new, object));
+                    let (before, after) = diff.next()?;
+                    let before = before.filter(|object| key.contains(old, object));
+                    let after = after.filter(|object| key.contains(new, object));
                     if before.or(after).is_none() {
                         continue;
                     }

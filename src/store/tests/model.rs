@@ -11,6 +11,7 @@ use crate::index::MissingIndex;
 use crate::reflector::Sink;
 use crate::snapshot::{Snapshot, View};
 use crate::subscribe::{Change, differences};
+use crate::trie::Trie;
 
 /// The object that the server has under a key.
 #[derive(Clone)]
@@ -100,6 +101,7 @@ fn run(seed: u64, keys: u64) {
                 }
             }
         }
+        let before = shared.snapshot();
         // The changes at the server...
         let mut events = Vec::new();
         let mut model_after = model.clone();
@@ -175,6 +177,7 @@ fn run(seed: u64, keys: u64) {
         harness.intake.lock().validate();
         let now = shared.snapshot();
         check(&now, &model, &harness);
+        check_differences(&before, &now);
         assert!(
             harness.late.iter().all(|index| now.try_by_index(index, &0).is_ok()),
             "a view of now lacks an index"
@@ -190,6 +193,17 @@ fn run(seed: u64, keys: u64) {
             held.remove(random.random_range(0..held.len()));
         }
     }
+}
+
+/// A view of which the last change is known has the same differences as any other.
+fn check_differences(old: &Snapshot<Value>, new: &Snapshot<Value>) {
+    let address = |object: Option<&Obj<Value>>| object.map(Obj::address);
+    let mut found: Vec<_> = new.differences(old).map(|(old, new)| (address(old), address(new))).collect();
+    let compared = Trie::diff(&old.objects, &new.objects);
+    let mut expected: Vec<_> = compared.map(|found| (address(found.old), address(found.new))).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "revision {} to {}", old.revision(), new.revision());
 }
 
 fn key(number: u64) -> ObjectKey {
