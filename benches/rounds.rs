@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Options {
     /// Only whether it works: `--test`, and whatever is not `cargo bench`.
     pub(crate) smoke: bool,
-    json: bool,
-    rounds: usize,
+    pub(crate) json: bool,
+    pub(crate) rounds: usize,
     /// Parts of ids.
     filters: Vec<String>,
 }
