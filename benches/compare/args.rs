@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Also 1,000,000 objects
     #[arg(long)]
     pub(crate) million: bool,
+    /// Also the peers on a real API server: needs KUBEBUILDER_ASSETS, see tools/envtest/build.sh
+    #[arg(long)]
+    pub(crate) sync: bool,
     /// Only ids that have one of these in them, such as write/2-index/
     pub(crate) ids: Vec<String>,
     /// The page with the tables, between two markers

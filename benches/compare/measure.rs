@@ -13,6 +13,9 @@ use crate::machine;
 /// In this order in each run.
 const BENCHES: [&str; 6] = ["lookup", "write", "ingest", "relist", "subscribe", "memory"];
 
+/// On a real API server.
+const SYNC: &str = "sync";
+
 const GO: &str = "benches/peers/go";
 
 /// A benchmark that was built.
@@ -64,10 +67,11 @@ fn run(bench: &Bench, args: &Args) -> anyhow::Result<Vec<String>> {
 /// Builds ours, and asks cargo where they are.
 fn rust(args: &Args) -> anyhow::Result<Vec<Bench>> {
     println!("building the benchmarks");
+    let benches = || BENCHES.into_iter().chain(args.sync.then_some(SYNC));
     let mut command = Command::new("cargo");
     command.args(if args.quick { ["test", "--no-run"] } else { ["bench", "--no-run"] });
     command.arg("--message-format=json-render-diagnostics");
-    command.args(BENCHES.iter().flat_map(|bench| ["--bench", bench]));
+    command.args(benches().flat_map(|bench| ["--bench", bench]));
     let output = command.stderr(Stdio::inherit()).output().context("start cargo")?;
     if !output.status.success() {
         bail!("the benchmarks do not build");
@@ -80,8 +84,7 @@ fn rust(args: &Args) -> anyhow::Result<Vec<Bench>> {
             message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
         })
     };
-    BENCHES
-        .iter()
+    benches()
         .map(|name| {
             let mut arguments = vec!["--json".to_owned(), "--bench".to_owned()];
             if args.quick {
@@ -90,7 +93,7 @@ fn rust(args: &Args) -> anyhow::Result<Vec<Bench>> {
             arguments.extend(["--rounds".to_owned(), args.rounds.to_string()]);
             arguments.extend(args.ids.iter().cloned());
             let program = program(name).with_context(|| format!("cargo has built no {name}"))?;
-            Ok(Bench { name: (*name).to_owned(), program, arguments })
+            Ok(Bench { name: name.to_owned(), program, arguments })
         })
         .collect()
 }

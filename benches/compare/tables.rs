@@ -19,7 +19,7 @@ const fn table(area: &'static str, title: &'static str, figure: &'static str, un
     Table { area, title, figure, unit, ops: |_| true }
 }
 
-pub(crate) const ALL: [Table; 10] = [
+pub(crate) const ALL: [Table; 17] = [
     table("lookup", "Look-ups, whole objects", "ns", "ns"),
     table("lookup-projected", "Look-ups, a projection of 64 bytes", "ns", "ns"),
     table("write", "Updates, with freeing", "ns", "ns"),
@@ -36,12 +36,22 @@ pub(crate) const ALL: [Table; 10] = [
         ops: |op| op.starts_with("relist"),
         ..table("memory", "Peak of a list where all has changed", "peak", "times the bytes before")
     },
+    table("sync", "Real API server: from the start of the process to all objects", "s", "s"),
+    table("sync", "Real API server: CPU time until then", "cpu_s", "s"),
+    table("sync", "Real API server: resident memory at most", "peak_mib", "MiB"),
+    table("sync", "Real API server: resident memory at rest", "rest_mib", "MiB"),
+    table("sync", "Real API server: CPU time for each event", "cpu_us", "us"),
+    table("sync", "Real API server: from the write to the handler, median", "p50_ms", "ms"),
+    table("sync", "Real API server: from the write to the handler, p99", "p99_ms", "ms"),
 ];
 
 /// The rows: our figure, and how many times as much the peers need.
 pub(crate) fn markdown(figures: &Figures, table: &Table) -> Option<String> {
-    let rows: Vec<&What> = figures.of(table.area).filter(|what| (table.ops)(&what.op)).collect();
     let has = |what: &What, peer: &str| figures.get(what, peer, table.figure).is_some();
+    let rows: Vec<&What> = figures
+        .of(table.area)
+        .filter(|what| (table.ops)(&what.op) && figures.peers(what).iter().any(|peer| has(what, peer)))
+        .collect();
     let peers: BTreeSet<&str> = rows
         .iter()
         .flat_map(|what| figures.peers(what).into_iter().filter(|peer| *peer != OURS && has(what, peer)))

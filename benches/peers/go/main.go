@@ -25,6 +25,10 @@ const slice = 4096
 
 func main() {
 	o := parseOptions()
+	if o.sync {
+		syncPeer()
+		return
+	}
 	for _, n := range o.sizes() {
 		o.measure(lookups(n))
 		o.measure(writes(n, o.test))

@@ -17,6 +17,7 @@ import (
 type options struct {
 	test    bool
 	million bool
+	sync    bool
 	rounds  int
 	filters []string
 }
@@ -25,6 +26,7 @@ func parseOptions() options {
 	var o options
 	flag.BoolVar(&o.test, "test", false, "only whether it works: one round, 1,000 objects")
 	flag.BoolVar(&o.million, "million", false, "also 1,000,000 objects")
+	flag.BoolVar(&o.sync, "sync", false, "be a peer of benches/sync")
 	flag.IntVar(&o.rounds, "rounds", 15, "the number of rounds")
 	flag.Parse()
 	o.filters = flag.Args()
