@@ -1,6 +1,6 @@
 //! An informer of events that a benchmark holds ready, run by its thread.
 
-use std::collections::VecDeque;
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
@@ -21,7 +21,7 @@ pub(crate) struct Driven<K, T> {
 struct Feed<K>(Mutex<Queue<K>>);
 
 struct Queue<K> {
-    events: VecDeque<Event<K>>,
+    events: Box<dyn Iterator<Item = Event<K>> + Send>,
     /// How many of them the informer may read now.
     open: usize,
 }
@@ -34,7 +34,7 @@ impl<K: Send + 'static, T> Driven<K, T> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let feed = Arc::new(Feed(Mutex::new(Queue { events: VecDeque::new(), open: 0 })));
+        let feed = Arc::new(Feed(Mutex::new(Queue { events: Box::new(iter::empty()), open: 0 })));
         let events = {
             let feed = feed.clone();
             // Nothing wakes it: after each change of the feed, the driver is polled.
@@ -44,16 +44,16 @@ impl<K: Send + 'static, T> Driven<K, T> {
         Self { informer, feed, driver }
     }
 
-    /// Lists these objects, and waits until that is published.
-    pub(crate) fn list(&mut self, objects: impl Iterator<Item = K>) {
-        let list = [Event::Init].into_iter().chain(objects.map(Event::InitApply)).chain([Event::InitDone]);
-        self.prepare(list);
+    /// Lists these objects, and returns when that is published. They are made while it reads.
+    pub(crate) fn list(&mut self, objects: impl Iterator<Item = K> + Send + 'static) {
+        let list = iter::once(Event::Init).chain(objects.map(Event::InitApply)).chain([Event::InitDone]);
+        self.feed.lock().events = Box::new(list);
         self.publish(usize::MAX);
     }
 
-    /// Holds events ready that the informer may not read yet.
-    pub(crate) fn prepare(&self, events: impl IntoIterator<Item = Event<K>>) {
-        self.feed.lock().events.extend(events);
+    /// Holds events ready that the informer may not read yet. All before them were read.
+    pub(crate) fn prepare(&self, events: Vec<Event<K>>) {
+        self.feed.lock().events = Box::new(events.into_iter());
     }
 
     /// Lets the informer read the next `count` prepared events, and runs it until it has published them, in one
@@ -76,7 +76,7 @@ impl<K> Feed<K> {
         if queue.open == 0 {
             return Poll::Pending;
         }
-        match queue.events.pop_front() {
+        match queue.events.next() {
             Some(event) => {
                 queue.open -= 1;
                 Poll::Ready(Some(Ok(event)))

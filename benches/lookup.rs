@@ -12,13 +12,16 @@
 //!
 //! Criterion measures one peer after another, so a busy neighbour spoils some and not others. Ratios are
 //! therefore taken by `KUBE_INFORMER_RATIOS=1` (or `=100000`, or `=1000,10000`: those sizes only) instead:
-//! short rounds of all peers in turn, the ratio to the floor within each round, medians of those.
+//! short rounds of all peers in turn, the ratio to the floor within each round, medians of those. `--json` has a line
+//! for each id instead, as the other benchmarks, and takes their options.
 
 mod data;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod nads;
 mod peers;
 mod ratios;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod rounds;
 
 use std::time::Duration;
 
@@ -26,8 +29,13 @@ use criterion::{BenchmarkId, Criterion};
 
 use data::Data;
 use peers::Op;
+use rounds::Options;
 
 fn main() {
+    let options = Options::from_args(ratios::ROUNDS);
+    if options.json {
+        return ratios::report(&options);
+    }
     if let Ok(sizes) = std::env::var("KUBE_INFORMER_RATIOS") {
         let sizes: Vec<usize> = sizes.split(',').filter_map(|size| size.parse().ok()).collect();
         return ratios::print(if matches!(sizes[..], [] | [1]) { &SIZES } else { &sizes });

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Options {
     /// Only whether it works: `--test`, and whatever is not `cargo bench`.
     pub(crate) smoke: bool,
-    json: bool,
-    rounds: usize,
+    pub(crate) json: bool,
+    pub(crate) rounds: usize,
     /// Parts of ids.
     filters: Vec<String>,
 }
@@ -120,12 +120,12 @@ impl Report {
             let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
             let most = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let rest: Vec<_> =
-                medians[1..].iter().map(|(name, value)| format!("{name} {value:.0}")).collect();
+                medians[1..].iter().map(|(name, value)| format!("{name} {}", digits(*value))).collect();
             table.add_row([
                 id,
-                format!("{first:.0} {unit}"),
-                format!("{least:.0}"),
-                format!("{most:.0}"),
+                format!("{} {unit}", digits(first)),
+                digits(least),
+                digits(most),
                 rest.join(", "),
             ]);
         }
@@ -139,6 +139,15 @@ fn line((id, medians, rounds): &(String, Sample, Vec<f64>)) -> Value {
     let mut line: Map<String, Value> = [("id".to_owned(), json!(id))].into_iter().chain(medians).collect();
     line.insert("rounds".to_owned(), json!(rounds));
     Value::Object(line)
+}
+
+/// Three digits or more.
+fn digits(value: f64) -> String {
+    match value.abs() {
+        ..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
 }
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {

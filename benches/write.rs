@@ -200,7 +200,7 @@ impl Ours {
             }
             nads.build()
         });
-        driven.list(objects.all.iter().cloned());
+        driven.list(objects.all.clone().into_iter());
         driven.free();
         assert_eq!(driven.informer.snapshot().len(), objects.all.len());
         Box::new(Self(driven))
@@ -210,7 +210,7 @@ impl Ours {
 impl Peer for Ours {
     fn apply(&mut self, updates: Vec<Nad>, batch: usize) -> Sample {
         let (count, last) = (updates.len(), updates[updates.len() - 1].clone());
-        self.0.prepare(updates.into_iter().map(Event::Apply));
+        self.0.prepare(updates.into_iter().map(Event::Apply).collect());
         let began = cpu_time();
         for _ in 0..count / batch {
             self.0.publish(batch);

@@ -1,0 +1,153 @@
+//! Work whose instructions `tools/instructions/check.sh` counts with callgrind, which other work on the machine does not
+//! change. Without an argument, each runs once.
+//!
+//! | name | what |
+//! |---|---|
+//! | `get` | a look-up of an object in a held snapshot of 10,000 |
+//! | `find-64` | a look-up in an index, and a read of the 64 objects behind the key |
+//! | `update-2-indexes` | an update that changes no index key, published, with the freeing of what it replaced |
+//! | `event-from-bytes` | an event of a watch, from its line to a snapshot with two indexes, with freeing |
+//!
+//! The keys are hashed with random seeds, so the trees of two runs differ; each count is the mean of many operations.
+
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod caches;
+mod clock;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod driven;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod driver;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod nads;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod rounds;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod wire;
+
+use std::hint::black_box;
+
+use kube_informer::{Index, Informer};
+use kube_runtime::watcher::Event;
+
+use caches::{PAGE, ours_whole};
+use driven::Driven;
+use nads::{CONFIG, HITS, Nad, key, provider, shuffled};
+use wire::{Wire, event, received};
+
+/// Does some work under the function that is counted, and returns for how many operations that was.
+type Work = fn() -> usize;
+
+const ALL: [(&str, Work); 4] =
+    [("get", get), ("find-64", find), ("update-2-indexes", update), ("event-from-bytes", event_from_bytes)];
+
+const OBJECTS: usize = 10_000;
+
+const UPDATES: usize = 1_600;
+
+/// After so many updates, what they replaced is freed. The informer frees for 0.2 ms at a time, which is little work under
+/// callgrind, and what is left costs a little each time: if much were left, the count would depend on the clock.
+const FREED: usize = 16;
+
+fn main() {
+    let wanted = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
+    for (name, work) in ALL {
+        if wanted.as_ref().is_none_or(|wanted| wanted == name) {
+            println!("{name} {}", work());
+        }
+    }
+}
+
+/// Callgrind counts what runs below this function. It has one name: no type parameter is part of it.
+#[inline(never)]
+fn counted_by_callgrind(work: &mut dyn FnMut()) {
+    work();
+    black_box(());
+}
+
+fn filled() -> (Driven<Nad, Nad>, Index<Nad, String>) {
+    let mut by_provider = None;
+    let mut driven = Driven::new(|events| {
+        let mut nads = Informer::from_stream(events);
+        by_provider = Some(nads.index(|nad: &Nad| nad.provider().map(str::to_owned)));
+        nads.index(|nad: &Nad| nad.team().map(str::to_owned));
+        nads.build()
+    });
+    driven.list((0..OBJECTS).map(|i| Nad::new(i, OBJECTS)));
+    driven.free();
+    (driven, by_provider.expect("it was built"))
+}
+
+fn get() -> usize {
+    let (driven, _) = filled();
+    let snapshot = driven.informer.snapshot();
+    let keys: Vec<_> = (0..OBJECTS).map(|i| key(i, "net")).collect();
+    let mut sum = 0;
+    counted_by_callgrind(&mut || {
+        for key in &keys {
+            sum += snapshot.get((&*key.namespace, &*key.name)).map_or(0, |nad| nad.config_len());
+        }
+    });
+    assert_eq!(sum, OBJECTS * CONFIG);
+    OBJECTS
+}
+
+fn find() -> usize {
+    let (driven, by_provider) = filled();
+    let snapshot = driven.informer.snapshot();
+    let providers: Vec<_> = (0..OBJECTS / HITS).map(provider).collect();
+    let mut sum = 0;
+    counted_by_callgrind(&mut || {
+        for provider in &providers {
+            let nads = snapshot.by_index(&by_provider, provider.as_str());
+            sum += nads.map(|nad| nad.config_len()).sum::<usize>();
+        }
+    });
+    assert_eq!(sum, providers.len() * HITS * CONFIG);
+    providers.len()
+}
+
+fn update() -> usize {
+    let (mut driven, _) = filled();
+    let updates = shuffled(OBJECTS).into_iter().take(UPDATES).map(|i| {
+        let mut nad = Nad::new(i, OBJECTS);
+        nad.set_version(2);
+        Event::Apply(nad)
+    });
+    driven.prepare(updates.collect());
+    counted_by_callgrind(&mut || {
+        for _ in 0..UPDATES / FREED {
+            for _ in 0..FREED {
+                driven.publish(1);
+            }
+            driven.free();
+        }
+    });
+    let changed = driven.informer.snapshot().iter().filter(|nad| nad.resource_version() == 2).count();
+    assert_eq!(changed, UPDATES);
+    UPDATES
+}
+
+fn event_from_bytes() -> usize {
+    // Fewer objects: they come from bytes, too, which takes long under callgrind.
+    let n = 2_000;
+    let mut running = ours_whole(&Wire::new(n, PAGE), true);
+    running.driver.free();
+    let objects: Vec<_> = shuffled(n)
+        .into_iter()
+        .take(UPDATES)
+        .enumerate()
+        .map(|(at, i)| received(i, n, 2_000 + at as u64))
+        .collect();
+    running.wire.prepare(objects.iter().map(|object| event("MODIFIED", object)));
+    counted_by_callgrind(&mut || {
+        for _ in 0..UPDATES / FREED {
+            for _ in 0..FREED {
+                running.wire.open(1);
+                running.driver.run();
+            }
+            running.driver.free();
+        }
+    });
+    assert_eq!(running.version(&objects[UPDATES - 1]), Some(1_999 + UPDATES as u64));
+    UPDATES
+}

@@ -1,0 +1,145 @@
+//! Informers and peers on a real API server: `sync/<what>/<n>/<peer>`.
+//!
+//! ```sh
+//! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
+//! cargo bench --bench sync                       # 50,000 objects, about 8 minutes
+//! cargo bench --bench sync -- --json informer    # a line of JSON for each id; only these peers
+//! cargo bench --bench sync -- --test             # does it work? 200 objects
+//! ```
+//!
+//! | what | measured |
+//! |---|---|
+//! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later |
+//! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
+//!
+//! Each peer is a process of its own, one after another. The peers: `kube-informer` (`-projected`, `-metadata`), with
+//! two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its watcher and reflector; `client-go`, a
+//! dynamic informer with one handler, if Go is installed. Without an API server nothing is measured.
+
+mod link;
+mod load;
+mod peer;
+
+#[path = "../../tests/support/crds.rs"]
+#[allow(dead_code, reason = "the cases on a real server use the rest")]
+mod crds;
+#[path = "../../tests/support/envtest/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the cases on a real server use the rest")]
+mod envtest;
+#[path = "../nads.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod nads;
+#[path = "../rounds.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod rounds;
+#[path = "../../tests/support/wait.rs"]
+mod wait;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use envtest::TestCluster;
+use link::Link;
+use load::Load;
+use rounds::{Options, Report};
+
+const GO: &str = "benches/peers/go";
+
+/// How much is measured.
+struct Size {
+    objects: usize,
+    /// In a second.
+    updates: usize,
+    seconds: u64,
+}
+
+fn main() -> Result<()> {
+    if let Ok(peer) = std::env::var(link::PEER) {
+        return peer::run(&peer);
+    }
+    let options = Options::from_args(1);
+    if let Err(reason) = envtest::find_binaries() {
+        println!("no API server, nothing is measured: {reason}");
+        return Ok(());
+    }
+    let size = if options.smoke {
+        Size { objects: 200, updates: 100, seconds: 1 }
+    } else {
+        Size { objects: 50_000, updates: 1_000, seconds: 30 }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut report = Report::new(&options);
+    runtime.block_on(measure(&options, &size, &mut report))?;
+    report.print();
+    Ok(())
+}
+
+async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<()> {
+    let cluster = TestCluster::start(envtest::Options::default()).await?;
+    let load = Load::new(&cluster, size.objects).await?;
+    let kubeconfig = load.kubeconfig(&cluster).await?;
+    for (name, mut command) in peers(options)? {
+        let ids = ["list", "updates"].map(|what| format!("sync/{what}/{}/{name}", size.objects));
+        if !ids.iter().any(|id| options.wants(id)) {
+            continue;
+        }
+        let [list, updates] = ids;
+        command.env("KUBECONFIG", &kubeconfig);
+        let mut link = Link::start(command, size.objects).with_context(|| format!("start {name}"))?;
+        let synced = link.synced().with_context(|| format!("{name}: sync"))?;
+        report.add(list, &[synced]);
+        let written = load.update(size.updates, Duration::from_secs(size.seconds)).await?;
+        let (cpu, seen) = link.finish(written.len()).with_context(|| format!("{name}: updates"))?;
+        report.add(updates, &[latencies(&written, &seen, cpu)]);
+    }
+    cluster.stop().await
+}
+
+fn peers(options: &Options) -> Result<Vec<(&'static str, Command)>> {
+    let program = std::env::current_exe().context("no program")?;
+    let mut peers: Vec<_> = peer::NAMES
+        .iter()
+        .map(|name| {
+            let mut command = Command::new(&program);
+            command.env(link::PEER, name);
+            (*name, command)
+        })
+        .collect();
+    let has_go = Path::new(GO).is_dir() && Command::new("go").arg("version").output().is_ok();
+    if has_go && !options.smoke {
+        let built = std::env::current_dir()?.join("target").join("go-peers");
+        let status =
+            Command::new("go").current_dir(GO).args(["build", "-o"]).arg(&built).arg(".").status()?;
+        anyhow::ensure!(status.success(), "the peers in Go do not build");
+        let mut command = Command::new(built);
+        command.arg("-sync");
+        peers.push(("client-go", command));
+    }
+    Ok(peers)
+}
+
+/// From the answers to the writes, by version, until they were seen. An object that changed twice in between is seen
+/// once: the earlier change counts as seen then.
+fn latencies(
+    written: &HashMap<u64, u128>,
+    seen: &HashMap<u64, u128>,
+    cpu: Duration,
+) -> Vec<(&'static str, f64)> {
+    let mut late: Vec<f64> = written
+        .iter()
+        .filter_map(|(version, at)| Some(seen.get(version)?.saturating_sub(*at) as f64 / 1e6))
+        .collect();
+    late.sort_by(f64::total_cmp);
+    let quantile = |q: f64| late.get((late.len() as f64 * q) as usize).copied().unwrap_or(f64::INFINITY);
+    vec![
+        ("cpu_us", cpu.as_secs_f64() * 1e6 / written.len().max(1) as f64),
+        ("p50_ms", quantile(0.5)),
+        ("p99_ms", quantile(0.99)),
+        ("events", written.len() as f64),
+        ("seen", late.len() as f64),
+    ]
+}
