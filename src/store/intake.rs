@@ -211,12 +211,13 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
 impl<P, T: Send + Sync + 'static> Intake<P, T> {
     /// The only part of a store.
     pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
-        Self::of(&Store::new(writer, take), 0)
+        Self::of(&Store::new(writer, take), 0, None)
     }
 
-    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId) -> Self {
+    /// `reached`: a version that is not newer than the first list, unless the server was restored.
+    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId, reached: Option<ResourceVersion>) -> Self {
         let epoch = store.shared.load().epoch;
-        Self { store: store.clone(), part, held: None, listed: usize::MAX, epoch }
+        Self { store: store.clone(), part, held: reached, listed: usize::MAX, epoch }
     }
 
     /// Waits for the writer; without end if the part was removed.
