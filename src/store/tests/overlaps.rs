@@ -33,7 +33,11 @@ impl Two {
 }
 
 fn list(part: &mut Part, version: u64, items: impl IntoIterator<Item = Item<Box<Served>>>) {
-    let mut list = part.begin_list(Reuse::Unchanged);
+    list_as(part, Reuse::Unchanged, version, items);
+}
+
+fn list_as(part: &mut Part, reuse: Reuse, version: u64, items: impl IntoIterator<Item = Item<Box<Served>>>) {
+    let mut list = part.begin_list(reuse);
     items.into_iter().for_each(|item| part.upsert(&mut list, Ok(item)));
     now(part.commit(list, Some(ResourceVersion::from_number(version)))).expect("it is new");
 }
@@ -60,4 +64,37 @@ fn an_object_that_the_projection_skips_is_of_no_part() {
     apply(all, applied(at(12, Manner::LeftOut)));
     apply(some, deleted(12));
     assert_eq!(two.shows(), None);
+}
+
+#[test]
+fn what_leaves_after_a_restore_does_not_hold_back_older_versions() {
+    let mut two = Two::new();
+    for part in &mut two.parts {
+        apply(part, applied(at(26, Manner::Good)));
+    }
+    let [all, some] = &mut two.parts;
+    list_as(all, Reuse::NewEpoch, 12, []);
+    list(some, 12, []);
+    assert_eq!(two.shows(), None);
+    let another = item(&ObjectKey::new("ns", "a"), 2, 16, good(16));
+    apply(&mut two.parts[0], applied(another));
+    assert_eq!(two.shows(), Some(16));
+}
+
+#[test]
+fn a_refresh_of_a_part_that_is_behind_changes_nothing_that_is_newer() {
+    for (older, newer) in [(Manner::Undecodable, Manner::Good), (Manner::Good, Manner::Undecodable)] {
+        let mut two = Two::new();
+        for part in &mut two.parts {
+            apply(part, applied(at(11, older)));
+        }
+        let [all, some] = &mut two.parts;
+        let mut refreshed = all.begin_list(Reuse::Nothing);
+        all.upsert(&mut refreshed, Ok(at(11, older)));
+        apply(some, applied(at(12, newer)));
+        now(all.commit(refreshed, Some(ResourceVersion::from_number(11)))).expect("it is new");
+        let (shown, invalid) = (two.shows(), two.view().invalid_len());
+        let expected = if newer == Manner::Good { (Some(12), 0) } else { (Some(11), 1) };
+        assert_eq!((shown, invalid), expected, "{newer:?}");
+    }
 }
