@@ -318,6 +318,11 @@ impl Invalid {
         &self.0.1
     }
 
+    /// The address, which identifies the record while it is referenced.
+    pub(crate) fn address(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
     pub(crate) fn is_of(&self, key: Key<'_>) -> bool {
         self.error().key.as_ref().is_some_and(|mine| mine.as_key() == key)
     }

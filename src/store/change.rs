@@ -60,6 +60,11 @@ impl<T: Send + Sync + 'static> Writer<T> {
         self.change = Some(Change { keep, start: start.collect(), parked: Vec::new() });
     }
 
+    /// The highest version that a part has reached. A part that starts now is not behind it, unless the server was restored.
+    pub(crate) fn most_reached(&self) -> Option<ResourceVersion> {
+        self.parts.most_reached(self.shared().load().epoch)
+    }
+
     /// Ends a change of the scope that is not complete. The parts that were starting with it never get further.
     pub(crate) fn abandon_change(&mut self) {
         self.change = None;
@@ -124,12 +129,19 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut draft = self.draft(Reuse::Unchanged);
         let mut all = Parts::of(self.parts.iter().cloned().chain(start));
         record_members(&mut draft, &self.parts, &all).await;
+        // A new part may be the first that finds a restored server.
+        let renews =
+            parked.iter().any(|new| new.list.reuse == Reuse::NewEpoch && all.is_of(new.part, draft.epoch));
+        draft.epoch += u64::from(renews);
         let mut answers = Vec::with_capacity(parked.len());
         for Parked { part, list, version, answer } in parked {
-            let nameless = list.nameless;
+            let (nameless, reuse) = (list.nameless, list.reuse);
             merge(&mut draft, list, part, version.as_ref(), &all, &mut self.indexers).await;
             if let Some(part) = all.get_mut(part) {
                 (part.version, part.nameless, part.listed) = (version, nameless, true);
+                if matches!(reuse, Reuse::Nothing | Reuse::NewEpoch) {
+                    part.epoch = draft.epoch;
+                }
             }
             answers.push((part, answer));
         }
@@ -139,6 +151,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         draft.nameless = rest.iter().map(|part| part.nameless).sum();
         draft.changed |= !draft.synced && rest.are_listed();
         draft.synced |= rest.are_listed();
+        if renews {
+            self.forget_graves(&mut draft);
+        }
         self.retain_graves(&mut draft, |grave| rest.covering(grave.key.namespace()) > 1);
         self.parts = rest;
         self.settle(draft, true);

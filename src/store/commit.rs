@@ -5,10 +5,12 @@ use std::cmp::Ordering;
 use super::Writer;
 use super::draft::Draft;
 use super::indexers::Indexers;
+use super::life::Life;
 use super::list::List;
 use super::parts::{PartId, Parts, Share};
 use crate::error::DecodeError;
 use crate::free::free;
+use crate::key::Key;
 use crate::object::Obj;
 use crate::reflector::{Regression, Reuse, Turn};
 use crate::snapshot::Invalid;
@@ -66,13 +68,15 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     indexers: &mut Indexers<T>,
 ) {
     draft.reuse = list.reuse;
+    // What the part had before another epoch has a version that cannot be compared with later ones.
+    let until = version.filter(|_| parts.is_of(part, draft.epoch));
     let mut turn = Turn::new();
     if !list.base.objects.ptr_eq(&draft.objects) {
         rename(&mut list, draft, &mut turn).await;
     }
     // The first list of a part removes nothing, but may find objects of others.
     if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
-        remove_unlisted(draft, &list, part, version, parts, indexers, &mut turn).await;
+        remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
     let mut values = std::mem::take(&mut list.values).into_pieces();
     let mut some = Vec::new();
@@ -89,11 +93,15 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
             continue;
         }
         let uid = invalid.error().uid().unwrap_or_default();
+        let is_shared = share == Share::Shared;
+        if is_shared && is_overtaken(draft, &list, Life::of_invalid(invalid), key.as_key(), part, parts) {
+            continue;
+        }
         let was_same = draft.is_life(key.as_key(), uid);
         if draft.invalid.get(invalid.hash(), |known| known.ptr_eq(invalid)).is_none() {
             draft.put_invalid(indexers, invalid.clone());
         }
-        if share == Share::Shared && draft.is_life(key.as_key(), uid) {
+        if is_shared && draft.is_life(key.as_key(), uid) {
             draft.join(key.as_key(), part, !was_same);
         }
         turn.pass().await;
@@ -122,7 +130,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
     list: &List<T>,
     part: PartId,
-    version: Option<&ResourceVersion>,
+    until: Option<&ResourceVersion>,
     parts: &Parts,
     indexers: &mut Indexers<T>,
     turn: &mut Turn,
@@ -133,7 +141,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
         match parts.share(part, Obj::namespace(object)) {
             Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
             Share::Shared if is_listed => draft.join(Obj::key(object), part, false),
-            Share::Shared => draft.leave(indexers, Obj::key(object), part, version),
+            Share::Shared => draft.leave(indexers, Obj::key(object), part, until),
             Share::Alone | Share::Foreign => {}
         }
         turn.pass().await;
@@ -147,7 +155,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
             Share::Alone if !is_invalid => draft.remove_invalid(key, |_| true),
             // A stored object was looked at above.
             Share::Shared if !is_invalid && draft.objects.get(invalid.hash(), is_object).is_none() => {
-                draft.leave(indexers, key, part, version);
+                draft.leave(indexers, key, part, until);
             }
             _ => {}
         }
@@ -170,7 +178,7 @@ fn store<T: Send + Sync + 'static>(
     }
     let hash = object.hash();
     let shared = share == Share::Shared;
-    if shared && list.reuse != Reuse::NewEpoch && is_overtaken(draft, list, &object, part, parts) {
+    if shared && is_overtaken(draft, list, Life::of_object(&object), Obj::key(&object), part, parts) {
         return free(object);
     }
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
@@ -190,29 +198,41 @@ fn store<T: Send + Sync + 'static>(
     }
 }
 
-/// Whether other parts have changed the object since the list began, and know a version that is not older.
+/// Whether other parts know a newer version of what was listed, or the same one since the list began.
 fn is_overtaken<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
     list: &List<T>,
-    object: &Obj<T>,
+    listed: Life<'_>,
+    key: Key<'_>,
     part: PartId,
     parts: &Parts,
 ) -> bool {
-    let (key, version) = (Obj::key(object), Obj::resource_version(object));
-    if draft.has_left(key, &version) {
-        return true;
-    }
-    let is_object = |known: &Obj<T>| Obj::is(known, key);
-    let Some(known) = draft.objects.get(object.hash(), is_object) else { return false };
-    let was_stored = list.base.objects.get(object.hash(), is_object);
-    if was_stored.is_some_and(|before| Obj::ptr_eq(before, known))
-        || !draft.is_trusted(key, parts)
-        || Obj::cmp_version(known, &version).is_none_or(Ordering::is_lt)
-    {
+    if list.reuse == Reuse::NewEpoch {
         return false;
     }
-    if Obj::same_uid(known, object) {
+    if listed.version.as_ref().is_some_and(|version| draft.has_left(key, version)) {
+        return true;
+    }
+    let Some(known) = draft.life(key) else { return false };
+    let is_overtaken = draft.is_trusted(key, parts)
+        && match known.cmp_version(&listed) {
+            Some(Ordering::Greater) => true,
+            Some(Ordering::Equal) => !is_unchanged(draft, list, key),
+            Some(Ordering::Less) | None => false,
+        };
+    let has_it = is_overtaken && known.is_same_as(&listed);
+    drop(known);
+    if has_it {
         draft.join(key, part, false);
     }
-    true
+    is_overtaken
+}
+
+/// Whether what is stored under a key is what was stored when the list began.
+fn is_unchanged<T: Send + Sync + 'static>(draft: &Draft<T>, list: &List<T>, key: Key<'_>) -> bool {
+    let hash = draft.hasher.object(key);
+    let object = |objects: &Trie<Obj<T>>| objects.get(hash, |object| Obj::is(object, key)).map(Obj::address);
+    let invalid = |all: &Trie<Invalid>| all.get(hash, |invalid| invalid.is_of(key)).map(Invalid::address);
+    object(&draft.objects) == object(&list.base.objects)
+        && invalid(&draft.invalid) == invalid(&list.base.invalid)
 }

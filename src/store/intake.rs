@@ -23,7 +23,7 @@ pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeE
 pub(crate) struct Intake<P, T> {
     pub(super) store: Arc<Store<P, T>>,
     part: PartId,
-    /// The version of the last list or event of this part.
+    /// The version of the last list or event of this part; before, one that its first list must have reached.
     held: Option<ResourceVersion>,
     /// The number of objects in its last list.
     listed: usize,
@@ -129,13 +129,14 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
             return Ok(());
         }
         let was_same = draft.is_life(key, &uid);
-        self.change_into(writer, draft, part, true, item);
-        if draft.is_life(key, &uid) {
+        let has_it = self.change_into(writer, draft, part, true, item);
+        if has_it && draft.is_life(key, &uid) {
             draft.join(key, part, !was_same);
         }
         Ok(())
     }
 
+    /// Returns whether the part has the object now: not if the projection excludes it.
     fn change_into(
         &self,
         writer: &Writer<T>,
@@ -143,25 +144,33 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         part: PartId,
         shared: bool,
         item: Listed<P>,
-    ) {
+    ) -> bool {
         let indexers = &writer.indexers;
         let item = match item {
             Ok(item) => item,
-            Err(error) => return draft.mark_invalid(indexers, error),
+            Err(error) => {
+                draft.mark_invalid(indexers, error);
+                return true;
+            }
         };
         let is_comparable = !shared || draft.is_trusted(item.meta.key.as_key(), &writer.parts);
         if is_comparable && draft.holds(&item.meta) {
-            return;
+            return true;
         }
         let (meta, taken) = self.take(item);
         match taken {
             Taken::Value(value) => draft.insert(indexers, &meta, value),
             Taken::LeftOut if shared => {
                 draft.leave(indexers, meta.key.as_key(), part, Some(&meta.resource_version));
+                return false;
             }
-            Taken::LeftOut => draft.remove(indexers, meta.key.as_key()),
+            Taken::LeftOut => {
+                draft.remove(indexers, meta.key.as_key());
+                return false;
+            }
             Taken::Invalid(error) => draft.mark_invalid(indexers, error),
         }
+        true
     }
 
     /// Removes a deleted object. An invalid delete event may still have the key of the object.
@@ -211,12 +220,13 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
 impl<P, T: Send + Sync + 'static> Intake<P, T> {
     /// The only part of a store.
     pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
-        Self::of(&Store::new(writer, take), 0)
+        Self::of(&Store::new(writer, take), 0, None)
     }
 
-    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId) -> Self {
+    /// `reached`: a version that is not newer than the first list, unless the server was restored.
+    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId, reached: Option<ResourceVersion>) -> Self {
         let epoch = store.shared.load().epoch;
-        Self { store: store.clone(), part, held: None, listed: usize::MAX, epoch }
+        Self { store: store.clone(), part, held: reached, listed: usize::MAX, epoch }
     }
 
     /// Waits for the writer; without end if the part was removed.

@@ -1,5 +1,6 @@
 //! The parts of a scope, as the writer knows them: which namespaces they cover, and what each has reached.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -138,6 +139,13 @@ impl Parts {
         let version = |part: &Part| part.version.clone().filter(|_| part.epoch == epoch);
         let first = parts.next().and_then(version)?;
         parts.try_fold(first, |least, part| least.lower(version(part)?))
+    }
+
+    /// The highest version that a part has reached; `None` if there is none, or they have no order.
+    pub(super) fn most_reached(&self, epoch: u64) -> Option<ResourceVersion> {
+        let parts = self.parts.iter().filter(|part| part.epoch == epoch);
+        let versions = parts.filter_map(|part| part.version.as_ref()).filter(|version| version.is_ordered());
+        versions.max_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)).cloned()
     }
 
     /// What each part has reached. Empty if there is one part, which has reached what all have. O(parts).

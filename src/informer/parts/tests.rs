@@ -184,6 +184,24 @@ async fn a_restored_server_begins_one_epoch_and_every_part_is_listed_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_part_finds_that_the_server_was_restored() {
+    let old = vec![page(50, "a", &[("a1", 45)], None), never()];
+    // Its list shows an older version of what is cached: once, the server may be behind; twice, it was restored.
+    let list = || page(39, "a", &[("a1", 22)], None);
+    let new = vec![list(), list(), never()];
+    let parts = Harness::start(Scope::namespace("a"), vec![("a", old), ("a", new)]);
+    work(1).await;
+    parts.has(&[("a1", 45)], Some(50));
+    let (answer, mut answered) = oneshot::channel();
+    let scope = Scope::namespace("a").labels("x=y");
+    assert!(parts.commands.send(Command::SetScope(scope, answer)).await.is_ok());
+    work(20).await;
+    assert!(answered.try_recv().is_ok());
+    parts.has(&[("a1", 22)], Some(39));
+    assert_eq!(parts.snapshot().epoch, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refresh_is_complete_when_every_part_is_listed() {
     let a = vec![page(10, "a", &[("a1", 1)], None), never(), page(20, "a", &[("a1", 1)], None), never()];
     let b = vec![page(11, "b", &[], None), never(), after(20, page(21, "b", &[("b1", 15)], None)), never()];

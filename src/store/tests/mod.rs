@@ -1,6 +1,7 @@
 //! Compares the store with a model of plain collections, and tests failures of application code.
 
 mod model;
+mod overlaps;
 mod parts;
 mod rules;
 #[cfg(feature = "testing")]

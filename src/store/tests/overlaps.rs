@@ -1,0 +1,100 @@
+//! What happens to an object of two parts, step by step.
+
+use super::*;
+use crate::store::intake::Store;
+
+type Part = Intake<Box<Served>, Value>;
+
+/// Two parts of all namespaces, both listed.
+struct Two {
+    store: Arc<Store<Box<Served>, Value>>,
+    parts: [Part; 2],
+}
+
+impl Two {
+    fn new() -> Self {
+        let store = harness().intake.store.clone();
+        now(store.writer()).set_parts([(1, None), (2, None)]);
+        let mut two = Self { parts: [1, 2].map(|id| Intake::of(&store, id, None)), store };
+        two.parts.iter_mut().for_each(|part| list(part, 10, []));
+        two
+    }
+
+    fn view(&self) -> crate::Snapshot<Value> {
+        now(self.store.writer()).validate();
+        now(self.store.writer()).shared().snapshot()
+    }
+
+    fn shows(&self) -> Option<u64> {
+        let view = self.view();
+        let object = view.get(("ns", "a"))?;
+        Obj::resource_version(object).as_number()
+    }
+}
+
+fn list(part: &mut Part, version: u64, items: impl IntoIterator<Item = Item<Box<Served>>>) {
+    list_as(part, Reuse::Unchanged, version, items);
+}
+
+fn list_as(part: &mut Part, reuse: Reuse, version: u64, items: impl IntoIterator<Item = Item<Box<Served>>>) {
+    let mut list = part.begin_list(reuse);
+    items.into_iter().for_each(|item| part.upsert(&mut list, Ok(item)));
+    now(part.commit(list, Some(ResourceVersion::from_number(version)))).expect("it is new");
+}
+
+fn at(version: u64, manner: Manner) -> Item<Box<Served>> {
+    item(&ObjectKey::new("ns", "a"), 1, version, Served { manner, ..good(version) })
+}
+
+fn apply(part: &mut Part, event: WatchEvent<Box<Served>>) {
+    now(part.apply(&mut vec![event])).expect("it is new");
+}
+
+fn deleted(version: u64) -> WatchEvent<Box<Served>> {
+    WatchEvent::Deleted(Ok(at(version, Manner::Good).meta))
+}
+
+#[test]
+fn an_object_that_the_projection_skips_is_of_no_part() {
+    let mut two = Two::new();
+    for part in &mut two.parts {
+        apply(part, applied(at(11, Manner::Good)));
+    }
+    let [all, some] = &mut two.parts;
+    apply(all, applied(at(12, Manner::LeftOut)));
+    apply(some, deleted(12));
+    assert_eq!(two.shows(), None);
+}
+
+#[test]
+fn what_leaves_after_a_restore_does_not_hold_back_older_versions() {
+    let mut two = Two::new();
+    for part in &mut two.parts {
+        apply(part, applied(at(26, Manner::Good)));
+    }
+    let [all, some] = &mut two.parts;
+    list_as(all, Reuse::NewEpoch, 12, []);
+    list(some, 12, []);
+    assert_eq!(two.shows(), None);
+    let another = item(&ObjectKey::new("ns", "a"), 2, 16, good(16));
+    apply(&mut two.parts[0], applied(another));
+    assert_eq!(two.shows(), Some(16));
+}
+
+#[test]
+fn a_refresh_of_a_part_that_is_behind_changes_nothing_that_is_newer() {
+    for (older, newer) in [(Manner::Undecodable, Manner::Good), (Manner::Good, Manner::Undecodable)] {
+        let mut two = Two::new();
+        for part in &mut two.parts {
+            apply(part, applied(at(11, older)));
+        }
+        let [all, some] = &mut two.parts;
+        let mut refreshed = all.begin_list(Reuse::Nothing);
+        all.upsert(&mut refreshed, Ok(at(11, older)));
+        apply(some, applied(at(12, newer)));
+        now(all.commit(refreshed, Some(ResourceVersion::from_number(11)))).expect("it is new");
+        let (shown, invalid) = (two.shows(), two.view().invalid_len());
+        let expected = if newer == Manner::Good { (Some(12), 0) } else { (Some(11), 1) };
+        assert_eq!((shown, invalid), expected, "{newer:?}");
+    }
+}
