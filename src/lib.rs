@@ -133,6 +133,7 @@
 //! |---|---|
 //! | configure an informer | [`Informer::builder`], [`builder::Builder`], [`Config`], [`Scope`] |
 //! | cache several namespaces or selections | [`Scope::namespaces`], [`Scope::any`], [`Informer::set_scope`] |
+//! | cache a part of the objects in each replica | [`mod@shard`], [`Scope::shard`] |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
 //! | find the Services that select a Pod | [`index::selector`](index::selector()), [`View::selecting`] |
@@ -182,6 +183,7 @@ mod reflector;
 pub mod registry;
 mod scope;
 mod selector;
+pub mod shard;
 mod slab;
 mod snapshot;
 mod source;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::shard::{By, Range, Shard};
+
 /// The most parts that a scope prints.
 const PRINTED: usize = 4;
 
@@ -16,6 +18,7 @@ const PRINTED: usize = 4;
 /// | [`any([one, other])`](Self::any) | that at least one of several scopes selects |
 /// | `namespaces([""; 0])`, `any([])` | none: the informer is synced at once, and sends no request |
 /// | any of them, with [`labels`](Self::labels) or [`fields`](Self::fields) | of these, the ones that match |
+/// | any of them, with [`shard`](Self::shard) | of these, a part: those with a hash in a range |
 ///
 /// For [`Builder::scope`](crate::builder::Builder::scope), [`Registry::declare_in`](crate::Registry::declare_in) and
 /// [`Informer::set_scope`](crate::Informer::set_scope). The API server lists and watches one namespace, or all of them,
@@ -49,6 +52,8 @@ pub(crate) struct Part {
     pub(crate) namespace: Option<String>,
     pub(crate) labels: String,
     pub(crate) fields: String,
+    /// Never one of everything.
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Scope {
@@ -124,6 +129,32 @@ impl Scope {
         self.each(|part| part.fields.clone_from(&selector))
     }
 
+    /// Only objects whose uid, or namespace, has a hash in this range; of every part, and in place of a shard that was set
+    /// before. See [`shard`](mod@crate::shard).
+    ///
+    /// The API server evaluates it if it can, and else the informer. A uid never changes, so an object leaves a shard
+    /// only when it is deleted.
+    ///
+    /// Shards of the same namespace and selectors that are merged by [`any`](Self::any) are one part, with one list and
+    /// watch:
+    ///
+    /// ```
+    /// use kube_informer::Scope;
+    /// use kube_informer::shard::{By, Range};
+    ///
+    /// let shard = |index| Some(Scope::all().shard(By::Uid, Range::of(index, 4)?));
+    /// let some = Scope::any([shard(0), shard(1), shard(3)].into_iter().flatten());
+    /// assert_eq!(
+    ///     some.to_string(),
+    ///     "in all namespaces with uids hashed to 0x0000000000000000..0x8000000000000000 and 1 more",
+    /// );
+    /// assert_eq!(Scope::any([Some(some), shard(2)].into_iter().flatten()), Scope::all());
+    /// ```
+    #[must_use]
+    pub fn shard(self, by: By, range: Range) -> Self {
+        self.each(|part| part.shard = Some(Shard::new(by, range)))
+    }
+
     /// The same selectors in all namespaces: that is what a namespace means for a cluster-scoped kind.
     pub(crate) fn without_namespaces(self) -> Self {
         self.each(|part| part.namespace = None)
@@ -134,14 +165,34 @@ impl Scope {
     }
 
     fn of(mut parts: Vec<Part>) -> Self {
+        for part in &mut parts {
+            part.shard.take_if(|shard| shard.is_everything());
+        }
+        // Of the same selection, the part without a shard is first.
         parts.sort_unstable();
-        parts.dedup();
-        Self { parts }
+        let before = parts.len();
+        parts.dedup_by(|next, part| part.takes_in(next));
+        // Shards that were joined may be everything now, and so have the objects of other parts.
+        if parts.len() < before { Self::of(parts) } else { Self { parts } }
     }
 
     fn each(mut self, change: impl FnMut(&mut Part)) -> Self {
         self.parts.iter_mut().for_each(change);
         Self::of(self.parts)
+    }
+}
+
+impl Part {
+    /// Adds the objects of another part. Returns false, and adds none, if that needs a list of its own.
+    fn takes_in(&mut self, other: &Self) -> bool {
+        let is_same =
+            self.namespace == other.namespace && self.labels == other.labels && self.fields == other.fields;
+        is_same
+            && match (&mut self.shard, &other.shard) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(shard), Some(other)) => shard.join(other),
+            }
     }
 }
 
@@ -184,6 +235,9 @@ impl fmt::Display for Part {
         }
         if !self.fields.is_empty() {
             write!(f, " with fields {}", self.fields)?;
+        }
+        if let Some(shard) = &self.shard {
+            write!(f, " with {shard}")?;
         }
         Ok(())
     }

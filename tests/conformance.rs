@@ -29,6 +29,7 @@ async fn ours() -> Vec<Recorded> {
         .token("nobody", "nobody")
         .deny(Rule::all().user("nobody"))
         .managed_fields(true)
+        .shards(true)
         .build();
     let target = Target {
         admin: client(&server, "Bearer admin"),

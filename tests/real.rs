@@ -76,7 +76,8 @@ fn main() -> ExitCode {
 fn in_process_trial(case: Case) -> Trial {
     Trial::ignorable_test(format!("in-process::{}", case.name), move || {
         let runtime = runtime()?;
-        let done = runtime.block_on(async { run(&case, Box::new(InProcessWorld::start().await?)).await });
+        let done = runtime
+            .block_on(async { run(&case, Box::new(InProcessWorld::start(case.shards()).await?)).await });
         finish(runtime, done)
     })
 }

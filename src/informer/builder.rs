@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Status, Tally};
 use crate::scope::Scope;
+use crate::shard::{By, Range};
 use crate::store::Writer;
 use crate::stored::StoredWith;
 
@@ -192,6 +193,12 @@ impl<K: Resource, T> Builder<K, T> {
     /// Restricts the scope to objects with these fields. See [`Scope::fields`].
     pub fn fields(mut self, selector: impl Into<String>) -> Self {
         self.from.scope = self.from.scope.fields(selector);
+        self
+    }
+
+    /// Restricts the scope to a shard of the objects. See [`Scope::shard`].
+    pub fn shard(mut self, by: By, range: Range) -> Self {
+        self.from.scope = self.from.scope.shard(by, range);
         self
     }
 

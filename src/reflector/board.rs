@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::status::{PartStatus, Phase, Status};
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::shard::Filter;
 
 /// The parts of an informer, each with its status, and the channel that has the status of the whole.
 pub(crate) struct Board {
@@ -113,6 +114,10 @@ impl Known {
             failures: present().map(|part| part.failures).max().unwrap_or_default(),
             ordered_versions: present().all(|part| part.ordered_versions),
             unversioned: present().any(|part| part.unversioned),
+            shard_filter: {
+                let filters = || present().filter_map(|part| part.shard_filter);
+                filters().find(|filter| *filter == Filter::Here).or(filters().next())
+            },
             parts,
         }
     }

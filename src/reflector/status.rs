@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::shard::Filter;
 
 /// The phase of an informer: its current activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,12 @@ pub struct Status {
     /// Whether the kind has no resourceVersions (`PodMetrics`, `ComponentStatus`), so that objects are compared by
     /// content.
     pub unversioned: bool,
+    /// Who leaves out the objects of other [shards](mod@crate::shard): the API server, or this informer. As the last list
+    /// has shown, or an object of another shard that was received since. `None` if the scope has no shard, while there
+    /// are no objects, and until it is known.
+    ///
+    /// Some lists do not show it. After them, the informer requests one object of another shard to find out.
+    pub shard_filter: Option<Filter>,
     /// `None` if the scope has one part, which starts with the informer.
     pub(super) parts: Option<Arc<[Arc<PartStatus>]>>,
 }
@@ -77,6 +84,7 @@ impl Status {
             failures: 0,
             ordered_versions: true,
             unversioned: false,
+            shard_filter: None,
             parts: None,
         }
     }

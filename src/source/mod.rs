@@ -11,6 +11,7 @@ mod json;
 mod limits;
 mod page;
 mod rest;
+mod sharding;
 #[cfg(test)]
 pub(crate) mod stub;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use futures_core::Stream;
 
 use crate::error::{DecodeError, Error};
 use crate::key::ObjectKey;
+use crate::shard::Filter;
 use crate::version::ResourceVersion;
 
 pub(crate) use self::decode::Decoder;
@@ -94,6 +96,8 @@ pub(crate) struct Page<P> {
     /// Empty if the kind has no versions.
     pub(crate) resource_version: ResourceVersion,
     pub(crate) continue_token: Option<String>,
+    /// Whether the server says that it has left out the objects of other shards.
+    pub(crate) is_sharded: bool,
 }
 
 /// One event of a watch.
@@ -157,6 +161,22 @@ pub(crate) trait Source: Send + 'static {
         request: &ListRequest,
     ) -> impl Future<Output = Result<Page<Self::Payload>, Error>> + Send;
     fn watch(&mut self, request: &WatchRequest) -> impl Future<Output = Result<Self::Watch, Error>> + Send;
+
+    /// Who leaves out the objects of other shards. `None`: not known, or the source has no shard.
+    fn shard_filter(&self) -> Option<Filter> {
+        None
+    }
+
+    /// Finds out who does, after a list that does not show it.
+    fn find_shard_filter(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// The error of pages that were read since the last call, if the server has filtered them by another hash. The
+    /// server is not asked to filter the next ones.
+    fn wrong_shard(&mut self) -> Option<Error> {
+        None
+    }
 
     /// Asks discovery whether the server serves the kind, in this or another version. Returns an error if
     /// discovery does not answer completely.

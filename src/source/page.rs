@@ -38,6 +38,8 @@ struct Envelope {
 struct ListMeta {
     resource_version: String,
     continue_token: String,
+    /// Whether `shardInfo` (KEP-5866) is there.
+    is_sharded: bool,
 }
 
 /// Splits a page. Its objects are slices of `body`, which stays in memory until the last of them is dropped;
@@ -52,6 +54,7 @@ pub(super) async fn parse_page(call: &Call, body: Bytes, largest: usize) -> Resu
         items: Box::new(Elements { body, at: items.start, first: true, largest }),
         resource_version: ResourceVersion::from(metadata.resource_version),
         continue_token: Some(metadata.continue_token).filter(|token| !token.is_empty()),
+        is_sharded: metadata.is_sharded,
     })
 }
 
@@ -93,7 +96,11 @@ impl ListMeta {
             None => Ok(String::new()),
             Some(value) => text(value).map(Cow::into_owned).ok_or(Malformed),
         };
-        Ok(Self { resource_version: field("resourceVersion")?, continue_token: field("continue")? })
+        Ok(Self {
+            resource_version: field("resourceVersion")?,
+            continue_token: field("continue")?,
+            is_sharded: member(metadata, "shardInfo")?.is_some_and(|info| info != b"null"),
+        })
     }
 }
 

@@ -21,6 +21,7 @@ pub struct ApiServerBuilder {
     latency: Duration,
     managed_fields: bool,
     garbage_collection: bool,
+    shards: bool,
     access: Access,
 }
 
@@ -35,6 +36,7 @@ impl ApiServerBuilder {
             latency: Duration::ZERO,
             managed_fields: false,
             garbage_collection: false,
+            shards: false,
             access: Access::default(),
         }
     }
@@ -98,6 +100,14 @@ impl ApiServerBuilder {
         Self { garbage_collection: collects, ..self }
     }
 
+    /// Sets whether the server knows the parameter `shardSelector` of lists and watches, as with the feature gate
+    /// `ShardedListAndWatch` of Kubernetes 1.36. Default: off, as there; it ignores the parameter.
+    /// [`ApiServer::set_shards`] changes it later.
+    #[must_use]
+    pub fn shards(self, known: bool) -> Self {
+        Self { shards: known, ..self }
+    }
+
     /// Registers a bearer token for `user`. From then on, requests without a registered token get 401.
     #[must_use]
     pub fn token(mut self, token: &str, user: &str) -> Self {
@@ -139,7 +149,7 @@ impl ApiServerBuilder {
             panic!("the server cannot be built: {status}");
         }
         let settings = Settings { bookmark_interval: self.bookmark_interval };
-        ApiServer::of(Shared::new(state, self.access, settings, self.latency))
+        ApiServer::of(Shared::new(state, self.access, settings, self.latency, self.shards))
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Page {
     continue_token: Option<String>,
     remaining: Option<usize>,
     has_version: bool,
+    /// What the server says of the shard that it has applied.
+    shard: Option<String>,
 }
 
 impl State {
@@ -77,7 +79,7 @@ impl State {
         let mut objects = collection.at(version, &prefix, &start).peekable();
         let mut items = Vec::new();
         while let Some(object) = objects.next_if(|_| limit.is_none_or(|limit| items.len() < limit)) {
-            if query.selector.matches(object.value()) {
+            if query.selects(object.value()) {
                 items.push(object.clone());
             }
         }
@@ -91,7 +93,8 @@ impl State {
             }
             _ => None,
         };
-        Ok(Page { version, items, continue_token, remaining, has_version })
+        let shard = query.shard.as_ref().map(ToString::to_string);
+        Ok(Page { version, items, continue_token, remaining, has_version, shard })
     }
 }
 
@@ -110,7 +113,7 @@ impl Page {
             false => (kind.list_kind(), kind.api_version()),
         };
         let (list_kind, version) = (to_bytes(&list_kind), to_bytes(&version));
-        let metadata = to_bytes(&self.metadata(kind.is_custom() && !partial));
+        let metadata = to_bytes(&self.metadata(kind, partial));
         // The real server sorts the fields of lists of custom resources, so the metadata with the version comes after
         // the items. A streaming client must accept both orders.
         let parts: [(&[u8], &[u8]); 4] = if kind.is_custom() && !partial {
@@ -145,15 +148,15 @@ impl Page {
         let items: Vec<&Value> = self.items.iter().map(|object| object.value()).collect();
         json!({
             "apiVersion": kind.api_version(), "kind": kind.list_kind(),
-            "metadata": self.metadata(false), "items": items,
+            "metadata": self.metadata(kind, false), "items": items,
         })
     }
 
-    fn metadata(&self, with_empty_continue: bool) -> Value {
+    fn metadata(&self, kind: &Kind, partial: bool) -> Value {
         let mut metadata = Map::new();
         match &self.continue_token {
             Some(token) => metadata.insert("continue".into(), json!(token)),
-            None if with_empty_continue => metadata.insert("continue".into(), json!("")),
+            None if kind.is_custom() && !partial => metadata.insert("continue".into(), json!("")),
             None => None,
         };
         if let Some(remaining) = self.remaining {
@@ -161,6 +164,10 @@ impl Page {
         }
         if self.has_version {
             metadata.insert("resourceVersion".into(), json!(self.version.to_string()));
+        }
+        // The real server does not have it in lists of custom resources, nor in those of metadata.
+        if let Some(selector) = self.shard.as_ref().filter(|_| !partial && !kind.is_custom()) {
+            metadata.insert("shardInfo".into(), json!({ "selector": selector }));
         }
         Value::Object(metadata)
     }

@@ -54,6 +54,7 @@ mod selector;
 mod serve;
 mod server;
 mod service;
+mod shard;
 mod shared;
 mod state;
 mod status;

@@ -1,13 +1,18 @@
 //! The query of a list or watch: `meta/v1` ListOptions, parsed and validated as kube-apiserver does it.
 
+use serde_json::Value;
+
 use super::kind::Kind;
 use super::selector::Selector;
+use super::shard::Shard;
 use super::status::{ApiStatus, StatusCause};
 
 /// ListOptions, with the selectors parsed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query {
     pub(super) selector: Selector,
+    /// `None`: all objects.
+    pub(super) shard: Option<Shard>,
     pub(super) limit: Option<usize>,
     pub(super) continue_token: String,
     pub(super) version: String,
@@ -19,8 +24,8 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Parses the decoded pairs of the query string.
-    pub(super) fn parse(pairs: &[(String, String)], kind: &Kind) -> Result<Self, ApiStatus> {
+    /// Parses the decoded pairs of the query string. `shards`: whether the server knows shards.
+    pub(super) fn parse(pairs: &[(String, String)], kind: &Kind, shards: bool) -> Result<Self, ApiStatus> {
         let text =
             |name: &str| pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let number = |name: &str| match text(name) {
@@ -37,6 +42,7 @@ impl Query {
             pairs.iter().find(|(key, _)| key == "sendInitialEvents").map(|(_, value)| is_true(value));
         let mut query = Self {
             selector: Selector::parse(text("labelSelector"), text("fieldSelector"), kind)?,
+            shard: None,
             limit,
             continue_token: text("continue").to_owned(),
             version: text("resourceVersion").to_owned(),
@@ -48,7 +54,16 @@ impl Query {
         };
         query.set_defaults();
         query.validate()?;
+        query.shard = match text("shardSelector") {
+            selector if shards && !selector.is_empty() => Some(Shard::parse(selector)?),
+            _ => None,
+        };
         Ok(query)
+    }
+
+    /// Whether an object is of both selectors and of the shard.
+    pub(super) fn selects(&self, object: &Value) -> bool {
+        self.shard.as_ref().is_none_or(|shard| shard.has(object)) && self.selector.matches(object)
     }
 
     /// The query as a kind without versions interprets it: without a version, in one piece.

@@ -44,14 +44,14 @@ pub(super) fn answer(
     match info.verb {
         Verb::List => {
             let partial = shape.for_list()?;
-            let query = Query::parse(&info.query, &kind)?;
+            let query = Query::parse(&info.query, &kind, shared.knows_shards())?;
             let page = state.list(id, namespace, &query)?;
             // The items are shared. The text is assembled outside the lock.
             drop(state);
             Ok(Answer::Json(200, page.body(&kind, partial)))
         }
         Verb::Watch => {
-            let query = Query::parse(&info.query, &kind)?;
+            let query = Query::parse(&info.query, &kind, shared.knows_shards())?;
             let partial = shape != Shape::Whole;
             let watch = Watch::start(shared, &state, id, namespace, query, partial, scope)?;
             Ok(Answer::Watch(Box::new(watch)))
@@ -109,7 +109,7 @@ pub(super) fn answer(
             }
         }
         Verb::DeleteCollection => {
-            let query = Query::parse(&info.query, &kind)?;
+            let query = Query::parse(&info.query, &kind, shared.knows_shards())?;
             let options = delete_options(info, body)?;
             let page = state.delete_collection(&kind.name(), namespace, &query, &options)?;
             Ok(Answer::Json(200, page.body(&kind, shape == Shape::PartialList)))

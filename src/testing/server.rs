@@ -1,6 +1,7 @@
 //! [`ApiServer`]: the handle of a server, with direct access to what it stores.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -271,6 +272,12 @@ impl ApiServer {
     /// [`ApiServerBuilder::latency`](super::ApiServerBuilder::latency).
     pub fn set_latency(&self, latency: Duration) {
         *lock(&self.shared.latency) = latency;
+    }
+
+    /// Sets whether the server knows shards, as [`shards`](super::ApiServerBuilder::shards) of the builder does, for requests
+    /// from now on. With [`disconnect_watches`](Self::disconnect_watches), it is as an upgrade or a downgrade of the server.
+    pub fn set_shards(&self, known: bool) {
+        self.shared.knows_shards.store(known, Ordering::Relaxed);
     }
 
     /// Registers a bearer token for `user`. After the first one, requests without a registered token get 401.

@@ -1,5 +1,6 @@
 //! The state that all handles and connections of a server share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(super) struct Shared {
     /// Watches end when its value changes.
     pub(super) hang_up: watch::Sender<u64>,
     pub(super) latency: Mutex<Duration>,
+    pub(super) knows_shards: AtomicBool,
     access: Mutex<Access>,
     requests: Mutex<Requests>,
     state: Mutex<State>,
@@ -28,12 +30,19 @@ pub(super) struct Settings {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, access: Access, settings: Settings, latency: Duration) -> Self {
+    pub(super) fn new(
+        state: State,
+        access: Access,
+        settings: Settings,
+        latency: Duration,
+        shards: bool,
+    ) -> Self {
         Self {
             settings,
             faults: Faults::default(),
             hang_up: watch::Sender::new(0),
             latency: Mutex::new(latency),
+            knows_shards: AtomicBool::new(shards),
             access: Mutex::new(access),
             requests: Mutex::default(),
             state: Mutex::new(state),
@@ -50,6 +59,10 @@ impl Shared {
 
     pub(super) fn log(&self) -> MutexGuard<'_, Requests> {
         lock(&self.requests)
+    }
+
+    pub(super) fn knows_shards(&self) -> bool {
+        self.knows_shards.load(Ordering::Relaxed)
     }
 
     pub(super) fn latency(&self) -> Duration {

@@ -92,7 +92,8 @@ impl Watch {
         let mut initial = Vec::new();
         let mut cursor = asked;
         if lists {
-            let all = Query { selector: query.selector.clone(), ..Query::default() };
+            let all =
+                Query { selector: query.selector.clone(), shard: query.shard.clone(), ..Query::default() };
             initial = state.list(collection, namespace, &all)?.items;
             cursor = newest;
         } else if asked == 0 {
@@ -234,7 +235,7 @@ impl Watch {
         if !change.key.starts_with(&self.prefix) {
             return None;
         }
-        let selected = |object: &&Arc<Version>| self.query.selector.matches(object.value());
+        let selected = |object: &&Arc<Version>| self.query.selects(object.value());
         let new = change.new.as_ref().filter(selected);
         let old = change.old.as_ref().filter(selected);
         match (old, new) {

@@ -22,6 +22,7 @@ mod scopes;
 mod selecting;
 mod selectors;
 mod server;
+mod shards;
 mod stats;
 mod streams;
 mod sync;
@@ -79,6 +80,16 @@ impl Case {
         Self { own_cluster: Some(options), ..self }
     }
 
+    /// On servers that know shards, a real one with its own cluster.
+    fn with_shards(self) -> Self {
+        self.on_own_cluster(|| Options { shards: true, ..Options::default() })
+    }
+
+    /// Whether its servers know shards.
+    pub(crate) fn shards(&self) -> bool {
+        self.own_cluster.is_some_and(|options| options().shards)
+    }
+
     /// On a cluster of its own, which the examples see all of.
     fn runs_examples(self) -> Self {
         Self { examples: true, ..self.real_only().on_own_cluster(Options::default) }
@@ -96,7 +107,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(server::a_default_client_works_too),
         case!(server::survives_a_killed_api_server).real_only().on_own_cluster(Options::default),
         case!(server::a_kubeconfig_is_all_a_program_needs).real_only(),
-        case!(conformance::answers_are_as_recorded).real_only().on_own_cluster(Options::default),
+        case!(conformance::answers_are_as_recorded).real_only().with_shards(),
         case!(apply::an_apply_creates_then_merges),
         case!(apply::a_conflict_names_the_manager_and_the_field),
         case!(apply::an_update_takes_the_fields_it_changes),
@@ -149,6 +160,11 @@ pub(crate) fn all() -> Vec<Case> {
         case!(scopes::a_change_that_waits_is_replaced_by_the_next),
         case!(scopes::a_write_waits_for_its_own_namespace_only),
         case!(scopes::a_hundred_namespaces_are_one_cache),
+        case!(shards::a_server_without_shards_is_filtered_here),
+        case!(shards::each_object_is_in_one_shard_and_the_server_filters).with_shards(),
+        case!(shards::an_upgrade_or_a_downgrade_changes_no_object).with_shards(),
+        case!(shards::a_scope_moves_from_shard_to_shard).with_shards(),
+        case!(shards::ten_thousand_uids_hash_as_the_server_hashes_them).real_only().with_shards(),
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_vanished_kind_is_given_up_where_that_was_asked_for),

@@ -62,7 +62,7 @@ pub(super) async fn pages_sync_on_a_server_without_streaming_lists(ctx: &Ctx) ->
 
 /// A kube-apiserver from before streaming lists, or one with them turned off.
 pub(super) fn without_streaming_lists() -> Options {
-    Options { apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()] }
+    Options { apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()], ..Options::default() }
 }
 
 async fn syncs_in_pages(ctx: &Ctx, wire: &Wire, direct: &Api<ConfigMap>) -> Result<()> {

@@ -42,6 +42,9 @@ pub(crate) trait World {
     /// Watches that run may be cut.
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>>;
 
+    /// Makes the server know `shardSelector` from now on, or not, as an upgrade or a downgrade does: watches end.
+    fn set_shards(&self, known: bool) -> LocalBoxFuture<'_, Result<()>>;
+
     /// Ends what belongs to this world alone, and waits for it.
     fn shutdown(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
 }

@@ -17,8 +17,9 @@ pub(crate) struct InProcessWorld {
 // === impl InProcessWorld ===
 
 impl InProcessWorld {
-    pub(crate) async fn start() -> Result<Self> {
-        let server = ApiServer::builder().managed_fields(true).build();
+    /// `shards`: whether it knows `shardSelector`.
+    pub(crate) async fn start(shards: bool) -> Result<Self> {
+        let server = ApiServer::builder().managed_fields(true).shards(shards).build();
         // Without tokens, every request is allowed.
         server.add_token(&token_of("admin"), "admin");
         let serving = server.serve().await?;
@@ -88,6 +89,15 @@ impl World for InProcessWorld {
     fn compact(&self) -> LocalBoxFuture<'_, Result<()>> {
         async {
             self.server.compact_all();
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn set_shards(&self, known: bool) -> LocalBoxFuture<'_, Result<()>> {
+        async move {
+            self.server.set_shards(known);
+            self.server.disconnect_watches();
             Ok(())
         }
         .boxed_local()

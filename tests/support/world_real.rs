@@ -80,6 +80,14 @@ impl World for RealWorld {
         .boxed_local()
     }
 
+    fn set_shards(&self, known: bool) -> LocalBoxFuture<'_, Result<()>> {
+        async move {
+            self.cluster.set_shards(known);
+            self.cluster.restart_apiserver().await
+        }
+        .boxed_local()
+    }
+
     fn shutdown(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         // Whoever started the cluster ends it.
         async {}.boxed_local()

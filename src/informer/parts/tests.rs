@@ -91,6 +91,7 @@ fn page(version: u64, namespace: &str, objects: &[(&str, u64)], next: Option<&st
         items: Box::new(items.into_iter()),
         resource_version: ResourceVersion::from_number(version),
         continue_token: next.map(str::to_owned),
+        is_sharded: false,
     })
 }
 

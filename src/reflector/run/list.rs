@@ -183,6 +183,9 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             request.continue_token = page.continue_token;
             yield_now().await;
         }
+        if let Some(error) = self.source.wrong_shard() {
+            return Err(self.list_failed(error, form, PageAt::Later));
+        }
         let Some((version, list)) = begun else { return Ok(false) };
         let version = Some(version).filter(|version| !version.is_empty());
         let versioned = version.is_some();
@@ -204,6 +207,8 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
             return Err(Input::WentBack);
         }
         self.listed(ordered, unversioned);
+        self.source.find_shard_filter().await;
+        self.note_shard_filter();
         Ok(())
     }
 

@@ -90,6 +90,14 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         });
     }
 
+    /// Shows who leaves out the objects of other shards.
+    pub(super) fn note_shard_filter(&mut self) {
+        let filter = self.source.shard_filter();
+        if self.status.status().shard_filter != filter {
+            self.status.modify(|status| status.shard_filter = filter);
+        }
+    }
+
     /// A list has shown the current state, but no watch keeps it current.
     pub(super) fn polled(&mut self) {
         let now = Instant::now();

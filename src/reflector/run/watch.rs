@@ -107,6 +107,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                     return Input::WentBack;
                 }
                 open.settled = true;
+                self.note_shard_filter();
                 self.progress(true);
                 if full {
                     yield_now().await;

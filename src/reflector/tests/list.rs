@@ -461,6 +461,7 @@ impl Source for Pages {
             items: Box::new((0..500).map(object).collect::<Vec<_>>().into_iter()),
             resource_version: ResourceVersion::from_number(1),
             continue_token: (self.given < 5).then(|| self.given.to_string()),
+            is_sharded: false,
         })
     }
 

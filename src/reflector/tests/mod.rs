@@ -317,6 +317,7 @@ fn page(version: u64, objects: &[(&str, u64)], next: Option<&str>) -> Answer<()>
         items: items(objects.iter().map(|(name, version)| item(name, *version))),
         resource_version: ResourceVersion::from_number(version),
         continue_token: next.map(str::to_owned),
+        is_sharded: false,
     })
 }
 

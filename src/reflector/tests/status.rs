@@ -62,6 +62,7 @@ async fn versions_without_an_order_are_said_to_be_so() {
         items: items([]),
         resource_version: ResourceVersion::from("opaque"),
         continue_token: None,
+        is_sharded: false,
     });
     let reflector = Harness::paged(vec![answer, Answer::Watch(vec![Step::Never])]);
     reflector.work(1.0).await;

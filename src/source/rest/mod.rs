@@ -2,6 +2,7 @@
 //! response bodies.
 
 mod discovery;
+mod shard;
 
 use std::any::TypeId;
 
@@ -10,16 +11,18 @@ use http::{Request, Response};
 use kube_client::Client;
 use kube_client::client::Body;
 use kube_core::{DynamicResourceScope, Resource};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::api_error;
 use super::body::read_page;
 use super::call::Call;
 use super::page::parse_page;
+use super::sharding::Sharding;
 use super::watch::HttpWatch;
 use super::{Json, Limits, ListRequest, Page, Source, WatchRequest};
 use crate::error::Error;
 use crate::scope::Part;
+use crate::shard::{Filter, Shard};
 
 const JSON: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -36,6 +39,9 @@ pub(crate) struct HttpSource {
     group: String,
     plural: String,
     part: Part,
+    sharding: Sharding,
+    /// The server refuses the shard, or applies it wrongly: until then, it is not asked to.
+    asks_no_shard_until: Option<Instant>,
     limits: Limits,
     /// Whether to request metadata only.
     metadata_only: bool,
@@ -74,6 +80,8 @@ impl HttpSource {
             resource: resource_name::<K>(dyntype),
             group: K::group(dyntype).into_owned(),
             plural: K::plural(dyntype).into_owned(),
+            sharding: Sharding::new(part.shard.clone()),
+            asks_no_shard_until: None,
             part,
             limits,
             metadata_only: K::metadata_api(),
@@ -129,7 +137,11 @@ impl HttpSource {
     }
 
     fn list_query(&self, request: &ListRequest) -> String {
-        let mut query = self.selected();
+        self.list_query_of(request, self.asked_shard())
+    }
+
+    fn list_query_of(&self, request: &ListRequest, shard: Option<&Shard>) -> String {
+        let mut query = self.selected(shard);
         if let Some(limit) = request.limit {
             query.append_pair("limit", &limit.to_string());
         }
@@ -144,7 +156,7 @@ impl HttpSource {
     }
 
     fn watch_query(&self, request: &WatchRequest) -> String {
-        let mut query = self.selected();
+        let mut query = self.selected(self.asked_shard());
         query.append_pair("watch", "true");
         query.append_pair("allowWatchBookmarks", "true");
         query.append_pair("timeoutSeconds", &request.timeout.as_secs().to_string());
@@ -158,12 +170,15 @@ impl HttpSource {
         query.finish()
     }
 
-    fn selected(&self) -> form_urlencoded::Serializer<'static, String> {
+    fn selected(&self, shard: Option<&Shard>) -> form_urlencoded::Serializer<'static, String> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, selector) in [("labelSelector", &self.part.labels), ("fieldSelector", &self.part.fields)] {
             if !selector.is_empty() {
                 query.append_pair(name, selector);
             }
+        }
+        if let Some(shard) = shard {
+            query.append_pair("shardSelector", &shard.selector());
         }
         query
     }
@@ -178,20 +193,48 @@ impl Source for HttpSource {
     }
 
     async fn list(&mut self, request: &ListRequest) -> Result<Page<Json>, Error> {
-        let call = self.call("list");
         let accept = if self.metadata_only { METADATA_LIST } else { JSON };
-        let response = self.get(&call, self.list_query(request), accept).await?;
+        let call = self.call("list");
+        if request.continue_token.is_none() {
+            self.sharding.begin();
+        }
+        let response = match self.get(&call, self.list_query(request), accept).await {
+            Err(error) if self.is_shard_refused(&error) => {
+                self.get(&call, self.list_query(request), accept).await?
+            }
+            answer => answer?,
+        };
         let body = timeout(self.limits.page_time, read_page(&call, response.into_body(), &self.limits))
             .await
             .map_err(|_| call.timeout(self.limits.page_time))??;
-        parse_page(&call, body, self.limits.object_bytes).await
+        Ok(self.sharding.page(parse_page(&call, body, self.limits.object_bytes).await?))
     }
 
     async fn watch(&mut self, request: &WatchRequest) -> Result<HttpWatch, Error> {
         let call = self.call("watch");
         let accept = if self.metadata_only { METADATA } else { JSON };
-        let response = self.get(&call, self.watch_query(request), accept).await?;
-        Ok(HttpWatch::new(call, response.into_body(), &self.limits))
+        if request.initial_events {
+            self.sharding.begin();
+        }
+        let response = match self.get(&call, self.watch_query(request), accept).await {
+            Err(error) if self.is_shard_refused(&error) => {
+                self.get(&call, self.watch_query(request), accept).await?
+            }
+            answer => answer?,
+        };
+        Ok(HttpWatch::new(call, response.into_body(), &self.limits, self.sharding.clone()))
+    }
+
+    fn shard_filter(&self) -> Option<Filter> {
+        self.sharding.filter()
+    }
+
+    async fn find_shard_filter(&mut self) {
+        self.find_filter().await;
+    }
+
+    fn wrong_shard(&mut self) -> Option<Error> {
+        self.stop_if_contradicted()
     }
 
     async fn served(&mut self) -> Result<bool, Error> {

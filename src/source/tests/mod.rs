@@ -5,6 +5,7 @@ mod fuzz;
 mod harm;
 mod limits;
 mod privacy;
+mod shards;
 mod streams;
 mod unversioned;
 

@@ -17,6 +17,7 @@ use super::body::next_chunk;
 use super::call::Call;
 use super::decode::{broken, parse_item, parse_meta};
 use super::json::{Cursor, Malformed, lossy, member, text};
+use super::sharding::Sharding;
 use super::{Json, Limits, WatchEvent};
 use crate::error::Error;
 use crate::version::ResourceVersion;
@@ -37,6 +38,7 @@ pub(crate) struct HttpWatch {
     documents: Documents,
     /// The largest object that is accepted.
     largest: usize,
+    sharding: Sharding,
 }
 
 /// The relevant members of an event.
@@ -49,12 +51,13 @@ struct Event<'a> {
 // === impl HttpWatch ===
 
 impl HttpWatch {
-    pub(super) fn new(call: Call, body: Body, limits: &Limits) -> Self {
+    pub(super) fn new(call: Call, body: Body, limits: &Limits, sharding: Sharding) -> Self {
         Self {
             call,
             body: Some(body),
             documents: Documents::new(limits.line_bytes),
             largest: limits.object_bytes,
+            sharding,
         }
     }
 
@@ -62,7 +65,8 @@ impl HttpWatch {
         for _ in 0..CHUNKS_PER_POLL {
             match self.documents.next() {
                 Ok(Some(document)) => {
-                    return Poll::Ready(Some(parse_event(&self.call, &document, self.largest)));
+                    let event = parse_event(&self.call, &document, self.largest);
+                    return Poll::Ready(Some(event.map(|event| self.sharding.event(event))));
                 }
                 Ok(None) => {}
                 Err(Unreadable::TooLong) => {

@@ -5,7 +5,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Options {
     /// Flags for kube-apiserver, after its own, so that they win: watch-cache sizes, feature gates.
     pub(crate) apiserver_flags: Vec<String>,
+    /// Whether it knows `shardSelector`, an alpha feature of Kubernetes 1.36.
+    pub(crate) shards: bool,
 }
 
 /// A running etcd and kube-apiserver. Both are ended when it is dropped, and when the test process dies.
@@ -47,6 +52,7 @@ pub(crate) struct TestCluster {
 /// What stays the same when servers are restarted.
 struct Setup {
     options: Options,
+    shards: AtomicBool,
     binaries: PathBuf,
     etcd_port: u16,
     peer_port: u16,
@@ -72,6 +78,7 @@ impl TestCluster {
         fs::write(dir.path().join("tokens.csv"), format!("{admin_token},admin,admin,system:masters\n"))?;
         let setup = Setup {
             options: options.clone(),
+            shards: AtomicBool::new(options.shards),
             binaries: binaries.to_owned(),
             etcd_port,
             peer_port,
@@ -135,6 +142,11 @@ impl TestCluster {
         let apiserver = retry_port_clash(async || self.setup.boot_apiserver_again().await).await?;
         put(&self.apiserver, apiserver);
         Ok(())
+    }
+
+    /// Sets whether kube-apiserver knows `shardSelector` when it boots the next time.
+    pub(crate) fn set_shards(&self, known: bool) {
+        self.setup.shards.store(known, Ordering::Relaxed);
     }
 
     /// Copies all that etcd holds, and boots both servers again, which were ended for it. Clients are cut off.
@@ -242,7 +254,10 @@ impl Setup {
             // Versions go when a test compacts, not when five minutes have passed.
             "--etcd-compaction-interval=0".to_owned(),
         ];
-        let args = own.iter().chain(&self.options.apiserver_flags);
+        // Earlier versions do not know the gate.
+        let gate = "--feature-gates=ShardedListAndWatch=true".to_owned();
+        let gate = Some(&gate).filter(|_| self.shards.load(Ordering::Relaxed));
+        let args = own.iter().chain(gate).chain(&self.options.apiserver_flags);
         let program = self.binaries.join("kube-apiserver");
         Process::spawn("kube-apiserver", &program, args, &self.dir.path().join("kube-apiserver.log"), |_| {})
     }

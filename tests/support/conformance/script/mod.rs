@@ -11,6 +11,7 @@ mod list;
 mod metadata;
 mod route;
 mod secret;
+mod shard;
 mod watch;
 mod write;
 
@@ -27,6 +28,7 @@ pub(crate) fn script() -> Vec<Step> {
         write::steps(),
         list::steps(),
         metadata::steps(),
+        shard::steps(),
         watch::steps(),
         delete::steps(),
         json_patch::steps(),
