@@ -21,7 +21,7 @@ pub(crate) enum Recent {
 /// The objects that differ between two views: before and after, of which one may be missing. See
 /// [`View::differences`].
 pub(crate) enum Differences<'a, T> {
-    All(trie::Diff<'a, Obj<T>>),
+    All(Box<trie::Diff<'a, Obj<T>>>),
     Known(Known<'a, T>),
 }
 
@@ -44,7 +44,7 @@ impl<T> View<T> {
             Some(hashes) => {
                 Differences::Known(Known { hashes: hashes.iter(), old: older, new: self, current: None })
             }
-            None => Differences::All(Trie::diff(&older.objects, &self.objects)),
+            None => Differences::All(Box::new(Trie::diff(&older.objects, &self.objects))),
         }
     }
 }

@@ -60,7 +60,7 @@ enum Differences<'a, T> {
         new: &'a View<T>,
     },
     /// Under an index key with few objects.
-    Few(Merge<'a, T>),
+    Few(Box<Merge<'a, T>>),
 }
 
 // === impl Batch ===
@@ -84,7 +84,9 @@ impl<T> Batch<T> {
             Selection::Everything => Differences::Everything(objects()),
             Selection::Namespace(namespace) => Differences::Namespace(objects(), namespace),
             Selection::Key(key) => match Merge::new(key.hits(&self.old), key.hits(&self.new)) {
-                few if few.len() as u64 <= self.new.churn.abs_diff(self.old.churn) => Differences::Few(few),
+                few if few.len() as u64 <= self.new.churn.abs_diff(self.old.churn) => {
+                    Differences::Few(Box::new(few))
+                }
                 _ => Differences::Key { diff: objects(), key: &**key, old: &self.old, new: &self.new },
             },
         };
