@@ -113,6 +113,9 @@ fn initial_by_hand(runtime: &Runtime, n: usize, count: u64) -> Duration {
 
 // === secondary ===
 
+/// Changes that are not measured: a sample begins with a new world, which is in no cache.
+const WARM_UP: u64 = 500;
+
 fn secondary_graph(runtime: &Runtime, n: usize, count: u64) -> Duration {
     runtime.block_on(async {
         let (primary, secondary) = pair(n).await;
@@ -125,8 +128,11 @@ fn secondary_graph(runtime: &Runtime, n: usize, count: u64) -> Duration {
         let graph = graph.start();
         let mut changes = sums.subscribe();
         changes.next().await.expect("the first batch");
-        let began = Instant::now();
-        for at in 0..count {
+        let mut began = Instant::now();
+        for at in 0..WARM_UP + count {
+            if at == WARM_UP {
+                began = Instant::now();
+            }
             secondary.set(at as usize % n, at + 1_000_000, String::new());
             let batch = changes.next().await.expect("a change");
             assert_eq!(batch.changes().count(), 1);
@@ -143,8 +149,11 @@ fn secondary_by_hand(runtime: &Runtime, n: usize, count: u64) -> Duration {
         let mut changes = secondary.informer.subscribe();
         changes.next().await.expect("the first batch");
         let sums: Mutex<HashMap<ObjectKey, u64>> = Mutex::default();
-        let began = Instant::now();
-        for at in 0..count {
+        let mut began = Instant::now();
+        for at in 0..WARM_UP + count {
+            if at == WARM_UP {
+                began = Instant::now();
+            }
             secondary.set(at as usize % n, at + 1_000_000, String::new());
             let batch = changes.next().await.expect("a change");
             let snapshot = primary.informer.snapshot();
@@ -186,8 +195,11 @@ async fn run(source: &Source, mut graph: Graph, node: Node<u64>, n: usize, count
     let mut changes = graph.informer(node).subscribe();
     let graph: RunningGraph = graph.start();
     changes.next().await.expect("the first batch");
-    let began = Instant::now();
-    for at in 0..count {
+    let mut began = Instant::now();
+    for at in 0..WARM_UP + count {
+        if at == WARM_UP {
+            began = Instant::now();
+        }
         source.set(at as usize % n, at + 1_000_000, String::new());
         let batch = changes.next().await.expect("a change");
         assert_eq!(batch.changes().count(), 1);
@@ -203,8 +215,11 @@ fn diamond_by_hand(runtime: &Runtime, n: usize, count: u64) -> Duration {
         let mut changes = source.informer.subscribe();
         changes.next().await.expect("the first batch");
         let [twice, thrice, sums] = [(); 3].map(|()| Mutex::<HashMap<ObjectKey, u64>>::default());
-        let began = Instant::now();
-        for at in 0..count {
+        let mut began = Instant::now();
+        for at in 0..WARM_UP + count {
+            if at == WARM_UP {
+                began = Instant::now();
+            }
             source.set(at as usize % n, at + 1_000_000, String::new());
             let batch = changes.next().await.expect("a change");
             for change in &batch {
