@@ -68,7 +68,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
         // The first view is empty and stays with the store.
         if !Arc::ptr_eq(&old, self.shared().first()) {
-            self.retired.push(old, &mut prepared.replaced);
+            self.retired.push(old, std::mem::take(&mut prepared.replaced));
         }
     }
 }
@@ -105,8 +105,7 @@ impl<T> Drop for Prepared<T> {
         if let Some(retired) = self.retired.take() {
             let Beside { late, members } = std::mem::take(&mut self.beside);
             retired.discard(World { late, members, ..World::default() });
-            let mut replaced = std::mem::take(&mut self.replaced);
-            retired.push(self.view.clone(), &mut replaced);
+            retired.keep(self.view.clone(), std::mem::take(&mut self.replaced));
         }
     }
 }

@@ -24,6 +24,9 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an ending informer that still has handles waits while memory is freed.
 const FINISH_WITHIN: Duration = Duration::from_millis(20);
 
+/// How many parts of an old version are freed when the next one is published.
+const AT_ONCE: usize = 512;
+
 /// Views that the writer has replaced, and objects that are no longer in the newest view.
 ///
 /// It holds one reference to each. When that is the last reference, the informer's task frees the value, so
@@ -52,11 +55,18 @@ struct Found {
 }
 
 struct Kept<T> {
-    views: VecDeque<Arc<View<T>>>,
+    views: VecDeque<Old<T>>,
+    /// Objects that a reader held when the last view with them was freed.
     objects: VecDeque<Obj<T>>,
     discarded: Vec<World<T>>,
     /// Partly freed memory.
     remains: Vec<Box<dyn Remains>>,
+}
+
+/// A view that was replaced, and the objects in it that its successor does not have.
+struct Old<T> {
+    view: Arc<View<T>>,
+    replaced: Vec<Obj<T>>,
 }
 
 /// Parts of a version that no reader has.
@@ -87,11 +97,9 @@ impl<T> Retired<T> {
         }
     }
 
-    pub(super) fn push(&self, view: Arc<View<T>>, objects: &mut Vec<Obj<T>>) {
-        let mut kept = self.lock();
-        kept.views.push_back(view);
-        kept.objects.extend(objects.drain(..));
-        drop(kept);
+    /// Keeps a view, with the objects that no later one has.
+    pub(super) fn keep(&self, view: Arc<View<T>>, replaced: Vec<Obj<T>>) {
+        self.lock().views.push_back(Old { view, replaced });
         self.arrived.notify_one();
     }
 
@@ -116,6 +124,40 @@ impl<T> Retired<T> {
 }
 
 impl<T: Send + Sync + 'static> Retired<T> {
+    /// Keeps a view that was replaced, with the objects that its successor does not have. Frees one of the views before
+    /// it that has no reader.
+    pub(super) fn push(&self, view: Arc<View<T>>, replaced: Vec<Obj<T>>) {
+        let left = self.lock().take_left();
+        self.keep(view, replaced);
+        if let Some((world, replaced)) = left {
+            self.free_soon(world, replaced);
+        }
+    }
+
+    /// Frees what is small of a version at once, and leaves the rest for later.
+    fn free_soon(&self, world: World<T>, replaced: Vec<Obj<T>>) {
+        let mut remains: Vec<_> = world.into_remains().collect();
+        let mut parts = AT_ONCE;
+        while let Some(last) = remains.last_mut()
+            && parts > 0
+        {
+            parts -= 1;
+            if !last.free_some() {
+                remains.pop();
+            }
+        }
+        let (last, held): (Vec<_>, Vec<_>) = match remains.is_empty() && replaced.len() <= parts {
+            true => replaced.into_iter().partition(Obj::is_last),
+            false => (Vec::new(), replaced),
+        };
+        last.into_iter().for_each(free);
+        if !(remains.is_empty() && held.is_empty()) {
+            let mut kept = self.lock();
+            kept.remains.extend(remains);
+            kept.objects.extend(held);
+        }
+    }
+
     /// Frees unused memory periodically. Cancel-safe: what is not freed yet stays here.
     pub(crate) async fn sweep_forever(&self) {
         loop {
@@ -165,12 +207,15 @@ impl<T: Send + Sync + 'static> Retired<T> {
         let last = self.replaced.last();
         let views = self.lock().views.len();
         for _ in 0..views {
-            let Some(view) = self.lock().views.pop_front() else { break };
+            let Some(Old { view, replaced }) = self.lock().views.pop_front() else { break };
             match Arc::try_unwrap(view) {
-                Ok(view) => self.discard(view.into()),
+                Ok(view) => {
+                    self.discard(view.into());
+                    self.lock().objects.extend(replaced);
+                }
                 Err(view) => {
                     held.push(view.revision());
-                    self.lock().views.push_back(view);
+                    self.lock().views.push_back(Old { view, replaced });
                 }
             }
             turn.pass().await;
@@ -225,6 +270,22 @@ impl<T: Send + Sync + 'static> Retired<T> {
 // === impl Kept ===
 
 impl<T> Kept<T> {
+    /// Takes one of the last views, if its readers have left it. Most views are read for a short time, and the memory of
+    /// this one is still in the caches of the processor and of the allocator.
+    fn take_left(&mut self) -> Option<(World<T>, Vec<Obj<T>>)> {
+        let recent = self.views.len().saturating_sub(2)..self.views.len();
+        let at = recent.into_iter().find(|at| Arc::strong_count(&self.views[*at].view) == 1)?;
+        let Old { view, replaced } = self.views.remove(at)?;
+        match Arc::try_unwrap(view) {
+            Ok(view) => Some((view.into(), replaced)),
+            // A weak pointer was upgraded meanwhile.
+            Err(view) => {
+                self.views.push_back(Old { view, replaced });
+                None
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.views.is_empty()
             && self.objects.is_empty()

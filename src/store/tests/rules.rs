@@ -197,6 +197,28 @@ impl Drop for Traced {
     }
 }
 
+#[test]
+fn a_version_that_no_reader_has_is_freed_when_another_is_published() {
+    let (sender, dropped) = mpsc::channel();
+    let take: Take<(), Traced> = Box::new(move |_| Ok(Some(Traced(sender.clone()))));
+    let mut intake = Intake::new(Writer::new(next_store(), Vec::new()), take);
+    let list = intake.begin_list(Reuse::Unchanged);
+    now(intake.commit(list, Some(ResourceVersion::from_number(1)))).unwrap();
+    let shared = intake.lock().shared().clone();
+    let key = ObjectKey::cluster("a");
+    let mut update = |version| {
+        let meta = item(&key, 1, version, good(1)).meta;
+        now(intake.apply(&mut vec![WatchEvent::Applied(Ok(Item { meta, payload: () }))])).unwrap();
+        dropped.try_iter().count()
+    };
+    let freed: Vec<usize> = (2..8).map(&mut update).collect();
+    assert_eq!(freed, [0, 0, 1, 1, 1, 1], "no sweep has run");
+    let held = shared.snapshot();
+    let freed: Vec<usize> = (8..14).map(&mut update).collect();
+    assert_eq!(freed, [1, 0, 0, 1, 1, 1], "what a reader has stays, and its successors do not");
+    assert!(held.get(&key).is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let (sender, dropped) = mpsc::channel();
