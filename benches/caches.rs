@@ -19,19 +19,11 @@ use serde_json::Value;
 
 use crate::clock::cpu_time;
 use crate::driver::Driver;
-use crate::nads::Nad;
+use crate::nads::{Nad, Projected, declare};
 use crate::rounds::Sample;
 use crate::wire::{self, Wire, event};
 
 pub(crate) const PAGE: usize = 500;
-
-/// What a controller needs of an object: 64 bytes.
-pub(crate) struct Projected {
-    provider: Box<str>,
-    team: Box<str>,
-    #[expect(dead_code, reason = "it gives the value the size of a real one")]
-    rest: (Box<str>, usize, i64),
-}
 
 /// A cache that has listed, and follows a watch.
 pub(crate) struct Running {
@@ -113,19 +105,14 @@ where
 pub(crate) fn ours_whole(wire: &Wire, streaming: bool) -> Running {
     ours(wire, streaming, |wire| {
         let mut nads = Informer::builder(Api::<Nad>::all(wire.client()));
-        nads.index(|nad: &Nad| nad.provider().map(str::to_owned));
-        nads.index(|nad: &Nad| nad.team().map(str::to_owned));
+        declare(nads.indexes(), 2);
         nads
     })
 }
 
 pub(crate) fn ours_projected(wire: &Wire, streaming: bool) -> Running {
     ours(wire, streaming, |wire| {
-        let mut nads = Informer::builder(Api::<Nad>::all(wire.client())).project(|nad: Nad| {
-            let text = |value: Option<&str>| value.unwrap_or_default().into();
-            let rest = (text(nad.resource()), nad.config_len(), nad.generation());
-            Projected { provider: text(nad.provider()), team: text(nad.team()), rest }
-        });
+        let mut nads = Informer::builder(Api::<Nad>::all(wire.client())).project(Projected::of);
         nads.index(|nad: &Projected| nad.provider.to_string());
         nads.index(|nad: &Projected| nad.team.to_string());
         nads

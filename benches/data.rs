@@ -6,19 +6,8 @@ use kube_informer::testing::{ApiServer, Kind};
 use kube_informer::{Index, Informer, Obj};
 use tokio::runtime::Runtime;
 
-pub(crate) use crate::nads::{CONFIG, HITS, Key, Nad};
+pub(crate) use crate::nads::{CONFIG, HITS, Key, Nad, Projected};
 use crate::nads::{key, object, provider, shuffled};
-
-/// What a controller needs of it: 64 bytes, found in the entry itself.
-#[derive(Clone, Debug)]
-#[expect(dead_code, reason = "the fields that nobody reads give it the size of a real one")]
-pub(crate) struct Projected {
-    provider: Box<str>,
-    team: Box<str>,
-    resource: Box<str>,
-    config_len: usize,
-    generation: i64,
-}
 
 /// What is stored, by every peer.
 pub(crate) trait Value: Clone + Send + Sync + 'static {
@@ -69,14 +58,7 @@ impl Value for Projected {
     const NAME: &'static str = "projected";
 
     fn of(nad: Nad) -> Self {
-        let text = |value: Option<&str>| value.unwrap_or_default().into();
-        Self {
-            provider: text(nad.provider()),
-            team: text(nad.team()),
-            resource: text(nad.resource()),
-            config_len: nad.config_len(),
-            generation: nad.generation(),
-        }
+        Projected::of(nad)
     }
 
     #[inline]

@@ -29,14 +29,14 @@ mod rounds;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod wire;
 
-use kube_informer::{Informer, index};
+use kube_informer::Informer;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::Event;
 use peak_alloc::PeakAlloc;
 
 use caches::{PAGE, Start};
 use driven::Driven;
-use nads::Nad;
+use nads::{Nad, declare};
 use rounds::{Options, Report};
 use wire::{Wire, received};
 
@@ -89,16 +89,7 @@ fn at_rest<C>(n: usize, fill: impl FnOnce() -> C) -> Vec<(&'static str, f64)> {
 fn ours(n: usize, indexes: usize) -> Driven<Nad, Nad> {
     let mut driven = Driven::new(|events| {
         let mut nads = Informer::from_stream(events);
-        if indexes >= 1 {
-            nads.index(|nad: &Nad| nad.provider().map(str::to_owned));
-        }
-        if indexes >= 2 {
-            nads.index(|nad: &Nad| nad.team().map(str::to_owned));
-        }
-        if indexes >= 4 {
-            nads.index(|nad: &Nad| nad.resource().map(str::to_owned));
-            nads.index(index::namespace());
-        }
+        declare(nads.indexes(), indexes);
         nads.build()
     });
     driven.list((0..n).map(move |i| Nad::new(i, n)));

@@ -46,7 +46,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use clock::cpu_time;
 use driven::Driven;
-use nads::{Key, Nad, key, shuffled};
+use nads::{Key, Nad, declare, key, shuffled};
 use rounds::{Case, Options, Report, Sample};
 
 #[global_allocator]
@@ -214,8 +214,7 @@ impl Ours {
     fn empty() -> Box<dyn Peer> {
         Box::new(Self(Driven::new(|events| {
             let mut nads = Informer::from_stream(events);
-            nads.index(|nad: &Nad| nad.provider().map(str::to_owned));
-            nads.index(|nad: &Nad| nad.team().map(str::to_owned));
+            declare(nads.indexes(), 2);
             nads.build()
         })))
     }

@@ -36,14 +36,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use kube_informer::{Informer, index};
+use kube_informer::Informer;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::Event;
 use rpds::HashTrieMapSync;
 
 use clock::cpu_time;
 use driven::Driven;
-use nads::{Nad, shuffled};
+use nads::{Nad, declare, shuffled};
 use rounds::{Case, Options, Report, Sample};
 
 /// The updates between two times of freeing: an informer at 8,000 updates/s frees that much at once.
@@ -188,16 +188,7 @@ impl Ours {
     fn fill(objects: &Objects, indexes: usize) -> Box<dyn Peer> {
         let mut driven = Driven::new(|events| {
             let mut nads = Informer::from_stream(events);
-            if indexes >= 1 {
-                nads.index(|nad: &Nad| nad.provider().map(str::to_owned));
-            }
-            if indexes >= 2 {
-                nads.index(|nad: &Nad| nad.team().map(str::to_owned));
-            }
-            if indexes >= 4 {
-                nads.index(|nad: &Nad| nad.resource().map(str::to_owned));
-                nads.index(index::namespace());
-            }
+            declare(nads.indexes(), indexes);
             nads.build()
         });
         driven.list(objects.all.clone().into_iter());

@@ -123,7 +123,7 @@ mod tests {
 
     const LINES: &str = r#"
         {"id": "write/2-index/1000/kube-informer", "ns": 10.0, "rounds": [10.0, 5.0, 20.0]}
-        {"id": "write/2-index/1000/rpds", "ns": 30.0, "rounds": [30.0, 10.0, 80.0]}
+        {"id": "write/2-index/1000/rpds", "ns": 20.0, "rounds": [20.0, 15.0, 60.0]}
         {"id": "write/2-index/1000/statedb", "ns": 25.0, "rounds": [25.0, 25.0, 25.0]}
         {"id": "write/2-index/1000/stalled", "ns": null, "rounds": [null]}
     "#;
@@ -133,6 +133,7 @@ mod tests {
         let figures = Figures::parse(LINES).unwrap();
         let what = figures.of("write").next().unwrap().clone();
         assert_eq!(figures.peers(&what)[0], OURS);
+        // Within the rounds 2, 3 and 3; of the medians 2.
         assert_eq!(figures.ratio(&what, "rpds", "ns"), Some(3.0));
         assert_eq!(figures.ratio(&what, "statedb", "ns"), Some(2.5));
         assert_eq!(figures.ratio(&what, "stalled", "ns"), None);

@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::link::OBJECTS;
 use crate::load::now;
-use crate::nads::Nad;
+use crate::nads::{Nad, Projected, declare};
 
 pub(crate) const NAMES: [&str; 5] = [
     "kube-informer",
@@ -35,14 +35,6 @@ const FEW: usize = 10_000;
 
 /// The versions that were seen, and when.
 type Seen = Arc<Mutex<Vec<(u64, u128)>>>;
-
-/// What is kept of an object.
-struct Projected {
-    provider: Box<str>,
-    team: Box<str>,
-    #[expect(dead_code, reason = "it gives the value the size of a real one")]
-    rest: (Box<str>, usize, i64),
-}
 
 pub(crate) fn run(name: &str) -> Result<()> {
     let began = Instant::now();
@@ -84,17 +76,12 @@ pub(crate) fn run(name: &str) -> Result<()> {
 
 async fn whole(client: Client, objects: usize, seen: Seen) -> Result<()> {
     let mut nads = Informer::builder(Api::<Nad>::all(client));
-    nads.index(|nad: &Nad| nad.provider().map(str::to_owned));
-    nads.index(|nad: &Nad| nad.team().map(str::to_owned));
+    declare(nads.indexes(), 2);
     follow(nads, objects, seen).await
 }
 
 async fn projected(client: Client, objects: usize, seen: Seen) -> Result<()> {
-    let mut nads = Informer::builder(Api::<Nad>::all(client)).project(|nad: Nad| {
-        let text = |value: Option<&str>| value.unwrap_or_default().into();
-        let rest = (text(nad.resource()), nad.config_len(), nad.generation());
-        Projected { provider: text(nad.provider()), team: text(nad.team()), rest }
-    });
+    let mut nads = Informer::builder(Api::<Nad>::all(client)).project(Projected::of);
     nads.index(|nad: &Projected| nad.provider.to_string());
     nads.index(|nad: &Projected| nad.team.to_string());
     follow(nads, objects, seen).await
