@@ -15,7 +15,7 @@ impl Two {
     fn new() -> Self {
         let store = harness().intake.store.clone();
         now(store.writer()).set_parts([(1, None), (2, None)]);
-        let mut two = Self { parts: [1, 2].map(|id| Intake::of(&store, id, None)), store };
+        let mut two = Self { parts: [1, 2].map(|id| Intake::of(&store, id)), store };
         two.parts.iter_mut().for_each(|part| list(part, 10, []));
         two
     }
