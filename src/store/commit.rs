@@ -7,6 +7,7 @@ use super::draft::Draft;
 use super::indexers::Indexers;
 use super::life::Life;
 use super::list::List;
+use super::members::Members;
 use super::parts::{PartId, Parts, Share};
 use crate::error::DecodeError;
 use crate::free::free;
@@ -214,7 +215,10 @@ fn is_overtaken<T: Send + Sync + 'static>(
         return true;
     }
     let Some(known) = draft.life(key) else { return false };
-    let is_overtaken = draft.is_trusted(key, parts)
+    // A part that was not listed in this epoch has versions that cannot be compared.
+    let members = draft.members(key).map_or(&[][..], Members::parts);
+    let is_comparable = members.iter().any(|other| *other != part && parts.is_of(*other, draft.epoch));
+    let is_overtaken = is_comparable
         && match known.cmp_version(&listed) {
             Some(Ordering::Greater) => true,
             Some(Ordering::Equal) => !is_unchanged(draft, list, key),

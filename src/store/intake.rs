@@ -27,8 +27,8 @@ pub(crate) struct Intake<P, T> {
     held: Option<ResourceVersion>,
     /// The number of objects in its last list.
     listed: usize,
-    /// The epoch of its last list.
-    epoch: u64,
+    /// The epoch of its last list. `None` if it reuses nothing of other parts, as one was not listed in the present epoch.
+    epoch: Option<u64>,
 }
 
 /// What the parts of a scope share.
@@ -220,13 +220,20 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
 impl<P, T: Send + Sync + 'static> Intake<P, T> {
     /// The only part of a store.
     pub(crate) fn new(writer: Writer<T>, take: Take<P, T>) -> Self {
-        Self::of(&Store::new(writer, take), 0, None)
+        Self::of(&Store::new(writer, take), 0)
     }
 
-    /// `reached`: a version that is not newer than the first list, unless the server was restored.
-    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId, reached: Option<ResourceVersion>) -> Self {
-        let epoch = store.shared.load().epoch;
-        Self { store: store.clone(), part, held: reached, listed: usize::MAX, epoch }
+    pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId) -> Self {
+        let epoch = Some(store.shared.load().epoch);
+        Self { store: store.clone(), part, held: None, listed: usize::MAX, epoch }
+    }
+
+    /// A part that starts while others run. Its first list is not older than what they have reached, unless the server was
+    /// restored.
+    pub(crate) fn beside(store: &Arc<Store<P, T>>, part: PartId, writer: &Writer<T>) -> Self {
+        let intake = Self::of(store, part);
+        let epoch = intake.epoch.filter(|_| writer.outdated().next().is_none());
+        Self { held: writer.most_reached(), epoch, ..intake }
     }
 
     /// Waits for the writer; without end if the part was removed.
@@ -275,7 +282,7 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
         let Store { shared, retired, open, .. } = &*self.store;
         let base = shared.newest();
         // Another part has found a restored server, so the versions of cached objects say nothing.
-        let outdated = reuse == Reuse::Unchanged && base.epoch != self.epoch;
+        let outdated = reuse == Reuse::Unchanged && self.epoch != Some(base.epoch);
         let reuse = if outdated { Reuse::Nothing } else { reuse };
         List::new(base, reuse, self.listed, open.clone(), retired.clone())
     }
@@ -327,7 +334,7 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
             writer.commit(list, self.part, version.clone()).await?;
         }
         if renews {
-            self.epoch = self.store.shared.load().epoch;
+            self.epoch = Some(self.store.shared.load().epoch);
         }
         (self.held, self.listed) = (version, listed);
         Ok(())

@@ -120,7 +120,10 @@ impl<T> List<T> {
         let is_object = |object: &Obj<T>| Obj::is(object, key) && is_meant(Life::of_object(object));
         let old = self.values.remove(hash, is_object);
         self.discard(old);
-        if let Some(stored) = self.base.objects.get(hash, is_object) {
+        let is_listed = find(&self.values, hash, key).is_some()
+            || self.invalid.get(hash, |invalid| invalid.is_of(key)).is_some();
+        // The stored object may be a later one of the same name, which another part has brought, or one of another epoch.
+        if !is_listed && let Some(stored) = find(&self.base.objects, hash, key) {
             self.named.remove(&Obj::address(stored));
         }
     }

@@ -14,7 +14,6 @@ use crate::reflector::{self, Board, Command, Gate, Recorder, Settings, Tally};
 use crate::scope::{Part, Scope};
 use crate::source::Source;
 use crate::store::{AddIndex, Intake, PartId, Store, Writer};
-use crate::version::ResourceVersion;
 
 /// Capacity of the command channel of a part.
 const COMMANDS: usize = 8;
@@ -79,7 +78,8 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         }
         let is_single = parts.len() == 1;
         for (id, part) in parts {
-            self.start(id, part, None, true, is_single);
+            let intake = Intake::of(&store, id);
+            self.start(id, part, intake, true, is_single);
         }
         let changes = self.common.changes.clone();
         loop {
@@ -144,11 +144,11 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         let keep: Vec<PartId> = self.running.iter().filter(stays).map(|part| part.id).collect();
         let new = self.number(&new);
         writer.begin_change(keep, new.iter().map(namespace));
-        let reached = writer.most_reached();
+        let intakes: Vec<_> = new.iter().map(|(id, _)| Intake::beside(&store, *id, &writer)).collect();
         drop(writer);
         let is_empty = new.is_empty();
-        for (id, part) in new {
-            self.start(id, part, reached.clone(), false, false);
+        for ((id, part), intake) in new.into_iter().zip(intakes) {
+            self.start(id, part, intake, false, false);
         }
         if is_empty {
             self.tasks.push(async move { store.writer().await.complete_change().await }.boxed());
@@ -215,17 +215,10 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         (first..).zip(parts.iter().cloned()).collect()
     }
 
-    /// Starts the reflector of a part. `reached`: its first list is not older, unless the server was restored. `present`:
-    /// readers see its objects at once. `single`: as the first part of an informer that has one, it needs no name in the log.
-    fn start(
-        &mut self,
-        id: PartId,
-        part: Part,
-        reached: Option<ResourceVersion>,
-        present: bool,
-        single: bool,
-    ) {
-        let Common { source, store, board, tally, config, gate, stop, .. } = &mut self.common;
+    /// Starts the reflector of a part. `present`: readers see its objects at once. `single`: as the first part of an
+    /// informer that has one, it needs no name in the log.
+    fn start(&mut self, id: PartId, part: Part, intake: Intake<S::Payload, T>, present: bool, single: bool) {
+        let Common { source, board, tally, config, gate, stop, .. } = &mut self.common;
         let span = if single { tracing::Span::none() } else { tracing::error_span!("part", scope = %part) };
         let (commands, taken) = mpsc::channel(COMMANDS);
         let stop = stop.child_token();
@@ -233,7 +226,7 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         let config = Config { seed: config.seed.map(|seed| seed.wrapping_add(id.into())), ..config.clone() };
         let reflector = reflector::run(
             source(part.clone()),
-            Intake::of(store, id, reached),
+            intake,
             board.add(id, part.clone().into(), present),
             Recorder::new(tally.clone()),
             taken,

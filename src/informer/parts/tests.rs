@@ -203,6 +203,29 @@ async fn a_new_part_finds_that_the_server_was_restored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_part_reuses_nothing_of_a_part_that_does_not_know_of_a_restore() {
+    let a = vec![
+        page(50, "a", &[], None),
+        Answer::Watch(vec![pause(20), Step::Error(Error::answer(410, "Expired"))]),
+        page(39, "a", &[], None),
+        page(39, "a", &[], None),
+        never(),
+    ];
+    // It is not listed again in time.
+    let b = vec![page(50, "b", &[("b1", 45)], None), never(), after(900, page(39, "b", &[], None)), never()];
+    let new = vec![page(51, "b", &[("b1", 22)], None), never()];
+    let parts = Harness::start(Scope::namespaces(["a", "b"]), vec![("a", a), ("b", b), ("b", new)]);
+    work(60).await;
+    parts.has(&[("b1", 45)], None);
+    let (answer, mut answered) = oneshot::channel();
+    let scope = Scope::any([Scope::namespace("a"), Scope::namespace("b").labels("x=y")]);
+    assert!(parts.commands.send(Command::SetScope(scope, answer)).await.is_ok());
+    work(20).await;
+    assert!(answered.try_recv().is_ok());
+    parts.has(&[("b1", 22)], Some(39));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refresh_is_complete_when_every_part_is_listed() {
     let a = vec![page(10, "a", &[("a1", 1)], None), never(), page(20, "a", &[("a1", 1)], None), never()];
     let b = vec![page(11, "b", &[], None), never(), after(20, page(21, "b", &[("b1", 15)], None)), never()];

@@ -15,7 +15,7 @@ impl Two {
     fn new() -> Self {
         let store = harness().intake.store.clone();
         now(store.writer()).set_parts([(1, None), (2, None)]);
-        let mut two = Self { parts: [1, 2].map(|id| Intake::of(&store, id, None)), store };
+        let mut two = Self { parts: [1, 2].map(|id| Intake::of(&store, id)), store };
         two.parts.iter_mut().for_each(|part| list(part, 10, []));
         two
     }
@@ -97,4 +97,36 @@ fn a_refresh_of_a_part_that_is_behind_changes_nothing_that_is_newer() {
         let expected = if newer == Manner::Good { (Some(12), 0) } else { (Some(11), 1) };
         assert_eq!((shown, invalid), expected, "{newer:?}");
     }
+}
+
+/// A streaming list may begin with an older state, and then have the changes since.
+fn list_that_deletes(part: &mut Part, reuse: Reuse, version: u64) {
+    let mut list = part.begin_list(reuse);
+    part.upsert(&mut list, Ok(at(9, Manner::Good)));
+    part.delete(&mut list, Ok(at(10, Manner::Good).meta));
+    now(part.commit(list, Some(ResourceVersion::from_number(version)))).expect("it is new");
+}
+
+fn another(version: u64) -> Item<Box<Served>> {
+    item(&ObjectKey::new("ns", "a"), 2, version, good(version))
+}
+
+#[test]
+fn a_list_that_deletes_an_earlier_object_of_the_name_does_not_have_the_later_one() {
+    let mut two = Two::new();
+    let [all, some] = &mut two.parts;
+    apply(all, applied(another(12)));
+    list_that_deletes(some, Reuse::Unchanged, 12);
+    assert_eq!(two.shows(), Some(12));
+    apply(&mut two.parts[0], WatchEvent::Deleted(Ok(another(13).meta)));
+    assert_eq!(two.shows(), None);
+}
+
+#[test]
+fn a_list_of_a_new_epoch_that_deletes_an_object_ends_the_one_of_the_old_epoch() {
+    let mut two = Two::new();
+    now(two.store.writer()).set_parts([(1, None)]);
+    list(&mut two.parts[0], 20, [another(12)]);
+    list_that_deletes(&mut two.parts[0], Reuse::NewEpoch, 10);
+    assert_eq!(two.shows(), None);
 }

@@ -104,7 +104,7 @@ impl World {
 
     fn follower(&mut self, selection: Selection) -> Follower {
         self.next += 1;
-        let intake = Intake::of(&self.store, self.next, None);
+        let intake = Intake::of(&self.store, self.next);
         Follower {
             id: self.next,
             selection,
