@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::shard::{By, Range, Shard};
+use crate::shard::{By, Ranges, Shard};
 
 /// The most parts that a scope prints.
 const PRINTED: usize = 4;
@@ -129,8 +129,8 @@ impl Scope {
         self.each(|part| part.fields.clone_from(&selector))
     }
 
-    /// Only objects whose uid, or namespace, has a hash in this range; of every part, and in place of a shard that was set
-    /// before. See [`shard`](mod@crate::shard).
+    /// Only objects whose uid, or namespace, has a hash in one of these ranges; of every part, and in place of a shard that was set
+    /// before. See [`shard`](mod@crate::shard). No ranges select nothing.
     ///
     /// The API server evaluates it if it can, and else the informer. A uid never changes, so an object leaves a shard
     /// only when it is deleted.
@@ -151,8 +151,12 @@ impl Scope {
     /// assert_eq!(Scope::any([Some(some), shard(2)].into_iter().flatten()), Scope::all());
     /// ```
     #[must_use]
-    pub fn shard(self, by: By, range: Range) -> Self {
-        self.each(|part| part.shard = Some(Shard::new(by, range)))
+    pub fn shard(self, by: By, ranges: impl Into<Ranges>) -> Self {
+        let ranges = ranges.into();
+        if ranges.is_empty() {
+            return Self::of(Vec::new());
+        }
+        self.each(|part| part.shard = Some(Shard::new(by, ranges.clone())))
     }
 
     /// The same selectors in all namespaces: that is what a namespace means for a cluster-scoped kind.
@@ -258,6 +262,15 @@ mod tests {
         assert_eq!(selected.parts.len(), 3);
         assert_eq!(Scope::any([]), Scope::namespaces(Vec::<String>::new()));
         assert_eq!(Scope::any([]).to_string(), "in no namespace");
+        assert_eq!(Scope::all().shard(By::Uid, Ranges::new()), Scope::any([]));
+        let lower = crate::shard::Range::of(0, 2).unwrap();
+        let half = Scope::all().labels("a").shard(By::Uid, lower);
+        assert_eq!(Scope::any([half.clone(), Scope::all().labels("a")]), Scope::all().labels("a"));
+        assert_eq!(Scope::any([half.clone(), Scope::all().labels("b")]).parts.len(), 2);
+        let both = Scope::any([half, Scope::all().labels("a").shard(By::Namespace, lower)]);
+        assert_eq!(both.parts.len(), 2, "of other hashes");
+        let whole = Scope::all().labels("a").shard(By::Uid, Ranges::from(lower).complement());
+        assert_eq!(Scope::any([both, whole]), Scope::all().labels("a"));
         assert_eq!(Scope::namespaces([" ", ""]), Scope::all());
         let many = Scope::namespaces((0..1000).map(|number| format!("n{number:03}")));
         assert_eq!(many.to_string(), "in n000 or in n001 or in n002 or in n003 or 996 more");

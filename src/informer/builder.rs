@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::index::{Index, IndexBy, IndexSet};
 use crate::reflector::{Status, Tally};
 use crate::scope::Scope;
-use crate::shard::{By, Range};
+use crate::shard::{By, Ranges};
 use crate::store::Writer;
 use crate::stored::StoredWith;
 
@@ -197,8 +197,8 @@ impl<K: Resource, T> Builder<K, T> {
     }
 
     /// Restricts the scope to a shard of the objects. See [`Scope::shard`].
-    pub fn shard(mut self, by: By, range: Range) -> Self {
-        self.from.scope = self.from.scope.shard(by, range);
+    pub fn shard(mut self, by: By, ranges: impl Into<Ranges>) -> Self {
+        self.from.scope = self.from.scope.shard(by, ranges);
         self
     }
 

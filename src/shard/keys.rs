@@ -1,8 +1,8 @@
 //! The shard of a part of a scope: the ranges, and of what they are.
 
-use std::{fmt, iter};
+use std::fmt;
 
-use super::{Range, hash};
+use super::{Range, Ranges, hash};
 
 /// The part of an object that is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,24 +16,24 @@ pub enum By {
     Namespace,
 }
 
-/// Ranges of hashes. At least one.
+/// The objects with a hash in some ranges.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Shard {
     by: By,
-    /// Sorted; they neither overlap nor touch.
-    ranges: Vec<Range>,
+    /// Not empty.
+    ranges: Ranges,
 }
 
 // === impl Shard ===
 
 impl Shard {
-    pub(crate) fn new(by: By, range: Range) -> Self {
-        Self { by, ranges: vec![range] }
+    pub(crate) fn new(by: By, ranges: Ranges) -> Self {
+        Self { by, ranges }
     }
 
     /// Whether it has all objects.
     pub(crate) fn is_everything(&self) -> bool {
-        self.ranges == [Range::ALL]
+        self.ranges.is_all()
     }
 
     /// Adds the objects of another shard. Returns false, and adds none, if its ranges are of something else.
@@ -41,38 +41,21 @@ impl Shard {
         if self.by != other.by {
             return false;
         }
-        self.ranges.extend(&other.ranges);
-        self.ranges.sort_unstable();
-        self.ranges.dedup_by(|next, range| match range.joined(*next) {
-            Some(joined) => {
-                *range = joined;
-                true
-            }
-            None => false,
-        });
+        self.ranges = self.ranges.union(&other.ranges);
         true
     }
 
     /// All other objects. There are some, unless it is everything.
     pub(crate) fn complement(&self) -> Self {
-        let ends = self.ranges.iter().map(|range| range.last().checked_add(1));
-        let begins = self.ranges.iter().map(|range| Some(range.first()));
-        let gaps = iter::once(Some(0)).chain(ends).zip(begins.chain(iter::once(None)));
-        let gap = |(from, to): (Option<u64>, Option<u64>)| match (from?, to) {
-            (from, Some(to)) => Range::new(from..to),
-            (from, None) => Range::new(from..),
-        };
-        Self { by: self.by, ranges: gaps.filter_map(gap).collect() }
+        Self { by: self.by, ranges: self.ranges.complement() }
     }
 
     /// O(log ranges), and the hash.
     pub(crate) fn contains(&self, uid: &str, namespace: &str) -> bool {
-        let hash = hash(match self.by {
+        self.ranges.contains(hash(match self.by {
             By::Uid => uid,
             By::Namespace => namespace,
-        });
-        let after = self.ranges.partition_point(|range| range.first() <= hash);
-        after.checked_sub(1).is_some_and(|at| self.ranges[at].contains(hash))
+        }))
     }
 
     /// The value of the parameter `shardSelector`. The server repeats it, in this form, as `shardInfo`.
@@ -82,7 +65,7 @@ impl Shard {
             By::Namespace => "object.metadata.namespace",
         };
         let range =
-            |range: &Range| format!("shardRange({field}, '{:#018x}', '{}')", range.first(), range.end());
+            |range: Range| format!("shardRange({field}, '{:#018x}', '{}')", range.first(), range.end());
         self.ranges.iter().map(range).collect::<Vec<_>>().join(" || ")
     }
 }
@@ -94,10 +77,11 @@ impl fmt::Display for Shard {
             By::Uid => "uids hashed to ",
             By::Namespace => "namespaces hashed to ",
         })?;
-        if let Some(range) = self.ranges.first() {
+        let mut ranges = self.ranges.iter();
+        if let Some(range) = ranges.next() {
             write!(f, "{range}")?;
         }
-        match self.ranges.len().saturating_sub(1) {
+        match ranges.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }

@@ -32,7 +32,10 @@
 mod filter;
 mod hash;
 mod keys;
+#[cfg(feature = "shard")]
+pub mod member;
 mod range;
+mod ranges;
 #[cfg(test)]
 mod tests;
 
@@ -40,4 +43,7 @@ pub use self::filter::Filter;
 pub use self::hash::hash;
 pub use self::keys::By;
 pub(crate) use self::keys::Shard;
+#[cfg(feature = "shard")]
+pub use self::member::Member;
 pub use self::range::Range;
+pub use self::ranges::{InvalidRanges, Ranges};

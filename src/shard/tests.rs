@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{By, Range, Shard, hash};
+use super::{By, Range, Ranges, Shard, hash};
 
 #[test]
 fn the_hash_is_fnv_1a_of_64_bits() {
@@ -47,13 +47,13 @@ fn a_range_is_never_empty() {
 
 #[test]
 fn a_selector_is_what_the_server_repeats() {
-    let shard = |index, count| Shard::new(By::Uid, Range::of(index, count).unwrap());
+    let shard = |index, count| Shard::new(By::Uid, Range::of(index, count).unwrap().into());
     assert_eq!(
         shard(0, 2).selector(),
         "shardRange(object.metadata.uid, '0x0000000000000000', '0x8000000000000000')"
     );
-    let mut two = Shard::new(By::Namespace, Range::of(1, 4).unwrap());
-    assert!(two.join(&Shard::new(By::Namespace, Range::of(3, 4).unwrap())));
+    let mut two = Shard::new(By::Namespace, Range::of(1, 4).unwrap().into());
+    assert!(two.join(&Shard::new(By::Namespace, Range::of(3, 4).unwrap().into())));
     assert_eq!(
         two.selector(),
         "shardRange(object.metadata.namespace, '0x4000000000000000', '0x8000000000000000') || \
@@ -71,14 +71,18 @@ fn some_digits() -> impl Strategy<Value = (Range, u16)> {
     })
 }
 
+fn ranges_of(bits: u16) -> Ranges {
+    (0..16).filter(|digit| bits & (1 << digit) != 0).filter_map(|digit| Range::of(digit, 16)).collect()
+}
+
 proptest! {
     #[test]
-    fn joined_ranges_have_the_hashes_of_all(ranges in prop::collection::vec(some_digits(), 1..12), texts: Vec<String>) {
+    fn joined_ranges_have_the_hashes_of_all(ranges in prop::collection::vec(some_digits(), 1..12), texts: Vec<String>, other: u16) {
         let mut bits = 0;
         let mut all: Option<Shard> = None;
         for (range, its_bits) in ranges {
             bits |= its_bits;
-            let shard = Shard::new(By::Uid, range);
+            let shard = Shard::new(By::Uid, range.into());
             match &mut all {
                 Some(all) => prop_assert!(all.join(&shard)),
                 None => all = Some(shard),
@@ -95,6 +99,17 @@ proptest! {
             prop_assert_eq!(&both.complement(), &all);
             prop_assert!(both.join(&all) && both.is_everything());
         }
+        // The operations on sets are those on the bits.
+        let (a, b) = (ranges_of(bits), ranges_of(other));
+        for (set, expected) in [
+            (a.union(&b), bits | other),
+            (a.intersection(&b), bits & other),
+            (a.minus(&b), bits & !other),
+            (a.complement(), !bits),
+        ] {
+            prop_assert_eq!(set, ranges_of(expected));
+        }
+        prop_assert_eq!(a.fraction(), f64::from(bits.count_ones()) / 16.0);
         // Ranges that touch are one.
         let runs = (0..16).filter(|digit| bits & (1 << digit) != 0 && (*digit == 0 || bits & (1 << (digit - 1)) == 0));
         prop_assert_eq!(all.selector().matches("shardRange").count(), runs.count());

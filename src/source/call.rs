@@ -10,9 +10,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The verb and the resource, with which every error begins.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) verb: &'static str,
-    pub(super) resource: Arc<str>,
+pub(crate) struct Call {
+    pub(crate) verb: &'static str,
+    pub(crate) resource: Arc<str>,
 }
 
 /// The most bytes of a message that are kept.
@@ -41,7 +41,7 @@ impl Call {
         ErrorKind::PageTooLarge { verb: self.verb, resource: self.resource(), limit }.into()
     }
 
-    pub(super) fn timeout(&self, after: Duration) -> Error {
+    pub(crate) fn timeout(&self, after: Duration) -> Error {
         ErrorKind::Timeout { verb: self.verb, resource: self.resource(), after }.into()
     }
 
@@ -50,7 +50,7 @@ impl Call {
     }
 
     /// Converts an error of `Client::send`.
-    pub(super) fn failed(&self, error: kube_client::Error) -> Error {
+    pub(crate) fn failed(&self, error: kube_client::Error) -> Error {
         match error {
             // No layer of kube returns this, but a layer of the application may.
             kube_client::Error::Api(status) => {

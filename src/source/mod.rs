@@ -28,6 +28,8 @@ use crate::key::ObjectKey;
 use crate::shard::Filter;
 use crate::version::ResourceVersion;
 
+#[cfg(feature = "shard")]
+pub(crate) use self::call::Call;
 pub(crate) use self::decode::Decoder;
 pub use self::limits::Limits;
 pub(crate) use self::rest::{HttpSource, resource_name};

@@ -10,7 +10,7 @@ const LOW: &str = "c9cb767e-5a66-4052-a8d5-ae334925713a";
 const HIGH: &str = "2dcb14d8-8f82-4818-bac7-e0dcaa18d5f8";
 
 fn lower_half(by: By) -> Part {
-    Part { shard: Some(Shard::new(by, Range::of(0, 2).unwrap())), ..Part::default() }
+    Part { shard: Some(Shard::new(by, Range::of(0, 2).unwrap().into())), ..Part::default() }
 }
 
 fn object(name: &str, uid: &str, version: u32) -> String {

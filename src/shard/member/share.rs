@@ -1,0 +1,100 @@
+//! What a member should cache, and may work on.
+
+use std::fmt;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::super::Ranges;
+
+/// What a member has to do at one moment, from [`Member::share`](super::Member::share).
+///
+/// The application follows it: it caches [`to_cache`](Self::to_cache), works on [`held`](Self::held), and finishes
+/// [`releasing`](Self::releasing).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    pub(super) to_cache: Ranges,
+    pub(super) held: Ranges,
+    pub(super) releasing: Ranges,
+    pub(super) lost: bool,
+    /// When the member loses it, unless it renews its Lease. Not news.
+    pub(super) until: Option<Instant>,
+}
+
+/// The shares of a member, one after the other. From [`Member::shares`](super::Member::shares).
+pub struct Shares {
+    shares: watch::Receiver<Share>,
+    last: Option<Share>,
+}
+
+// === impl Share ===
+
+impl Share {
+    /// The ranges to cache: those that the member works on, and those that it will work on. Once they are cached, call
+    /// [`Member::cached`](super::Member::cached).
+    pub fn to_cache(&self) -> &Ranges {
+        &self.to_cache
+    }
+
+    /// The ranges to work on. No other member works on them.
+    pub fn held(&self) -> &Ranges {
+        &self.held
+    }
+
+    /// The ranges on which no more reconciles may begin. Once those that run have ended, call
+    /// [`Member::finished`](super::Member::finished); only then another member begins, or this one again.
+    pub fn releasing(&self) -> &Ranges {
+        &self.releasing
+    }
+
+    /// Whether the Lease could not be renewed in time. Other members soon take over, whether or not the keys are
+    /// finished: abort the reconciles, rather than wait for them.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Whether the difference to another share is no news.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let Self { to_cache, held, releasing, lost, until: _ } = other;
+        self.to_cache == *to_cache && self.held == *held && self.releasing == *releasing && self.lost == *lost
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to_cache, held, releasing, lost, .. } = self;
+        write!(
+            f,
+            "caches {to_cache}; works on {held}; releases {releasing}{}",
+            if *lost { "; lost" } else { "" }
+        )
+    }
+}
+
+// === impl Shares ===
+
+impl Shares {
+    pub(super) fn new(shares: watch::Receiver<Share>) -> Self {
+        Self { shares, last: None }
+    }
+
+    /// The share, the first time, and then the next one that differs. `None` once the member has ended. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Share> {
+        loop {
+            if self.last.is_some() {
+                self.shares.changed().await.ok()?;
+            }
+            let share = self.shares.borrow_and_update().clone();
+            if self.last.as_ref().is_none_or(|last| !last.is_like(&share)) {
+                self.last = Some(share.clone());
+                return Some(share);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shares").finish_non_exhaustive()
+    }
+}
