@@ -195,7 +195,7 @@ impl<T> Obj<T> {
         this.change(|header| header.keys = keys);
     }
 
-    /// Sets the slot of an object that has none, and that nothing else refers to.
+    /// Sets the slot of an object that is not stored yet, and that nothing else refers to.
     pub(crate) fn set_slot(this: &mut Self, slot: Slot) {
         this.change(|header| header.slot = Some(slot));
     }

@@ -51,6 +51,9 @@ pub(crate) struct Slab<E> {
     vacant_from: usize,
 }
 
+/// The children of the root of a [`Slab`], found once.
+pub(crate) struct Reader<'a, E>(&'a [Child<Top<E>>]);
+
 impl<E: Clone> Slab<E> {
     /// An empty slab. Does not allocate.
     pub(crate) fn new() -> Self {
@@ -60,9 +63,13 @@ impl<E: Clone> Slab<E> {
     /// The object of a slot. O(1), does not allocate.
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<&E> {
-        let at = slot.index();
-        let top = self.tops().get(at / TOP)?.as_ref()?;
-        top.get(at)
+        self.reader().get(slot)
+    }
+
+    /// Looks up several slots.
+    #[inline]
+    pub(crate) fn reader(&self) -> Reader<'_, E> {
+        Reader(self.tops())
     }
 
     fn tops(&self) -> &[Child<Top<E>>] {
@@ -127,6 +134,23 @@ impl<E: Clone> Slab<E> {
     }
 }
 
+impl<'a, E: Clone> Reader<'a, E> {
+    /// The object of a slot. O(1), does not allocate.
+    #[inline]
+    pub(crate) fn get(self, slot: Slot) -> Option<&'a E> {
+        let at = slot.index();
+        self.0.get(at / TOP)?.as_ref()?.get(at)
+    }
+}
+
+impl<E> Clone for Reader<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Reader<'_, E> {}
+
 impl<E> Clone for Slab<E> {
     fn clone(&self) -> Self {
         Self { root: self.root.clone(), vacant_from: self.vacant_from }
@@ -140,8 +164,8 @@ impl<E: Clone> Default for Slab<E> {
 }
 
 impl Slot {
-    /// No overflow: 2^32 objects do not fit into memory.
-    fn of(index: usize) -> Self {
+    /// The slot of the nth object of an empty slab. No overflow: 2^32 objects do not fit into memory.
+    pub(crate) fn of(index: usize) -> Self {
         Self(NonZeroU32::MIN.saturating_add(index as u32))
     }
 

@@ -5,9 +5,8 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 use super::Hits;
-use crate::index::{Seek, in_key_order, meet};
+use crate::index::{Ordered as _, Seek, meet};
 use crate::object::Obj;
-use crate::slab::Slot;
 
 /// An iterator over objects in the order of their keys: [`Hits`], or an [`Intersection`]. Sealed.
 pub trait InKeyOrder<'a, T: 'a>: Seek<'a, Obj<T>> {}
@@ -58,8 +57,8 @@ impl<'a, T> Seek<'a, Obj<T>> for Hits<'a, T> {
     #[inline]
     fn seek(&mut self, to: &Obj<T>) -> Option<&'a Obj<T>> {
         let (slots, objects) = (&mut self.slots, self.objects);
-        let before = |slot: &Slot| in_key_order(objects, to)(slot) == Ordering::Less;
-        objects.get(*slots.skip_before(before)?)
+        let is_before = |object: &Obj<T>| object.cmp_key(to) == Ordering::Less;
+        objects.get(*slots.skip_before(|slot| objects.get(*slot).is_none_or(is_before))?)
     }
 }
 

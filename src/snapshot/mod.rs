@@ -25,7 +25,7 @@ use crate::hash::KeyHasher;
 use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::{AsKey, Key};
 use crate::object::Obj;
-use crate::slab::{Slab, Slot};
+use crate::slab::{self, Slab, Slot};
 use crate::trie::{self, Element, Trie};
 use crate::version::ResourceVersion;
 
@@ -70,7 +70,7 @@ pub(crate) struct Invalid(triomphe::Arc<(u64, DecodeError)>);
 /// The objects under one index key, ordered by object key. See [`View::by_index`].
 pub struct Hits<'a, T> {
     slots: PostingIter<'a, Slot>,
-    objects: &'a Slab<Obj<T>>,
+    objects: slab::Reader<'a, Obj<T>>,
 }
 
 /// All objects, in no particular order. See [`View::iter`].
@@ -367,7 +367,7 @@ impl<'a, T> Iterator for Hits<'a, T> {
 impl<'a, T> Hits<'a, T> {
     pub(crate) fn of(posting: Option<&'a Posting<Slot>>, view: &'a View<T>) -> Self {
         let slots = posting.map_or_else(PostingIter::nothing, Posting::iter);
-        Self { slots, objects: &view.slab }
+        Self { slots, objects: view.slab.reader() }
     }
 }
 

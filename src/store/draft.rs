@@ -189,11 +189,12 @@ impl<T: Send + Sync + 'static> Draft<T> {
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
     ///
-    /// Nothing else may refer to it yet.
+    /// Nothing else may refer to it yet. It gets the slot of the stored version, or the one that it has if that is vacant.
     pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>) {
         self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(&new)));
         let stored = self.objects.get(new.hash(), |stored| stored.same_key(&new));
-        let slot = stored.and_then(Obj::slot).unwrap_or_else(|| self.slab.vacant());
+        let wanted = || Obj::slot(&new).filter(|slot| self.slab.get(*slot).is_none());
+        let slot = stored.and_then(Obj::slot).or_else(wanted).unwrap_or_else(|| self.slab.vacant());
         Obj::set_slot(&mut new, slot);
         self.slab.set(slot, new.clone());
         let old = self.objects.insert(new.clone());

@@ -16,6 +16,7 @@ use crate::index::IndexKeys;
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
+use crate::slab::Slot;
 use crate::snapshot::{Invalid, View};
 use crate::source::Meta;
 use crate::trie::Trie;
@@ -94,7 +95,11 @@ impl<T> List<T> {
         let hash = self.hasher().object(key);
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, IndexKeys::None, value) {
-            Ok(new) => {
+            Ok(mut new) => {
+                // In the order of the list, so that the objects of a namespace are neighbours.
+                if self.base.objects.is_empty() {
+                    Obj::set_slot(&mut new, Slot::of(self.values.len()));
+                }
                 self.invalid.remove(hash, |invalid| invalid.is_of(key));
                 let old = self.values.insert(new);
                 self.discard(old);
