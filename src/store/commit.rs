@@ -217,7 +217,9 @@ fn is_overtaken<T: Send + Sync + 'static>(
     let Some(known) = draft.life(key) else { return false };
     // A part that was not listed in this epoch has versions that cannot be compared.
     let members = draft.members(key).map_or(&[][..], Members::parts);
-    let is_comparable = members.iter().any(|other| *other != part && parts.is_of(*other, draft.epoch));
+    let is_comparable = members
+        .iter()
+        .any(|member| parts.get(*member).is_some_and(|member| member.listed && member.epoch == draft.epoch));
     let is_overtaken = is_comparable
         && match known.cmp_version(&listed) {
             Some(Ordering::Greater) => true,

@@ -79,7 +79,7 @@ impl<T> List<T> {
     pub(super) fn holds(&mut self, meta: &Meta) -> bool {
         let key = meta.key.as_key();
         let hash = self.hasher().object(key);
-        self.name(hash, key);
+        self.name(hash, key, &meta.uid);
         let stored = find(&self.values, hash, key).or_else(|| find(&self.base.objects, hash, key));
         let is_invalid = |invalid: &Invalid| invalid.is_of(key);
         let known = self.base.invalid.get(hash, is_invalid).or_else(|| self.invalid.get(hash, is_invalid));
@@ -142,7 +142,7 @@ impl<T> List<T> {
         };
         let key = key.as_key();
         let hash = self.hasher().object(key);
-        self.name(hash, key);
+        self.name(hash, key, error.uid().unwrap_or_default());
         let invalid = Invalid::new(hash, error);
         let new = Life::of_invalid(&invalid);
         let is_older = |known: &Life<'_>| {
@@ -160,9 +160,10 @@ impl<T> List<T> {
         self.invalid.insert(invalid);
     }
 
-    /// Records that a stored object still exists.
-    fn name(&mut self, hash: u64, key: Key<'_>) {
-        if let Some(stored) = find(&self.base.objects, hash, key) {
+    /// Records that a stored object still exists; not an object of the same name, which another part has brought.
+    fn name(&mut self, hash: u64, key: Key<'_>, uid: &str) {
+        let is_it = |object: &&Obj<T>| uid.is_empty() || Obj::has_uid(object, uid);
+        if let Some(stored) = find(&self.base.objects, hash, key).filter(is_it) {
             self.named.insert(Obj::address(stored));
         }
     }

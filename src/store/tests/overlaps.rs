@@ -130,3 +130,14 @@ fn a_list_of_a_new_epoch_that_deletes_an_object_ends_the_one_of_the_old_epoch() 
     list_that_deletes(&mut two.parts[0], Reuse::NewEpoch, 10);
     assert_eq!(two.shows(), None);
 }
+
+#[test]
+fn a_list_that_has_an_earlier_object_of_the_name_does_not_have_the_later_one() {
+    let mut two = Two::new();
+    let [all, some] = &mut two.parts;
+    apply(all, applied(another(12)));
+    list(some, 11, [at(9, Manner::Good)]);
+    assert_eq!(two.shows(), Some(12));
+    apply(&mut two.parts[0], WatchEvent::Deleted(Ok(another(13).meta)));
+    assert_eq!(two.shows(), None);
+}
