@@ -246,20 +246,25 @@ impl<T: Send + Sync + 'static> Retired<T> {
 
     /// Frees memory until the turn is over. Returns false when all is freed.
     fn free_for_a_turn(&self, turn: &Turn) -> bool {
-        let mut kept = self.lock();
-        let (worlds, mut remains) = (std::mem::take(&mut kept.discarded), std::mem::take(&mut kept.remains));
-        drop(kept);
-        remains.extend(worlds.into_iter().flat_map(World::into_remains));
-        while let Some(last) = remains.last_mut()
-            && !turn.is_over()
-        {
-            if !last.free_some() {
-                remains.pop();
+        while !turn.is_over() {
+            let mut kept = self.lock();
+            let Some(mut last) = kept.remains.pop() else {
+                let Some(world) = kept.discarded.pop() else { return false };
+                drop(kept);
+                let remains: Vec<_> = world.into_remains().collect();
+                self.lock().remains.extend(remains);
+                continue;
+            };
+            drop(kept);
+            let mut more = true;
+            while more && !turn.is_over() {
+                more = last.free_some();
+            }
+            if more {
+                self.lock().remains.push(last);
             }
         }
-        let mut kept = self.lock();
-        kept.remains.append(&mut remains);
-        !(kept.remains.is_empty() && kept.discarded.is_empty())
+        true
     }
 
     fn pop_object(&self) -> Option<Obj<T>> {
