@@ -70,7 +70,6 @@ struct Flight {
 // === impl Task ===
 
 impl Task {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a member, put together in one place")]
     pub(super) fn new(
         leases: Api<Lease>,
         informer: Informer<Record>,
