@@ -28,6 +28,10 @@
 //!
 //! The cached objects are the same in both cases, also while a control plane is upgraded or downgraded, and while it has
 //! servers of both kinds.
+//!
+//! # Which replica has which shard
+//!
+//! With the feature `shard`, the replicas settle it among themselves: see `shard::Member`.
 
 mod filter;
 mod hash;

@@ -77,7 +77,7 @@ impl Builder {
             .start();
         let identity = Identity { name: self.name, run };
         let tasks = TaskTracker::new();
-        let (member, shares, stop) = parts(tasks.clone());
+        let (member, stop) = parts(tasks.clone());
         let record = Record {
             identity: Some(identity),
             duration: self.lease,
@@ -85,8 +85,7 @@ impl Builder {
             said: Default::default(),
         };
         let timing = Timing { renew: self.lease * 2 / 15, deadline: self.lease * 2 / 3 };
-        let task =
-            Task::new(leases, informer, self.group, metadata, record, timing, member.desk.clone(), shares);
+        let task = Task::new(leases, informer, self.group, metadata, record, timing, member.desk.clone());
         tasks.spawn(task.run(stop));
         tasks.close();
         member

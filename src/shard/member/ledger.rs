@@ -31,6 +31,10 @@ pub(super) struct Ledger {
     working: Ranges,
     /// What was worked on, until the application has finished the keys.
     releasing: Ranges,
+    /// The parts of it that were released one after the other, each with its number.
+    releases: Vec<(u64, Ranges)>,
+    /// The number of the last one.
+    released: u64,
     leaving: bool,
 }
 
@@ -53,6 +57,8 @@ impl Ledger {
             claims: Vec::new(),
             working: Ranges::new(),
             releasing: Ranges::new(),
+            releases: Vec::new(),
+            released: 0,
             leaving: false,
         }
     }
@@ -79,13 +85,20 @@ impl Ledger {
         self.listed = ranges.clone();
     }
 
-    /// The application works on no key of these any more.
-    pub(super) fn finished(&mut self, ranges: &Ranges) {
-        let done = self.releasing.intersection(ranges);
-        if !done.is_empty() {
-            self.releasing = self.releasing.minus(&done);
-            self.say(self.said.ready.clone(), self.said.held.minus(&done));
-        }
+    /// The parts of it that were released one after the other, each with its number.
+    pub(super) fn releases(&self) -> &[(u64, Ranges)] {
+        &self.releases
+    }
+
+    /// The application works on no key of these releases any more, up to this number. (A range may have been released,
+    /// taken and released again since.)
+    pub(super) fn finished(&mut self, released: u64) {
+        let (done, goes_on): (Vec<_>, _) =
+            self.releases.drain(..).partition(|(number, _)| *number <= released);
+        self.releases = goes_on;
+        let done: Ranges = done.iter().flat_map(|(_, ranges)| ranges.iter()).collect();
+        self.releasing = self.releasing.minus(&done);
+        self.say(self.said.ready.clone(), self.said.held.minus(&done));
     }
 
     /// Wants nothing any more, and releases everything.
@@ -96,8 +109,8 @@ impl Ledger {
     /// The Lease could not be renewed in time, so others may take over. What was worked on stays announced until the
     /// application has finished, and is not claimed again before.
     pub(super) fn lose(&mut self) {
-        self.releasing = self.releasing.union(&self.working);
-        self.working = Ranges::new();
+        let working = std::mem::take(&mut self.working);
+        self.begin_release(working);
         self.claims.clear();
         self.say(Ranges::new(), self.releasing.clone());
     }
@@ -143,7 +156,15 @@ impl Ledger {
         let surplus = self.working.minus(&self.target);
         let surplus = if self.leaving { surplus } else { surplus.intersection(&others.ready) };
         self.working = self.working.minus(&surplus);
-        self.releasing = self.releasing.union(&surplus);
+        self.begin_release(surplus);
+    }
+
+    fn begin_release(&mut self, ranges: Ranges) {
+        if !ranges.is_empty() {
+            self.released += 1;
+            self.releasing = self.releasing.union(&ranges);
+            self.releases.push((self.released, ranges));
+        }
     }
 
     fn say(&mut self, ready: Ranges, held: Ranges) {

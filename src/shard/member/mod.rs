@@ -86,7 +86,6 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Member {
     desk: Arc<Desk>,
-    shares: watch::Receiver<Share>,
     tasks: TaskTracker,
     _stop: Arc<DropGuard>,
 }
@@ -94,6 +93,8 @@ pub struct Member {
 /// Between the handles and the task.
 #[derive(Default)]
 struct Desk {
+    /// The newest share.
+    shares: watch::Sender<Share>,
     inbox: Mutex<Inbox>,
     wake: Notify,
     seen: Mutex<Observed>,
@@ -103,7 +104,8 @@ struct Desk {
 #[derive(Default)]
 struct Inbox {
     cached: Option<Ranges>,
-    finished: Ranges,
+    /// The number of the last release that is finished.
+    finished: u64,
     leaves: bool,
 }
 
@@ -128,18 +130,18 @@ impl Member {
 
     /// The present share. O(1).
     pub fn share(&self) -> Share {
-        self.shares.borrow().clone()
+        self.desk.shares.borrow().clone()
     }
 
     /// Returns the share, and then each change of it. Changes that come in quick succession are one.
     pub fn shares(&self) -> Shares {
-        Shares::new(self.shares.clone())
+        Shares::new(self.desk.shares.subscribe())
     }
 
     /// Whether the member may work on objects with this hash now. False once the Lease could not be renewed in time,
     /// even if no share has said so yet. O(log ranges), under a short lock.
     pub fn holds(&self, hash: u64) -> bool {
-        let share = self.shares.borrow();
+        let share = self.desk.shares.borrow();
         share.until.is_some_and(|until| Instant::now() < until) && share.held.contains(hash)
     }
 
@@ -150,8 +152,14 @@ impl Member {
 
     /// Says that no key of [`Share::releasing`] of this share is worked on any more. Does not wait.
     pub fn finished(&self, share: &Share) {
-        if !share.releasing.is_empty() {
-            self.tell(|inbox| inbox.finished = inbox.finished.union(&share.releasing));
+        if !share.releases.is_empty() {
+            let released = share.released();
+            self.tell(|inbox| inbox.finished = inbox.finished.max(released));
+            // No share from now on has it.
+            self.desk.shares.send_if_modified(|share| {
+                share.finish(released);
+                false
+            });
         }
     }
 
@@ -201,9 +209,8 @@ impl Desk {
 }
 
 /// Makes the parts of a member, and the token that ends it.
-fn parts(tasks: TaskTracker) -> (Member, watch::Sender<Share>, CancellationToken) {
-    let (sender, shares) = watch::channel(Share::default());
+fn parts(tasks: TaskTracker) -> (Member, CancellationToken) {
     let stop = CancellationToken::new();
     let guard = Arc::new(stop.clone().drop_guard());
-    (Member { desk: Arc::default(), shares, tasks, _stop: guard }, sender, stop)
+    (Member { desk: Arc::default(), tasks, _stop: guard }, stop)
 }

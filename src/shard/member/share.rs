@@ -16,7 +16,11 @@ pub struct Share {
     pub(super) to_cache: Ranges,
     pub(super) held: Ranges,
     pub(super) releasing: Ranges,
+    /// What it consists of: parts that were released one after the other, each with its number.
+    pub(super) releases: Vec<(u64, Ranges)>,
     pub(super) lost: bool,
+    /// There is no next one.
+    pub(super) ended: bool,
     /// When the member loses it, unless it renews its Lease. Not news.
     pub(super) until: Option<Instant>,
 }
@@ -53,10 +57,22 @@ impl Share {
         self.lost
     }
 
+    /// The number of the last release.
+    pub(super) fn released(&self) -> u64 {
+        self.releases.last().map_or(0, |(number, _)| *number)
+    }
+
+    /// Removes the releases up to this number.
+    pub(super) fn finish(&mut self, released: u64) {
+        self.releases.retain(|(number, _)| *number > released);
+        self.releasing = self.releases.iter().flat_map(|(_, ranges)| ranges.iter()).collect();
+    }
+
     /// Whether the difference to another share is no news.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let Self { to_cache, held, releasing, lost, until: _ } = other;
-        self.to_cache == *to_cache && self.held == *held && self.releasing == *releasing && self.lost == *lost
+        let Self { to_cache, held, releasing, releases, lost, ended, until: _ } = other;
+        let is_state = self.lost == *lost && self.ended == *ended && self.releases == *releases;
+        is_state && self.to_cache == *to_cache && self.held == *held && self.releasing == *releasing
     }
 }
 
@@ -85,6 +101,9 @@ impl Shares {
                 self.shares.changed().await.ok()?;
             }
             let share = self.shares.borrow_and_update().clone();
+            if share.ended {
+                return None;
+            }
             if self.last.as_ref().is_none_or(|last| !last.is_like(&share)) {
                 self.last = Some(share.clone());
                 return Some(share);

@@ -7,7 +7,6 @@ use futures_util::future::{BoxFuture, FutureExt as _, OptionFuture};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube_client::Api;
 use kube_core::ObjectMeta;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +45,6 @@ pub(super) struct Task {
     record: Record,
     timing: Timing,
     desk: Arc<Desk>,
-    shares: watch::Sender<Share>,
     ledger: Ledger,
     roster: Roster,
     /// The own Lease in the newest view: its generation, its version, and when that was observed.
@@ -72,7 +70,6 @@ struct Flight {
 // === impl Task ===
 
 impl Task {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a member, put together in one place")]
     pub(super) fn new(
         leases: Api<Lease>,
         informer: Informer<Record>,
@@ -81,7 +78,6 @@ impl Task {
         record: Record,
         timing: Timing,
         desk: Arc<Desk>,
-        shares: watch::Sender<Share>,
     ) -> Self {
         let me =
             record.identity.clone().unwrap_or_else(|| Identity { name: String::new(), run: String::new() });
@@ -95,7 +91,6 @@ impl Task {
             record,
             timing,
             desk,
-            shares,
             roster: Roster::default(),
             seen: None,
             renewed: None,
@@ -111,7 +106,7 @@ impl Task {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         stop.run_until_cancelled(self.drive()).await;
         // Nothing is held any more, whether or not the Lease lasts.
-        self.shares.send_replace(Share::default());
+        self.desk.shares.send_replace(Share { ended: true, ..Share::default() });
         self.informer.shutdown().await;
     }
 
@@ -163,9 +158,9 @@ impl Task {
     fn read_inbox(&mut self) {
         let (cached, finished, leaves) = {
             let mut inbox = self.desk.inbox();
-            (inbox.cached.take(), std::mem::take(&mut inbox.finished), inbox.leaves)
+            (inbox.cached.take(), inbox.finished, inbox.leaves)
         };
-        self.ledger.finished(&finished);
+        self.ledger.finished(finished);
         if let Some(cached) = cached {
             self.ledger.listed(&cached);
         }
@@ -286,14 +281,18 @@ impl Task {
 
     fn publish(&self, now: Instant) {
         let until = self.until().filter(|until| now < *until && !self.lost);
-        let share = Share {
+        let mut share = Share {
             to_cache: self.ledger.to_cache(),
             held: self.ledger.working().clone(),
             releasing: self.ledger.releasing().clone(),
+            releases: self.ledger.releases().to_vec(),
             lost: self.lost,
+            ended: false,
             until,
         };
-        self.shares.send_if_modified(|known| {
+        self.desk.shares.send_if_modified(|known| {
+            // What was finished meanwhile must not come back.
+            share.finish(self.desk.inbox().finished);
             let is_news = !known.is_like(&share);
             *known = share;
             is_news

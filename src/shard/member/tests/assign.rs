@@ -21,6 +21,9 @@ fn size(share: &Ranges, slots: u16) -> u16 {
 }
 
 proptest! {
+    // Without optimization, a case takes half a second.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn shares_cover_every_hash_once_and_differ_by_one_slot(
         names in prop::collection::hash_set("[a-z]{1,3}", 1..40), slots in 1_u16..300, order: u64,

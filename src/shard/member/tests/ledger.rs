@@ -48,7 +48,7 @@ struct Node {
     leaving: bool,
     /// What the application works at: to cache, and when it is cached; to finish, and when it has finished.
     caching: Option<(Ranges, u64)>,
-    finishing: Option<(Ranges, u64)>,
+    finishing: Option<(u64, u64)>,
 }
 
 struct World {
@@ -138,8 +138,7 @@ impl World {
         {
             node.ledger.lose();
             // The application aborts what it works on at once, or had stopped it before.
-            let releasing = node.ledger.releasing().clone();
-            node.ledger.finished(&releasing);
+            node.ledger.finished(released(&node.ledger));
             node.finishing = None;
         }
         if let Some(flight) = &node.flight
@@ -199,10 +198,10 @@ impl World {
             None => node.caching = Some((wanted, now + list)),
         }
         match node.finishing.take() {
-            Some((ranges, when)) if when <= now => node.ledger.finished(&ranges),
+            Some((released, when)) if when <= now => node.ledger.finished(released),
             Some(going_on) => node.finishing = Some(going_on),
             None if node.ledger.releasing().is_empty() => {}
-            None => node.finishing = Some((node.ledger.releasing().clone(), now + finish)),
+            None => node.finishing = Some((released(&node.ledger), now + finish)),
         }
     }
 
@@ -249,6 +248,10 @@ impl World {
             self.longest_idle = self.longest_idle.max(now - self.idle_since[slot]);
         }
     }
+}
+
+fn released(ledger: &Ledger) -> u64 {
+    ledger.releases().last().map_or(0, |(number, _)| *number)
 }
 
 fn world(seed: u64, nodes: usize) -> World {
