@@ -13,6 +13,8 @@ use crate::kind::{KINDS, Shown};
 /// Namespace and name.
 pub(crate) type Key = (String, String);
 pub(crate) type State = BTreeMap<Key, Arc<Object>>;
+/// The versions of the objects under one key, in order; `None` is a deletion.
+pub(crate) type Versions = Vec<(u64, Option<Arc<Object>>)>;
 
 /// One version of one object.
 #[derive(Debug, PartialEq)]
@@ -37,12 +39,19 @@ pub(crate) struct Event {
     pub(crate) after: Option<Arc<Object>>,
 }
 
-/// The selection of objects that a client lists and watches.
+/// The selection of objects that a client lists and watches: a part of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Selection {
     pub(crate) kind: usize,
     pub(crate) namespace: Option<String>,
     pub(crate) group: Option<String>,
+}
+
+/// The objects of one kind that an informer caches: those of any part.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) kind: usize,
+    pub(crate) parts: Vec<Selection>,
 }
 
 #[derive(Clone)]
@@ -52,6 +61,8 @@ pub(crate) struct Lineage {
     forked_at: u64,
     /// By version, beginning with 1.
     states: BTreeMap<u64, [Arc<State>; KINDS]>,
+    /// By key.
+    objects: [BTreeMap<Key, Versions>; KINDS],
 }
 
 // === impl Object ===
@@ -66,8 +77,29 @@ impl Object {
 
 impl Selection {
     pub(crate) fn has(&self, object: &Object) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| *namespace == object.key.0)
-            && self.group.as_ref().is_none_or(|group| *group == object.group)
+        self.covers(&object.key.0) && self.group.as_ref().is_none_or(|group| *group == object.group)
+    }
+
+    pub(crate) fn covers(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|mine| mine == namespace)
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    /// Whether a client with this selection sees it.
+    pub(crate) fn is_of(&self, selection: &Selection) -> bool {
+        let has = |object: &Option<Arc<Object>>| object.as_ref().is_some_and(|object| selection.has(object));
+        self.kind == selection.kind && (has(&self.before) || has(&self.after))
+    }
+}
+
+// === impl Wanted ===
+
+impl From<Selection> for Wanted {
+    fn from(part: Selection) -> Self {
+        Self { kind: part.kind, parts: vec![part] }
     }
 }
 
@@ -75,7 +107,8 @@ impl Selection {
 
 impl Lineage {
     pub(crate) fn new() -> Self {
-        Self { events: Vec::new(), forked_at: 0, states: BTreeMap::from([(1, Default::default())]) }
+        let states = BTreeMap::from([(1, Default::default())]);
+        Self { events: Vec::new(), forked_at: 0, states, objects: Default::default() }
     }
 
     pub(crate) fn forked_at(&self) -> u64 {
@@ -109,8 +142,14 @@ impl Lineage {
         let after = after.map(|object| Arc::new(Object { version, ..object }));
         state.extend(after.iter().map(|object| (key.clone(), object.clone())));
         self.states.insert(version, states);
+        self.objects[kind].entry(key.clone()).or_default().push((version, after.clone()));
         self.events.push(Event { version, at: Instant::now(), kind, before, after });
         version
+    }
+
+    /// All versions of the objects of a kind, by key.
+    pub(crate) fn objects(&self, kind: usize) -> &BTreeMap<Key, Versions> {
+        &self.objects[kind]
     }
 
     /// The events after a version, up to another.
@@ -122,7 +161,12 @@ impl Lineage {
 
     /// A new history that branches off at this version.
     pub(crate) fn fork(&self, version: u64) -> Self {
+        let mut objects = self.objects.clone();
+        for versions in objects.iter_mut().flat_map(BTreeMap::values_mut) {
+            versions.retain(|(written, _)| *written <= version);
+        }
         Self {
+            objects,
             events: self.between(0, version).to_vec(),
             forked_at: version,
             states: self

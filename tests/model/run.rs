@@ -64,10 +64,11 @@ const PROMPT: Duration = Duration::from_secs(2);
 impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = chance(seed, 0);
-        let mut forms: Vec<_> = [Form::Plain, Form::Plain, Form::Selected, Form::Stream, Form::Shared]
-            .into_iter()
-            .filter(|_| random.random_bool(0.4))
-            .collect();
+        let mut forms: Vec<_> =
+            [Form::Plain, Form::Selected, Form::Stream, Form::Shared, Form::Several, Form::Several]
+                .into_iter()
+                .filter(|_| random.random_bool(0.4))
+                .collect();
         if forms.is_empty() {
             forms.push(Form::Plain);
         }
@@ -230,21 +231,22 @@ impl Run {
         });
     }
 
-    /// Changes an object of each informer's selection.
+    /// Changes an object of each part of each informer's scope.
     fn touch_all(&mut self) {
-        for at in 0..self.subjects.len() {
+        let parts: Vec<_> =
+            self.subjects.iter().flat_map(|subject| subject.checker().wanted().parts.clone()).collect();
+        for part in parts {
             let limit = self.limit();
-            let selection = self.subjects[at].checker().selection.clone();
-            let namespace = selection.namespace.unwrap_or_else(|| "a".to_owned());
-            let group = selection.group.unwrap_or_else(|| "g0".to_owned());
+            let namespace = part.namespace.unwrap_or_else(|| "a".to_owned());
+            let group = part.group.unwrap_or_else(|| "g0".to_owned());
             let key = (namespace, "touched".to_owned());
             self.world.change(|server| {
                 if server.version() + 1 < limit {
-                    let known = server.newest(selection.kind).get(&key).map(|known| known.uid.clone());
+                    let known = server.newest(part.kind).get(&key).map(|known| known.uid.clone());
                     let uid = known.unwrap_or_else(|| server.new_uid());
                     let number = Some(server.version() * 10);
                     server.write(
-                        selection.kind,
+                        part.kind,
                         &key,
                         Some(Object { key: key.clone(), uid, version: 0, group, number, odd: false }),
                     );
@@ -257,14 +259,7 @@ impl Run {
     /// the previous history. Otherwise it would not detect the restore, which is no guarantee.
     fn limit(&self) -> u64 {
         let server = self.world.lock();
-        let current = server.lineages.len() - 1;
-        let held = self.subjects.iter().filter_map(|subject| {
-            let (lineage, version) = subject.checker().lineage_and_version();
-            let version = version?;
-            let shared = (lineage + 1..=current).map(|later| server.lineages[later].forked_at()).min();
-            (shared.is_some_and(|shared| version > shared)).then_some(version - 1)
-        });
-        held.min().unwrap_or(u64::MAX)
+        self.subjects.iter().filter_map(|subject| subject.checker().limit(&server)).min().unwrap_or(u64::MAX)
     }
 
     // --- faults of the server ---

@@ -281,6 +281,7 @@ fn later_page(server: &mut Server, asked: &Asked, token: &str) -> Answer {
 }
 
 fn page(server: &mut Server, asked: &Asked, version: u64, after: Option<&(String, String)>) -> Answer {
+    server.sends(&asked.peer, version);
     let lineage = server.lineage();
     let state = lineage.state(asked.selection.kind, version).cloned().unwrap_or_default();
     let rest = state

@@ -73,7 +73,7 @@ fn replay(plan: &Plan) -> String {
 
 impl Form {
     pub(crate) fn parse(name: &str) -> Self {
-        let all = [Self::Plain, Self::Selected, Self::Stream, Self::Shared];
+        let all = [Self::Plain, Self::Selected, Self::Stream, Self::Shared, Self::Several];
         all.into_iter()
             .find(|form| format!("{form:?}") == name)
             .unwrap_or_else(|| panic!("no such form: {name}"))

@@ -1,12 +1,13 @@
 //! An informer under test, with its users.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube_client::Api;
-use kube_informer::{Absent, Config, Index, Informer, Limits, Phase, Registry, Scope as Part, Status, index};
+use kube_informer::{Absent, Config, Index, Informer, Limits, Phase, Registry, Status, index};
 use kube_runtime::{WatchStreamExt, utils::Backoff, watcher};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -17,8 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::checks::{AnyIndex, Checker, ensure};
 use crate::faults::{Fault, Manner};
 use crate::follower::{Follower, Scope};
-use crate::history::Selection;
+use crate::history::{Selection, Wanted};
 use crate::kind::{Kept, Thing, Which, keep};
+use crate::scopes;
 use crate::server::client;
 use crate::world::World;
 
@@ -30,6 +32,8 @@ pub(crate) enum Form {
     Stream,
     /// Three informers of one registry.
     Shared,
+    /// A scope of several parts, which may change.
+    Several,
 }
 
 pub(crate) struct Subject {
@@ -43,6 +47,7 @@ pub(crate) struct Subject {
     /// Observers and waits. All of them must end with the informer.
     waits: JoinSet<()>,
     ending: Arc<AtomicBool>,
+    changes_scope: bool,
     /// Since when the informer reports that it is current.
     fresh: Arc<Mutex<Option<Instant>>>,
     random: StdRng,
@@ -67,11 +72,20 @@ impl Subject {
                 let events = watcher::watcher(api, config).backoff(Steady);
                 let mut builder = Informer::from_stream(events).project_some(project);
                 let indexes = declare(builder.indexes());
-                vec![Self::new(name, form, world, builder.start(), selection, indexes, random, |checker| {
-                    checker.unversioned = true
-                })]
+                let informer = builder.start();
+                vec![Self::new(
+                    &name,
+                    &name,
+                    form,
+                    world,
+                    informer,
+                    selection.into(),
+                    indexes,
+                    random,
+                    |checker| checker.unversioned = true,
+                )]
             }
-            Form::Plain | Form::Selected => {
+            Form::Plain | Form::Selected | Form::Several => {
                 let mut api = Api::<Thing>::all_with(client.clone(), &Which(kind));
                 if form == Form::Selected && random.random_bool(0.5) {
                     selection.namespace = Some("a".to_owned());
@@ -82,6 +96,12 @@ impl Subject {
                 if form == Form::Selected && random.random_bool(0.7) {
                     selection.group = Some("g1".to_owned());
                     builder = builder.labels("group=g1");
+                }
+                let mut wanted = Wanted::from(selection);
+                if form == Form::Several {
+                    wanted = scopes::some(kind, &mut random);
+                    world.log(format!("{name}: has {:?}", wanted.parts));
+                    builder = builder.scope(wanted.scope());
                 }
                 let size = random.random_range(0..9);
                 config = config.page_size(size).streaming_lists(random.random_bool(0.7));
@@ -98,39 +118,44 @@ impl Subject {
                 };
                 let mut builder = builder.config(config).project_some(project);
                 let indexes = declare(builder.indexes());
-                vec![Self::new(name, form, world, builder.start(), selection, indexes, random, |checker| {
+                let informer = builder.start();
+                vec![Self::new(&name, &name, form, world, informer, wanted, indexes, random, |checker| {
                     checker.shows_absence = optional || emptying;
                 })]
             }
             Form::Shared => {
                 let registry = Registry::new(client).with_config(Config::new().jitter_seed(random.random()));
-                let parts = [
-                    (Part::all(), Selection { kind: 0, ..Selection::default() }),
-                    (Part::namespace("b"), Selection { kind: 1, namespace: Some("b".into()), group: None }),
-                    (
-                        Part::all().labels("group=g2"),
-                        Selection { kind: 1, namespace: None, group: Some("g2".into()) },
-                    ),
-                ];
+                let part = |kind, namespace: Option<&str>, group: Option<&str>| Selection {
+                    kind,
+                    namespace: namespace.map(Into::into),
+                    group: group.map(Into::into),
+                };
+                let mut first = Wanted::from(part(0, None, None));
+                if random.random_bool(0.3) {
+                    first = scopes::some(0, &mut random);
+                }
+                let wanted = [first, part(1, Some("b"), None).into(), part(1, None, Some("g2")).into()];
                 let mut subjects = Vec::new();
                 let mut before = None;
-                for (part, selection) in parts {
-                    let declared = registry.declare_with::<Kept>(part, Which(selection.kind));
+                for wanted in wanted {
+                    let declared = registry.declare_with::<Kept>(wanted.scope(), Which(wanted.kind));
                     let by_group = declared.index(|kept: &Kept| kept.group.clone()).expect("not started");
                     let by_namespace = declared.index(index::namespace()).expect("not started");
                     if let Some(before) = before.filter(|_| random.random_bool(0.5)) {
                         declared.after(&before).expect("no circle");
                     }
-                    let name = format!("{name} {selection:?}");
+                    let full = format!("{name} {:?}", wanted.parts);
                     let seed = random.random();
                     let random: StdRng = rand::SeedableRng::seed_from_u64(seed);
                     let indexes = (by_group, by_namespace);
+                    let informer = declared.informer();
                     subjects.push(Self::new(
-                        name,
+                        &full,
+                        &name,
                         form,
                         world,
-                        declared.informer(),
-                        selection,
+                        informer,
+                        wanted,
                         indexes,
                         random,
                         |_| (),
@@ -145,20 +170,21 @@ impl Subject {
 
     #[expect(clippy::too_many_arguments, reason = "what an informer is made of")]
     fn new(
-        name: String,
+        name: &str,
+        client: &str,
         form: Form,
         world: &World,
         informer: Informer<Kept>,
-        selection: Selection,
+        wanted: Wanted,
         (by_group, by_namespace): (Index<Kept, String>, Index<Kept, String>),
-        random: StdRng,
+        mut random: StdRng,
         set: impl FnOnce(&mut Checker),
     ) -> Self {
-        let mut checker = Checker::new(&name, world, selection);
+        let mut checker = Checker::new(name, client, world, wanted);
         checker.indexes = vec![AnyIndex::Group(by_group), AnyIndex::Namespace(by_namespace)];
         set(&mut checker);
         let mut subject = Self {
-            name,
+            name: name.to_owned(),
             world: world.clone(),
             form,
             checker: Arc::new(Mutex::new(checker)),
@@ -167,6 +193,7 @@ impl Subject {
             informer,
             waits: JoinSet::new(),
             ending: Arc::default(),
+            changes_scope: form == Form::Several && random.random_bool(0.6),
             fresh: Arc::default(),
             random,
         };
@@ -240,6 +267,7 @@ impl Subject {
             15 if self.random.random_bool(0.2) => self.synced(),
             15 => self.at_least(),
             16 => self.wait_until(),
+            17 if self.changes_scope && self.random.random_bool(0.3) => self.set_scope(),
             _ => {}
         }
         Ok(())
@@ -261,30 +289,11 @@ impl Subject {
         let behind = if deceived { BEHIND * 2 } else { BEHIND };
         let long = fresh.is_some_and(|since| since.elapsed() > behind);
         if long && status.stale_since.is_none() && self.form != Form::Stream {
-            let checker = self.checker();
-            let server = self.world.lock();
-            let (number, version) = checker.lineage_and_version();
-            let lineage = &server.lineages[number];
-            let unseen = version.and_then(|version| {
-                let mut events = lineage.between(version, u64::MAX).iter();
-                let selected = |object: &Arc<_>| checker.selection.has(object);
-                events.find(|event| {
-                    event.kind == checker.selection.kind
-                        && (event.before.as_ref().is_some_and(selected)
-                            || event.after.as_ref().is_some_and(selected))
-                })
-            });
-            if let Some(event) =
-                unseen.filter(|event| number == server.lineages.len() - 1 && event.at.elapsed() > behind)
-            {
-                let since = event.at.elapsed();
-                return Err(format!(
-                    "{}: version {} not seen for {since:?}, and not stale: {}",
-                    self.name,
-                    event.version,
-                    say(&status)
-                ));
-            }
+            let version = self.world.lock().lineage().version_at(Instant::now() - behind);
+            let why = self.informer.read(|view| self.checker().may_have(view, version));
+            why.map_err(|why| {
+                format!("{}: {why}, for {behind:?}, and not stale: {}", self.name, say(&status))
+            })?;
         }
         Ok(())
     }
@@ -293,7 +302,9 @@ impl Subject {
     pub(crate) fn must_be_stale(&self, what: &str) -> Result<(), String> {
         let status = self.informer.status();
         let waits_for_another = status.phase == Phase::Idle;
-        ensure(status.stale_since.is_some() || waits_for_another || self.form == Form::Stream, || {
+        // Without parts, it follows nothing. While the scope changes, it may have had none.
+        let follows = self.form != Form::Stream && !self.checker().may_be_empty();
+        ensure(status.stale_since.is_some() || waits_for_another || !follows, || {
             format!("{}: not stale at the end of {what}: {}", self.name, say(&status))
         })
     }
@@ -312,6 +323,7 @@ impl Subject {
     }
 
     fn refresh(&mut self) {
+        self.checker().is_refreshed = true;
         let (informer, unsupported) = (self.informer.clone(), self.form == Form::Stream);
         let world = self.world.clone();
         let (lineages, version) = now(&world);
@@ -336,24 +348,47 @@ impl Subject {
     /// Waits for the newest write.
     fn at_least(&mut self) {
         let (informer, unordered) = (self.informer.clone(), self.form == Form::Stream);
-        let world = self.world.clone();
+        let (world, checker) = (self.world.clone(), self.checker.clone());
         let (lineages, version) = now(&world);
-        let written = serde_json::json!({ "metadata": { "resourceVersion": version.to_string() } });
+        let namespace = *["", "a", "b", "c"].choose(&mut self.random).expect("four");
+        let metadata = serde_json::json!({ "namespace": namespace, "resourceVersion": version.to_string() });
         let written: kube_core::metadata::PartialObjectMeta<Thing> =
-            serde_json::from_value(written).expect("it is one");
+            serde_json::from_value(serde_json::json!({ "metadata": metadata })).expect("it is one");
         self.wait("at_least", async move {
             match informer.at_least(&written).await {
-                Ok(snapshot) => {
-                    let seen =
-                        snapshot.resource_version().is_some_and(|seen| *seen >= version.to_string().into());
-                    ensure(seen, || format!("shows {:?}, waited for {version}", snapshot.resource_version()))
+                Ok(snapshot) if now(&world).0 == lineages => {
+                    lock(&checker).reflects(&snapshot, namespace, version)
                 }
+                Ok(_) => Ok(()),
                 Err(error) if error.is_new_epoch() => {
                     ensure(now(&world).0 > 1 && lineages > 0, || "a new epoch without a restore".into())
                 }
                 Err(error) => ensure(error.is_stopped() || unordered && error.is_version_unordered(), || {
                     error.to_string()
                 }),
+            }
+        });
+    }
+
+    fn set_scope(&mut self) {
+        let kind = self.checker().wanted().kind;
+        let wanted = scopes::some(kind, &mut self.random);
+        self.world.log(format!("{}: wants {:?}", self.name, wanted.parts));
+        let number = self.checker().will_change(wanted.clone());
+        let peers: BTreeSet<_> = wanted.parts.iter().map(|part| self.checker().peer(part)).collect();
+        self.world.lock().expects(&peers);
+        let (informer, checker, world) = (self.informer.clone(), self.checker.clone(), self.world.clone());
+        let name = self.name.clone();
+        self.wait("set_scope", async move {
+            match informer.set_scope(wanted.scope()).await {
+                Ok(snapshot) => {
+                    let mut checker = lock(&checker);
+                    if checker.is_last(number) {
+                        world.lock().expects_no_other(&name, &peers);
+                    }
+                    checker.has_changed(&snapshot, number)
+                }
+                Err(error) => ensure(error.is_stopped(), || error.to_string()),
             }
         });
     }

@@ -19,6 +19,7 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 
 pub(crate) struct Watching {
     world: World,
+    peer: String,
     selection: Selection,
     /// The version up to which events were sent.
     reached: u64,
@@ -61,6 +62,7 @@ impl Watching {
         let bookmarks = !server.happens(Fault::NoBookmarks, 0.5);
         let mut watching = Self {
             world: world.clone(),
+            peer: asked.peer.clone(),
             selection: asked.selection.clone(),
             reached: from,
             lag,
@@ -139,6 +141,7 @@ impl Watching {
             return;
         }
         lines.push(bookmark(from, true));
+        server.sends(&self.peer, from);
         if trouble && server.happens(Fault::Replay, 0.4) {
             let back = from.saturating_sub(server.random.random_range(1..6));
             lines.extend(self.lines(server.lineage().between(back, from)));
@@ -148,7 +151,7 @@ impl Watching {
     /// The lines of this watch for these writes.
     fn lines(&self, events: &[Event]) -> Vec<String> {
         let mut lines = Vec::new();
-        for event in events.iter().filter(|event| event.kind == self.selection.kind) {
+        for event in events.iter().filter(|event| event.is_of(&self.selection)) {
             let before = event.before.as_ref().filter(|object| self.selection.has(object));
             let after = event.after.as_ref().filter(|object| self.selection.has(object));
             let same = before.zip(after).is_some_and(|(before, after)| before.uid == after.uid);
@@ -205,7 +208,8 @@ impl Watching {
 
     /// The pieces to send now; `None` if there are none.
     fn now(&mut self) -> Option<VecDeque<Piece>> {
-        let server = self.world.lock();
+        let world = self.world.clone();
+        let mut server = world.lock();
         if server.blackhole || self.blackholes != server.blackholes {
             return Some([if self.gentle { Piece::Cut } else { Piece::Stall }].into());
         }
@@ -221,20 +225,24 @@ impl Watching {
         let visible = server.lineage().version_at(now - self.lag);
         let mut lines = Vec::new();
         if visible > self.reached {
-            lines = self.lines(server.lineage().between(self.reached, visible));
+            let events = server.lineage().between(self.reached, visible);
+            let last = events.iter().rfind(|event| event.is_of(&self.selection)).map(|event| event.version);
+            lines = self.lines(events);
             self.reached = visible;
+            last.into_iter().for_each(|last| server.sends(&self.peer, last));
         }
         let installed = server.installed[self.selection.kind];
         let known = self.reached <= server.version();
-        drop(server);
         let mut pieces = VecDeque::new();
         if self.bookmark.is_some_and(|due| due <= now) {
             self.bookmark = Some(now + BOOKMARKS);
             // No bookmarks are sent within an endless list, or to a watch that is ahead of a restored server.
             if known && !self.endless {
                 lines.push(bookmark(self.reached, false));
+                server.sends(&self.peer, self.reached);
             }
         }
+        drop(server);
         self.send(lines, &mut pieces);
         if !installed || now >= self.expires {
             pieces.push_back(Piece::End);

@@ -1,6 +1,6 @@
 //! The server's side: its history, its faults, and its knowledge of its clients.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::faults::{Fault, FaultSet, Manner, chance};
-use crate::history::{Key, Lineage, Object, Selection, State};
+use crate::history::{Key, Lineage, Object, State};
 use crate::kind::KINDS;
 
 /// The server, shared by the writers, the service and the checks.
@@ -72,6 +72,8 @@ pub(crate) struct Peer {
     pub(crate) not_before: Option<Instant>,
     /// Whether its informer has ended.
     pub(crate) ended: bool,
+    /// The highest version that it was sent in each history.
+    pub(crate) sent: BTreeMap<usize, u64>,
     /// Whether to spare this client faults that it does not support, according to its documentation.
     pub(crate) gentle: bool,
 }
@@ -184,8 +186,14 @@ impl Server {
     }
 
     pub(crate) fn write(&mut self, kind: usize, key: &Key, after: Option<Object>) -> u64 {
+        let what = after.as_ref().map(|object| {
+            (object.uid.trim_start_matches(['0', '4', '8', '-']), &object.group, object.number)
+        });
+        let line = format!("writes {}/{} of kind {kind}: {what:?}", key.0, key.1);
         let last = self.lineages.len() - 1;
-        self.lineages[last].write(kind, key, after)
+        let version = self.lineages[last].write(kind, key, after);
+        self.log(line);
+        version
     }
 
     /// Restores an older version, from which another history begins.
@@ -272,15 +280,36 @@ impl Server {
         }
     }
 
-    /// The expected content for a selection at a version, in each history that has this version.
-    pub(crate) fn truths(
-        &self,
-        selection: &Selection,
-        version: u64,
-    ) -> impl Iterator<Item = (usize, &Lineage, &State)> {
-        let kind = selection.kind;
-        (0..).zip(&self.lineages).filter_map(move |(number, lineage)| {
-            lineage.state(kind, version).map(|state| (number, lineage, &**state))
+    /// Records that parts of a scope may send requests from now on.
+    pub(crate) fn expects(&mut self, peers: &BTreeSet<String>) {
+        for name in peers {
+            let peer = self.peers.entry(name.clone()).or_default();
+            (peer.ended, peer.not_before) = (false, None);
+        }
+    }
+
+    /// Records that all other parts of an informer must send no more requests.
+    pub(crate) fn expects_no_other(&mut self, informer: &str, peers: &BTreeSet<String>) {
+        for (name, peer) in self.peers.iter_mut().filter(|(name, _)| name.split(' ').next() == Some(informer))
+        {
+            peer.ended |= name.as_str() != informer && !peers.contains(name);
+        }
+    }
+
+    /// Records that a client was sent a version of the present history.
+    pub(crate) fn sends(&mut self, name: &str, version: u64) {
+        let lineage = self.lineages.len() - 1;
+        let sent = self.peers.entry(name.to_owned()).or_default().sent.entry(lineage).or_default();
+        *sent = version.max(*sent);
+    }
+
+    /// The highest version of a history that a client knows. What it was sent before a restore is of this history, too, as
+    /// far as they share it.
+    pub(crate) fn sent(&self, name: &str, lineage: usize) -> Option<u64> {
+        let sent = self.peers.get(name)?.sent.range(..=lineage);
+        sent.map(|(earlier, version)| {
+            self.lineages[earlier + 1..=lineage].iter().map(Lineage::forked_at).fold(*version, u64::min)
         })
+        .max()
     }
 }
