@@ -148,7 +148,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(scopes::a_scope_changes_in_one_version_and_keeps_what_stays),
         case!(scopes::a_change_that_waits_is_replaced_by_the_next),
         case!(scopes::a_write_waits_for_its_own_namespace_only),
-        case!(scopes::a_hundred_namespaces_are_one_cache),
+        case!(scopes::a_thousand_namespaces_are_one_cache),
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_vanished_kind_is_given_up_where_that_was_asked_for),
