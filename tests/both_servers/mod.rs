@@ -159,7 +159,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(scopes::a_scope_changes_in_one_version_and_keeps_what_stays),
         case!(scopes::a_change_that_waits_is_replaced_by_the_next),
         case!(scopes::a_write_waits_for_its_own_namespace_only),
-        case!(scopes::a_hundred_namespaces_are_one_cache),
+        case!(scopes::a_thousand_namespaces_are_one_cache),
         case!(shards::a_server_without_shards_is_filtered_here),
         case!(shards::each_object_is_in_one_shard_and_the_server_filters).with_shards(),
         case!(shards::an_upgrade_or_a_downgrade_changes_no_object).with_shards(),
