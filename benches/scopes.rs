@@ -1,0 +1,272 @@
+//! What a scope of n namespaces costs, beside n informers and one informer of all namespaces: memory, CPU time, tasks,
+//! connections and requests of the process that has the informers. The API server is another process.
+//!
+//! ```sh
+//! cargo bench --bench scopes                 # 10 namespaces of 1,000 objects, 1,000 of 10; a table
+//! cargo bench --bench scopes -- --json       # one line of JSON for each row
+//! cargo bench --bench scopes -- --test       # does it work? 3 namespaces of 5 objects
+//! ```
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use comfy_table::Table;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_client::{Api, Client, Config};
+use kube_informer::testing::ApiServer;
+use kube_informer::{Informer, Phase, Scope, index};
+use peak_alloc::PeakAlloc;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use tokio::runtime::{Builder as Runtime, Handle};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Makes the process the API server of so many namespaces and objects in each.
+const SERVE: &str = "KUBE_INFORMER_BENCH_SERVE";
+
+#[derive(Clone, Copy)]
+struct Shape {
+    namespaces: usize,
+    objects: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    OneOfSeveral,
+    OneEach,
+    OneOfAll,
+}
+
+/// The API server.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+/// What there is in the process.
+struct Usage {
+    bytes: usize,
+    cpu: Duration,
+    tasks: usize,
+    connections: usize,
+}
+
+struct Report {
+    json: bool,
+    table: Table,
+}
+
+fn main() {
+    if let Ok(shape) = std::env::var(SERVE) {
+        return serve(Shape::parse(&shape));
+    }
+    let has = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let shapes = [Shape { namespaces: 10, objects: 1000 }, Shape { namespaces: 1000, objects: 10 }];
+    let small = [Shape { namespaces: 3, objects: 5 }];
+    // `cargo test` runs it without `--bench`.
+    let shapes = if has("--test") || !has("--bench") { &small[..] } else { &shapes[..] };
+    let mut table = Table::new();
+    table.set_header([
+        "namespaces x objects",
+        "",
+        "KiB",
+        "synced after ms",
+        "CPU ms",
+        "tasks",
+        "connections",
+        "lists",
+    ]);
+    let mut report = Report { json: has("--json"), table };
+    for shape in shapes {
+        let server = Server::start(*shape);
+        for way in [Way::OneOfSeveral, Way::OneEach, Way::OneOfAll] {
+            // The runtime of an earlier row leaves nothing behind.
+            let runtime =
+                Runtime::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+            runtime
+                .block_on(async { tokio::spawn(measure(server.url.clone(), *shape, way)).await })
+                .map(|row| report.add(*shape, way, &row))
+                .expect("no panic");
+        }
+    }
+    if !report.json {
+        println!("{}", report.table);
+    }
+}
+
+/// Serves until its standard input ends.
+fn serve(shape: Shape) {
+    let runtime = Runtime::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let server = ApiServer::new();
+        for namespace in 0..shape.namespaces {
+            let metadata = json!({ "name": name(namespace) });
+            let namespace_object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+            server.create(namespace_object).expect("a valid namespace");
+            for number in 0..shape.objects {
+                server.create(object(namespace, number)).expect("a valid object");
+            }
+        }
+        let serving = server.serve().await.expect("a free port");
+        println!("{}", serving.url());
+        let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+        serving.shutdown().await;
+    });
+}
+
+fn object(namespace: usize, number: usize) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "namespace": name(namespace), "name": format!("object-{number}"),
+            "labels": { "app": format!("app-{}", number % 10), "tier": "back" },
+        },
+        "data": { "a": "some text that is long enough", "b": "and another", "c": number.to_string() },
+    })
+}
+
+fn name(namespace: usize) -> String {
+    format!("namespace-{namespace}")
+}
+
+/// Starts the informers, and returns what they use once they watch, with the time until they are synced and their lists.
+async fn measure(url: String, shape: Shape, way: Way) -> (Usage, Duration, u64) {
+    let client = Client::try_from(Config::new(url.parse().expect("a URL"))).expect("a client");
+    let all = || Api::<ConfigMap>::all(client.clone());
+    let names = || (0..shape.namespaces).map(name);
+    let (before, began) = (Usage::now(), Instant::now());
+    let informers: Vec<_> = match way {
+        Way::OneOfSeveral => vec![start(all(), Scope::namespaces(names()))],
+        Way::OneEach => names().map(|name| start(all(), Scope::namespace(name))).collect(),
+        Way::OneOfAll => vec![start(all(), Scope::all())],
+    };
+    for informer in &informers {
+        informer.synced().await.expect("it runs");
+    }
+    let synced = began.elapsed();
+    let objects: usize = informers.iter().map(|informer| informer.snapshot().len()).sum();
+    assert_eq!(objects, shape.namespaces * shape.objects);
+    while !informers.iter().all(|informer| informer.status().phase == Phase::Watching) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Old versions are looked at twice a second.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let usage = Usage::now().since(&before);
+    let lists = informers.iter().map(|informer| informer.stats().lists).sum();
+    for informer in informers {
+        informer.shutdown().await;
+    }
+    (usage, synced, lists)
+}
+
+fn start(api: Api<ConfigMap>, scope: Scope) -> Informer<ConfigMap> {
+    let mut builder = Informer::builder(api).scope(scope);
+    builder.index(index::namespace());
+    builder.index(index::label("app"));
+    builder.start()
+}
+
+// === impl Shape ===
+
+impl Shape {
+    fn parse(text: &str) -> Self {
+        let (namespaces, objects) = text.split_once('x').expect("two numbers");
+        let number = |text: &str| text.parse().expect("a number");
+        Self { namespaces: number(namespaces), objects: number(objects) }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.namespaces, self.objects)
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    fn start(shape: Shape) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .env(SERVE, shape.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program again");
+        let mut url = String::new();
+        let answers = process.stdout.take().expect("it is piped");
+        BufReader::new(answers).read_line(&mut url).expect("its address");
+        Self { process, url: url.trim_end().to_owned() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+// === impl Usage ===
+
+impl Usage {
+    fn now() -> Self {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Self {
+            bytes: ALLOCATOR.current_usage(),
+            cpu: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec.try_into().unwrap_or_default()),
+            tasks: Handle::current().metrics().num_alive_tasks(),
+            connections: sockets(),
+        }
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(before.bytes),
+            cpu: self.cpu.saturating_sub(before.cpu),
+            tasks: self.tasks.saturating_sub(before.tasks),
+            connections: self.connections.saturating_sub(before.connections),
+        }
+    }
+}
+
+/// The open sockets of this process; 0 where the system does not say.
+fn sockets() -> usize {
+    let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+// === impl Report ===
+
+impl Report {
+    fn add(&mut self, shape: Shape, way: Way, (usage, synced, lists): &(Usage, Duration, u64)) {
+        let way = match way {
+            Way::OneOfSeveral => "one informer, Scope::namespaces",
+            Way::OneEach => "an informer for each",
+            Way::OneOfAll => "one informer, Scope::all",
+        };
+        let Usage { bytes, cpu, tasks, connections } = usage;
+        let (synced, cpu) = (synced.as_millis(), cpu.as_millis());
+        if self.json {
+            let line = json!({
+                "namespaces": shape.namespaces, "objects": shape.objects, "way": way, "bytes": bytes,
+                "synced_ms": synced as u64, "cpu_ms": cpu as u64, "tasks": tasks, "connections": connections,
+                "lists": lists,
+            });
+            println!("{line}");
+        }
+        self.table.add_row([
+            shape.to_string(),
+            way.to_owned(),
+            (bytes / 1024).to_string(),
+            synced.to_string(),
+            cpu.to_string(),
+            tasks.to_string(),
+            connections.to_string(),
+            lists.to_string(),
+        ]);
+    }
+}
