@@ -35,9 +35,9 @@ struct Shape {
 
 #[derive(Clone, Copy)]
 enum Way {
-    OneOfSeveral,
-    OneEach,
-    OneOfAll,
+    Several,
+    Each,
+    All,
 }
 
 /// The API server.
@@ -82,7 +82,7 @@ fn main() {
     let mut report = Report { json: has("--json"), table };
     for shape in shapes {
         let server = Server::start(*shape);
-        for way in [Way::OneOfSeveral, Way::OneEach, Way::OneOfAll] {
+        for way in [Way::Several, Way::Each, Way::All] {
             // The runtime of an earlier row leaves nothing behind.
             let runtime =
                 Runtime::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -139,9 +139,9 @@ async fn measure(url: String, shape: Shape, way: Way) -> (Usage, Duration, u64) 
     let names = || (0..shape.namespaces).map(name);
     let (before, began) = (Usage::now(), Instant::now());
     let informers: Vec<_> = match way {
-        Way::OneOfSeveral => vec![start(all(), Scope::namespaces(names()))],
-        Way::OneEach => names().map(|name| start(all(), Scope::namespace(name))).collect(),
-        Way::OneOfAll => vec![start(all(), Scope::all())],
+        Way::Several => vec![start(all(), Scope::namespaces(names()))],
+        Way::Each => names().map(|name| start(all(), Scope::namespace(name))).collect(),
+        Way::All => vec![start(all(), Scope::all())],
     };
     for informer in &informers {
         informer.synced().await.expect("it runs");
@@ -244,9 +244,9 @@ fn sockets() -> usize {
 impl Report {
     fn add(&mut self, shape: Shape, way: Way, (usage, synced, lists): &(Usage, Duration, u64)) {
         let way = match way {
-            Way::OneOfSeveral => "one informer, Scope::namespaces",
-            Way::OneEach => "an informer for each",
-            Way::OneOfAll => "one informer, Scope::all",
+            Way::Several => "one informer, Scope::namespaces",
+            Way::Each => "an informer for each",
+            Way::All => "one informer, Scope::all",
         };
         let Usage { bytes, cpu, tasks, connections } = usage;
         let (synced, cpu) = (synced.as_millis(), cpu.as_millis());
