@@ -100,7 +100,7 @@ struct Desk {
     seen: Mutex<Observed>,
 }
 
-/// What the application has told the task and the task has not read yet. It is bounded: newer replaces older.
+/// What the application has said and the task has not read yet. It is bounded: newer replaces older.
 #[derive(Default)]
 struct Inbox {
     cached: Option<Ranges>,
@@ -147,14 +147,14 @@ impl Member {
 
     /// Says that [`Share::to_cache`] of this share is cached, so that the member can claim it. Does not wait.
     pub fn cached(&self, share: &Share) {
-        self.tell(|inbox| inbox.cached = Some(share.to_cache.clone()));
+        self.send(|inbox| inbox.cached = Some(share.to_cache.clone()));
     }
 
     /// Says that no key of [`Share::releasing`] of this share is worked on any more. Does not wait.
     pub fn finished(&self, share: &Share) {
         if !share.releases.is_empty() {
             let released = share.released();
-            self.tell(|inbox| inbox.finished = inbox.finished.max(released));
+            self.send(|inbox| inbox.finished = inbox.finished.max(released));
             // No share from now on has it.
             self.desk.shares.send_if_modified(|share| {
                 share.finish(released);
@@ -170,7 +170,7 @@ impl Member {
     ///
     /// Cancel-safe: a dropped call does not take back that the member leaves.
     pub async fn leave(&self) {
-        self.tell(|inbox| inbox.leaves = true);
+        self.send(|inbox| inbox.leaves = true);
         self.tasks.wait().await;
     }
 
@@ -184,7 +184,7 @@ impl Member {
         self.desk.seen().last_error.clone()
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Inbox)) {
+    fn send(&self, change: impl FnOnce(&mut Inbox)) {
         change(&mut self.desk.inbox());
         self.desk.wake.notify_one();
     }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube_core::ObjectMeta;
 
-use super::super::Ranges;
+use super::super::{Range, Ranges};
 use super::assign::Identity;
 
 /// The label with the name of the group.
@@ -49,6 +49,8 @@ impl Record {
         let spec = lease.spec.clone().unwrap_or_default();
         let annotations = lease.metadata.annotations.clone().unwrap_or_default();
         let text = |name: &str| annotations.get(name).map(String::as_str).unwrap_or_default();
+        // A member always says it, also if it holds nothing: without it, the announcement was removed.
+        let held = annotations.get(HELD).and_then(|held| held.parse().ok());
         let identity = spec.holder_identity.filter(|holder| !holder.is_empty()).map(|holder| {
             let (name, run) = holder.rsplit_once('_').unwrap_or((&holder, ""));
             Identity { name: name.to_owned(), run: run.to_owned() }
@@ -61,7 +63,7 @@ impl Record {
             said: Said {
                 generation: text(GENERATION).parse().unwrap_or_default(),
                 ready: text(READY).parse().unwrap_or_default(),
-                held: text(HELD).parse().unwrap_or_else(|_| Ranges::from(super::super::Range::ALL)),
+                held: held.unwrap_or_else(|| Ranges::from(Range::ALL)),
             },
         }
     }

@@ -303,15 +303,21 @@ async fn a_deleted_lease_is_created_again_and_nothing_moves() {
     assert_eq!(group.longest_gap(), Duration::ZERO);
 }
 
-/// Someone writes nonsense on a Lease: what it held is what it may hold.
+/// Someone writes nonsense on a Lease, or removes what it says: what it held is what it may hold.
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_lease_holds_everything_until_it_ends() {
+    for annotations in [json!({ "kube-informer/held": "all" }), json!({})] {
+        holds_everything_until_it_ends(annotations).await;
+    }
+}
+
+async fn holds_everything_until_it_ends(annotations: serde_json::Value) {
     let group = Group::new();
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
         "metadata": {
             "name": "stranger", "namespace": "default",
-            "labels": { "kube-informer/shards": "group" }, "annotations": { "kube-informer/held": "all" },
+            "labels": { "kube-informer/shards": "group" }, "annotations": annotations,
         },
         "spec": { "holderIdentity": "stranger", "leaseDurationSeconds": 15 },
     });
