@@ -114,17 +114,6 @@ impl<E: Clone> Posting<E> {
         }
     }
 
-    /// The element for which `order` returns `Equal`. `order` compares an element's key with the key to find.
-    /// O(log n), does not allocate.
-    #[cfg(test)]
-    pub(crate) fn get(&self, order: impl Fn(&E) -> Ordering) -> Option<&E> {
-        match &self.0 {
-            Form::Few(element) => element.as_ref().filter(|element| order(element) == Ordering::Equal),
-            Form::Chunk(chunk) => chunk.get(&order),
-            Form::Tree(root) => root.get(&order),
-        }
-    }
-
     #[cfg(test)]
     /// The element of the lowest key. O(log n).
     pub(crate) fn first(&self) -> Option<&E> {
