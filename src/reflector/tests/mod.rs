@@ -7,6 +7,7 @@ mod list;
 mod outage;
 mod status;
 mod stop;
+mod streaming;
 mod unversioned;
 mod watch;
 

@@ -1,5 +1,6 @@
 //! Compares the store with a model of plain collections, and tests failures of application code.
 
+mod freeing;
 mod model;
 mod overlaps;
 mod parts;
