@@ -126,8 +126,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         &self.changes
     }
 
-    /// Begins the next version.
+    /// Begins the next version. First frees an earlier one: by now, its readers have had time to leave it.
     fn draft(&self, reuse: Reuse) -> Draft<T> {
+        self.retired.free_left();
         Draft::of(&self.shared().load(), self.beside.clone(), reuse, self.retired.clone())
     }
 

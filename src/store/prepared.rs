@@ -105,7 +105,7 @@ impl<T> Drop for Prepared<T> {
         if let Some(retired) = self.retired.take() {
             let Beside { late, members } = std::mem::take(&mut self.beside);
             retired.discard(World { late, members, ..World::default() });
-            retired.keep(self.view.clone(), std::mem::take(&mut self.replaced));
+            retired.push(self.view.clone(), std::mem::take(&mut self.replaced));
         }
     }
 }

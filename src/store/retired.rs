@@ -24,7 +24,7 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an ending informer that still has handles waits while memory is freed.
 const FINISH_WITHIN: Duration = Duration::from_millis(20);
 
-/// How many parts of an old version are freed when the next one is published.
+/// How many parts of an old version are freed before the next one is made.
 const AT_ONCE: usize = 512;
 
 /// Views that the writer has replaced, and objects that are no longer in the newest view.
@@ -97,8 +97,8 @@ impl<T> Retired<T> {
         }
     }
 
-    /// Keeps a view, with the objects that no later one has.
-    pub(super) fn keep(&self, view: Arc<View<T>>, replaced: Vec<Obj<T>>) {
+    /// Keeps a view that was replaced, with the objects that no later one has.
+    pub(super) fn push(&self, view: Arc<View<T>>, replaced: Vec<Obj<T>>) {
         self.lock().views.push_back(Old { view, replaced });
         self.arrived.notify_one();
     }
@@ -124,11 +124,9 @@ impl<T> Retired<T> {
 }
 
 impl<T: Send + Sync + 'static> Retired<T> {
-    /// Keeps a view that was replaced, with the objects that its successor does not have. Frees one of the views before
-    /// it that has no reader.
-    pub(super) fn push(&self, view: Arc<View<T>>, replaced: Vec<Obj<T>>) {
+    /// Frees one of the last versions, if its readers have left it.
+    pub(super) fn free_left(&self) {
         let left = self.lock().take_left();
-        self.keep(view, replaced);
         if let Some((world, replaced)) = left {
             self.free_soon(world, replaced);
         }
@@ -281,14 +279,7 @@ impl<T> Kept<T> {
         let recent = self.views.len().saturating_sub(2)..self.views.len();
         let at = recent.into_iter().find(|at| Arc::strong_count(&self.views[*at].view) == 1)?;
         let Old { view, replaced } = self.views.remove(at)?;
-        match Arc::try_unwrap(view) {
-            Ok(view) => Some((view.into(), replaced)),
-            // A weak pointer was upgraded meanwhile.
-            Err(view) => {
-                self.views.push_back(Old { view, replaced });
-                None
-            }
-        }
+        Some((Arc::into_inner(view)?.into(), replaced))
     }
 
     fn is_empty(&self) -> bool {
