@@ -129,8 +129,9 @@ impl Scope {
         self.each(|part| part.fields.clone_from(&selector))
     }
 
-    /// Only objects whose uid, or namespace, has a hash in one of these ranges; of every part, and in place of a shard that was set
-    /// before. See [`shard`](mod@crate::shard). No ranges select nothing.
+    /// Only objects whose uid, or namespace, has a hash in one of these ranges. See [`shard`](mod@crate::shard).
+    ///
+    /// Applies to every part, and replaces an earlier shard. No ranges select nothing.
     ///
     /// The API server evaluates it if it can, and else the informer. A uid never changes, so an object leaves a shard
     /// only when it is deleted.
