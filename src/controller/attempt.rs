@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use super::context::Context;
 use super::settings::Settings;
 use super::subject::Subject;
+use super::tenure::Place;
 use super::term::Term;
 use super::written::{Begin, Cause, Written};
 use crate::informer::Informer;
@@ -52,23 +53,27 @@ where
         Fut: Future<Output = Result<Action, E>>,
         P: Fn(S, &E, Context<C>) -> Action,
     {
-        let Term { first, writes, tally, .. } = &*self.term;
+        let Term { first, writes, tally, tenure, .. } = &*self.term;
         let kind = self.primary.name();
-        let begin = || {
+        let (mut place, cause, subject, uid, epoch) = loop {
             let view = self.primary.snapshot();
             let uid = view.get(key).map(|object| Obj::uid(object).into_owned());
-            (writes.begin(key, &view, priority), S::find(&view, key), uid, view.epoch)
-        };
-        let mut begun = begin();
-        while let Begin::Wait(until) = begun.0 {
-            tally.waited_for_write.fetch_add(1, Relaxed);
-            writes.arrived(key, &self.primary, until).await;
-            begun = begin();
-        }
-        let (begin, subject, uid, epoch) = begun;
-        let Begin::Ready(cause) = begin else {
-            tally.waited_for_write.fetch_add(1, Relaxed);
-            return Outcome::Postponed;
+            let Some(place) = Place::enter(tenure.as_deref(), key, uid.as_deref()) else {
+                return self.not_held(key);
+            };
+            match writes.begin(key, &view, priority) {
+                Begin::Ready(cause) => break (place, cause, S::find(&view, key), uid, view.epoch),
+                Begin::Parked => {
+                    tally.waited_for_write.fetch_add(1, Relaxed);
+                    return Outcome::Postponed;
+                }
+                Begin::Wait(until) => {
+                    tally.waited_for_write.fetch_add(1, Relaxed);
+                    if place.guard(writes.arrived(key, &self.primary, until)).await.is_none() {
+                        return self.not_held(key);
+                    }
+                }
+            }
         };
         if cause.stale {
             tally.write_not_received.fetch_add(1, Relaxed);
@@ -83,16 +88,23 @@ where
         let context = Context::of(self.context.clone(), key.clone(), uid);
         let active = tally.begin();
         let started = Instant::now();
-        let ended = AssertUnwindSafe(self.call(subject, &context)).catch_unwind().await;
+        let ended = AssertUnwindSafe(place.guard(self.call(subject, &context))).catch_unwind().await;
         tally.took(started.elapsed());
         drop(active);
         self.end_write(key, cause, &context, epoch);
         let (counter, outcome) = match ended {
-            Ok(Returned::Succeeded(action)) => (&tally.succeeded, Outcome::Succeeded(action)),
-            Ok(Returned::Failed(action)) => (&tally.failed, Outcome::Failed(action)),
-            Ok(Returned::TimedOut) => {
+            Ok(Some(Returned::Succeeded(action))) => {
+                place.done();
+                (&tally.succeeded, Outcome::Succeeded(action))
+            }
+            Ok(Some(Returned::Failed(action))) => (&tally.failed, Outcome::Failed(action)),
+            Ok(Some(Returned::TimedOut)) => {
                 tracing::warn!(kind, %key, "a reconcile timed out and will be retried");
                 (&tally.timed_out, Outcome::Failed(Action::retry()))
+            }
+            Ok(None) => {
+                tracing::warn!(kind, %key, "a reconcile was dropped since another replica may have its key");
+                (&tally.aborted, Outcome::Succeeded(Action::await_change()))
             }
             Err(_) => {
                 tracing::warn!(kind, %key, "a reconcile panicked and will be retried");
@@ -102,6 +114,14 @@ where
         counter.fetch_add(1, Relaxed);
         first.reconciled(key, matches!(outcome, Outcome::Failed(_)));
         outcome
+    }
+
+    /// Another replica has the key, and reconciles it.
+    fn not_held(&self, key: &ObjectKey) -> Outcome {
+        self.term.tally.not_held.fetch_add(1, Relaxed);
+        self.term.writes.forget(key);
+        self.term.first.reconciled(key, false);
+        Outcome::Succeeded(Action::await_change())
     }
 
     async fn call<Fut, E>(&self, subject: S, context: &Context<C>) -> Returned

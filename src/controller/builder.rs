@@ -11,6 +11,7 @@ use super::changed::Predicate;
 use super::handle::{Handle, Shared};
 use super::owners::owners;
 use super::settings::Settings;
+use super::tenure::Sharding;
 use super::trigger::{Primary, Trigger, Watched, World};
 use crate::index::{Index, SelectorKey};
 use crate::informer::Informer;
@@ -77,6 +78,7 @@ pub struct Controller<T, S = Obj<T>> {
     pub(super) triggers: Vec<Arc<dyn Trigger>>,
     pub(super) when: Option<Arc<dyn Predicate<T>>>,
     pub(super) settings: Settings,
+    pub(super) sharding: Option<Box<dyn Sharding>>,
     pub(super) shared: Arc<Shared>,
     subject: PhantomData<fn() -> S>,
 }
@@ -89,6 +91,7 @@ impl<T: Send + Sync + 'static> Controller<T> {
             triggers: Vec::new(),
             when: None,
             settings: Settings::new(),
+            sharding: None,
             shared: Arc::new(Shared::new(primary.name())),
             subject: PhantomData,
         }
@@ -102,8 +105,8 @@ impl<T: Send + Sync + 'static> Controller<T> {
     /// [`finalizer`](super::finalizer()) is the way to clean up for certain.
     #[must_use]
     pub fn with_deleted(self) -> Controller<T, Option<Obj<T>>> {
-        let Self { primary, triggers, when, settings, shared, .. } = self;
-        Controller { primary, triggers, when, settings, shared, subject: PhantomData }
+        let Self { primary, triggers, when, settings, sharding, shared, .. } = self;
+        Controller { primary, triggers, when, settings, sharding, shared, subject: PhantomData }
     }
 }
 

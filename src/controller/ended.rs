@@ -8,4 +8,6 @@ pub enum Ended {
     Until,
     /// [`Handle::stop`](super::Handle::stop) or [`Handle::shut_down`](super::Handle::shut_down) was called.
     Stopped,
+    /// The member of a [`sharded`](crate::shard#which-replica-has-which-shard) controller has left its group.
+    Left,
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::first_pass::FirstPass;
 use super::settings::Settings;
 use super::stats::{Stats, Tally};
+use super::tenure::Tenure;
 use super::term::Term;
 use crate::error::{Error, ErrorKind};
 use crate::key::ObjectKey;
@@ -117,13 +118,21 @@ impl Shared {
     }
 
     /// Begins a run, unless there is one.
-    pub(super) fn begin(self: &Arc<Self>, settings: &Settings, triggers: usize) -> Result<Running, Error> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        settings: &Settings,
+        triggers: usize,
+        tenure: impl FnOnce() -> Result<Option<Arc<dyn Tenure>>, Error>,
+    ) -> Result<Running, Error> {
         let mut present = self.term();
         if matches!(&*present, Some((_, true))) {
             return Err(ErrorKind::AlreadyRunning.into());
         }
+        let tenure = tenure()?;
+        // Of a sharded controller, what it holds first is one more.
+        let batches = triggers + usize::from(tenure.is_some());
         let (tally, first, stop) = (self.tally.clone(), self.first.clone(), self.shut_down.child_token());
-        let term = Arc::new(Term::new(settings, triggers, tally, first, stop));
+        let term = Arc::new(Term::new(settings, batches, tenure, tally, first, stop));
         *present = Some((term.clone(), true));
         self.tally.runs.fetch_add(1, Relaxed);
         Ok(Running { shared: self.clone(), term })

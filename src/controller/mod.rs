@@ -21,8 +21,11 @@ mod handle;
 mod owners;
 mod run;
 mod settings;
+#[cfg(feature = "shard")]
+mod sharded;
 mod stats;
 mod subject;
+mod tenure;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select, select_all, try_join_all};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::attempt::Reconciler;
@@ -16,6 +16,7 @@ use super::context::Context;
 use super::ended::Ended;
 use super::settings::Settings;
 use super::subject::Subject;
+use super::term::Term;
 use super::trigger::Trigger;
 use crate::error::{Error, ErrorKind};
 use crate::key::ObjectKey;
@@ -94,8 +95,14 @@ where
         P: Fn(S, &E, Context<C>) -> Action + Send + Sync + 'static,
     {
         let triggers = self.all_triggers();
-        let running = self.shared.begin(&self.settings, triggers.len())?;
+        let tenure = || self.sharding.as_ref().map(|sharding| sharding.begin(S::WITH_DELETED)).transpose();
+        let running = self.shared.begin(&self.settings, triggers.len(), tenure)?;
         let term = &running.term;
+        // Dropping a set aborts its tasks.
+        let mut share = JoinSet::new();
+        if let Some(tenure) = &term.tenure {
+            share.spawn(tenure.clone().follow(term.clone()));
+        }
         let mut stop = pin!(async {
             tokio::select! {
                 biased;
@@ -105,12 +112,15 @@ where
         });
         tokio::select! {
             biased;
-            ended = &mut stop => return Ok(ended),
+            ended = &mut stop => {
+                leave(term, share).await;
+                return Ok(ended);
+            }
+            Some(left) = share.join_next() => return left_group(left),
             synced = all_synced(&triggers) => synced?,
         }
         tracing::debug!(kind = self.primary.name(), "the informers have synced, the controller reconciles");
 
-        // Dropping a set aborts its tasks.
         let mut feeds = JoinSet::new();
         for trigger in &triggers {
             let (feed, name) = (trigger.feed(term.clone()), trigger.name().to_owned());
@@ -139,7 +149,8 @@ where
         let ended = tokio::select! {
             biased;
             ended = &mut stop => Ok(ended),
-            Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }),
+            Some(left) = share.join_next() => left_group(left),
+            Some(ended) = feeds.join_next() => Err(ErrorKind::SharedStopped { resource: ended.unwrap_or_default() }.into()),
         };
         if !self.settings.drains {
             term.queue.shut_down_now(); // before any wait: no reconcile begins from now on
@@ -150,9 +161,24 @@ where
             term.queue.add_all_with_priority(term.writes.close());
         }
         let finished = end(workers, &self.settings).await;
+        leave(term, share).await;
         let ended = ended?;
         finished.map(|()| ended)
     }
+}
+
+/// Leaves the group of a sharded controller. No reconcile runs any more.
+async fn leave(term: &Term, mut share: JoinSet<Result<(), Error>>) {
+    share.shutdown().await;
+    if let Some(tenure) = &term.tenure {
+        tenure.leave().await;
+    }
+}
+
+/// The member has left its group, or an informer cannot follow it.
+fn left_group(ended: Result<Result<(), Error>, JoinError>) -> Result<Ended, Error> {
+    // No panic is expected there. If there is one, an informer cannot follow, either.
+    ended.unwrap_or_else(|_| Err(ErrorKind::Stopped.into())).map(|()| Ended::Left)
 }
 
 /// Ends the reconciles as the settings say.

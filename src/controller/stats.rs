@@ -31,6 +31,10 @@ pub struct Stats {
     pub timed_out: u64,
     /// Count of keys that were skipped since they have no object.
     pub skipped: u64,
+    /// Count of reconciles of a sharded controller that were dropped since the Lease was lost.
+    pub aborted: u64,
+    /// Count of keys that were skipped since another replica of a sharded controller has them.
+    pub not_held: u64,
     /// Count of keys that had to wait for a write of their own ([`Context::written`](super::Context::written)).
     pub waited_for_write: u64,
     /// Count of reconciles that began without it, after [`written_within`](super::Controller::written_within).
@@ -56,6 +60,8 @@ pub(super) struct Tally {
     pub(super) panicked: AtomicU64,
     pub(super) timed_out: AtomicU64,
     pub(super) skipped: AtomicU64,
+    pub(super) aborted: AtomicU64,
+    pub(super) not_held: AtomicU64,
     pub(super) waited_for_write: AtomicU64,
     pub(super) write_not_received: AtomicU64,
     pub(super) own_write_loops: AtomicU64,
@@ -89,6 +95,8 @@ impl Tally {
             panicked: count(&self.panicked),
             timed_out: count(&self.timed_out),
             skipped: count(&self.skipped),
+            aborted: count(&self.aborted),
+            not_held: count(&self.not_held),
             waited_for_write: count(&self.waited_for_write),
             write_not_received: count(&self.write_not_received),
             own_write_loops: count(&self.own_write_loops),

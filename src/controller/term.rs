@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::first_pass::{FirstPass, Progress};
 use super::settings::Settings;
 use super::stats::Tally;
+use super::tenure::Tenure;
 use super::written::Writes;
 use crate::key::ObjectKey;
 use crate::queue::WorkQueue;
@@ -18,6 +19,8 @@ pub(super) struct Term {
     pub(super) queue: WorkQueue<ObjectKey>,
     pub(super) first: Progress,
     pub(super) writes: Writes,
+    /// If the objects are divided among replicas.
+    pub(super) tenure: Option<Arc<dyn Tenure>>,
     /// Cancelled to end the run gracefully.
     pub(super) stop: CancellationToken,
     pub(super) concurrency: usize,
@@ -27,15 +30,17 @@ pub(super) struct Term {
 impl Term {
     pub(super) fn new(
         settings: &Settings,
-        triggers: usize,
+        batches: usize,
+        tenure: Option<Arc<dyn Tenure>>,
         tally: Arc<Tally>,
         first: watch::Sender<Option<FirstPass>>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             queue: WorkQueue::with_options(settings.retries.clone()),
-            first: Progress::new(triggers, first),
+            first: Progress::new(batches, first),
             writes: Writes::default(),
+            tenure,
             stop,
             concurrency: settings.concurrency,
             tally,

@@ -89,6 +89,13 @@ impl<T: Send + Sync + 'static> Trigger for Primary<T> {
                 }
             }
             let key = change.key().to_owned();
+            if let Some(tenure) = &noted.tenure {
+                match (change.old(), change.new()) {
+                    (_, Some(object)) if !tenure.queues(&key, &Obj::uid(object)) => return,
+                    (Some(object), None) => tenure.deleted(&key, &Obj::uid(object)),
+                    _ => {}
+                }
+            }
             noted.writes.note(&key, change.new().map(Obj::resource_version).as_ref());
             emit(key);
         }))

@@ -139,6 +139,13 @@ impl Writes {
         streak
     }
 
+    /// Another replica reconciles the key from now on.
+    pub(super) fn forget(&self, key: &ObjectKey) {
+        let known = &mut *self.lock();
+        known.own.remove(key);
+        known.parked.remove(key);
+    }
+
     /// From now on no key is parked. Returns those that are.
     pub(super) fn close(&self) -> Vec<(ObjectKey, Priority)> {
         let known = &mut *self.lock();

@@ -24,6 +24,18 @@ pub(crate) struct Shard {
     ranges: Ranges,
 }
 
+// === impl By ===
+
+impl By {
+    /// The hash of an object with this uid and namespace.
+    pub(crate) fn hash(self, uid: &str, namespace: &str) -> u64 {
+        hash(match self {
+            Self::Uid => uid,
+            Self::Namespace => namespace,
+        })
+    }
+}
+
 // === impl Shard ===
 
 impl Shard {
@@ -52,10 +64,7 @@ impl Shard {
 
     /// O(log ranges), and the hash.
     pub(crate) fn contains(&self, uid: &str, namespace: &str) -> bool {
-        self.ranges.contains(hash(match self.by {
-            By::Uid => uid,
-            By::Namespace => namespace,
-        }))
+        self.ranges.contains(self.by.hash(uid, namespace))
     }
 
     /// The value of the parameter `shardSelector`. The server repeats it, in this form, as `shardInfo`.

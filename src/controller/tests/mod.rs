@@ -5,6 +5,8 @@ mod ends;
 mod failures;
 mod finalizer;
 mod first_pass;
+#[cfg(feature = "shard")]
+mod sharded;
 mod triggers;
 mod written;
 

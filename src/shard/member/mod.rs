@@ -67,10 +67,10 @@ mod tests;
 mod write;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -98,7 +98,12 @@ struct Desk {
     inbox: Mutex<Inbox>,
     wake: Notify,
     seen: Mutex<Observed>,
+    /// A controller follows the shares.
+    followed: AtomicBool,
 }
+
+/// A controller follows the shares of a member, until this is dropped.
+pub(crate) struct Following(Arc<Desk>);
 
 /// What the application has said and the task has not read yet. It is bounded: newer replaces older.
 #[derive(Default)]
@@ -141,8 +146,34 @@ impl Member {
     /// Whether the member may work on objects with this hash now. False once the Lease could not be renewed in time,
     /// even if no share has said so yet. O(log ranges), under a short lock.
     pub fn holds(&self, hash: u64) -> bool {
+        self.begin(hash).is_some()
+    }
+
+    /// How often the Lease was lost, if the member holds the hash now. Work that begins now may go on while
+    /// [`goes_on`](Self::goes_on) returns true for this number.
+    pub(crate) fn begin(&self, hash: u64) -> Option<u64> {
         let share = self.desk.shares.borrow();
-        share.until.is_some_and(|until| Instant::now() < until) && share.held.contains(hash)
+        let is_held = share.is_valid() && share.held.contains(hash);
+        is_held.then_some(share.losses)
+    }
+
+    /// Whether work on a hash, which began when the Lease had been lost so often, may go on: no other member works on it.
+    pub(crate) fn goes_on(&self, hash: u64, losses: u64) -> bool {
+        let share = self.desk.shares.borrow();
+        share.is_valid()
+            && share.losses == losses
+            && (share.held.contains(hash) || share.releasing.contains(hash))
+    }
+
+    /// Whether objects with this hash are to be cached.
+    pub(crate) fn caches(&self, hash: u64) -> bool {
+        self.desk.shares.borrow().to_cache.contains(hash)
+    }
+
+    /// Makes the caller the one application that follows the shares. `None` if there is one.
+    pub(crate) fn follow(&self) -> Option<Following> {
+        let is_first = !self.desk.followed.swap(true, Relaxed);
+        is_first.then(|| Following(self.desk.clone()))
     }
 
     /// Says that [`Share::to_cache`] of this share is cached, so that the member can claim it. Does not wait.
@@ -205,6 +236,12 @@ impl Desk {
 
     fn seen(&self) -> MutexGuard<'_, Observed> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.followed.store(false, Relaxed);
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Share {
     /// What it consists of: parts that were released one after the other, each with its number.
     pub(super) releases: Vec<(u64, Ranges)>,
     pub(super) lost: bool,
+    /// How often the Lease was lost. Work that began before the last time must not go on.
+    pub(super) losses: u64,
     /// There is no next one.
     pub(super) ended: bool,
     /// When the member loses it, unless it renews its Lease. Not news.
@@ -57,6 +59,16 @@ impl Share {
         self.lost
     }
 
+    /// Whether the Lease has not ended.
+    pub(super) fn is_valid(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// How often the Lease was lost.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses
+    }
+
     /// The number of the last release.
     pub(super) fn released(&self) -> u64 {
         self.releases.last().map_or(0, |(number, _)| *number)
@@ -70,8 +82,11 @@ impl Share {
 
     /// Whether the difference to another share is no news.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let Self { to_cache, held, releasing, releases, lost, ended, until: _ } = other;
-        let is_state = self.lost == *lost && self.ended == *ended && self.releases == *releases;
+        let Self { to_cache, held, releasing, releases, lost, losses, ended, until: _ } = other;
+        let is_state = self.lost == *lost
+            && self.losses == *losses
+            && self.ended == *ended
+            && self.releases == *releases;
         is_state && self.to_cache == *to_cache && self.held == *held && self.releasing == *releasing
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Task {
     /// When the last write that succeeded had begun, and what it said.
     renewed: Option<(Instant, Said)>,
     lost: bool,
+    /// How often it was lost.
+    losses: u64,
     leaves: bool,
     /// When a write may begin.
     write_after: Instant,
@@ -95,6 +97,7 @@ impl Task {
             seen: None,
             renewed: None,
             lost: false,
+            losses: 0,
             leaves: false,
             write_after: Instant::now(),
             flight: None,
@@ -151,6 +154,7 @@ impl Task {
         if is_over && !self.lost {
             tracing::warn!(group = %self.group, "the Lease of this member could not be renewed in time");
             self.lost = true;
+            self.losses += 1;
             self.ledger.lose();
         }
     }
@@ -230,6 +234,8 @@ impl Task {
     /// Returns whether the member has left.
     async fn written(&mut self, flight: Flight, written: Result<Written, Error>) -> bool {
         let now = Instant::now();
+        // A response that was read late renews nothing that has been lost since.
+        self.check_deadline(now);
         match written {
             Ok(Written::Done(metadata)) => {
                 self.metadata = metadata;
@@ -287,6 +293,7 @@ impl Task {
             releasing: self.ledger.releasing().clone(),
             releases: self.ledger.releases().to_vec(),
             lost: self.lost,
+            losses: self.losses,
             ended: false,
             until,
         };
