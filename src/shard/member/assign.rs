@@ -4,6 +4,8 @@
 //! slots, by a hash of both (rendezvous hashing). A stable matching of the two, with room for an equal number of slots in
 //! each member, gives shares that differ by one slot at most. If a member joins or leaves, few other slots move.
 
+use std::collections::HashMap;
+
 use super::super::{Range, Ranges, hash};
 
 /// A member, by its name and the number of its run. Names rank; of equal names, the numbers differ.
@@ -13,15 +15,22 @@ pub(super) struct Identity {
     pub(super) run: String,
 }
 
-/// The ranges that `me` should have, who is one of `members`. Does not depend on their order. O(slots x members).
+/// The ranges that `me` should have, who is one of `members`. O(slots x members x log members).
 pub(super) fn share(me: &Identity, members: &[Identity], slots: u16) -> Ranges {
+    let shares = shares(members, slots).into_iter();
+    shares.filter(|(member, _)| *member == me).map(|(_, share)| share).next().unwrap_or_default()
+}
+
+/// The ranges that each member should have. Does not depend on the order of the members.
+pub(super) fn shares(members: &[Identity], slots: u16) -> Vec<(&Identity, Ranges)> {
     let mut members: Vec<&Identity> = members.iter().collect();
     members.sort_unstable();
     members.dedup();
-    let Some(index) = members.iter().position(|member| *member == me) else { return Ranges::new() };
-    let matching = Matching::of(&members, slots);
-    let mine = matching.slots[index].iter();
-    mine.filter_map(|slot| Range::of((*slot).into(), slots.into())).collect()
+    let matching = Matching::of(&members, slots).slots.into_iter();
+    let ranges = |share: Vec<u16>| {
+        share.into_iter().filter_map(|slot| Range::of(slot.into(), slots.into())).collect::<Ranges>()
+    };
+    members.into_iter().zip(matching.map(ranges)).collect()
 }
 
 struct Matching {
@@ -36,7 +45,7 @@ impl Matching {
     fn of(members: &[&Identity], slots: u16) -> Self {
         let seeds: Vec<u64> = members.iter().map(|member| hash(&member.name)).collect();
         let mut all = Self { slots: vec![Vec::new(); seeds.len()], seeds };
-        let room = usize::from(slots) / members.len();
+        let room = usize::from(slots) / members.len().max(1);
         let left = all.fill((0..slots).collect(), room);
         // One more for some members, so that no slot is left.
         let mut rest = Self { seeds: all.seeds, slots: vec![Vec::new(); members.len()] };
@@ -51,12 +60,12 @@ impl Matching {
     /// highest. Returns the slots that all refuse.
     fn fill(&mut self, slots: Vec<u16>, room: usize) -> Vec<u16> {
         let mut left = Vec::new();
-        let mut asking: Vec<(u16, Vec<usize>)> =
+        let mut asking: Vec<(u16, Vec<u32>)> =
             slots.into_iter().map(|slot| (slot, self.ranking(slot))).collect();
         // What a slot that was put out has not asked yet.
-        let mut unasked: std::collections::HashMap<u16, Vec<usize>> = std::collections::HashMap::new();
+        let mut unasked: HashMap<u16, Vec<u32>> = HashMap::new();
         while let Some((slot, mut members)) = asking.pop() {
-            let Some(member) = members.pop() else {
+            let Some(member) = members.pop().map(|member| member as usize) else {
                 left.push(slot);
                 continue;
             };
@@ -75,10 +84,12 @@ impl Matching {
     }
 
     /// The members, the best one last.
-    fn ranking(&self, slot: u16) -> Vec<usize> {
-        let mut members: Vec<usize> = (0..self.seeds.len()).collect();
-        members.sort_by_key(|member| (self.score(*member, slot), *member));
-        members
+    fn ranking(&self, slot: u16) -> Vec<u32> {
+        let members = 0..self.seeds.len();
+        let mut scored: Vec<(u64, u32)> =
+            members.map(|member| (self.score(member, slot), member as u32)).collect();
+        scored.sort_unstable();
+        scored.into_iter().map(|(_, member)| member).collect()
     }
 
     /// Part of what members of different versions of a program agree on.
