@@ -35,6 +35,8 @@ pub struct Config {
     pub(crate) watches: Budget,
     pub(crate) lists: Budget,
     pub(crate) poll: Duration,
+    /// The longest wait after a refusal.
+    pub(crate) longest_refusal: Duration,
     pub(crate) seed: Option<u64>,
 }
 
@@ -84,6 +86,7 @@ impl Config {
             watches: Budget { burst: 10, every: Duration::from_secs(1) },
             lists: Budget { burst: 3, every: Duration::from_secs(10) },
             poll: Duration::from_secs(30),
+            longest_refusal: Duration::from_secs(30),
             seed: None,
         }
     }

@@ -21,7 +21,6 @@ pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
 /// The wait after a refusal, doubled each time up to the longest.
 const FIRST_REFUSAL: Duration = Duration::from_millis(800);
-const LONGEST_REFUSAL: Duration = Duration::from_secs(30);
 
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -46,6 +45,7 @@ pub(super) struct Recovery {
     watches: Bucket,
     lists: Bucket,
     poll: Duration,
+    longest_refusal: Duration,
     absent_poll: Duration,
     /// Since when nothing has gone well.
     troubled_since: Option<Instant>,
@@ -72,6 +72,7 @@ impl Recovery {
             watches: Bucket::new(config.watches),
             lists: Bucket::new(config.lists),
             poll: config.poll,
+            longest_refusal: config.longest_refusal,
             absent_poll: settings.absent_poll,
             troubled_since: None,
             attempted: None,
@@ -125,10 +126,10 @@ impl Recovery {
             Pace::Refused => {
                 let whole =
                     FIRST_REFUSAL.saturating_mul(1_u32.checked_shl(self.refusals).unwrap_or(u32::MAX));
-                if whole < LONGEST_REFUSAL {
+                if whole < self.longest_refusal {
                     self.refusals += 1;
                 }
-                self.spread(whole.min(LONGEST_REFUSAL) / 2)
+                self.spread(whole.min(self.longest_refusal) / 2)
             }
             Pace::Poll => self.poll.mul_f64(self.random.random_range(0.9..=1.1)),
             Pace::Absent => self.absent_poll.mul_f64(self.random.random_range(1.0..=1.25)),

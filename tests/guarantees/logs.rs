@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use kube_client::Api;
-use kube_informer::testing::{Fault, FaultAction};
+use kube_informer::shard::Member;
+use kube_informer::testing::{ApiServer, Fault, FaultAction};
 use kube_informer::{Absent, Config, Informer};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::captured::Captured;
@@ -69,4 +71,46 @@ async fn a_kind_that_is_refused_or_not_installed_is_a_warning_of_its_own() {
         matches!(&lines[..], [absent, synced] if absent.contains("the kind is not installed") && synced.contains("synced")),
         "{lines:#?}"
     );
+}
+
+/// As long as nothing else says why no member works.
+#[tokio::test(start_paused = true)]
+async fn hashes_without_a_member_are_one_warning_and_one_line_when_it_is_over() {
+    let server = ApiServer::new();
+    let log = Captured::default();
+    let _capturing = log.info();
+    let stranger = |seconds: u32| {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": "x", "namespace": "default", "labels": { "kube-informer/shards": "group" } },
+            "spec": { "holderIdentity": "x", "leaseDurationSeconds": seconds },
+        })
+    };
+    server.create(stranger(300)).unwrap();
+    let member = Member::builder(kube_client::Client::new(server.service(), "default"), "group").start();
+    let follows = tokio::spawn({
+        let member = member.clone();
+        async move {
+            let mut shares = member.shares();
+            while let Some(share) = shares.next().await {
+                member.cached(&share);
+                member.finished(&share);
+            }
+        }
+    });
+    sleep(Duration::from_secs(200)).await;
+    let ours = |log: &Captured| -> Vec<String> {
+        let lines = log.lines().into_iter();
+        lines
+            .filter_map(|line| Some(line.split_once("kube_informer::shard::member::task: ")?.1.to_owned()))
+            .collect()
+    };
+    let all = "0x0000000000000000..0x10000000000000000";
+    assert_eq!(ours(&log), [format!("hashes have no member group=group hashes={all}")]);
+    assert!(member.uncovered(Duration::from_secs(199)).is_all());
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(ours(&log), ["all hashes have a member again group=group"]);
+    assert!(member.share().held().is_all());
+    member.leave().await;
+    follows.await.unwrap();
 }

@@ -7,10 +7,12 @@ use kube_core::ObjectMeta;
 use tokio_util::task::TaskTracker;
 
 use super::assign::Identity;
-use super::record::{GROUP, Record};
+use super::record::{GROUP, MOST_SLOTS, Record};
 use super::task::{Task, Timing};
 use super::{Member, parts};
+use crate::config::Config;
 use crate::informer::Informer;
+use crate::source::Limits;
 
 /// The shortest duration of a Lease.
 const SHORTEST: Duration = Duration::from_secs(3);
@@ -59,7 +61,7 @@ impl Builder {
     ///
     /// A member has up to a quarter as many ranges, each with 80 bytes in the URL of lists and watches.
     pub fn slots(self, slots: u16) -> Self {
-        Self { slots: slots.clamp(1, 4096), ..self }
+        Self { slots: slots.clamp(1, MOST_SLOTS), ..self }
     }
 
     /// Starts the member as tasks on the current tokio runtime. Returns at once.
@@ -70,21 +72,35 @@ impl Builder {
     pub fn start(self) -> Member {
         let run = format!("{:016x}", rand::random::<u64>());
         let leases = Api::namespaced(self.client, &self.namespace);
-        let metadata = ObjectMeta { name: Some(format!("{}-{run}", self.group)), ..ObjectMeta::default() };
+        let metadata = ObjectMeta {
+            name: Some(format!("{}-{run}", self.group)),
+            namespace: Some(self.namespace.clone()),
+            ..ObjectMeta::default()
+        };
+        // The member itself writes more often than that, so silence is an error. Lists are small, and needed soon, also
+        // after an outage.
+        let timing = Timing { renew: self.lease * 2 / 15, deadline: self.lease * 2 / 3 };
+        let patience = timing.deadline / 2;
+        let limits = Limits::new().head_time(patience).body_silence(patience).watch_silence(timing.deadline);
         let informer = Informer::builder(leases.clone())
             .labels(format!("{GROUP}={}", self.group))
+            .config(Config {
+                longest_refusal: patience,
+                ..Config::new().limits(limits).list_budget(10, timing.renew)
+            })
             .project(|lease| Record::read(&lease))
             .start();
         let identity = Identity { name: self.name, run };
         let tasks = TaskTracker::new();
-        let (member, stop) = parts(tasks.clone());
+        let (member, stop) = parts(informer.clone(), tasks.clone());
         let record = Record {
             identity: Some(identity),
             duration: self.lease,
             slots: self.slots,
+            renewal: 0,
             said: Default::default(),
+            is_readable: true,
         };
-        let timing = Timing { renew: self.lease * 2 / 15, deadline: self.lease * 2 / 3 };
         let task = Task::new(leases, informer, self.group, metadata, record, timing, member.desk.clone());
         tasks.spawn(task.run(stop));
         tasks.close();

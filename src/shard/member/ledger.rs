@@ -101,9 +101,11 @@ impl Ledger {
         self.say(self.said.ready.clone(), self.said.held.minus(&done));
     }
 
-    /// Wants nothing any more, and releases everything.
+    /// Wants nothing any more, and releases everything. Claims are withdrawn at once, as no view may confirm them any more.
     pub(super) fn leave(&mut self) {
         self.leaving = true;
+        self.claims.clear();
+        self.say(Ranges::new(), self.working.union(&self.releasing));
     }
 
     /// The Lease could not be renewed in time, so others may take over. What was worked on stays announced until the
@@ -120,7 +122,7 @@ impl Ledger {
         self.target = if self.leaving { Ranges::new() } else { target };
         let others_hold: Ranges = others.held.iter().flat_map(|(_, ranges)| ranges.iter()).collect();
         self.confirm(others, &others_hold, seen);
-        self.release(others);
+        self.release(others, &others_hold);
         // What is not to be cached is dropped.
         self.listed = self.listed.intersection(&self.to_cache());
         let ready = self.listed.intersection(&self.target).minus(&self.said.held).minus(&self.releasing);
@@ -151,10 +153,14 @@ impl Ledger {
         }
     }
 
-    /// Stops to work on what another member should have, and waits for.
-    fn release(&mut self, others: &Others) {
+    /// Stops to work on what another member should have, and waits for, or has claimed.
+    ///
+    /// A claim to what this member works on is either of a member that waits for it, or a sign that two work on it, after
+    /// someone has deleted a Lease. In the latter case, only the one that should have it goes on.
+    fn release(&mut self, others: &Others, others_hold: &Ranges) {
         let surplus = self.working.minus(&self.target);
-        let surplus = if self.leaving { surplus } else { surplus.intersection(&others.ready) };
+        let wanted = others.ready.union(others_hold);
+        let surplus = if self.leaving { surplus } else { surplus.intersection(&wanted) };
         self.working = self.working.minus(&surplus);
         self.begin_release(surplus);
     }

@@ -49,6 +49,16 @@
 //! A process that is paused in the middle of a request to the API server cannot be stopped from completing it when it
 //! goes on. Where that matters, write with the `resourceVersion` as a precondition.
 //!
+//! If someone else deletes the Lease of a member, or etcd is restored from a backup, a member that starts in that moment
+//! cannot know of its claim. Both then hold its hashes until they see each other, which takes about a renewal; one of the
+//! two releases them.
+//!
+//! # What operators see
+//!
+//! [`Member::uncovered`] has the hashes that no member holds, and for how long; the member logs it. [`Member::last_error`]
+//! says why, if requests fail. A member that can write its Lease and not see the others keeps what it holds, but is no
+//! candidate for more: after the duration of a Lease, the others divide the rest among themselves.
+//!
 //! # Why not `kube-lease-manager`
 //!
 //! It elects one holder of one Lease. Here each member has its own, with labels and announcements that change together
@@ -57,6 +67,7 @@
 
 mod assign;
 mod builder;
+mod coverage;
 mod ledger;
 mod record;
 mod roster;
@@ -69,15 +80,20 @@ mod write;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::Builder;
+use self::coverage::Coverage;
+use self::record::Record;
 pub use self::share::{Share, Shares};
 use super::Ranges;
 use crate::error::Error;
+use crate::informer::Informer;
 
 /// A replica that has a share of the hashes. See the [module](self).
 ///
@@ -86,6 +102,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Member {
     desk: Arc<Desk>,
+    leases: Informer<Record>,
     tasks: TaskTracker,
     _stop: Arc<DropGuard>,
 }
@@ -118,7 +135,9 @@ struct Inbox {
 #[derive(Clone, Default)]
 struct Observed {
     live: usize,
-    last_error: Option<Error>,
+    coverage: Coverage,
+    /// Of the last write.
+    write_error: Option<Error>,
 }
 
 // === impl Member ===
@@ -210,9 +229,28 @@ impl Member {
         self.desk.seen().live
     }
 
-    /// The error of the last request for a Lease, if it failed. With [`Error::http_code`] 403, rights are missing.
+    /// The hashes that no member has held for at least this time, as this member sees it. O(ranges), under a short lock.
+    ///
+    /// Normally there are none, except for some seconds after a member has ended or is about to take over. Some last if the
+    /// application of a member does not call [`cached`](Self::cached) or [`finished`](Self::finished), or if a Lease that is
+    /// not of a member blocks the others. Alert if `uncovered(..)` of the duration of the Lease and of a list is not empty.
+    /// The member logs a warning when that is so for longer than its Lease, once, and when it is over.
+    ///
+    /// A member that sees no other Lease, because it just began or does not reach the API server, counts what it does not
+    /// hold itself: [`last_error`](Self::last_error) says so. What a Lease claims counts as held, whether or not the process
+    /// does its work.
+    pub fn uncovered(&self, lasting: Duration) -> Ranges {
+        self.desk.seen().coverage.gaps(lasting, Instant::now())
+    }
+
+    /// Why the last write of the Lease failed, or why the Leases cannot be listed or watched; `None` while both work. With
+    /// [`Error::http_code`] 403, rights are missing.
     pub fn last_error(&self) -> Option<Error> {
-        self.desk.seen().last_error.clone()
+        let written = self.desk.seen().write_error.clone();
+        written.or_else(|| {
+            let status = self.leases.status();
+            status.last_error.filter(|_| status.failures > 0)
+        })
     }
 
     fn send(&self, change: impl FnOnce(&mut Inbox)) {
@@ -246,8 +284,8 @@ impl Drop for Following {
 }
 
 /// Makes the parts of a member, and the token that ends it.
-fn parts(tasks: TaskTracker) -> (Member, CancellationToken) {
+fn parts(leases: Informer<Record>, tasks: TaskTracker) -> (Member, CancellationToken) {
     let stop = CancellationToken::new();
     let guard = Arc::new(stop.clone().drop_guard());
-    (Member { desk: Arc::default(), tasks, _stop: guard }, stop)
+    (Member { desk: Arc::default(), leases, tasks, _stop: guard }, stop)
 }

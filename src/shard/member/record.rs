@@ -14,9 +14,12 @@ use super::assign::Identity;
 /// The label with the name of the group.
 pub(super) const GROUP: &str = "kube-informer/shards";
 const SLOTS: &str = "kube-informer/slots";
+const RENEWAL: &str = "kube-informer/renewal";
 const GENERATION: &str = "kube-informer/generation";
 const READY: &str = "kube-informer/ready";
 const HELD: &str = "kube-informer/held";
+/// The most slots that a member computes with, whatever a Lease says.
+pub(super) const MOST_SLOTS: u16 = 4096;
 
 /// The content of a Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +28,14 @@ pub(super) struct Record {
     pub(super) identity: Option<Identity>,
     /// How long others wait after a renewal.
     pub(super) duration: Duration,
-    /// The number of slots by which it computes shares.
+    /// The number of slots by which it computes shares. Zero if it is to have no share: it does not see the other Leases,
+    /// or is no member at all.
     pub(super) slots: u16,
+    /// Counts the writes of the member. It stays the same if another one writes to the Lease.
+    pub(super) renewal: u64,
     pub(super) said: Said,
+    /// Whether it says what it holds. If not, `said.held` is a guess.
+    pub(super) is_readable: bool,
 }
 
 /// The part that changes.
@@ -50,7 +58,7 @@ impl Record {
         let annotations = lease.metadata.annotations.clone().unwrap_or_default();
         let text = |name: &str| annotations.get(name).map(String::as_str).unwrap_or_default();
         // A member always says it, also if it holds nothing: without it, the announcement was removed.
-        let held = annotations.get(HELD).and_then(|held| held.parse().ok());
+        let held: Option<Ranges> = annotations.get(HELD).and_then(|held| held.parse().ok());
         let identity = spec.holder_identity.filter(|holder| !holder.is_empty()).map(|holder| {
             let (name, run) = holder.rsplit_once('_').unwrap_or((&holder, ""));
             Identity { name: name.to_owned(), run: run.to_owned() }
@@ -59,7 +67,9 @@ impl Record {
         Self {
             identity,
             duration: Duration::from_secs(seconds.unwrap_or(15)),
-            slots: text(SLOTS).parse().unwrap_or_default(),
+            slots: text(SLOTS).parse().unwrap_or(0).min(MOST_SLOTS),
+            renewal: text(RENEWAL).parse().unwrap_or_default(),
+            is_readable: held.is_some(),
             said: Said {
                 generation: text(GENERATION).parse().unwrap_or_default(),
                 ready: text(READY).parse().unwrap_or_default(),
@@ -76,6 +86,7 @@ impl Record {
         let annotations: &mut BTreeMap<_, _> = metadata.annotations.get_or_insert_default();
         for (name, text) in [
             (SLOTS, self.slots.to_string()),
+            (RENEWAL, self.renewal.to_string()),
             (GENERATION, self.said.generation.to_string()),
             (READY, self.said.ready.to_string()),
             (HELD, self.said.held.to_string()),

@@ -30,7 +30,7 @@ pub struct Share {
 /// The shares of a member, one after the other. From [`Member::shares`](super::Member::shares).
 pub struct Shares {
     shares: watch::Receiver<Share>,
-    last: Option<Share>,
+    begun: bool,
 }
 
 // === impl Share ===
@@ -106,24 +106,20 @@ impl fmt::Debug for Share {
 
 impl Shares {
     pub(super) fn new(shares: watch::Receiver<Share>) -> Self {
-        Self { shares, last: None }
+        Self { shares, begun: false }
     }
 
-    /// The share, the first time, and then the next one that differs. `None` once the member has ended. Cancel-safe.
+    /// The share, the first time, and then the share after each change. `None` once the member has ended. Cancel-safe.
+    ///
+    /// It may be equal to the one before, if it has changed and changed back meanwhile. Follow it again: the member has
+    /// forgotten what was cached for the one before.
     pub async fn next(&mut self) -> Option<Share> {
-        loop {
-            if self.last.is_some() {
-                self.shares.changed().await.ok()?;
-            }
-            let share = self.shares.borrow_and_update().clone();
-            if share.ended {
-                return None;
-            }
-            if self.last.as_ref().is_none_or(|last| !last.is_like(&share)) {
-                self.last = Some(share.clone());
-                return Some(share);
-            }
+        if self.begun {
+            self.shares.changed().await.ok()?;
         }
+        self.begun = true;
+        let share = self.shares.borrow_and_update().clone();
+        (!share.ended).then_some(share)
     }
 }
 

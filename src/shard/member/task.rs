@@ -10,20 +10,19 @@ use kube_core::ObjectMeta;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Desk;
 use super::assign::{Identity, share};
+use super::coverage::Coverage;
 use super::ledger::{Ledger, Others};
 use super::record::{Record, Said};
 use super::roster::Roster;
 use super::share::Share;
 use super::write::{Written, delete, write};
+use super::{Desk, Observed, Ranges};
 use crate::error::Error;
 use crate::informer::Informer;
 use crate::key::ObjectKey;
-use crate::object::Obj;
 use crate::snapshot::{Snapshot, View};
 use crate::subscribe::Subscription;
-use crate::version::ResourceVersion;
 
 /// The times of a member that follow from the duration of its Lease.
 #[derive(Clone, Copy)]
@@ -47,8 +46,19 @@ pub(super) struct Task {
     desk: Arc<Desk>,
     ledger: Ledger,
     roster: Roster,
-    /// The own Lease in the newest view: its generation, its version, and when that was observed.
-    seen: Option<(u64, ResourceVersion, Instant)>,
+    /// The generation of the own Lease in the newest view, if it is there.
+    seen: Option<u64>,
+    /// The newest view shows all that was written before; `None` before the first one.
+    complete: Option<Instant>,
+    /// The first of the own renewals that no view shows yet, and when its write began.
+    probe: Option<(u64, Instant)>,
+    /// The own Lease has gone from the view.
+    is_missing: bool,
+    /// The share among these members.
+    assigned: Option<Assigned>,
+    coverage: Coverage,
+    /// Whether a warning has been logged that hashes have no member.
+    has_warned: bool,
     /// When the last write that succeeded had begun, and what it said.
     renewed: Option<(Instant, Said)>,
     lost: bool,
@@ -60,6 +70,12 @@ pub(super) struct Task {
     flight: Option<Flight>,
     /// Deletes the Lease of a member that ended long ago.
     cleanup: Option<BoxFuture<'static, Result<(), Error>>>,
+}
+
+struct Assigned {
+    members: Vec<Identity>,
+    slots: u16,
+    share: Ranges,
 }
 
 struct Flight {
@@ -95,6 +111,12 @@ impl Task {
             desk,
             roster: Roster::default(),
             seen: None,
+            complete: None,
+            probe: None,
+            is_missing: false,
+            assigned: None,
+            coverage: Coverage::new(Instant::now()),
+            has_warned: false,
             renewed: None,
             lost: false,
             losses: 0,
@@ -110,6 +132,7 @@ impl Task {
         stop.run_until_cancelled(self.drive()).await;
         // Nothing is held any more, whether or not the Lease lasts.
         self.desk.shares.send_replace(Share { ended: true, ..Share::default() });
+        *self.desk.seen() = Observed::default();
         self.informer.shutdown().await;
     }
 
@@ -120,6 +143,7 @@ impl Task {
             self.check_deadline(now);
             self.read_inbox();
             self.step(now);
+            self.report(now);
             self.begin_write(now);
             self.publish(now);
             if self.has_left_nothing() {
@@ -178,12 +202,26 @@ impl Task {
         let namespace = self.metadata.namespace.clone().unwrap_or_default();
         let mine = ObjectKey::new(&namespace, self.metadata.name.as_deref().unwrap_or_default());
         let (before, now) = (self.seen.take(), Instant::now());
-        self.seen = leases.get(&mine).map(|lease| {
-            let version = Obj::resource_version(lease);
-            let known = before.filter(|(_, known, _)| *known == version);
-            (lease.said.generation, version, known.map_or(now, |(.., at)| at))
-        });
-        self.roster.observe(leases, &mine, now);
+        let mut complete = self.complete.unwrap_or(now);
+        if let Some(lease) = leases.get(&mine) {
+            self.seen = Some(lease.said.generation);
+            if let Some((_, begun)) = self.probe.take_if(|(renewal, _)| *renewal <= lease.renewal) {
+                complete = complete.max(begun);
+            }
+        }
+        self.is_missing |= before.is_some() && self.seen.is_none();
+        self.complete = Some(complete);
+        self.roster.observe(leases, &mine, now, complete);
+    }
+
+    /// Whether the view is new enough to conclude something from it.
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.complete.is_some_and(|complete| now < complete + self.timing.deadline)
+    }
+
+    /// Whether own writes succeed, and no view has shown them for the duration of the Lease.
+    fn is_blind(&self, now: Instant) -> bool {
+        self.probe.is_some_and(|(_, begun)| now >= begun + self.record.duration)
     }
 
     fn step(&mut self, now: Instant) {
@@ -193,39 +231,79 @@ impl Task {
             return;
         }
         // If the own renewals are not observed, those of others are not, either: nothing can be concluded.
-        let is_fresh = self.seen.as_ref().is_some_and(|(.., at)| now < *at + self.timing.deadline);
-        if !is_fresh && !self.leaves {
+        if !self.is_fresh(now) && !self.leaves {
             return;
         }
-        let seen = self.seen.as_ref().map(|(generation, ..)| *generation);
         let others: Vec<&Record> = self.roster.members(now).collect();
         let slots = others.iter().map(|other| other.slots).fold(self.record.slots, u16::max);
         let mut members: Vec<Identity> = others.iter().filter_map(|other| other.identity.clone()).collect();
         let ready = others.iter().flat_map(|other| other.said.ready.iter()).collect();
         members.push(self.me.clone());
-        let held = self.roster.held(now).map(|(other, held)| (other.clone(), held.clone())).collect();
+        members.sort_unstable();
+        let complete = self.complete.unwrap_or(now);
+        let held = self.roster.held(complete).map(|(other, held)| (other.clone(), held.clone())).collect();
         self.desk.seen().live = members.len();
-        self.ledger.step(share(&self.me, &members, slots), &Others { held, ready }, seen);
+        let target = self.assign(members, slots);
+        self.ledger.step(target, &Others { held, ready }, self.seen);
+    }
+
+    /// The share. It is computed again only if it changes, as each renewal of each member is a step.
+    fn assign(&mut self, members: Vec<Identity>, slots: u16) -> Ranges {
+        let is_same = |known: &mut Assigned| known.members == members && known.slots == slots;
+        let assigned = self.assigned.take_if(is_same);
+        let assigned = assigned.unwrap_or_else(|| {
+            let share = share(&self.me, &members, slots);
+            Assigned { members, slots, share }
+        });
+        self.assigned.insert(assigned).share.clone()
+    }
+
+    /// Says which hashes have no member.
+    fn report(&mut self, now: Instant) {
+        let is_renewed = self.renewed.is_some() && !self.lost;
+        if self.is_fresh(now) || !is_renewed {
+            let mine = self.ledger.said().held.iter().filter(|_| is_renewed);
+            let held = self.roster.covered(now).flat_map(Ranges::iter).chain(mine).collect();
+            self.coverage.observe(&held, now);
+        }
+        self.desk.seen().coverage = self.coverage.clone();
+        let lasting = self.coverage.gaps(self.record.duration, now);
+        if !self.has_warned && !lasting.is_empty() {
+            self.has_warned = true;
+            tracing::warn!(group = %self.group, hashes = %lasting, "hashes have no member");
+        } else if self.has_warned && self.coverage.since().is_none() {
+            self.has_warned = false;
+            tracing::info!(group = %self.group, "all hashes have a member again");
+        }
     }
 
     fn begin_write(&mut self, now: Instant) {
         let said = self.ledger.said();
         let is_due = match &self.renewed {
-            Some((begun, written)) => *written != *said || now >= *begun + self.timing.renew,
-            None => true,
+            Some((begun, written)) => {
+                *written != *said || self.is_missing || now >= *begun + self.timing.renew
+            }
+            // One that does not see the others gets no share of theirs.
+            None => self.complete.is_some(),
         };
         let leaves = self.leaves && said.held.is_empty() && self.ledger.releasing().is_empty();
-        if leaves && self.renewed.is_none() {
+        if leaves && self.renewed.is_none() && self.metadata.resource_version.is_none() {
             return;
         }
         if self.flight.is_some() || now < self.write_after || !(is_due || leaves) {
             return;
         }
         self.record.said = said.clone();
-        let record = match leaves {
-            true => Record { identity: None, ..self.record.clone() },
-            false => self.record.clone(),
-        };
+        self.record.renewal += 1;
+        let mut record = self.record.clone();
+        if leaves {
+            record.identity = None;
+        }
+        if self.is_blind(now) {
+            record.slots = 0;
+        }
+        self.probe.get_or_insert((record.renewal, now));
+        self.is_missing = false;
         let lease = record.write(&self.metadata, &self.group);
         let write = write(self.leases.clone(), lease, self.timing.deadline / 2).boxed();
         self.flight = Some(Flight { begun: now, said: record.said, leaves, write });
@@ -239,7 +317,7 @@ impl Task {
         match written {
             Ok(Written::Done(metadata)) => {
                 self.metadata = metadata;
-                self.desk.seen().last_error = None;
+                self.desk.seen().write_error = None;
                 if flight.leaves {
                     let deleted = delete(self.leases.clone(), self.metadata.clone(), self.timing.renew).await;
                     if let Err(error) = deleted {
@@ -248,25 +326,32 @@ impl Task {
                     return true;
                 }
                 self.renewed = Some((flight.begun, flight.said));
-                self.lost = self.until().is_none_or(|until| now >= until);
+                // If it took too long, the deadline is checked next.
+                self.lost &= self.until().is_none_or(|until| now >= until);
                 self.write_after = now;
-                self.clean_up(now);
+                self.clean_up();
             }
             Ok(Written::Changed(metadata)) => self.metadata = metadata,
-            Ok(Written::Gone) => self.metadata.resource_version = None,
+            Ok(Written::Gone) => {
+                self.metadata.resource_version = None;
+                self.is_missing = true;
+            }
             Err(error) => {
                 tracing::debug!(%error, group = %self.group, "the Lease was not written");
-                self.desk.seen().last_error = Some(error);
+                self.desk.seen().write_error = Some(error);
                 self.write_after = now + self.timing.renew;
+                // It may not show up for as long as writes fail, which is no fault of the view.
+                self.probe = None;
             }
         }
         false
     }
 
     /// Nothing else deletes the Leases of processes that were killed.
-    fn clean_up(&mut self, now: Instant) {
+    fn clean_up(&mut self) {
         if self.cleanup.is_none()
-            && let Some((key, version)) = self.roster.abandoned(now).next()
+            && let Some(complete) = self.complete
+            && let Some((key, version)) = self.roster.abandoned(complete).next()
         {
             let metadata = ObjectMeta {
                 name: Some(key.name().to_owned()),
@@ -311,10 +396,12 @@ impl Task {
         let renewal = match (&self.flight, &self.renewed) {
             (Some(_), _) => None,
             (None, Some((begun, _))) => Some((*begun + self.timing.renew).max(self.write_after)),
-            (None, None) => Some(self.write_after),
+            (None, None) => self.complete.map(|_| self.write_after),
         };
+        let warning =
+            self.coverage.since().map(|since| since + self.record.duration).filter(|_| !self.has_warned);
         // When the view is no longer fresh, and the ends of others, change what is concluded.
-        let times = [deadline, renewal, self.roster.next_end(now)];
+        let times = [deadline, renewal, warning, self.roster.next_end(now)];
         times.into_iter().flatten().min().unwrap_or(now + self.timing.renew)
     }
 

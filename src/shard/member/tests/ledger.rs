@@ -1,4 +1,5 @@
-//! Many ledgers over one store of announcements, with delays, lost responses, pauses and ends, and a referee.
+//! Many ledgers over one store of announcements, with delays, stuck watches, lost responses, pauses and ends, and a
+//! referee.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::super::assign::{Identity, share};
 use super::super::ledger::{Ledger, Others};
 use super::super::record::Said;
 use crate::fuzz::fuzz_seeds;
-use crate::shard::Ranges;
+use crate::shard::{Range, Ranges};
 
 /// In milliseconds.
 const LEASE: u64 = 15_000;
@@ -18,12 +19,18 @@ const RENEW: u64 = 2_000;
 const TICK: u64 = 100;
 const SLOTS: u16 = 16;
 
-/// What a member has announced, `None` once it has left.
-type Write = (usize, Option<Said>);
+/// What a member has announced.
+#[derive(Clone)]
+struct Write {
+    member: usize,
+    renewal: u64,
+    /// `None` once it has left.
+    said: Option<Said>,
+}
 
 /// A write in flight.
 struct Flight {
-    said: Option<Said>,
+    write: Write,
     begun: u64,
     /// When the server has it; `None` if never, or already.
     arrives: Option<u64>,
@@ -38,11 +45,18 @@ struct Node {
     seen: usize,
     /// The last announcement of each member, and when it was observed.
     known: BTreeMap<usize, (Option<Said>, u64)>,
+    /// The number of the last write, the first one that is not seen yet and when it began, and up to when the view is
+    /// complete.
+    renewal: u64,
+    probe: Option<(u64, u64)>,
+    complete: u64,
     /// When the last write that succeeded had begun.
     renewed: u64,
     written: Option<Said>,
     flight: Option<Flight>,
     paused_until: u64,
+    /// Until when its watch delivers nothing.
+    stuck_until: u64,
     crashed: bool,
     left: bool,
     leaving: bool,
@@ -67,16 +81,20 @@ struct World {
 
 impl Node {
     fn new(number: usize, now: u64) -> Self {
-        let me = Identity { name: format!("n{number}"), run: String::new() };
+        let me = identity(&format!("n{number}"));
         Self {
             ledger: Ledger::new(me.clone()),
             me,
             seen: 0,
             known: BTreeMap::new(),
+            renewal: 0,
+            probe: None,
+            complete: now,
             renewed: now,
             written: None,
             flight: None,
             paused_until: 0,
+            stuck_until: 0,
             crashed: false,
             left: false,
             leaving: false,
@@ -125,7 +143,7 @@ impl World {
             && flight.arrives.is_some_and(|arrives| arrives <= now)
         {
             flight.arrives = None;
-            self.log.push((at, flight.said.clone()));
+            self.log.push(flight.write.clone());
         }
     }
 
@@ -146,8 +164,10 @@ impl World {
         {
             if flight.responds.1 {
                 node.renewed = flight.begun;
-                node.written = flight.said.clone();
-                node.left = flight.said.is_none();
+                node.written = flight.write.said.clone();
+                node.left = flight.write.said.is_none();
+            } else {
+                node.probe = None;
             }
             node.flight = None;
         }
@@ -156,31 +176,55 @@ impl World {
         }
         // The watch may be behind, but is in order.
         let behind = (self.log.len() - self.nodes[at].seen) as u32;
-        if behind > 0 && self.up && self.chance(70) {
+        if behind > 0 && self.up && now >= self.nodes[at].stuck_until && self.chance(70) {
             let more = self.rng.random_range(1..=behind) as usize;
             let node = &mut self.nodes[at];
-            for (member, said) in &self.log[node.seen..node.seen + more] {
-                node.known.insert(*member, (said.clone(), now));
+            for write in &self.log[node.seen..node.seen + more] {
+                node.known.insert(write.member, (write.said.clone(), now));
+                if write.member == at
+                    && let Some((_, begun)) = node.probe.take_if(|(renewal, _)| *renewal <= write.renewal)
+                {
+                    node.complete = begun;
+                }
             }
             node.seen += more;
         }
         self.step(at);
         self.application(at);
         self.write(at);
+        self.clean_up(at);
+    }
+
+    /// Deletes the Leases of members that have ended, if they were not written meanwhile.
+    fn clean_up(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let has_ended = |(_, (said, observed)): &(&usize, &(Option<Said>, u64))| {
+            said.is_some() && node.complete >= observed + LEASE
+        };
+        let ended = node.known.iter().filter(|(member, _)| **member != at).find(has_ended);
+        let Some(member) = ended.map(|(member, _)| *member) else { return };
+        if self.up && self.log[node.seen..].iter().all(|write| write.member != member) {
+            self.log.push(Write { member, renewal: 0, said: None });
+        }
     }
 
     fn step(&mut self, at: usize) {
         let (now, names) = (self.now, self.nodes.iter().map(|node| node.me.clone()).collect::<Vec<_>>());
         let node = &mut self.nodes[at];
-        let live =
-            |(_, (said, observed)): &(&usize, &(Option<Said>, u64))| said.is_some() && now < observed + LEASE;
+        if now >= node.complete + DEADLINE && !node.leaving {
+            return;
+        }
         let mut others = Others::default();
         let mut members = vec![node.me.clone()];
-        for (member, (said, _)) in node.known.iter().filter(live).filter(|(member, _)| **member != at) {
+        for (member, (said, observed)) in node.known.iter().filter(|(member, _)| **member != at) {
             let Some(said) = said else { continue };
-            others.ready = others.ready.union(&said.ready);
-            others.held.push((names[*member].clone(), said.held.clone()));
-            members.push(names[*member].clone());
+            if now < observed + LEASE {
+                others.ready = others.ready.union(&said.ready);
+                members.push(names[*member].clone());
+            }
+            if node.complete < observed + LEASE {
+                others.held.push((names[*member].clone(), said.held.clone()));
+            }
         }
         let seen = node.known.get(&at).and_then(|(said, _)| Some(said.as_ref()?.generation));
         node.ledger.step(share(&node.me, &members, SLOTS), &others, seen);
@@ -222,7 +266,10 @@ impl World {
         // A write that is not answered fails after a while; a later one has a newer version as its condition, so that this
         // one cannot arrive after it.
         let responds = if reaches && answers { (back, true) } else { (now + 2_000, false) };
-        node.flight = Some(Flight { said, begun: now, arrives: reaches.then_some(to), responds });
+        node.renewal += 1;
+        node.probe.get_or_insert((node.renewal, now));
+        let write = Write { member: at, renewal: node.renewal, said };
+        node.flight = Some(Flight { write, begun: now, arrives: reaches.then_some(to), responds });
     }
 
     fn judge(&mut self) {
@@ -250,6 +297,10 @@ impl World {
     }
 }
 
+fn identity(name: &str) -> Identity {
+    Identity { name: name.to_owned(), run: String::new() }
+}
+
 fn released(ledger: &Ledger) -> u64 {
     ledger.releases().last().map_or(0, |(number, _)| *number)
 }
@@ -270,6 +321,7 @@ fn world(seed: u64, nodes: usize) -> World {
 /// At the end everything is worked on, by those that should.
 fn settles(world: &mut World) {
     world.up = true;
+    world.nodes.iter_mut().for_each(|node| node.stuck_until = 0);
     for _ in 0..600 {
         world.tick();
     }
@@ -303,12 +355,43 @@ fn never_two_members_on_one_hash_whatever_fails() {
                     world.nodes.push(Node::new(number, now));
                 }
                 4 => world.up = !world.up,
+                5 => world.nodes[at].stuck_until = world.now + world.rng.random_range(1_000..40_000),
                 _ => {}
             }
             world.tick();
         }
         settles(&mut world);
     });
+}
+
+/// Otherwise both keep it, and neither is ready for it.
+#[test]
+fn what_another_member_has_claimed_is_released_to_it() {
+    let (halves, none) = ([0, 1].map(|half| Ranges::from(Range::of(half, 2).unwrap())), Others::default());
+    let mut ledger = Ledger::new(identity("a"));
+    ledger.step(Range::ALL.into(), &none, None);
+    ledger.listed(&Range::ALL.into());
+    ledger.step(Range::ALL.into(), &none, Some(0));
+    ledger.step(Range::ALL.into(), &none, Some(1));
+    assert!(ledger.working().is_all());
+    for claimed in &halves {
+        let others = Others { held: vec![(identity("b"), claimed.clone())], ready: Ranges::new() };
+        ledger.step(halves[0].clone(), &others, Some(1));
+        assert!(ledger.working().contains(0), "what it should have, it keeps");
+    }
+    assert_eq!((ledger.working(), ledger.releasing()), (&halves[0], &halves[1]));
+}
+
+/// A view that is stuck may never confirm them.
+#[test]
+fn a_member_that_leaves_withdraws_its_claims_at_once() {
+    let mut ledger = Ledger::new(identity("a"));
+    ledger.step(Range::ALL.into(), &Others::default(), None);
+    ledger.listed(&Range::ALL.into());
+    ledger.step(Range::ALL.into(), &Others::default(), None);
+    assert!(ledger.said().held.is_all());
+    ledger.leave();
+    assert!(ledger.said().held.is_empty() && ledger.releasing().is_empty());
 }
 
 /// The time of a Lease, the time to observe and to announce, and a list.

@@ -1,183 +1,14 @@
 //! Members on the in-process server, on a paused clock, with a referee.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
-use kube_client::Client;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::{Value, json};
-use tokio::task::{JoinHandle, JoinSet};
+use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
-use tower::ServiceExt as _;
 
-use super::super::Member;
-use crate::shard::Ranges;
-use crate::testing::{ApiServer, Rule};
-
-const LEASE: Duration = Duration::from_secs(15);
-const LEASES: &str = "leases.coordination.k8s.io";
-/// For the slowest application below.
-const LIST: Duration = Duration::from_secs(2);
-
-/// The server, and who works on what.
-struct Group {
-    server: ApiServer,
-    referee: Referee,
-}
-
-/// Each hash that begins with one of 16 digits, and who works on it.
-#[derive(Clone, Default)]
-struct Referee(Arc<Mutex<Book>>);
-
-#[derive(Default)]
-struct Book {
-    works: Vec<(String, Ranges)>,
-    longest_gap: Duration,
-    gap_since: Option<Instant>,
-}
-
-/// A replica: a member, and an application that follows its share.
-struct Replica {
-    member: Member,
-    /// Of the user, and of this run of it.
-    name: String,
-    run: String,
-    task: JoinHandle<()>,
-    referee: Referee,
-}
-
-// === impl Referee ===
-
-impl Referee {
-    /// From now on, `name` works on these ranges. Panics if another one does.
-    fn works(&self, name: &str, ranges: Ranges) {
-        let mut book = self.0.lock().unwrap();
-        book.works.retain(|(other, _)| other != name);
-        for (other, works) in &book.works {
-            let both = works.intersection(&ranges);
-            assert!(both.is_empty(), "{name} and {other} both work on {both}");
-        }
-        book.works.push((name.to_owned(), ranges));
-        let all: Ranges = book.works.iter().flat_map(|(_, ranges)| ranges.iter()).collect();
-        match (all.is_all(), book.gap_since) {
-            (true, Some(since)) => {
-                book.longest_gap = book.longest_gap.max(since.elapsed());
-                book.gap_since = None;
-            }
-            (false, None) => book.gap_since = Some(Instant::now()),
-            _ => {}
-        }
-    }
-}
-
-// === impl Group ===
-
-impl Group {
-    fn new() -> Self {
-        let names = ["a", "b", "c", "d", "e"];
-        let server = names.iter().fold(ApiServer::builder(), |server, name| server.token(name, name)).build();
-        Self { server, referee: Referee::default() }
-    }
-
-    fn join(&self, name: &str) -> Replica {
-        static RUNS: AtomicUsize = AtomicUsize::new(0);
-        let run = format!("{name}{}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let bearer = HeaderValue::from_str(&format!("Bearer {name}")).unwrap();
-        let service = self.server.service().map_request(move |mut request: http::Request<_>| {
-            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
-            request
-        });
-        let member =
-            Member::builder(Client::new(service, "default"), "group").name(name).lease(LEASE).start();
-        let task = tokio::spawn(follow(member.clone(), self.referee.clone(), run.clone()));
-        Replica { member, name: name.to_owned(), run, task, referee: self.referee.clone() }
-    }
-
-    /// Whether these hold everything, each about the same.
-    async fn is_split(&self, replicas: &[&Replica]) {
-        let is_split = async {
-            let share = 1.0 / replicas.len() as f64;
-            let even = |replica: &&Replica| (replica.held().fraction() - share).abs() < 0.01;
-            while !replicas.iter().all(even) {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let state = || {
-            replicas
-                .iter()
-                .map(|replica| format!("{}: {:?}", replica.name, replica.member))
-                .collect::<Vec<_>>()
-        };
-        timeout(Duration::from_secs(120), is_split).await.unwrap_or_else(|_| panic!("{:#?}", state()));
-        let all: Ranges =
-            replicas.iter().flat_map(|replica| replica.held().iter().collect::<Vec<_>>()).collect();
-        assert!(all.is_all(), "{all}");
-    }
-
-    fn leases(&self) -> Vec<Value> {
-        let list = self.server.list(LEASES, None).unwrap();
-        list["items"].as_array().unwrap().clone()
-    }
-
-    fn longest_gap(&self) -> Duration {
-        self.referee.0.lock().unwrap().longest_gap
-    }
-
-    fn forget_gaps(&self) {
-        self.referee.0.lock().unwrap().longest_gap = Duration::ZERO;
-    }
-}
-
-// === impl Replica ===
-
-impl Replica {
-    fn held(&self) -> Ranges {
-        let share = self.member.share();
-        share.held().clone()
-    }
-
-    /// Ends as a killed process does.
-    fn kill(self) {
-        self.task.abort();
-        // What it worked on ends here, too.
-        self.referee.works(&self.run, Ranges::new());
-    }
-
-    async fn leave(self) {
-        timeout(LEASE, self.member.leave()).await.unwrap();
-        self.task.await.unwrap();
-    }
-}
-
-/// Caches what the share says within 2 s, and finishes keys within 1 s.
-async fn follow(member: Member, referee: Referee, name: String) {
-    let mut shares = member.shares();
-    // Ends with this task.
-    let mut lists = JoinSet::new();
-    while let Some(share) = shares.next().await {
-        // Reconciles that run still touch what is released.
-        referee.works(&name, share.held().union(share.releasing()));
-        if !share.releasing().is_empty() {
-            // A third of the Lease is 5 s, and this task may be behind by 1 s.
-            sleep(Duration::from_secs(if share.is_lost() { 3 } else { 1 })).await;
-            referee.works(&name, share.held().clone());
-            member.finished(&share);
-        }
-        let (member, listed) = (member.clone(), share.clone());
-        lists.abort_all();
-        lists.spawn(async move {
-            sleep(LIST).await;
-            if member.share().to_cache() == listed.to_cache() {
-                member.cached(&listed);
-            }
-        });
-    }
-    referee.works(&name, Ranges::new());
-}
+use super::group::{Group, LEASE, LEASES, LIST, Replica};
+use crate::testing::Rule;
 
 #[tokio::test(start_paused = true)]
 async fn one_member_holds_everything_until_another_joins() {
@@ -232,8 +63,8 @@ async fn the_ranges_of_a_killed_member_are_taken_over_when_its_lease_has_ended()
         "{took:?}"
     );
     assert!(group.longest_gap() <= took, "{:?}", group.longest_gap());
-    // Nothing else deletes its Lease.
-    timeout(4 * LEASE, async {
+    // Nothing else deletes its Lease, and one that joins would wait for its end.
+    timeout(LEASE / 3, async {
         while group.leases().len() > 1 {
             sleep(Duration::from_secs(1)).await;
         }
