@@ -13,6 +13,7 @@ mod expired;
 mod kinds;
 mod limits;
 mod lookups;
+mod members;
 mod metadata;
 mod outages;
 mod registry;
@@ -165,6 +166,8 @@ pub(crate) fn all() -> Vec<Case> {
         case!(shards::an_upgrade_or_a_downgrade_changes_no_object).with_shards(),
         case!(shards::a_scope_moves_from_shard_to_shard).with_shards(),
         case!(shards::ten_thousand_uids_hash_as_the_server_hashes_them).real_only().with_shards(),
+        case!(members::members_share_all_hashes_as_they_join_leave_and_are_killed),
+        case!(members::a_member_without_rights_says_403_and_joins_once_it_has_them),
         case!(kinds::an_absent_kind_is_waited_for),
         case!(kinds::a_kind_that_goes_is_absent_until_it_comes_back).real_only(),
         case!(kinds::a_vanished_kind_is_given_up_where_that_was_asked_for),
