@@ -7,8 +7,9 @@
 //! cargo bench --bench scopes -- --test       # does it work? 3 namespaces of 5 objects
 //! ```
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod served;
+mod usage;
+
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
@@ -16,16 +17,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client, Config};
 use kube_informer::testing::ApiServer;
 use kube_informer::{Informer, Phase, Scope, index};
-use peak_alloc::PeakAlloc;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use tokio::runtime::{Builder as Runtime, Handle};
+use tokio::runtime::Builder as Runtime;
 
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
-
-/// Makes the process the API server of so many namespaces and objects in each.
-const SERVE: &str = "KUBE_INFORMER_BENCH_SERVE";
+use served::Server;
+use usage::Usage;
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -40,27 +36,13 @@ enum Way {
     All,
 }
 
-/// The API server.
-struct Server {
-    process: Child,
-    url: String,
-}
-
-/// What there is in the process.
-struct Usage {
-    bytes: usize,
-    cpu: Duration,
-    tasks: usize,
-    connections: usize,
-}
-
 struct Report {
     json: bool,
     table: Table,
 }
 
 fn main() {
-    if let Ok(shape) = std::env::var(SERVE) {
+    if let Some(shape) = Server::to_serve() {
         return serve(Shape::parse(&shape));
     }
     let has = |flag: &str| std::env::args().any(|argument| argument == flag);
@@ -81,7 +63,7 @@ fn main() {
     ]);
     let mut report = Report { json: has("--json"), table };
     for shape in shapes {
-        let server = Server::start(*shape);
+        let server = Server::start(&shape.to_string());
         for way in [Way::Several, Way::Each, Way::All] {
             // The runtime of an earlier row leaves nothing behind.
             let runtime =
@@ -97,24 +79,17 @@ fn main() {
     }
 }
 
-/// Serves until its standard input ends.
 fn serve(shape: Shape) {
-    let runtime = Runtime::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let server = ApiServer::new();
-        for namespace in 0..shape.namespaces {
-            let metadata = json!({ "name": name(namespace) });
-            let namespace_object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
-            server.create(namespace_object).expect("a valid namespace");
-            for number in 0..shape.objects {
-                server.create(object(namespace, number)).expect("a valid object");
-            }
+    let server = ApiServer::new();
+    for namespace in 0..shape.namespaces {
+        let metadata = json!({ "name": name(namespace) });
+        let namespace_object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+        server.create(namespace_object).expect("a valid namespace");
+        for number in 0..shape.objects {
+            server.create(object(namespace, number)).expect("a valid object");
         }
-        let serving = server.serve().await.expect("a free port");
-        println!("{}", serving.url());
-        let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
-        serving.shutdown().await;
-    });
+    }
+    served::serve(&server);
 }
 
 fn object(namespace: usize, number: usize) -> serde_json::Value {
@@ -183,60 +158,6 @@ impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{}", self.namespaces, self.objects)
     }
-}
-
-// === impl Server ===
-
-impl Server {
-    fn start(shape: Shape) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("this program"))
-            .env(SERVE, shape.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program again");
-        let mut url = String::new();
-        let answers = process.stdout.take().expect("it is piped");
-        BufReader::new(answers).read_line(&mut url).expect("its address");
-        Self { process, url: url.trim_end().to_owned() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
-    }
-}
-
-// === impl Usage ===
-
-impl Usage {
-    fn now() -> Self {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        Self {
-            bytes: ALLOCATOR.current_usage(),
-            cpu: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec.try_into().unwrap_or_default()),
-            tasks: Handle::current().metrics().num_alive_tasks(),
-            connections: sockets(),
-        }
-    }
-
-    fn since(self, before: &Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_sub(before.bytes),
-            cpu: self.cpu.saturating_sub(before.cpu),
-            tasks: self.tasks.saturating_sub(before.tasks),
-            connections: self.connections.saturating_sub(before.connections),
-        }
-    }
-}
-
-/// The open sockets of this process; 0 where the system does not say.
-fn sockets() -> usize {
-    let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
 }
 
 // === impl Report ===

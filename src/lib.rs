@@ -122,7 +122,8 @@
 //! The features are off by default.
 //!
 //! - `metrics`: the statistics of informers, queues and controllers, through the `metrics` facade (module `metrics`).
-//! - `shard`: `shard::Member`, replicas that divide the objects of a kind among themselves, by Leases.
+//! - `shard`: `Controller::sharded` and `shard::Member`, replicas that divide the objects of a kind among themselves, by
+//!   Leases.
 //! - `testing`: the in-process Kubernetes API server, and `Snapshot::from_objects`.
 //!
 //! The application chooses TLS by the features of `kube` or `kube-client`, and the Kubernetes version by a feature of
@@ -135,7 +136,7 @@
 //! | configure an informer | [`Informer::builder`], [`builder::Builder`], [`Config`], [`Scope`] |
 //! | cache several namespaces or selections | [`Scope::namespaces`], [`Scope::any`], [`Informer::set_scope`] |
 //! | cache a part of the objects in each replica | [`mod@shard`], [`Scope::shard`] |
-//! | divide the objects among running replicas | `shard::Member` |
+//! | divide the objects among running replicas | `Controller::sharded`, `shard::Member` |
 //! | wait for the first list | [`Informer::synced`], [`Informer::synced_or_blocked`] |
 //! | look objects up | [`View::get`], [`View::by_index`], [`View::select`] |
 //! | find the Services that select a Pod | [`index::selector`](index::selector()), [`View::selecting`] |

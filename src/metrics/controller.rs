@@ -23,6 +23,8 @@ impl Source for Controlled {
             ("panicked", stats.panicked),
             ("timed_out", stats.timed_out),
             ("skipped", stats.skipped),
+            ("aborted", stats.aborted),
+            ("not_held", stats.not_held),
         ] {
             labels.and("result", result).count(&RECONCILES, count);
         }

@@ -132,14 +132,15 @@ function controller(one) {
   const [phase, tone] = !one.running ? [one.runs ? "stopped" : "not started", "bad"]
     : one.firstPass ? ["running", "good"] : ["first pass", "warn"];
   const pass = one.firstPass;
-  const { succeeded, skipped, ...failures } = one.results;
+  const { succeeded, skipped, "not held": notHeld, ...failures } = one.results;
+  const others = [[skipped, "skipped"], [notHeld, "of other replicas"]].filter(([times]) => times > 0);
   const failed = Object.entries(failures).filter(([, times]) => times > 0);
   return el("article", { class: "controller" },
     el("div", { class: "head" }, el("h3", {}, one.name), el("span", { class: `phase ${tone}` }, phase)),
     graph(depth, depth === 1 ? "key waits" : "keys wait", one.history, `depth of ${one.name}`),
     timings(["in the queue", one.wait], ["reconcile", one.durations]),
     el("dl", {},
-      fact("Succeeded", count(succeeded), { note: skipped ? `${count(skipped)} skipped` : null }),
+      fact("Succeeded", count(succeeded), { note: others.map(([times, what]) => `${count(times)} ${what}`).join(", ") || null }),
       fact("Failures", count(failed.reduce((sum, [, times]) => sum + times, 0)),
         { note: failed.map(([result, times]) => `${count(times)} ${result}`).join(", ") || null }),
       fact("Workers", `${one.active} of ${one.concurrency}`, { note: one.active ? `oldest ${seconds(one.longest)}` : null }),

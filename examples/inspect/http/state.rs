@@ -127,6 +127,8 @@ fn describe_controller(name: &str, stats: &controller::Stats, history: &History)
             "panicked": stats.panicked,
             "timed out": stats.timed_out,
             "skipped": stats.skipped,
+            "aborted": stats.aborted,
+            "not held": stats.not_held,
         },
         "waitedForWrite": stats.waited_for_write,
         "writeNotReceived": stats.write_not_received,
