@@ -31,7 +31,7 @@ use kube_runtime::watcher::Event;
 
 use caches::{PAGE, ours_whole};
 use driven::Driven;
-use nads::{CONFIG, HITS, Nad, key, provider, shuffled};
+use nads::{CONFIG, HITS, Nad, key, listed, provider, shuffled};
 use wire::{Wire, event, received};
 
 /// Does some work under the function that is counted, and returns for how many operations that was.
@@ -72,7 +72,7 @@ fn filled() -> (Driven<Nad, Nad>, Index<Nad, String>) {
         nads.index(|nad: &Nad| nad.team().map(str::to_owned));
         nads.build()
     });
-    driven.list((0..OBJECTS).map(|i| Nad::new(i, OBJECTS)));
+    driven.list(listed(OBJECTS).into_iter().map(|i| Nad::new(i, OBJECTS)));
     driven.free();
     (driven, by_provider.expect("it was built"))
 }

@@ -36,7 +36,7 @@ use peak_alloc::PeakAlloc;
 
 use caches::{PAGE, Start};
 use driven::Driven;
-use nads::{Nad, declare};
+use nads::{Nad, declare, listed};
 use rounds::{Options, Report};
 use wire::{Wire, received};
 
@@ -92,7 +92,7 @@ fn ours(n: usize, indexes: usize) -> Driven<Nad, Nad> {
         declare(nads.indexes(), indexes);
         nads.build()
     });
-    driven.list((0..n).map(move |i| Nad::new(i, n)));
+    driven.list(listed(n).into_iter().map(move |i| Nad::new(i, n)));
     driven.free();
     assert_eq!(driven.informer.snapshot().len(), n);
     driven
@@ -101,7 +101,7 @@ fn ours(n: usize, indexes: usize) -> Driven<Nad, Nad> {
 fn kube_store(n: usize) -> Writer<Nad> {
     let mut writer = Writer::default();
     writer.apply_watcher_event(&Event::Init);
-    (0..n).for_each(|i| writer.apply_watcher_event(&Event::InitApply(Nad::new(i, n))));
+    listed(n).into_iter().for_each(|i| writer.apply_watcher_event(&Event::InitApply(Nad::new(i, n))));
     writer.apply_watcher_event(&Event::InitDone);
     assert_eq!(writer.as_reader().len(), n);
     writer

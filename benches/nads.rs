@@ -185,6 +185,16 @@ pub(crate) fn key(i: usize, kind: &str) -> Key {
     }
 }
 
+/// The numbers of `n` objects in the order of their keys, in which an API server with etcd lists them.
+pub(crate) fn listed(n: usize) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..n).collect();
+    numbers.sort_by_cached_key(|i| {
+        let Key { namespace, name } = key(*i, "net");
+        (namespace, name)
+    });
+    numbers
+}
+
 pub(crate) fn provider(group: usize) -> String {
     format!("net-{group:06}.default.ovn")
 }

@@ -46,7 +46,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use clock::cpu_time;
 use driven::Driven;
-use nads::{Key, Nad, declare, key, shuffled};
+use nads::{Key, Nad, declare, key, listed, shuffled};
 use rounds::{Case, Options, Report, Sample};
 
 #[global_allocator]
@@ -126,12 +126,12 @@ impl Listed {
 
     fn objects(&self) -> Vec<Nad> {
         let n = self.versions.len();
-        let nad = |(i, version)| {
+        let nad = |i| {
             let mut nad = Nad::new(i, n);
-            nad.set_version(version);
+            nad.set_version(self.versions[i]);
             nad
         };
-        self.versions.iter().copied().enumerate().map(nad).collect()
+        listed(n).into_iter().map(nad).collect()
     }
 
     fn relist(&mut self, percent: usize) -> Sample {

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use kube_client::{Client, client};
 use serde_json::{Value, json};
 
-use crate::nads::object;
+use crate::nads::{listed, object};
 
 /// What a chunk of a streaming list or of a page has at most: what a connection reads at once.
 const CHUNK: usize = 16 << 10;
@@ -135,7 +135,7 @@ impl Wire {
 
 impl Recorded {
     fn new(n: usize, page: usize, version: u64) -> Self {
-        let objects: Vec<_> = (0..n).map(|i| received(i, n, version)).collect();
+        let objects: Vec<_> = listed(n).into_iter().map(|i| received(i, n, version)).collect();
         let metadata: Vec<_> = objects.iter().map(partial).collect();
         let version = version + 1_000;
         Self {

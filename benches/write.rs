@@ -43,7 +43,7 @@ use rpds::HashTrieMapSync;
 
 use clock::cpu_time;
 use driven::Driven;
-use nads::{Nad, declare, shuffled};
+use nads::{Nad, declare, listed, shuffled};
 use rounds::{Case, Options, Report, Sample};
 
 /// The updates between two times of freeing: an informer at 8,000 updates/s frees that much at once.
@@ -178,7 +178,7 @@ impl Fed {
 
 impl Objects {
     fn new(n: usize) -> Self {
-        Self { all: (0..n).map(|i| Nad::new(i, n)).collect(), order: shuffled(n) }
+        Self { all: listed(n).into_iter().map(|i| Nad::new(i, n)).collect(), order: shuffled(n) }
     }
 }
 

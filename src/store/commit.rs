@@ -14,6 +14,7 @@ use crate::free::free;
 use crate::key::Key;
 use crate::object::Obj;
 use crate::reflector::{Regression, Reuse, Turn};
+use crate::slab::Slot;
 use crate::snapshot::Invalid;
 use crate::trie::{Element as _, Trie};
 use crate::version::ResourceVersion;
@@ -59,6 +60,33 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 }
 
+/// The objects of a first list, in the order in which they arrived. That of a server with etcd is the order of their keys:
+/// then each is the last one so far of its index keys, which is found at once.
+struct Arrived<T>(Vec<Option<Obj<T>>>);
+
+impl<T> Default for Arrived<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Arrived<T> {
+    /// Returns the object if it has no place: after a removal, the list may have given a place to two.
+    fn put(&mut self, object: Obj<T>) -> Option<Obj<T>> {
+        let Some(place) = Obj::slot(&object).map(Slot::index) else { return Some(object) };
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || None);
+        }
+        match &mut self.0[place] {
+            Some(_) => Some(object),
+            empty => {
+                *empty = Some(object);
+                None
+            }
+        }
+    }
+}
+
 /// Merges a list of a part into a draft of the newest version.
 pub(super) async fn merge<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
@@ -80,12 +108,20 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
         remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
     let mut values = std::mem::take(&mut list.values).into_pieces();
+    let mut arrived = Arrived::default();
     let mut some = Vec::new();
     while values.take_some(|object| some.push(object)) {
         for object in some.drain(..) {
-            store(draft, &list, object, part, parts, indexers);
+            let object = if list.base.objects.is_empty() { arrived.put(object) } else { Some(object) };
+            if let Some(object) = object {
+                store(draft, &list, object, part, parts, indexers);
+            }
             turn.pass().await;
         }
+    }
+    for object in arrived.0.into_iter().flatten() {
+        store(draft, &list, object, part, parts, indexers);
+        turn.pass().await;
     }
     for invalid in list.invalid.iter() {
         let Some(key) = invalid.error().key.clone() else { continue };

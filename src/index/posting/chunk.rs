@@ -39,7 +39,14 @@ impl<E> Chunk<E> {
 
     /// The position of the element, or where it would be inserted.
     pub(super) fn search(&self, order: &impl Fn(&E) -> Ordering) -> Result<usize, usize> {
-        self.slots().binary_search_by(|slot| slot.as_ref().map_or(Ordering::Less, order))
+        let order = |slot: &Option<E>| slot.as_ref().map_or(Ordering::Less, order);
+        let Some((last, before)) = self.slots().split_last() else { return Err(0) };
+        // A list arrives in the order of the keys.
+        match order(last) {
+            Ordering::Less => Err(before.len() + 1),
+            Ordering::Equal => Ok(before.len()),
+            Ordering::Greater => before.binary_search_by(order),
+        }
     }
 
     /// Calls `f` if no other version shares this chunk.

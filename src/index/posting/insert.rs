@@ -3,8 +3,14 @@
 use std::cmp::Ordering;
 
 use super::chunk::Chunk;
-use super::node::{FULL, Inner, Node};
+use super::node::{FULL, Inner, JOINED, Node};
 use super::{ALONE, Form, Posting};
+
+/// Where a node of one too many is split, after an insertion at `at`. After one at the end, as when elements arrive in order,
+/// the lower half keeps more.
+fn split(at: usize) -> usize {
+    if at == FULL { JOINED } else { FULL / 2 }
+}
 
 /// The result of an insertion below a node.
 enum Put<E> {
@@ -67,7 +73,7 @@ impl<E: Clone> Node<E> {
             Err(at) => {
                 let mut slots = chunk.slots().to_vec();
                 slots.insert(at, Some(element));
-                let (lower, upper) = slots.split_at_mut(FULL / 2);
+                let (lower, upper) = slots.split_at_mut(split(at));
                 *chunk = Chunk::new(lower);
                 Put::Split(Self::Chunk(Chunk::new(upper)))
             }
@@ -90,7 +96,7 @@ impl<E: Clone> Inner<E> {
         }
         let mut children = self.children().to_vec();
         children.insert(at + 1, upper);
-        let upper = children.split_off(FULL / 2);
+        let upper = children.split_off(split(at + 1));
         *self = Self::new(children);
         Put::Split(Node::Inner(Self::new(upper)))
     }

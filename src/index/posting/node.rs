@@ -154,7 +154,10 @@ impl<E> Inner<E> {
     /// The child that contains the element or is its place: the last child that does not begin after it.
     pub(super) fn child_of(&self, order: &impl Fn(&E) -> Ordering) -> usize {
         let begins_before = |child: &Node<E>| child.first().is_some_and(|e| order(e) != Ordering::Greater);
-        self.children().partition_point(begins_before).saturating_sub(1)
+        match self.children().split_last() {
+            Some((last, before)) if begins_before(last) => before.len(),
+            _ => self.children().partition_point(begins_before).saturating_sub(1),
+        }
     }
 
     /// Lets `f` change the children, which are copied first if another version shares the node, and updates

@@ -2,7 +2,7 @@
 //! between forms.
 
 use super::super::node::Node;
-use super::item::{Item, Random};
+use super::item::{Item, Random, looks};
 use super::sharing::allocations;
 use super::{Form, Model, Ordered, Posting, check_content, filled};
 
@@ -201,6 +201,18 @@ fn a_form_is_kept_around_its_limit() {
         assert!(matches!(posting.0, Form::Chunk(_)), "tree again at {}", posting.len());
         posting.insert(Item::new(key, 0));
     }
+    posting.validate(Item::cmp_key);
+}
+
+#[test]
+fn elements_that_arrive_in_order_are_placed_at_once_and_fill_their_chunks() {
+    let mut posting = Posting::one(Item::new(0, 0));
+    for key in 1..2000 {
+        let (looks, old) = looks(|| posting.insert(Item::new(key, 0)));
+        assert!(old.is_none() && looks <= 3, "{looks} keys were read for {key}");
+    }
+    let Form::Tree(root) = &posting.0 else { panic!("it is large") };
+    assert!(root.children().len() <= 2000 / 40, "{} chunks", root.children().len());
     posting.validate(Item::cmp_key);
 }
 
