@@ -87,7 +87,8 @@ impl Ranges {
     /// The part of all hashes that is in it, from 0 to 1.
     pub fn fraction(&self) -> f64 {
         let hashes = self.iter().map(|range| (range.last() - range.first()) as f64 + 1.0);
-        hashes.sum::<f64>() / (u64::MAX as f64 + 1.0)
+        // Not `sum`: that of nothing is -0.
+        hashes.fold(0.0, |sum, part| sum + part) / (u64::MAX as f64 + 1.0)
     }
 }
 

@@ -46,6 +46,11 @@ fn a_range_is_never_empty() {
 }
 
 #[test]
+fn the_part_of_no_range_is_zero() {
+    assert_eq!(Ranges::new().fraction().to_string(), "0", "and not -0");
+}
+
+#[test]
 fn a_selector_is_what_the_server_repeats() {
     let shard = |index, count| Shard::new(By::Uid, Range::of(index, count).unwrap().into());
     assert_eq!(
