@@ -78,6 +78,12 @@ impl Figures {
         median(runs.iter().filter_map(|run| run.medians.get(name).copied()).collect())
     }
 
+    /// The figure of each run.
+    pub(crate) fn runs(&self, what: &What, peer: &str, name: &str) -> Vec<f64> {
+        let runs = self.by_what.get(what).and_then(|peers| peers.get(peer)).into_iter().flatten();
+        runs.filter_map(|run| run.medians.get(name).copied()).collect()
+    }
+
     /// How many times our figure this peer has: the median of the ratios within each round, if both took turns in
     /// the same processes, and else the ratio of the medians.
     pub(crate) fn ratio(&self, what: &What, peer: &str, name: &str) -> Option<f64> {

@@ -8,6 +8,7 @@
 //! The peers in Go take part if `go` is installed.
 
 mod args;
+mod bars;
 mod figures;
 mod machine;
 mod measure;

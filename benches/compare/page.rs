@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::bars;
 use crate::figures::Figures;
 use crate::plots::Plot;
 use crate::tables;
@@ -24,6 +25,9 @@ pub(crate) fn text(figures: &Figures, plots: &[Plot]) -> String {
         "\nThe first column of figures is ours. The columns of the peers are multiples of it: above 1, the peer needs \
          more.\n",
     );
+    if let Some(rows) = bars::markdown(figures) {
+        text.push_str(&format!("\n### Goals\n\nJudged by the median of the runs.\n\n{rows}"));
+    }
     for table in &tables::ALL {
         if let Some(rows) = tables::markdown(figures, table) {
             text.push_str(&format!("\n### {}\n\n{rows}", table.title));

@@ -119,6 +119,7 @@ where
             Some(left) = share.join_next() => return left_group(left),
             synced = all_synced(&triggers) => synced?,
         }
+        term.synced.cancel();
         tracing::debug!(kind = self.primary.name(), "the informers have synced, the controller reconciles");
 
         let mut feeds = JoinSet::new();

@@ -21,6 +21,8 @@ pub(super) struct Term {
     pub(super) writes: Writes,
     /// If the objects are divided among replicas.
     pub(super) tenure: Option<Arc<dyn Tenure>>,
+    /// Cancelled when all informers have synced.
+    pub(super) synced: CancellationToken,
     /// Cancelled to end the run gracefully.
     pub(super) stop: CancellationToken,
     pub(super) concurrency: usize,
@@ -41,6 +43,7 @@ impl Term {
             first: Progress::new(batches, first),
             writes: Writes::default(),
             tenure,
+            synced: CancellationToken::new(),
             stop,
             concurrency: settings.concurrency,
             tally,

@@ -108,7 +108,13 @@ impl<'a, T: Send + Sync + 'static> Follow<'a, T> {
                 let by = self.held.by;
                 let listed = self.held.followers.iter().map(|follower| follower.cache(by, ranges));
                 let listed = try_join_all(listed.collect::<Vec<_>>());
-                let done = Box::pin(async move { listed.await.map(drop) });
+                // Until the other informers have synced, the replica could not work on what it would get.
+                let synced = self.term.synced.clone();
+                let done = Box::pin(async move {
+                    listed.await?;
+                    synced.cancelled().await;
+                    Ok(())
+                });
                 self.cached = None;
                 self.listing = Some(Listing { ranges: ranges.clone(), done });
             }

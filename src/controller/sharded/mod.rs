@@ -73,10 +73,15 @@ impl<T: Send + Sync + 'static, S> Controller<T, S> {
     ///   other replica. Write with the `resourceVersion` as a precondition.
     /// - After [`with_deleted`](Self::with_deleted), the replica that holds the object reconciles its delete. A delete
     ///   that a replica has not reconciled when its range moves is lost, as one is while no replica runs.
+    /// - The replica holds nothing before all informers of the controller have synced.
     /// - [`Handle::first_pass`](super::Handle::first_pass) is that over the first ranges that the replica holds.
     ///
     /// At the end of a run, the member leaves its group: the other replicas take over at once. A member belongs to one
-    /// controller, and to one run. If it has left, a run returns [`Ended::Left`](super::Ended::Left).
+    /// controller, and to one run. If it has left, a run returns [`Ended::Left`](super::Ended::Left). If the call of `run`
+    /// is dropped, the member still holds its share: drop it too.
+    ///
+    /// All members of a group have to divide the same scope in the same way. To change either, use another group, after the
+    /// replicas of the first one have ended.
     ///
     /// Replaces an earlier call, and those of [`follows`](Self::follows) after it. A run returns an error if the informer
     /// [cannot change its scope](Informer::set_scope), and [`Error::is_running`] if another controller has this member.

@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::Scope;
 use crate::shard::{By, Member, hash};
-use crate::testing::Rule;
+use crate::testing::{Fault, FaultAction, Rule};
 
 const LEASE: Duration = Duration::from_secs(15);
 const NAMESPACES: usize = 20;
@@ -312,6 +312,29 @@ async fn a_reconcile_of_a_paused_process_does_not_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_replica_reconciles_during_an_outage_and_all_go_on_after_it() {
+    let mut group = Group::new(By::Uid, 200);
+    group.takes = 2 * SECOND;
+    let (a, b) = (group.join("a"), group.join("b"));
+    group.is_split(&[&a, &b]).await;
+    sleep(SECOND).await;
+    // The first lists are still being reconciled.
+    group.server.inject(Fault::new(FaultAction::Respond { code: 503, retry_after: None }).times(0));
+    group.server.disconnect_watches();
+    sleep(8 * SECOND).await;
+    assert!(group.referee.begun() > 0, "the Leases are valid for some time");
+    sleep(4 * SECOND).await;
+    group.referee.begun();
+    sleep(48 * SECOND).await;
+    assert_eq!(group.referee.begun(), 0);
+    assert!(a.handle.stats().aborted > 0 && a.handle.stats().active + b.handle.stats().active == 0);
+    assert_eq!(a.maps.snapshot().len() + b.maps.snapshot().len(), 200, "the caches stay");
+    group.server.clear_faults();
+    group.is_split(&[&a, &b]).await;
+    group.is_reconciled().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn deleted_objects_are_reconciled_by_their_replica() {
     for by in [By::Uid, By::Namespace] {
         let group = Group::new(by, 60);
@@ -367,6 +390,28 @@ async fn what_follows_a_sharded_controller_is_cached_by_namespace() {
     settle().await;
     let seen: Vec<_> = replicas.iter().flat_map(|(.., seen)| seen.names()).collect();
     assert_eq!(seen, ["m3"], "by the one that holds n3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_whose_informers_have_not_synced_gets_nothing() {
+    let group = Group::new(By::Uid, 20);
+    let a = group.join("a");
+    group.is_split(&[&a]).await;
+    let secrets = Rule::all().user("b").resource("secrets");
+    group.server.deny(secrets.clone());
+    let client = group.client("b");
+    let member = Member::builder(client.clone(), "group").name("b").lease(LEASE).start();
+    let maps = Informer::builder(Api::<ConfigMap>::all(client.clone())).scope(Scope::any([])).start();
+    let controller = Controller::new(&maps)
+        .owns(&Informer::builder(Api::<Secret>::all(client)).start())
+        .sharded(&member, By::Uid, Scope::all());
+    let (handle, run) = (controller.handle(), observe(controller, &Seen::default()));
+    let b = Replica { member, maps, handle, run };
+    sleep(2 * LEASE).await;
+    assert!(b.member.live() == 2 && b.member.share().held().is_empty(), "{:?}", b.member);
+    group.is_split(&[&a]).await;
+    group.server.allow(secrets);
+    group.is_split(&[&a, &b]).await;
 }
 
 #[tokio::test(start_paused = true)]

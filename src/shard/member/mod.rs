@@ -34,6 +34,8 @@
 //! # }
 //! ```
 //!
+//! [`Controller::sharded`](crate::controller::Controller::sharded) does all of this.
+//!
 //! # What is guaranteed
 //!
 //! Two members never hold a hash at the same time, if
