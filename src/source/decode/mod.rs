@@ -4,6 +4,7 @@
 
 mod mismatch;
 mod repair;
+mod skim;
 #[cfg(test)]
 mod tests;
 
@@ -12,12 +13,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use kube_core::Resource;
+use kube_core::{ObjectMeta, Resource};
 use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use self::mismatch::Mismatch;
 use self::repair::repaired;
+use self::skim::skim;
 use super::json::{lossy, member, text};
 use super::{Item, Json, Listed, Meta};
 use crate::error::DecodeError;
@@ -26,6 +28,7 @@ use crate::version::ResourceVersion;
 
 const TOO_LARGE: &str = "larger than the limit";
 const NO_JSON: &str = "not JSON";
+const TWO_IDENTITIES: &str = "two names, namespaces or uids";
 
 /// The parts of an object that the first stage reads.
 #[derive(Deserialize)]
@@ -86,6 +89,8 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
             Json::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
         };
         match decoded {
+            // The first stage ends as soon as it has read an identity. A later one in the same text would be another.
+            Ok(object) if !is_same(&meta, object.meta()) => Err(DecodeError::of(&meta, TWO_IDENTITIES)),
             Ok(mut object) => {
                 if !self.keep_managed_fields {
                     object.meta_mut().managed_fields = None;
@@ -117,6 +122,13 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         let rest = json.iter().position(|byte| *byte == b'{').map_or(json, |brace| &json[brace + 1..]);
         [&self.opening, rest].concat()
     }
+}
+
+/// Whether these are the metadata of one object.
+fn is_same(read: &Meta, decoded: &ObjectMeta) -> bool {
+    decoded.name.as_deref().unwrap_or_default() == read.key.name()
+        && decoded.namespace.as_deref().unwrap_or_default() == read.key.namespace()
+        && decoded.uid.as_deref().unwrap_or_default() == &*read.uid
 }
 
 /// The first stage for an object to be stored. `object` is a slice of `within`; one larger than `largest` is
@@ -161,6 +173,14 @@ pub(super) fn broken(object: &[u8]) -> DecodeError {
 impl<'a> Head<'a> {
     /// The metadata of the object, and whether its type is missing.
     fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
+        if let Some(known) = skim(object) {
+            let meta = Meta {
+                key: ObjectKey::new(&known.namespace, &known.name),
+                uid: known.uid.as_ref().into(),
+                resource_version: ResourceVersion::from(&*known.resource_version),
+            };
+            return Some((meta, false));
+        }
         let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
         let HeadMeta { name, namespace, uid, resource_version } = metadata;
         if name.is_empty() {

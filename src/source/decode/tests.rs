@@ -112,3 +112,37 @@ fn a_type_that_is_there_is_left_alone() {
     let object = r#"{"apiVersion":"g/v2","kind":"Foo","metadata":{"name":"a","resourceVersion":"7"}}"#;
     assert_eq!(decoder.decode(parse(object).unwrap()).unwrap().1.types.unwrap().api_version, "g/v2");
 }
+
+#[test]
+fn the_first_stage_ends_once_it_knows_the_object() {
+    // What comes after the version is not read, so it may be anything.
+    let object = r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"1",%%%"#;
+    let item = parse(object).unwrap();
+    assert_eq!((item.meta.key, &*item.meta.uid), (ObjectKey::new("n", "a"), "u"));
+    let object = r#"{"apiVersion":"v1","kind":"X","metadata":{"labels":{},"name":"a","uid":"u","resourceVersion":"1"},%%%"#;
+    assert_eq!(parse(object).unwrap().meta.key, ObjectKey::cluster("a"));
+    // Without the type, or a uid, the end has to be there.
+    for object in [
+        r#"{"metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"1"},%%%"#,
+        r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"a","namespace":"n","resourceVersion":"1"},%%%"#,
+        r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"a","uid":"u","resourceVersion":"1",%%%"#,
+    ] {
+        assert!(parse(object).is_err(), "{object}");
+    }
+}
+
+#[test]
+fn an_object_of_two_identities_is_invalid() {
+    let rows = [
+        r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","name":"b"}"#,
+        r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","namespace":"m"}"#,
+        r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1"},"metadata":{"name":"b","namespace":"n","uid":"u"}"#,
+        r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1"},"metadata":{"name":"a","namespace":"n","uid":"v"}"#,
+    ];
+    for metadata in rows {
+        let text = format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{metadata}}}"#);
+        let item = parse(&text).unwrap();
+        let error = Decoder::<ConfigMap>::new(&(), false).decode(item).unwrap_err();
+        assert_eq!(error.key(), Some(&ObjectKey::new("n", "a")), "{text}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads the identity and version of an object without reading the rest of it.
+//!
+//! An API server writes the type first, then the metadata, and in it the name, namespace, uid and version before all else.
+//! So reading can end there: the labels, `managedFields`, spec and status, most of the object, are not looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::Text;
+
+/// What is known so far. Filled by [`skim`].
+#[derive(Default)]
+pub(super) struct Skim<'a> {
+    has_version: bool,
+    has_kind: bool,
+    pub(super) name: Cow<'a, str>,
+    pub(super) namespace: Cow<'a, str>,
+    pub(super) uid: Cow<'a, str>,
+    pub(super) resource_version: Cow<'a, str>,
+    /// The metadata has ended.
+    ended: bool,
+}
+
+/// The metadata of an object.
+struct Metadata<'s, 'a>(&'s mut Skim<'a>);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Member {
+    ApiVersion,
+    Kind,
+    Metadata,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Name,
+    Namespace,
+    Uid,
+    ResourceVersion,
+    #[serde(other)]
+    Other,
+}
+
+/// What is known of an object, if all of it was read from its beginning: its type is given before the metadata, and nothing
+/// in it is missing that a stored object has.
+pub(super) fn skim(object: &[u8]) -> Option<Skim<'_>> {
+    let mut skim = Skim::default();
+    // Ends with an error when all is known, which is how serde lets a visitor stop.
+    let _ = serde_json::Deserializer::from_slice(object).deserialize_map(&mut skim);
+    let is_known = skim.has_version && skim.has_kind && (skim.ended || !skim.namespace.is_empty());
+    let has_all = [&skim.name, &skim.uid, &skim.resource_version].iter().all(|text| !text.is_empty());
+    (is_known && has_all).then_some(skim)
+}
+
+// === impl Skim ===
+
+impl Skim<'_> {
+    /// The name, namespace, uid and version are known.
+    fn is_complete(&self) -> bool {
+        [&self.name, &self.namespace, &self.uid, &self.resource_version].iter().all(|text| !text.is_empty())
+    }
+}
+
+impl<'a> Visitor<'a> for &mut Skim<'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::ApiVersion => self.has_version = members.next_value::<IgnoredAny>().map(|_| true)?,
+                Member::Kind => self.has_kind = members.next_value::<IgnoredAny>().map(|_| true)?,
+                // In another order, the whole object has to be read.
+                Member::Metadata if !(self.has_version && self.has_kind) => return Err(A::Error::custom("")),
+                Member::Metadata => {
+                    members.next_value_seed(Metadata(&mut *self))?;
+                    self.ended = true;
+                    return Err(A::Error::custom(""));
+                }
+                Member::Other => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Metadata ===
+
+impl<'a> DeserializeSeed<'a> for Metadata<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Metadata<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("metadata")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(field) = fields.next_key()? {
+            let into = match field {
+                Field::Name => &mut self.0.name,
+                Field::Namespace => &mut self.0.namespace,
+                Field::Uid => &mut self.0.uid,
+                Field::ResourceVersion => &mut self.0.resource_version,
+                Field::Other => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *into = fields.next_value::<Text<'_>>()?.0;
+            if self.0.is_complete() {
+                return Err(A::Error::custom(""));
+            }
+        }
+        Ok(())
+    }
+}
