@@ -1,7 +1,8 @@
 //! Reads the identity and version of an object without reading the rest of it.
 //!
-//! An API server writes the type first, then the metadata, and in it the name, namespace, uid and version before all else.
-//! So reading can end there: the labels, `managedFields`, spec and status, most of the object, are not looked at.
+//! An API server writes the type first, then the metadata, then the spec and status, which are most of the object and are
+//! not looked at. In the metadata of built-in kinds, the name, namespace, uid and version come before all else; in those of
+//! custom resources, whose members are in alphabetical order, after the labels and `managedFields`.
 
 use std::borrow::Cow;
 use std::fmt;
