@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube_informer::shard::Ranges;
 
-use crate::coverage::{Coverage, Event};
-use crate::referee::Referee;
-use crate::report::{Report, Usage, now};
+use crate::unix::coverage::{Coverage, Event};
+use crate::unix::referee::Referee;
+use crate::unix::report::{Report, Usage, now};
 
 /// The number of parts that a member of the group has more than another one, at most, once the group has settled: one,
 /// of 128. One more is for the ends of ranges.
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn share(held: impl Into<Ranges>) -> String {
-        let share = crate::report::Share { at: now(), held: held.into() };
+        let share = crate::unix::report::Share { at: now(), held: held.into() };
         serde_json::to_string(&Report::Share(share)).unwrap()
     }
 

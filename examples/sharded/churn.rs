@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::unix::world::World;
 
 /// The number of tasks that make changes, each of objects of its own.
 const TASKS: u32 = 8;

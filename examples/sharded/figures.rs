@@ -8,14 +8,14 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use tokio::time::{Instant, sleep};
 
-use crate::board::Board;
-use crate::churn::Churn;
-use crate::cli::Cli;
-use crate::live::mib;
-use crate::processes::Processes;
-use crate::report::Usage;
-use crate::run::{arguments, create, settle};
-use crate::world::World;
+use crate::unix::board::Board;
+use crate::unix::churn::Churn;
+use crate::unix::cli::Cli;
+use crate::unix::live::mib;
+use crate::unix::processes::Processes;
+use crate::unix::report::Usage;
+use crate::unix::run::{arguments, create, settle};
+use crate::unix::world::World;
 
 /// The numbers of replicas, in turn. The curve goes through the first one and the last one.
 const REPLICAS: [usize; 4] = [1, 2, 4, 8];

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-use crate::board::{Board, Running, State};
-use crate::report::now;
+use crate::unix::board::{Board, Running, State};
+use crate::unix::report::now;
 
 /// Between two drawings, and between two lines.
 const DRAWING: Duration = Duration::from_secs(1);

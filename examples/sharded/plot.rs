@@ -4,8 +4,8 @@ use std::error::Error;
 
 use plotters::prelude::*;
 
-use crate::board::{Replica, State};
-use crate::plot_file::legend;
+use crate::unix::board::{Replica, State};
+use crate::unix::plot_file::legend;
 
 /// The colors of the replicas, one after the other.
 const COLORS: [RGBColor; 8] = [

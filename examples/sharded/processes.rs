@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{sleep, timeout};
 
-use crate::board::{Board, Running, name};
+use crate::unix::board::{Board, Running, name};
 
 /// How often to look whether a process has ended.
 const POLL: Duration = Duration::from_millis(20);

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::report::{Step, Work};
+use crate::unix::report::{Step, Work};
 
 /// See the [module](self).
 #[derive(Debug, Default)]

@@ -17,9 +17,9 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{interval, sleep};
 
-use crate::cli::Cli;
-use crate::report::{self, Report, Share, Step, Usage, Work, now};
-use crate::world::{RUN, SEEN, VALUE, connect, namespace};
+use crate::unix::cli::Cli;
+use crate::unix::report::{self, Report, Share, Step, Usage, Work, now};
+use crate::unix::world::{RUN, SEEN, VALUE, connect, namespace};
 
 /// How long a reconcile takes besides its writes, as if it called another system.
 const CALL: Duration = Duration::from_millis(2);

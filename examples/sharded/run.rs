@@ -12,17 +12,17 @@ use rand::seq::IndexedRandom as _;
 use tokio::runtime;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::board::{Board, Running, name};
-use crate::churn::Churn;
-use crate::cli::Cli;
-use crate::faults::Fault;
-use crate::live::{Live, bar};
-use crate::plot_file::PlotFile;
-use crate::processes::Processes;
-use crate::report::now;
-use crate::summary::{Healed, Judged};
-use crate::world::World;
-use crate::{figures, plot, replica, summary};
+use crate::unix::board::{Board, Running, name};
+use crate::unix::churn::Churn;
+use crate::unix::cli::Cli;
+use crate::unix::faults::Fault;
+use crate::unix::live::{Live, bar};
+use crate::unix::plot_file::PlotFile;
+use crate::unix::processes::Processes;
+use crate::unix::report::now;
+use crate::unix::summary::{Healed, Judged};
+use crate::unix::world::World;
+use crate::unix::{figures, plot, replica, summary};
 
 /// How often to look at the board.
 const POLL: Duration = Duration::from_millis(100);

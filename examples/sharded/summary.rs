@@ -5,10 +5,10 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use crate::board::{State, name};
-use crate::coverage::Longest;
-use crate::referee::Overlap;
-use crate::report::now;
+use crate::unix::board::{State, name};
+use crate::unix::coverage::Longest;
+use crate::unix::referee::Overlap;
+use crate::unix::report::now;
 
 /// The most examples of each violation.
 const EXAMPLES: usize = 5;
@@ -179,8 +179,8 @@ fn table(healed: &[Healed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coverage::Event;
-    use crate::report::{Step, Work};
+    use crate::unix::coverage::Event;
+    use crate::unix::report::{Step, Work};
 
     fn judged(change: impl FnOnce(&mut State), left: &[&str]) -> Judged {
         let mut state = State::default();

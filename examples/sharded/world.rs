@@ -10,7 +10,7 @@ use kube_informer::client_config;
 use kube_informer::testing::{ApiServer, Serving};
 use serde_json::json;
 
-use crate::cli::Cli;
+use crate::unix::cli::Cli;
 
 /// The label of all objects of a run.
 pub const RUN: &str = "example.dev/run";

@@ -64,12 +64,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
 /// then each is the last one so far of its index keys, which is found at once.
 struct Arrived<T>(Vec<Option<Obj<T>>>);
 
-impl<T> Default for Arrived<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
 impl<T> Arrived<T> {
     /// Returns the object if it has no place: after a removal, the list may have given a place to two.
     fn put(&mut self, object: Obj<T>) -> Option<Obj<T>> {
@@ -108,7 +102,7 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
         remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
     let mut values = std::mem::take(&mut list.values).into_pieces();
-    let mut arrived = Arrived::default();
+    let mut arrived = Arrived(Vec::new());
     let mut some = Vec::new();
     while values.take_some(|object| some.push(object)) {
         for object in some.drain(..) {

@@ -28,7 +28,7 @@ use crate::version::ResourceVersion;
 
 const TOO_LARGE: &str = "larger than the limit";
 const NO_JSON: &str = "not JSON";
-const TWO_IDENTITIES: &str = "two names, namespaces or uids";
+const TWO_IDENTITIES: &str = "two names, namespaces, uids or versions";
 
 /// The parts of an object that the first stage reads.
 #[derive(Deserialize)]
@@ -124,9 +124,12 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
     }
 }
 
-/// Whether these are the metadata of one object.
+/// Whether these are the metadata of one version of an object.
 fn is_same(read: &Meta, decoded: &ObjectMeta) -> bool {
-    decoded.name.as_deref().unwrap_or_default() == read.key.name()
+    // Without a version, that of the content was read.
+    let version = decoded.resource_version.as_deref().filter(|version| !version.is_empty());
+    version.is_none_or(|version| ResourceVersion::from(version) == read.resource_version)
+        && decoded.name.as_deref().unwrap_or_default() == read.key.name()
         && decoded.namespace.as_deref().unwrap_or_default() == read.key.namespace()
         && decoded.uid.as_deref().unwrap_or_default() == &*read.uid
 }

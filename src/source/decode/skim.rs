@@ -15,14 +15,12 @@ use super::Text;
 /// What is known so far. Filled by [`skim`].
 #[derive(Default)]
 pub(super) struct Skim<'a> {
-    has_version: bool,
-    has_kind: bool,
     pub(super) name: Cow<'a, str>,
     pub(super) namespace: Cow<'a, str>,
     pub(super) uid: Cow<'a, str>,
     pub(super) resource_version: Cow<'a, str>,
-    /// The metadata has ended.
-    ended: bool,
+    /// The metadata has ended, or nothing that comes after this is needed.
+    is_done: bool,
 }
 
 /// The metadata of an object.
@@ -55,17 +53,15 @@ pub(super) fn skim(object: &[u8]) -> Option<Skim<'_>> {
     let mut skim = Skim::default();
     // Ends with an error when all is known, which is how serde lets a visitor stop.
     let _ = serde_json::Deserializer::from_slice(object).deserialize_map(&mut skim);
-    let is_known = skim.has_version && skim.has_kind && (skim.ended || !skim.namespace.is_empty());
-    let has_all = [&skim.name, &skim.uid, &skim.resource_version].iter().all(|text| !text.is_empty());
-    (is_known && has_all).then_some(skim)
+    (skim.is_done && skim.is_identified()).then_some(skim)
 }
 
 // === impl Skim ===
 
 impl Skim<'_> {
-    /// The name, namespace, uid and version are known.
-    fn is_complete(&self) -> bool {
-        [&self.name, &self.namespace, &self.uid, &self.resource_version].iter().all(|text| !text.is_empty())
+    /// All is known but for the namespace, which some objects do not have.
+    fn is_identified(&self) -> bool {
+        [&self.name, &self.uid, &self.resource_version].iter().all(|text| !text.is_empty())
     }
 }
 
@@ -77,19 +73,21 @@ impl<'a> Visitor<'a> for &mut Skim<'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
+        let (mut has_version, mut has_kind) = (false, false);
         while let Some(member) = members.next_key()? {
             match member {
-                Member::ApiVersion => self.has_version = members.next_value::<IgnoredAny>().map(|_| true)?,
-                Member::Kind => self.has_kind = members.next_value::<IgnoredAny>().map(|_| true)?,
-                // In another order, the whole object has to be read.
-                Member::Metadata if !(self.has_version && self.has_kind) => return Err(A::Error::custom("")),
-                Member::Metadata => {
+                Member::ApiVersion => has_version = true,
+                Member::Kind => has_kind = true,
+                Member::Metadata if has_version && has_kind => {
                     members.next_value_seed(Metadata(&mut *self))?;
-                    self.ended = true;
+                    self.is_done = true;
                     return Err(A::Error::custom(""));
                 }
-                Member::Other => drop(members.next_value::<IgnoredAny>()?),
+                // In another order, the whole object has to be read.
+                Member::Metadata => return Err(A::Error::custom("")),
+                Member::Other => {}
             }
+            members.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
@@ -125,7 +123,8 @@ impl<'a> Visitor<'a> for Metadata<'_, 'a> {
                 }
             };
             *into = fields.next_value::<Text<'_>>()?.0;
-            if self.0.is_complete() {
+            if self.0.is_identified() && !self.0.namespace.is_empty() {
+                self.0.is_done = true;
                 return Err(A::Error::custom(""));
             }
         }

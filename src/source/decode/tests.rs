@@ -136,6 +136,7 @@ fn an_object_of_two_identities_is_invalid() {
     let rows = [
         r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","name":"b"}"#,
         r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","namespace":"m"}"#,
+        r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","resourceVersion":"2"}"#,
         r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1"},"metadata":{"name":"b","namespace":"n","uid":"u"}"#,
         r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"1"},"metadata":{"name":"a","namespace":"n","uid":"v"}"#,
     ];
