@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod envtest;
     pub(crate) mod follow;
     pub(crate) mod manifests;
+    pub(crate) mod member;
     pub(crate) mod objects;
     pub(crate) mod programs;
     pub(crate) mod wait;

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::{follow::SOON, wait::wait_until, world::Ctx};
+use crate::support::{follow::SOON, member::follow, wait::wait_until, world::Ctx};
 
 /// The shortest one.
 const LEASE: Duration = Duration::from_secs(3);
@@ -40,16 +40,7 @@ impl Replica {
         let builder = Member::builder(client, "group").namespace(&ctx.namespace).name(name).lease(LEASE);
         let member = builder.start();
         referee.members().push((name, member.clone()));
-        let follows = tokio::spawn({
-            let member = member.clone();
-            async move {
-                let mut shares = member.shares();
-                while let Some(share) = shares.next().await {
-                    member.cached(&share);
-                    member.finished(&share);
-                }
-            }
-        });
+        let follows = follow(&member);
         Self { name, member, follows }
     }
 

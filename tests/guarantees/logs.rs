@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::captured::Captured;
 use crate::faults::respond;
+use crate::member::follow;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -88,16 +89,7 @@ async fn hashes_without_a_member_are_one_warning_and_one_line_when_it_is_over() 
     };
     server.create(stranger(300)).unwrap();
     let member = Member::builder(kube_client::Client::new(server.service(), "default"), "group").start();
-    let follows = tokio::spawn({
-        let member = member.clone();
-        async move {
-            let mut shares = member.shares();
-            while let Some(share) = shares.next().await {
-                member.cached(&share);
-                member.finished(&share);
-            }
-        }
-    });
+    let follows = follow(&member);
     sleep(Duration::from_secs(200)).await;
     let ours = |log: &Captured| -> Vec<String> {
         let lines = log.lines().into_iter();

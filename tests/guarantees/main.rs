@@ -13,6 +13,8 @@ mod invalid_objects;
 mod lifecycle;
 mod limits;
 mod logs;
+#[path = "../support/member.rs"]
+mod member;
 mod memory;
 mod read;
 mod restored;
