@@ -168,6 +168,7 @@ mod config;
 pub mod controller;
 pub mod derived;
 pub mod error;
+mod fetch;
 mod free;
 #[cfg(test)]
 mod fuzz;

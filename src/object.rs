@@ -8,6 +8,7 @@ use std::ops::Deref;
 use triomphe::ThinArc;
 use uuid_text::Uid;
 
+use crate::fetch::Counted;
 use crate::index::{IndexKeys, Ordered};
 use crate::key::{AsKey, Key};
 use crate::slab::Slot;
@@ -186,6 +187,10 @@ impl<T> Obj<T> {
         &this.header().keys
     }
 
+    pub(crate) fn is_unnamespaced(this: &Self) -> bool {
+        this.header().namespace.get() == 0
+    }
+
     pub(crate) fn slot(this: &Self) -> Option<Slot> {
         this.header().slot
     }
@@ -305,6 +310,13 @@ impl<T> fmt::Debug for Obj<T> {
 impl<T> AsKey for Obj<T> {
     fn as_key(&self) -> Key<'_> {
         Self::key(self)
+    }
+}
+
+impl<T> Counted for Obj<T> {
+    #[inline]
+    fn count(&self) -> usize {
+        ThinArc::strong_count(&self.0)
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) use self::posting::{Iter as PostingIter, Ordered, Posting, Seek, meet
 pub use self::selector_key::SelectorKey;
 pub use self::selects::{IntoSelects, Selects};
 pub use self::set::IndexSet;
-pub(crate) use self::table::{AnyTable, Indexer, Table, downcast, in_key_order};
+pub(crate) use self::table::{AnyTable, At, Indexer, Table, downcast, in_key_order};
 pub use self::with_key::{WithKey, with_key};
 use crate::key::Key;
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::posting::{Pieces as PostingPieces, Posting};
+use crate::fetch::Counted;
 use crate::free::{Remains, free};
 use crate::trie::{Element, Pieces, Trie};
 
@@ -164,6 +165,13 @@ impl<K, E> Clone for EntryPtr<K, E> {
 impl<K, E: Clone> Clone for Entry<K, E> {
     fn clone(&self) -> Self {
         Self { key: self.key.clone(), posting: self.posting.clone() }
+    }
+}
+
+impl<K, E> Counted for EntryPtr<K, E> {
+    #[inline]
+    fn count(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
     }
 }
 

@@ -10,7 +10,7 @@ use equivalent::Equivalent;
 
 use super::IndexBy;
 use super::directory::Directory;
-use super::keys::{SharedKey, SlotKey};
+use super::keys::{IndexKeys, SharedKey, SlotKey};
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
 use super::posting::{Ordered as _, Posting};
 use super::selector_key::SelectorKey;
@@ -35,6 +35,14 @@ pub(crate) trait ErasedTable: Any + Send + Sync {
     fn hash_of(&self, key: &SharedKey) -> Option<u64>;
 }
 
+/// The place of an index in a version of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) slot: u32,
+    pub(crate) table: &'a AnyTable,
+    pub(crate) hasher: &'a KeyHasher,
+}
+
 /// One version of an index. The objects of its slots are in the version of the store that it belongs to.
 pub(crate) struct Table<K> {
     pub(super) entries: Multimap<K, Slot>,
@@ -52,11 +60,10 @@ struct TableRemains<K> {
 pub(crate) trait Indexer<T>: Send {
     fn empty(&self) -> AnyTable;
 
-    /// The keys of an object, without duplicates, shared with those already in the table. This is the only
-    /// function here that runs application code: the closure, and `Hash` and `Eq` of the key. It changes
-    /// nothing.
-    fn keys(&self, slot: u32, table: &AnyTable, hasher: &KeyHasher, key: Key<'_>, object: &T)
-    -> Vec<SlotKey>;
+    /// Adds the keys of an object to `found`, without duplicates, shared with those already in the table. `before` are
+    /// the keys of the stored version of the object, which are often the same. This is the only function here that runs
+    /// application code: the closure, and `Hash` and `Eq` of the key. It changes nothing in the table.
+    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<SlotKey>);
 
     /// Puts an object of these under a key.
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
@@ -159,6 +166,25 @@ impl<K: Send + Sync> Remains for TableRemains<K> {
     }
 }
 
+// === impl At ===
+
+impl At<'_> {
+    fn hashed<K: Hash>(self, key: K) -> HashedKey<K> {
+        HashedKey { hash: self.hasher.index_key(&key), key }
+    }
+
+    /// The key of the table that equals `new`, or `new`.
+    fn shared<K: Eq + Send + Sync + 'static>(self, new: HashedKey<K>) -> SharedKey {
+        let entries = downcast::<K>(self.table).map(|table| &table.entries);
+        let known = entries.and_then(|entries| entries.get(new.hash, |key| *key == new.key));
+        known.map_or_else(|| Arc::new(new), |entry| entry.key.clone())
+    }
+}
+
+fn is_key<K: Eq + Send + Sync + 'static>(shared: &SharedKey, key: &K) -> bool {
+    shared.downcast_ref::<HashedKey<K>>().is_some_and(|shared| shared.key == *key)
+}
+
 // === impl Indexer ===
 
 impl<T, F> Indexer<T> for F
@@ -170,26 +196,21 @@ where
         Arc::new(Table::<F::Key>::new())
     }
 
-    fn keys(
-        &self,
-        slot: u32,
-        table: &AnyTable,
-        hasher: &KeyHasher,
-        key: Key<'_>,
-        object: &T,
-    ) -> Vec<SlotKey> {
-        let mut found: Vec<HashedKey<F::Key>> = Vec::new();
-        self.index(key, object, &mut |key| found.push(HashedKey { hash: hasher.index_key(&key), key }));
-        drop_duplicates(&mut found);
-        let table = downcast::<F::Key>(table);
-        found
-            .into_iter()
-            .map(|new| {
-                let known = table.and_then(|table| table.entries.get(new.hash, |key| *key == new.key));
-                let key = known.map_or_else(|| Arc::new(new), |entry| entry.key.clone());
-                SlotKey { slot, key }
-            })
-            .collect()
+    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<SlotKey>) {
+        let (mut first, mut rest) = (None, Vec::new());
+        self.index(key, object, &mut |key| match first {
+            None => first = Some(key),
+            Some(_) => rest.push(at.hashed(key)),
+        });
+        let Some(first) = first else { return };
+        if rest.is_empty() {
+            let same = before.of_index(at.slot).find(|key| is_key(key, &first)).cloned();
+            let key = same.unwrap_or_else(|| at.shared(at.hashed(first)));
+            return found.push(SlotKey { slot: at.slot, key });
+        }
+        rest.push(at.hashed(first));
+        drop_duplicates(&mut rest);
+        found.extend(rest.into_iter().map(|key| SlotKey { slot: at.slot, key: at.shared(key) }));
     }
 
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {

@@ -39,6 +39,7 @@ use std::num::NonZeroU32;
 use triomphe::{Arc, ThinArc};
 
 use self::node::{Child, Node as _, TOP, Top};
+use crate::fetch::Counted;
 
 /// The place of an object in a [`Slab`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ pub(crate) struct Slab<E> {
 /// The children of the root of a [`Slab`], found once.
 pub(crate) struct Reader<'a, E>(&'a [Child<Top<E>>]);
 
-impl<E: Clone> Slab<E> {
+impl<E: Counted> Slab<E> {
     /// An empty slab. Does not allocate.
     pub(crate) fn new() -> Self {
         Self { root: None, vacant_from: 0 }
@@ -134,7 +135,7 @@ impl<E: Clone> Slab<E> {
     }
 }
 
-impl<'a, E: Clone> Reader<'a, E> {
+impl<'a, E: Counted> Reader<'a, E> {
     /// The object of a slot. O(1), does not allocate.
     #[inline]
     pub(crate) fn get(self, slot: Slot) -> Option<&'a E> {
@@ -157,7 +158,7 @@ impl<E> Clone for Slab<E> {
     }
 }
 
-impl<E: Clone> Default for Slab<E> {
+impl<E: Counted> Default for Slab<E> {
     fn default() -> Self {
         Self::new()
     }
@@ -176,7 +177,7 @@ impl Slot {
 }
 
 #[cfg(test)]
-impl<E: Clone> Slab<E> {
+impl<E: Counted> Slab<E> {
     /// All objects, in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
         (0..self.tops().len() * TOP).filter_map(|at| self.get(Slot::of(at)))

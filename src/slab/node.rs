@@ -2,6 +2,8 @@
 
 use triomphe::Arc;
 
+use crate::fetch::{Counted, fetch};
+
 /// The number of slots of a leaf.
 pub(super) const LEAF: usize = 8;
 
@@ -52,7 +54,7 @@ pub(super) trait Node<E>: Clone + Default {
     fn validate(&self);
 }
 
-impl<E: Clone> Node<E> for Leaf<E> {
+impl<E: Counted> Node<E> for Leaf<E> {
     const SLOTS: usize = LEAF;
 
     #[inline]
@@ -86,7 +88,7 @@ impl<E: Clone> Node<E> for Leaf<E> {
     }
 }
 
-impl<E: Clone, N: Node<E>> Node<E> for Inner<N> {
+impl<E: Counted, N: Node<E>> Node<E> for Inner<N> {
     const SLOTS: usize = N::SLOTS * WIDTH;
 
     #[inline]
@@ -147,15 +149,22 @@ impl<N> Inner<N> {
     }
 }
 
-impl<E> Leaf<E> {
+impl<E: Counted> Leaf<E> {
     /// Takes all objects.
     pub(super) fn take(&mut self) -> impl Iterator<Item = E> {
+        self.fetch_objects();
         self.0.iter_mut().filter_map(Option::take)
+    }
+
+    /// Before all objects are cloned or released.
+    fn fetch_objects(&self) {
+        fetch(self.0.iter().flatten().map(Counted::count));
     }
 }
 
-impl<E: Clone> Clone for Leaf<E> {
+impl<E: Counted> Clone for Leaf<E> {
     fn clone(&self) -> Self {
+        self.fetch_objects();
         Self(self.0.clone())
     }
 }
@@ -168,6 +177,7 @@ impl<E> Default for Leaf<E> {
 
 impl<N> Clone for Inner<N> {
     fn clone(&self) -> Self {
+        fetch(self.children.iter().flatten().map(Arc::strong_count));
         Self { full: self.full, children: self.children.clone() }
     }
 }

@@ -4,6 +4,7 @@ use triomphe::Arc;
 
 use super::Slab;
 use super::node::{Inner, Leaf, Mid, Top};
+use crate::fetch::Counted;
 use crate::free::{Remains, free};
 
 /// The rest of a slab that is being freed: what no other version shared when its parent was released.
@@ -13,7 +14,7 @@ pub(crate) struct Pieces<E> {
     leaves: Vec<Arc<Leaf<E>>>,
 }
 
-impl<E: Clone> Slab<E> {
+impl<E: Counted> Slab<E> {
     /// Converts the slab, to be freed one leaf at a time. Does not allocate if another version shares it.
     pub(crate) fn into_pieces(mut self) -> Pieces<E> {
         let mut tops = Vec::new();
@@ -33,7 +34,7 @@ impl<E> Pieces<E> {
     }
 }
 
-impl<E: Send + Sync> Remains for Pieces<E> {
+impl<E: Counted + Send + Sync> Remains for Pieces<E> {
     fn free_some(&mut self) -> bool {
         if let Some(mut leaf) = self.leaves.pop() {
             Arc::get_mut(&mut leaf).into_iter().flat_map(Leaf::take).for_each(free);

@@ -21,6 +21,7 @@ pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
 pub use self::selecting::Selecting;
 use crate::error::DecodeError;
+use crate::fetch::Counted;
 use crate::hash::KeyHasher;
 use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::{AsKey, Key};
@@ -53,6 +54,8 @@ pub struct View<T> {
     pub(crate) objects: Trie<Obj<T>>,
     /// The same objects by slot, for the indexes.
     pub(crate) slab: Slab<Obj<T>>,
+    /// Whether an object without a namespace was stored up to this view.
+    pub(crate) has_unnamespaced: bool,
     /// The number of objects that were stored and removed up to this view. Two views differ by at most as many objects.
     pub(crate) churn: u64,
     /// What the change to this revision was.
@@ -91,6 +94,7 @@ impl<T> View<T> {
             hasher: KeyHasher::new(),
             objects: Trie::new(),
             slab: Slab::new(),
+            has_unnamespaced: false,
             churn: 0,
             recent: Recent::default(),
             tables: tables.into(),
@@ -108,10 +112,10 @@ impl<T> View<T> {
     pub fn get(&self, key: impl AsKey) -> Option<&Obj<T>> {
         let key = key.as_key();
         let found = self.exactly(key);
-        if found.is_some() || key.namespace.is_empty() {
+        // Every object of a namespaced kind has a namespace, so the second look-up finds no object of another namespace.
+        if found.is_some() || !self.has_unnamespaced || key.namespace.is_empty() {
             return found;
         }
-        // Every object of a namespaced kind has a namespace, so this finds no object of another namespace.
         self.exactly(Key { namespace: "", ..key })
     }
 
@@ -325,6 +329,13 @@ impl Invalid {
 
     pub(crate) fn is_of(&self, key: Key<'_>) -> bool {
         self.error().key.as_ref().is_some_and(|mine| mine.as_key() == key)
+    }
+}
+
+impl Counted for Invalid {
+    #[inline]
+    fn count(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
     }
 }
 

@@ -8,7 +8,7 @@ use super::Writer;
 use super::draft::Draft;
 use super::late::{Late, late_keys};
 use crate::error::DecodeError;
-use crate::index::{Index, IndexBy, Indexer};
+use crate::index::{At, Index, IndexBy, IndexKeys, Indexer};
 use crate::object::Obj;
 use crate::reflector::{Reuse, Turn};
 
@@ -54,10 +54,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
         for object in draft.objects.clone().iter() {
             let Draft { tables, late, slab, hasher, .. } = &mut draft;
             let table = &mut tables[slot as usize];
-            let find = || index.keys(slot, table, hasher, Obj::key(object), object);
+            let mut keys = Vec::new();
+            let at = At { slot, table, hasher };
+            let find = || index.keys(at, Obj::key(object), object, &IndexKeys::None, &mut keys);
             match catch_unwind(AssertUnwindSafe(find)) {
-                Ok(keys) if keys.is_empty() => {}
-                Ok(keys) => {
+                Ok(()) if keys.is_empty() => {}
+                Ok(()) => {
                     keys.iter().for_each(|key| index.insert(table, &key.key, slab, object));
                     late.insert(Late::of(object, late_keys(late, object).iter().cloned().chain(keys)));
                 }

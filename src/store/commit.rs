@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Writer;
+use super::arrivals::Arrivals;
 use super::draft::Draft;
 use super::indexers::Indexers;
 use super::life::Life;
@@ -11,10 +12,10 @@ use super::members::Members;
 use super::parts::{PartId, Parts, Share};
 use crate::error::DecodeError;
 use crate::free::free;
+use crate::index::IndexKeys;
 use crate::key::Key;
 use crate::object::Obj;
 use crate::reflector::{Regression, Reuse, Turn};
-use crate::slab::Slot;
 use crate::snapshot::Invalid;
 use crate::trie::{Element as _, Trie};
 use crate::version::ResourceVersion;
@@ -60,27 +61,6 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 }
 
-/// The objects of a first list, in the order in which they arrived. That of a server with etcd is the order of their keys:
-/// then each is the last one so far of its index keys, which is found at once.
-struct Arrived<T>(Vec<Option<Obj<T>>>);
-
-impl<T> Arrived<T> {
-    /// Returns the object if it has no place: after a removal, the list may have given a place to two.
-    fn put(&mut self, object: Obj<T>) -> Option<Obj<T>> {
-        let Some(place) = Obj::slot(&object).map(Slot::index) else { return Some(object) };
-        if self.0.len() <= place {
-            self.0.resize_with(place + 1, || None);
-        }
-        match &mut self.0[place] {
-            Some(_) => Some(object),
-            empty => {
-                *empty = Some(object);
-                None
-            }
-        }
-    }
-}
-
 /// Merges a list of a part into a draft of the newest version.
 pub(super) async fn merge<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
@@ -101,21 +81,21 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
         remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
-    let mut values = std::mem::take(&mut list.values).into_pieces();
-    let mut arrived = Arrived(Vec::new());
-    let mut some = Vec::new();
-    while values.take_some(|object| some.push(object)) {
-        for object in some.drain(..) {
-            let object = if list.base.objects.is_empty() { arrived.put(object) } else { Some(object) };
-            if let Some(object) = object {
-                store(draft, &list, object, part, parts, indexers);
-            }
+    let mut values = std::mem::take(&mut list.values);
+    if draft.objects.is_empty() && parts.is_single() {
+        store_first(draft, values, indexers, &mut turn).await;
+    } else if list.base.objects.is_empty() {
+        // In the order of arrival: then the objects of a namespace are neighbours in the array, and each is the last one
+        // so far of its index keys.
+        for object in values.iter_mut().filter_map(Option::take) {
+            store(draft, &list, object, part, parts, indexers);
             turn.pass().await;
         }
-    }
-    for object in arrived.0.into_iter().flatten() {
-        store(draft, &list, object, part, parts, indexers);
-        turn.pass().await;
+    } else {
+        for object in values.by_hash(&mut turn).await {
+            store(draft, &list, object, part, parts, indexers);
+            turn.pass().await;
+        }
     }
     for invalid in list.invalid.iter() {
         let Some(key) = invalid.error().key.clone() else { continue };
@@ -194,6 +174,36 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
     }
 }
 
+/// Stores the first list of the only part. The array and the indexes get the objects in the order in which they arrived, and
+/// the trie in the order of hashes, so that each of them changes where it has just changed.
+async fn store_first<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    mut values: Arrivals<T>,
+    indexers: &mut Indexers<T>,
+    turn: &mut Turn,
+) {
+    for place in values.iter_mut() {
+        let Some(object) = place else { continue };
+        let (key, none) = (Obj::key(object), IndexKeys::None);
+        match indexers.keys(&draft.tables, &draft.hasher, key, object, &none) {
+            Ok(keys) => {
+                Obj::set_index_keys(object, keys);
+                draft.put_beside(indexers, object);
+            }
+            Err(mismatch) => {
+                let error = DecodeError::stored(object, mismatch);
+                draft.put_invalid(indexers, Invalid::new(object.hash(), error));
+                free(place.take());
+            }
+        }
+        turn.pass().await;
+    }
+    for object in values.by_hash(turn).await {
+        draft.objects.insert(object);
+        turn.pass().await;
+    }
+}
+
 /// Stores a listed value, unless another part has brought a newer one since the list began.
 fn store<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
@@ -214,7 +224,9 @@ fn store<T: Send + Sync + 'static>(
     }
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
     let key = shared.then(|| Obj::key(&object).to_owned());
-    match indexers.keys(&draft.tables, &draft.hasher, Obj::key(&object), &object) {
+    let stored = draft.objects.get(hash, |stored| stored.same_key(&object));
+    let before = stored.map_or(&IndexKeys::None, Obj::index_keys);
+    match indexers.keys(&draft.tables, &draft.hasher, Obj::key(&object), &object, before) {
         Ok(keys) => {
             Obj::set_index_keys(&mut object, keys);
             draft.put(indexers, object);

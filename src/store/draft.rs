@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::arrivals::Arrivals;
 use super::indexers::Indexers;
 use super::late::Late;
 use super::life::Life;
@@ -15,7 +16,7 @@ use crate::index::{AnyTable, IndexKeys};
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
-use crate::slab::Slab;
+use crate::slab::{Slab, Slot};
 use crate::snapshot::{Invalid, Reached, Recent, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
@@ -43,6 +44,8 @@ pub(crate) struct Draft<T> {
     pub(super) objects: Trie<Obj<T>>,
     /// The same objects by slot, for the indexes.
     pub(super) slab: Slab<Obj<T>>,
+    /// See [`View::has_unnamespaced`].
+    has_unnamespaced: bool,
     /// See [`View::churn`].
     pub(super) churn: u64,
     /// What the change to the published version was.
@@ -80,6 +83,7 @@ impl<T> Draft<T> {
             resource_version: view.resource_version.clone(),
             objects: view.objects.clone(),
             slab: view.slab.clone(),
+            has_unnamespaced: view.has_unnamespaced,
             churn: view.churn,
             recent: view.recent.clone(),
             touched: Vec::new(),
@@ -115,6 +119,7 @@ impl<T> Draft<T> {
             hasher: self.hasher.clone(),
             objects: std::mem::take(&mut self.objects),
             slab: std::mem::take(&mut self.slab),
+            has_unnamespaced: self.has_unnamespaced,
             churn: self.churn,
             recent: if self.changed { Recent::of(touched) } else { std::mem::take(&mut self.recent) },
             tables: std::mem::take(&mut self.tables).into(),
@@ -173,7 +178,9 @@ impl<T: Send + Sync + 'static> Draft<T> {
     pub(super) fn insert(&mut self, indexers: &Indexers<T>, meta: &Meta, value: T) {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
-        let keys = match indexers.keys(&self.tables, &self.hasher, key, &value) {
+        let stored = self.objects.get(hash, |object| Obj::is(object, key));
+        let before = stored.map_or(&IndexKeys::None, Obj::index_keys);
+        let keys = match indexers.keys(&self.tables, &self.hasher, key, &value, before) {
             Ok(keys) => keys,
             Err(mismatch) => {
                 free(value);
@@ -189,17 +196,29 @@ impl<T: Send + Sync + 'static> Draft<T> {
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
     ///
-    /// Nothing else may refer to it yet. It gets the slot of the stored version, or the one that it has if that is vacant.
+    /// Nothing else may refer to it yet. It gets the slot of the stored version.
     pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>) {
-        self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(&new)));
         let stored = self.objects.get(new.hash(), |stored| stored.same_key(&new));
-        let wanted = || Obj::slot(&new).filter(|slot| self.slab.get(*slot).is_none());
-        let slot = stored.and_then(Obj::slot).or_else(wanted).unwrap_or_else(|| self.slab.vacant());
-        Obj::set_slot(&mut new, slot);
-        self.slab.set(slot, new.clone());
+        let slot = stored.and_then(Obj::slot);
+        self.put_in_slot(&mut new, slot);
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
         self.note_change(new.hash(), old);
+    }
+
+    /// [`put`](Self::put) without the trie, into which the caller puts the object, too. No object has its key.
+    pub(super) fn put_beside(&mut self, indexers: &Indexers<T>, new: &mut Obj<T>) {
+        self.put_in_slot(new, None);
+        self.reindex(indexers, None, Some(new));
+        self.note_change(new.hash(), None);
+    }
+
+    fn put_in_slot(&mut self, new: &mut Obj<T>, slot: Option<Slot>) {
+        self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(new)));
+        self.has_unnamespaced |= Obj::is_unnamespaced(new);
+        let slot = slot.unwrap_or_else(|| self.slab.vacant());
+        Obj::set_slot(new, slot);
+        self.slab.set(slot, new.clone());
     }
 
     /// Removes an object, and its entry among the invalid objects.
@@ -348,6 +367,7 @@ impl<T> Drop for Draft<T> {
             objects: std::mem::take(&mut self.objects),
             slab: std::mem::take(&mut self.slab),
             replaced: std::mem::take(&mut self.replaced),
+            listed: Arrivals::new(),
             late: std::mem::take(&mut self.late),
             members: std::mem::take(&mut self.members),
             invalid: std::mem::take(&mut self.invalid),

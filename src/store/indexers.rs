@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::free::free;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, IndexKeys, Indexer, SlotKey};
+use crate::index::{AnyTable, At, IndexKeys, Indexer, SlotKey};
 use crate::key::Key;
 
 /// All indexes of a store, by slot. Their tables are in each version.
@@ -33,24 +33,23 @@ impl<T: 'static> Indexers<T> {
         &*self.0[slot as usize]
     }
 
-    /// The keys of a value in each index. Runs the application's index closures, and the `Hash` and `Eq` of
-    /// their keys.
+    /// The keys of a value in each index. `before` are those of the stored version of the object. Runs the application's
+    /// index closures, and the `Hash` and `Eq` of their keys.
     pub(super) fn keys(
         &self,
         tables: &[AnyTable],
         hasher: &KeyHasher,
         key: Key<'_>,
         value: &T,
+        before: &IndexKeys,
     ) -> Result<IndexKeys, &'static str> {
-        let mut keys: Vec<SlotKey> = Vec::new();
+        let mut keys: Vec<SlotKey> = Vec::with_capacity(self.0.len());
         for (slot, (indexer, table)) in (0u32..).zip(self.0.iter().zip(tables)) {
-            let found = catch_unwind(AssertUnwindSafe(|| indexer.keys(slot, table, hasher, key, value)));
-            match found {
-                Ok(found) => keys.extend(found),
-                Err(_) => {
-                    keys.into_iter().for_each(free);
-                    return Err("an index of it panicked");
-                }
+            let at = At { slot, table, hasher };
+            let add = || indexer.keys(at, key, value, before, &mut keys);
+            if catch_unwind(AssertUnwindSafe(add)).is_err() {
+                keys.into_iter().for_each(free);
+                return Err("an index of it panicked");
             }
         }
         Ok(keys.into())

@@ -3,6 +3,7 @@
 //! An object contains its index keys, so that removing it runs no application code. The keys of a later index
 //! cannot be added to the object; they are stored beside it until the object changes.
 
+use crate::fetch::Counted;
 use crate::index::{IndexKeys, SlotKey};
 use crate::object::Obj;
 use crate::trie::{Element, Trie};
@@ -38,6 +39,13 @@ impl Late {
 
     pub(super) fn is_of<T>(&self, object: &Obj<T>) -> bool {
         self.0.object == Obj::address(object)
+    }
+}
+
+impl Counted for Late {
+    #[inline]
+    fn count(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
     }
 }
 

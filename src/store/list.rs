@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::arrivals::Arrivals;
 use super::life::Life;
 use super::retired::{Retired, World};
 use crate::error::DecodeError;
@@ -16,7 +17,6 @@ use crate::index::IndexKeys;
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
-use crate::slab::Slot;
 use crate::snapshot::{Invalid, View};
 use crate::source::Meta;
 use crate::trie::Trie;
@@ -30,7 +30,7 @@ pub(crate) struct List<T> {
     /// The addresses of the objects of `base` that were listed.
     pub(super) named: HashSet<usize, RandomState>,
     /// The listed objects that are not stored in this version, without index keys.
-    pub(super) values: Trie<Obj<T>>,
+    pub(super) values: Arrivals<T>,
     /// The listed objects that are invalid.
     pub(super) invalid: Trie<Invalid>,
     pub(super) nameless: usize,
@@ -55,7 +55,7 @@ impl<T> List<T> {
         Self {
             named: HashSet::with_capacity_and_hasher(expected.min(base.len()), RandomState::default()),
             base,
-            values: Trie::new(),
+            values: Arrivals::new(),
             invalid: Trie::new(),
             nameless: 0,
             reuse,
@@ -80,7 +80,7 @@ impl<T> List<T> {
         let key = meta.key.as_key();
         let hash = self.hasher().object(key);
         self.name(hash, key, &meta.uid);
-        let stored = find(&self.values, hash, key).or_else(|| find(&self.base.objects, hash, key));
+        let stored = self.listed(hash, key).or_else(|| find(&self.base.objects, hash, key));
         let is_invalid = |invalid: &Invalid| invalid.is_of(key);
         let known = self.base.invalid.get(hash, is_invalid).or_else(|| self.invalid.get(hash, is_invalid));
         let holds = self.reuse.covers(meta, known, stored);
@@ -95,11 +95,7 @@ impl<T> List<T> {
         let hash = self.hasher().object(key);
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, IndexKeys::None, value) {
-            Ok(mut new) => {
-                // In the order of the list, so that the objects of a namespace are neighbours.
-                if self.base.objects.is_empty() {
-                    Obj::set_slot(&mut new, Slot::of(self.values.len()));
-                }
+            Ok(new) => {
                 self.invalid.remove(hash, |invalid| invalid.is_of(key));
                 let old = self.values.insert(new);
                 self.discard(old);
@@ -125,7 +121,7 @@ impl<T> List<T> {
         let is_object = |object: &Obj<T>| Obj::is(object, key) && is_meant(Life::of_object(object));
         let old = self.values.remove(hash, is_object);
         self.discard(old);
-        let is_listed = find(&self.values, hash, key).is_some()
+        let is_listed = self.listed(hash, key).is_some()
             || self.invalid.get(hash, |invalid| invalid.is_of(key)).is_some();
         // The stored object may be a later one of the same name, which another part has brought, or one of another epoch.
         if !is_listed && let Some(stored) = find(&self.base.objects, hash, key) {
@@ -148,7 +144,7 @@ impl<T> List<T> {
         let is_older = |known: &Life<'_>| {
             self.reuse == Reuse::Unchanged && known.cmp_version(&new) == Some(std::cmp::Ordering::Greater)
         };
-        let listed = find(&self.values, hash, key).map(Life::of_object);
+        let listed = self.listed(hash, key).map(Life::of_object);
         let known = self.invalid.get(hash, |known| known.is_of(key)).map(Life::of_invalid);
         if listed.as_ref().is_some_and(is_older) || known.as_ref().is_some_and(is_older) {
             return;
@@ -168,6 +164,10 @@ impl<T> List<T> {
         }
     }
 
+    fn listed(&self, hash: u64, key: Key<'_>) -> Option<&Obj<T>> {
+        self.values.get(hash, |object| Obj::is(object, key))
+    }
+
     fn hasher(&self) -> &KeyHasher {
         &self.base.hasher
     }
@@ -182,8 +182,8 @@ impl<T> List<T> {
 /// A list that is dropped, or its rest, is freed in parts.
 impl<T> Drop for List<T> {
     fn drop(&mut self) {
-        let (objects, invalid) = (std::mem::take(&mut self.values), std::mem::take(&mut self.invalid));
-        self.retired.discard(World { objects, invalid, ..World::default() });
+        let (listed, invalid) = (std::mem::take(&mut self.values), std::mem::take(&mut self.invalid));
+        self.retired.discard(World { listed, invalid, ..World::default() });
     }
 }
 

@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::indexers::Indexers;
 use super::life::Life;
 use super::parts::{PartId, Parts};
+use crate::fetch::Counted;
 use crate::key::{Key, ObjectKey};
 use crate::object::Obj;
 use crate::trie::Element;
@@ -56,6 +57,13 @@ impl Members {
 
     fn has_left(&self) -> bool {
         self.0.parts.is_empty()
+    }
+}
+
+impl Counted for Members {
+    #[inline]
+    fn count(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
     }
 }
 

@@ -16,6 +16,7 @@
 //! only when it is published; a dropped draft has no effect.
 
 mod add_index;
+mod arrivals;
 mod change;
 mod commit;
 mod draft;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Shared;
+use super::arrivals::Arrivals;
 use super::late::Late;
 use super::members::Members;
 use super::replaced::Replaced;
@@ -76,6 +77,8 @@ pub(super) struct World<T> {
     pub(super) slab: Slab<Obj<T>>,
     /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
+    /// Objects of a list.
+    pub(super) listed: Arrivals<T>,
     pub(super) late: Trie<Late>,
     pub(super) members: Trie<Members>,
     pub(super) invalid: Trie<Invalid>,
@@ -296,12 +299,13 @@ impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
     /// is freed individually. Most of a version is shared with the next one, and is only released.
     fn into_remains(self) -> impl Iterator<Item = Box<dyn Remains>> {
-        let Self { tables, objects, slab, replaced, late, members, invalid } = self;
+        let Self { tables, objects, slab, replaced, listed, late, members, invalid } = self;
         let replaced = (!replaced.is_empty()).then(|| Box::new(replaced) as Box<dyn Remains>);
         let slab = Some(slab.into_pieces()).filter(|slab| !slab.is_empty());
         let slab = slab.map(|slab| Box::new(slab) as Box<dyn Remains>);
         let tables = tables.into_iter().filter_map(|table| table.into_remains());
-        let parts = [replaced, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
+        let listed = (listed.len() > 0).then(|| Box::new(listed) as Box<dyn Remains>);
+        let parts = [replaced, listed, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
         parts.into_iter().flatten().chain(tables)
     }
 }
@@ -318,6 +322,7 @@ impl<T> Default for World<T> {
             objects: Trie::new(),
             slab: Slab::new(),
             replaced: Vec::new(),
+            listed: Arrivals::new(),
             late: Trie::new(),
             members: Trie::new(),
             invalid: Trie::new(),

@@ -1,10 +1,12 @@
 //! The elements of a trie.
 
+use crate::fetch::Counted;
+
 /// An element of a trie: a thin shared pointer to a value with a hash and a key.
 ///
 /// It should be one pointer wide with a niche, so that `Option<E>` is no larger: leaves store that. Neither
 /// the hash nor the key may change while the element is in a trie.
-pub(crate) trait Element: Clone {
+pub(crate) trait Element: Counted {
     /// The hash of the key. Its quality decides the depth of the trie; equal hashes are correct but slower.
     fn hash(&self) -> u64;
 

@@ -4,6 +4,7 @@ use triomphe::{Arc, ThinArc};
 use wide::u8x16;
 
 use super::{Element, spliced};
+use crate::fetch::{Counted, fetch};
 
 /// The number of elements that have a tag. Only a leaf at the depth limit has more elements.
 pub(super) const TAGS: usize = 16;
@@ -26,8 +27,9 @@ impl<E> Leaf<E> {
         self.0.slice.len()
     }
 
-    pub(super) fn is_unshared(&self) -> bool {
-        ThinArc::strong_count(&self.0) == 1
+    /// The reference count.
+    pub(super) fn count(&self) -> usize {
+        ThinArc::strong_count(&self.0)
     }
 
     pub(super) fn ptr_eq(&self, other: &Self) -> bool {
@@ -36,11 +38,6 @@ impl<E> Leaf<E> {
 
     pub(super) fn tags(&self) -> &Tags {
         &self.0.header.header
-    }
-
-    /// Passes the elements to `take` if no other version shares this leaf, then releases the leaf.
-    pub(super) fn into_unshared(mut self, take: impl FnMut(E)) {
-        self.if_unshared(|slots| slots.iter_mut().filter_map(Option::take).for_each(take));
     }
 
     /// Calls `f` if no other version shares this leaf.
@@ -57,6 +54,14 @@ impl<E: Element> Leaf<E> {
             *tag = tag_of(element.hash());
         }
         Self(ThinArc::from_header_and_iter(tags, from.iter_mut().map(Option::take)))
+    }
+
+    /// Passes the elements to `take` if no other version shares this leaf, then releases the leaf.
+    pub(super) fn into_unshared(mut self, take: impl FnMut(E)) {
+        if self.count() == 1 {
+            self.fetch_elements();
+        }
+        self.if_unshared(|slots| slots.iter_mut().filter_map(Option::take).for_each(take));
     }
 
     /// The element of this hash for which `is` is true, and its position.
@@ -128,6 +133,7 @@ impl<E: Element> Leaf<E> {
     /// Lets `f` change the element at `at`, in a copy of the leaf if another version shares it.
     pub(super) fn change<R>(&mut self, at: usize, f: impl FnOnce(&mut E) -> R) -> Option<R> {
         if ThinArc::strong_count(&self.0) != 1 {
+            self.fetch_elements();
             self.0 = ThinArc::from_header_and_iter(*self.tags(), self.0.slice.iter().cloned());
         }
         self.if_unshared(|slots| slots[at].as_mut().map(f)).flatten()
@@ -138,6 +144,11 @@ impl<E: Element> Leaf<E> {
         if self.if_unshared(|slots| out.extend(slots.iter_mut().map(Option::take))).is_none() {
             out.extend_from_slice(self.slots());
         }
+    }
+
+    /// Before all elements are cloned or released.
+    fn fetch_elements(&self) {
+        fetch(self.slots().iter().flatten().map(Counted::count));
     }
 
     /// Rebuilds the leaf, with `cut` slots from `at` on replaced by `put`.
@@ -151,6 +162,7 @@ impl<E: Element> Leaf<E> {
         *self = match moved {
             Some(leaf) => leaf,
             None => {
+                self.fetch_elements();
                 let slots = self.slots();
                 let elements = spliced(len, at, cut, put, |i| slots[i].clone());
                 Self(ThinArc::from_header_and_iter(tags, elements))

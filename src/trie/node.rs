@@ -4,6 +4,7 @@ use triomphe::{Arc, ThinArc};
 
 use super::leaf::Leaf;
 use super::ranges::Ranges;
+use crate::fetch::fetch;
 
 /// The content of a range of hashes. The ranges of a node are stored here, beside the pointer to it, so that
 /// a look-up knows which child to read before it reads the node.
@@ -31,10 +32,15 @@ impl<E> Child<E> {
 
     /// Whether there is something below that no other version shares.
     pub(super) fn is_unshared(&self) -> bool {
+        self.count() == 1
+    }
+
+    /// The reference count, 0 if there is nothing below.
+    fn count(&self) -> usize {
         match self {
-            Self::Empty => false,
-            Self::Leaf(leaf) => leaf.is_unshared(),
-            Self::Node(_, node) => ThinArc::strong_count(&node.0) == 1,
+            Self::Empty => 0,
+            Self::Leaf(leaf) => leaf.count(),
+            Self::Node(_, node) => ThinArc::strong_count(&node.0),
         }
     }
 
@@ -77,6 +83,7 @@ impl<E> Node<E> {
         // `&mut self` prevents other owners from cloning this pointer, so a count of one cannot grow
         // meanwhile.
         if ThinArc::strong_count(&self.0) != 1 {
+            fetch(self.children().iter().map(Child::count));
             self.0 = ThinArc::from_header_and_iter((), self.0.slice.iter().cloned());
         }
         self.0.with_arc_mut(|arc| {

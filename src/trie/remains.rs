@@ -14,7 +14,7 @@ impl<E: Element, const B: u32, const N: usize> Trie<E, B, N> {
     }
 }
 
-impl<E> Pieces<E> {
+impl<E: Element> Pieces<E> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,7 +32,7 @@ impl<E> Pieces<E> {
     }
 }
 
-impl<E: Send + Sync> Remains for Pieces<E> {
+impl<E: Element + Send + Sync> Remains for Pieces<E> {
     fn free_some(&mut self) -> bool {
         self.take_some(free)
     }

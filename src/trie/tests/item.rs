@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Element;
+use crate::fetch::Counted;
 
 thread_local! {
     static HASHES_READ: Cell<usize> = const { Cell::new(0) };
@@ -48,6 +49,13 @@ impl Item {
     }
 
     pub(super) fn count(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+impl Counted for Item {
+    #[inline]
+    fn count(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 }
