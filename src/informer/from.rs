@@ -18,7 +18,7 @@ use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Board, Command, Gate, Recorder, Status, Tally};
 use crate::scope::{Part, Scope};
-use crate::source::{Decoder, HttpSource, Item, resource_name};
+use crate::source::{Decoder, HttpSource, resource_name};
 use crate::store::{AddIndex, Intake, Store, Writer};
 
 /// A source of objects: lists and watches an API server. See [`Informer::builder`](crate::Informer::builder).
@@ -136,9 +136,9 @@ where
         let changes = writer.changes().clone();
         let store = Store::new(
             writer,
-            Box::new(move |item| {
-                let (meta, object) = decoder.decode(item)?;
-                project(object).map_err(|source| DecodeError::projection(&meta, source))
+            Box::new(move |meta, json| {
+                let object = decoder.decode(meta, &json)?;
+                project(object).map_err(|source| DecodeError::projection(meta, source))
             }),
         );
         let source = move |part| HttpSource::new(api.clone(), &dyntype, part, limits.clone());
@@ -187,8 +187,8 @@ where
         let Parts { mut project, writer, status, tally, commands, stop } = parts;
         let intake = Intake::new(
             writer,
-            Box::new(move |item: Item<Box<K>>| {
-                project(*item.payload).map_err(|source| DecodeError::projection(&item.meta, source))
+            Box::new(move |meta, object: Box<K>| {
+                project(*object).map_err(|source| DecodeError::projection(meta, source))
             }),
         );
         reflector::follow(self.events, intake, status, Recorder::new(tally), commands, stop)

@@ -11,6 +11,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use bytes::Bytes;
 use kube_core::{ObjectMeta, Resource};
@@ -20,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 use self::mismatch::Mismatch;
 use self::repair::repaired;
 use self::skim::skim;
-use super::json::{lossy, member, text};
+use super::json::{Cursor, blank, lossy, member, text};
 use super::{Item, Json, Listed, Meta};
 use crate::error::DecodeError;
 use crate::key::ObjectKey;
@@ -80,47 +81,78 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         Self { opening, keep_managed_fields, kind: PhantomData }
     }
 
-    /// Decodes an item. The error has the path and the kind of mismatch, but no value.
-    pub(crate) fn decode(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
-        let Item { meta, payload } = item;
-        let decoded = match payload {
-            Json::Whole(json) => self.decode_json(&json),
-            Json::WithoutType(json) => self.decode_json(&self.with_type(&json)),
-            Json::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
-        };
-        match decoded {
-            // The first stage ends as soon as it has read an identity. A later one in the same text would be another.
-            Ok(object) if !is_same(&meta, object.meta()) => Err(DecodeError::of(&meta, TWO_IDENTITIES)),
-            Ok(mut object) => {
-                if !self.keep_managed_fields {
-                    object.meta_mut().managed_fields = None;
-                }
-                Ok((meta, object))
-            }
-            Err(Mismatch { path, what }) => Err(DecodeError {
-                key: Some(meta.key),
-                uid: Some(meta.uid),
-                resource_version: Some(meta.resource_version),
-                path: path.into(),
-                mismatch: what.into(),
-                source: None,
-            }),
+    /// Decodes an object. The error has the path and the kind of mismatch, but no value.
+    pub(crate) fn decode(&self, meta: &Meta, json: &Json) -> Result<K, DecodeError> {
+        let text = self.text(meta, json, self.keep_managed_fields)?;
+        let decoded = from_json(&text).or_else(|_| {
+            // Rare: only objects that failed to decode are repaired.
+            let repaired = repaired(&text, self.keep_managed_fields);
+            serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
+        });
+        let mut object: K = decoded.map_err(|Mismatch { path, what }| DecodeError {
+            path: path.into(),
+            ..DecodeError::of(meta, &what)
+        })?;
+        // The first stage ends as soon as it has read an identity. A later one in the same text would be another.
+        if !is_same(meta, object.meta()) {
+            return Err(DecodeError::of(meta, TWO_IDENTITIES));
         }
+        if !self.keep_managed_fields {
+            object.meta_mut().managed_fields = None;
+        }
+        Ok(object)
     }
 
-    fn decode_json(&self, json: &[u8]) -> Result<K, Mismatch> {
-        serde_json::from_slice(json).or_else(|_| {
-            // Rare: only objects that failed to decode are repaired.
-            let repaired = repaired(json, self.keep_managed_fields);
-            serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
+    /// The text of an object, with its type in it, so that `K` decodes the same from a list as from a watch.
+    ///
+    /// Without `managedFields`, it is a copy: a short one takes less time than to decode them.
+    fn text<'a>(
+        &self,
+        meta: &Meta,
+        json: &'a Json,
+        keep_managed_fields: bool,
+    ) -> Result<Cow<'a, [u8]>, DecodeError> {
+        let (opening, start, json): (&[u8], _, _) = match json {
+            Json::Whole(json) => (&[], 0, json),
+            // The first stage has read an object with `metadata`, so there is a brace with a member after it.
+            Json::WithoutType(json) => (&self.opening, blank(json) + 1, json),
+            Json::TooLarge => return Err(DecodeError::of(meta, TOO_LARGE)),
+        };
+        let fields = if keep_managed_fields { None } else { managed_fields(json) };
+        Ok(match fields {
+            Some(fields) => {
+                Cow::Owned([opening, &json[start..fields.start], b"null", &json[fields.end..]].concat())
+            }
+            None if start == 0 => Cow::Borrowed(json),
+            None => Cow::Owned([opening, &json[start..]].concat()),
         })
     }
+}
 
-    /// A copy with the type prepended, so that `K` decodes the same from a list as from a watch.
-    fn with_type(&self, json: &[u8]) -> Vec<u8> {
-        // The first stage has read an object with `metadata`, so there is a brace with a member after it.
-        let rest = json.iter().position(|byte| *byte == b'{').map_or(json, |brace| &json[brace + 1..]);
-        [&self.opening, rest].concat()
+/// Where the `managedFields` of an object are, which is to be found without decoding what comes before.
+fn managed_fields(json: &[u8]) -> Option<Range<usize>> {
+    let mut cursor = Cursor::new(json);
+    cursor.enter(b"metadata")?;
+    cursor.enter(b"managedFields")?;
+    cursor.peek();
+    let start = cursor.position();
+    cursor.value().ok()?;
+    Some(start..cursor.position())
+}
+
+/// As `serde_json::from_slice`, which checks each string by itself for valid text, not all at once.
+fn from_json<K: DeserializeOwned>(json: &[u8]) -> serde_json::Result<K> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
+#[cfg(test)]
+impl<K: Resource + DeserializeOwned> Decoder<K> {
+    pub(super) fn decode_item(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
+        let object = self.decode(&item.meta, &item.payload)?;
+        Ok((item.meta, object))
     }
 }
 
@@ -176,14 +208,17 @@ pub(super) fn broken(object: &[u8]) -> DecodeError {
 impl<'a> Head<'a> {
     /// The metadata of the object, and whether its type is missing.
     fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
-        if let Some(known) = skim(object) {
-            let meta = Meta {
-                key: ObjectKey::new(&known.namespace, &known.name),
-                uid: known.uid.as_ref().into(),
-                resource_version: ResourceVersion::from(&*known.resource_version),
-            };
-            return Some((meta, false));
-        }
+        let Some(known) = skim(object) else { return Self::read_whole(object) };
+        let meta = Meta {
+            key: ObjectKey::new(known.namespace, known.name),
+            uid: known.uid.into(),
+            resource_version: ResourceVersion::from(known.resource_version),
+        };
+        Some((meta, false))
+    }
+
+    /// As [`read`](Self::read), of an object that is valid JSON to its end.
+    fn read_whole(object: &'a [u8]) -> Option<(Meta, bool)> {
         let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
         let HeadMeta { name, namespace, uid, resource_version } = metadata;
         if name.is_empty() {
