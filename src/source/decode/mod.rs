@@ -9,9 +9,11 @@ mod skim;
 mod tests;
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kube_core::{ObjectMeta, Resource};
@@ -58,6 +60,14 @@ struct HeadMeta<'a> {
 #[derive(Default, Deserialize)]
 struct Text<'a>(#[serde(borrow, deserialize_with = "text_or_null")] Cow<'a, str>);
 
+/// What the first stage has found out.
+struct Known {
+    meta: Meta,
+    without_type: bool,
+    /// Where they are, if it has come by them.
+    managed_fields: Option<Range<usize>>,
+}
+
 /// The second stage: decodes the items of a source into objects of type `K`.
 pub(crate) struct Decoder<K> {
     /// The type, prepended to objects that have none, as in lists of built-in kinds.
@@ -83,7 +93,7 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
 
     /// Decodes an object. The error has the path and the kind of mismatch, but no value.
     pub(crate) fn decode(&self, meta: &Meta, json: &Json) -> Result<K, DecodeError> {
-        let text = self.text(meta, json, self.keep_managed_fields)?;
+        let text = self.text(meta, json)?;
         let decoded = from_json(&text).or_else(|_| {
             // Rare: only objects that failed to decode are repaired.
             let repaired = repaired(&text, self.keep_managed_fields);
@@ -103,22 +113,32 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         Ok(object)
     }
 
-    /// The text of an object, with its type in it, so that `K` decodes the same from a list as from a watch.
-    ///
-    /// Without `managedFields`, it is a copy: a short one takes less time than to decode them.
-    fn text<'a>(
+    /// Makes a value of the text of an object, by a function of the application.
+    pub(crate) fn decode_with<T>(
         &self,
         meta: &Meta,
-        json: &'a Json,
-        keep_managed_fields: bool,
-    ) -> Result<Cow<'a, [u8]>, DecodeError> {
-        let (opening, start, json): (&[u8], _, _) = match json {
-            Json::Whole(json) => (&[], 0, json),
+        json: &Json,
+        mut decode: impl FnMut(&[u8]) -> Result<T, Arc<dyn StdError + Send + Sync>>,
+    ) -> Result<T, DecodeError> {
+        let text = self.text(meta, json)?;
+        let decoded = decode(&text).or_else(|error| match repaired(&text, self.keep_managed_fields) {
+            Cow::Owned(repaired) => decode(&repaired),
+            Cow::Borrowed(_) => Err(error),
+        });
+        decoded.map_err(|source| DecodeError::projection(meta, source))
+    }
+
+    /// The text of an object, with its type in it, so that it decodes the same from a list as from a watch.
+    ///
+    /// Without `managedFields`, it is a copy: a short one takes less time than to decode them.
+    fn text<'a>(&self, meta: &Meta, json: &'a Json) -> Result<Cow<'a, [u8]>, DecodeError> {
+        let (opening, start, json, known): (&[u8], _, _, _) = match json {
+            Json::Whole { json, managed_fields } => (&[], 0, json, managed_fields.clone()),
             // The first stage has read an object with `metadata`, so there is a brace with a member after it.
-            Json::WithoutType(json) => (&self.opening, blank(json) + 1, json),
+            Json::WithoutType(json) => (&self.opening, blank(json) + 1, json, None),
             Json::TooLarge => return Err(DecodeError::of(meta, TOO_LARGE)),
         };
-        let fields = if keep_managed_fields { None } else { managed_fields(json) };
+        let fields = if self.keep_managed_fields { None } else { known.or_else(|| managed_fields(json)) };
         Ok(match fields {
             Some(fields) => {
                 Cow::Owned([opening, &json[start..fields.start], b"null", &json[fields.end..]].concat())
@@ -134,10 +154,7 @@ fn managed_fields(json: &[u8]) -> Option<Range<usize>> {
     let mut cursor = Cursor::new(json);
     cursor.enter(b"metadata")?;
     cursor.enter(b"managedFields")?;
-    cursor.peek();
-    let start = cursor.position();
-    cursor.value().ok()?;
-    Some(start..cursor.position())
+    cursor.value_range().ok()
 }
 
 /// As `serde_json::from_slice`, which checks each string by itself for valid text, not all at once.
@@ -170,7 +187,7 @@ fn is_same(read: &Meta, decoded: &ObjectMeta) -> bool {
 /// not kept.
 pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Listed<Json> {
     let is_large = object.len() > largest;
-    let Some((meta, without_type)) = Head::read(object) else {
+    let Some(Known { meta, without_type, managed_fields }) = Head::read(object) else {
         // If its text is invalid, keep a repaired copy.
         return match lossy(object) {
             Cow::Owned(copy) if !is_large && Head::read(&copy).is_some() => {
@@ -185,14 +202,14 @@ pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Liste
         return Ok(Item { meta, payload: Json::TooLarge });
     }
     let json = within.slice_ref(object);
-    let payload = if without_type { Json::WithoutType(json) } else { Json::Whole(json) };
+    let payload = if without_type { Json::WithoutType(json) } else { Json::Whole { json, managed_fields } };
     Ok(Item { meta, payload })
 }
 
 /// The first stage for a deleted object, whose content is not needed.
 pub(super) fn parse_meta(object: &[u8]) -> Result<Meta, DecodeError> {
     match Head::read(object).or_else(|| Head::read(&lossy(object))) {
-        Some((meta, _)) => Ok(meta),
+        Some(Known { meta, .. }) => Ok(meta),
         None => Err(unreadable(object)),
     }
 }
@@ -206,19 +223,18 @@ pub(super) fn broken(object: &[u8]) -> DecodeError {
 // === impl Head ===
 
 impl<'a> Head<'a> {
-    /// The metadata of the object, and whether its type is missing.
-    fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
+    fn read(object: &'a [u8]) -> Option<Known> {
         let Some(known) = skim(object) else { return Self::read_whole(object) };
         let meta = Meta {
             key: ObjectKey::new(known.namespace, known.name),
             uid: known.uid.into(),
             resource_version: ResourceVersion::from(known.resource_version),
         };
-        Some((meta, false))
+        Some(Known { meta, without_type: false, managed_fields: known.managed_fields })
     }
 
     /// As [`read`](Self::read), of an object that is valid JSON to its end.
-    fn read_whole(object: &'a [u8]) -> Option<(Meta, bool)> {
+    fn read_whole(object: &'a [u8]) -> Option<Known> {
         let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
         let HeadMeta { name, namespace, uid, resource_version } = metadata;
         if name.is_empty() {
@@ -230,7 +246,8 @@ impl<'a> Head<'a> {
         };
         let meta =
             Meta { key: ObjectKey::new(&namespace.0, &name), uid: uid.0.as_ref().into(), resource_version };
-        Some((meta, api_version.is_none() && kind.is_none()))
+        let without_type = api_version.is_none() && kind.is_none();
+        Some(Known { meta, without_type, managed_fields: None })
     }
 }
 

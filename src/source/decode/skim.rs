@@ -5,15 +5,19 @@
 //! custom resources, whose members are in alphabetical order, after the labels and `managedFields`, which are skipped
 //! unread: the second stage reads them, and finds what is wrong in them.
 
+use std::ops::Range;
+
 use crate::source::json::Cursor;
 
 /// The identity and version of an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Skim<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: &'a str,
     pub(super) uid: &'a str,
     pub(super) resource_version: &'a str,
+    /// Where they are in the text of the object, if they come before the others.
+    pub(super) managed_fields: Option<Range<usize>>,
 }
 
 /// What is known of an object from its beginning: its type is given before the metadata, and nothing in that is missing
@@ -55,6 +59,10 @@ impl<'a> Skim<'a> {
                 b"namespace" => &mut skim.namespace,
                 b"uid" => &mut skim.uid,
                 b"resourceVersion" => &mut skim.resource_version,
+                b"managedFields" => {
+                    skim.managed_fields = Some(cursor.value_range().ok()?);
+                    continue;
+                }
                 _ => {
                     cursor.value().ok()?;
                     continue;

@@ -20,7 +20,7 @@ fn the_first_stage_reads_who_an_object_is() {
     assert_eq!(item.meta.key, ObjectKey::new("ns", "abc"));
     assert_eq!(&*item.meta.uid, "u");
     assert_eq!(item.meta.resource_version, ResourceVersion::from_number(12));
-    assert!(matches!(item.payload, Json::Whole(json) if json == object.as_bytes()));
+    assert!(matches!(item.payload, Json::Whole { json, .. } if json == object.as_bytes()));
 
     let object = r#"{"metadata":{"name":"a","namespace":null,"uid":null,"resourceVersion":"1"}}"#;
     let item = parse(object).unwrap();
@@ -156,6 +156,97 @@ fn an_object_of_two_identities_is_invalid() {
     }
 }
 
+/// What `decode` is called with for an object, and what comes of it. It fails on text that serde_json does not read.
+fn decoded_by_hand(object: &[u8], keep_managed_fields: bool) -> (Vec<Vec<u8>>, Result<(), DecodeError>) {
+    let object = Bytes::copy_from_slice(object);
+    let item = parse_item(&object, &object, usize::MAX).unwrap();
+    let mut texts = Vec::new();
+    let decoder = Decoder::<ConfigMap>::new(&(), keep_managed_fields);
+    let decoded = decoder.decode_with(&item.meta, &item.payload, |json| {
+        texts.push(json.to_vec());
+        serde_json::from_slice::<serde_json::Value>(json).map(drop).map_err(|error| Arc::new(error) as _)
+    });
+    (texts, decoded)
+}
+
+#[test]
+fn an_application_decodes_the_text_as_it_was_sent_but_with_its_type() {
+    let whole = br#" {"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","managedFields":[{}]}}"#;
+    let (texts, decoded) = decoded_by_hand(whole, true);
+    assert_eq!((texts, decoded.is_ok()), (vec![whole.to_vec()], true));
+    let listed = br#" {"metadata":{"name":"a","managedFields":[{}]}}"#;
+    let rows = [
+        (true, r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","managedFields":[{}]}}"#),
+        (false, r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","managedFields":null}}"#),
+    ];
+    for (keep, expected) in rows {
+        let (texts, _) = decoded_by_hand(listed, keep);
+        assert_eq!(texts, [expected.as_bytes()]);
+    }
+}
+
+#[test]
+fn an_application_is_asked_again_if_the_text_can_be_repaired() {
+    let object = |fields: &str, data: &[u8]| {
+        let head = format!(
+            r#"{{"kind":"X","apiVersion":"v1","metadata":{{"name":"a","namespace":"n","uid":"u","resourceVersion":"1","managedFields":{fields}}},"data":""#
+        );
+        [head.as_bytes(), data, b"\"}"].concat()
+    };
+    for odd in [b"\xff".as_slice(), br"\ud800"] {
+        let (texts, decoded) = decoded_by_hand(&object("[]", odd), true);
+        assert!(decoded.is_ok() && texts.len() == 2, "{decoded:?}");
+        let value: serde_json::Value = serde_json::from_slice(&texts[1]).unwrap();
+        assert_eq!(value["data"], "\u{fffd}");
+    }
+    let deep = ["[".repeat(1000), "]".repeat(1000)].concat();
+    let (texts, decoded) = decoded_by_hand(&object(&deep, b""), false);
+    assert!(decoded.is_ok(), "{decoded:?}");
+    assert_eq!(texts, [object("null", b"")], "what is dropped needs no repair");
+
+    // There is nothing to repair, and the error is that of the application.
+    for (object, keep) in [(object(&deep, b""), true), (object("[]", br"\x"), true)] {
+        let (texts, decoded) = decoded_by_hand(&object, keep);
+        let error = decoded.unwrap_err();
+        assert_eq!((texts.len(), error.key().unwrap().name()), (1, "a"));
+        assert!(error.source.unwrap().is::<serde_json::Error>());
+    }
+}
+
+#[test]
+fn an_application_is_not_given_an_object_larger_than_the_limit() {
+    let object = Bytes::from_static(br#"{"metadata":{"name":"a","resourceVersion":"1"}}"#);
+    let item = parse_item(&object, &object, 10).unwrap();
+    let decoder = Decoder::<ConfigMap>::new(&(), false);
+    let decoded = decoder.decode_with(&item.meta, &item.payload, |_| -> Result<(), _> { panic!("called") });
+    assert_eq!(decoded.unwrap_err().to_string(), "object a at version 1: larger than the limit");
+}
+
+#[test]
+fn what_is_dropped_is_not_decoded_and_nothing_else_is_dropped() {
+    let fields = r#"[{"manager":"m","fieldsV1":{"f:x":{"}":"\""}}}]"#;
+    let rows = [
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"labels":{"managedFields":"l"},"managedFields":@,"name":"a","namespace":"n","resourceVersion":"1","uid":"u"}}"#,
+        r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"n","resourceVersion":"1","uid":"u","labels":{"managedFields":"l"}, "managedFields" : @ }}"#,
+        r#" { "metadata":{"managedFields":@,"labels":{"managedFields":"l"},"name":"a","resourceVersion":"1"}}"#,
+        r#"{"data":{"metadata":"d"},"metadata":{"name":"a","labels":{"managedFields":"l"},"managedFields":@,"resourceVersion":"1"}}"#,
+        r#"{"metadata":{"name":"a","labels":{"managedFields":"l"},"resourceVersion":"1"},"x":@}"#,
+    ];
+    for row in rows {
+        for fields in [fields, "[]", "null", "[5]", r#"{"a":"}"}"#, "7"] {
+            let object = row.replace('@', fields);
+            let (_, map) =
+                Decoder::<ConfigMap>::new(&(), false).decode_item(parse(&object).unwrap()).unwrap();
+            let mut expected: ConfigMap = serde_json::from_str(&row.replace('@', "null")).unwrap();
+            expected.metadata.managed_fields = None;
+            assert_eq!(map, expected, "{object}");
+        }
+        let kept =
+            Decoder::<ConfigMap>::new(&(), true).decode_item(parse(&row.replace('@', "[{}]")).unwrap());
+        assert_eq!(kept.unwrap().1.metadata.managed_fields.is_some(), !row.contains("\"x\""), "{row}");
+    }
+}
+
 /// Texts of an object, in any order and with a few things missing, wrong or given twice.
 fn objects() -> impl Strategy<Value = String> {
     let texts = vec!["a", "n-1", "7", "\u{fc}", "", "a\\u0062", "a\\\"b", "x\ny"];
@@ -197,7 +288,7 @@ fn objects() -> impl Strategy<Value = String> {
 /// What both ways to read an object make of it. The quick one may read what is broken further on, and nothing else.
 fn same_both_ways(object: &[u8]) -> Result<bool, TestCaseError> {
     let Some(known) = skim(object) else { return Ok(false) };
-    let Some((meta, without_type)) = Head::read_whole(object) else { return Ok(true) };
+    let Some(Known { meta, without_type, .. }) = Head::read_whole(object) else { return Ok(true) };
     prop_assert!(!without_type);
     prop_assert_eq!(&meta.key, &ObjectKey::new(known.namespace, known.name));
     prop_assert_eq!(&*meta.uid, known.uid);
@@ -237,9 +328,11 @@ fn an_object_as_servers_write_it_is_read_the_quick_way() {
             "managedFields":[{"fieldsV1":{"f:x":{}}}],"name":"a","namespace":"n","resourceVersion":"1","uid":"u"},"spec":{}}"#,
         r#"{"apiVersion":"g/v1","data":{"metadata":{}},"kind":"X","metadata":{"name":"a","namespace":"n","resourceVersion":"1","uid":"u"}}"#,
     ];
-    let expected = Skim { name: "a", namespace: "n", uid: "u", resource_version: "1" };
+    let expected = Skim { name: "a", namespace: "n", uid: "u", resource_version: "1", managed_fields: None };
     for object in rows {
-        assert_eq!(skim(object.as_bytes()), Some(expected), "{object}");
+        let known = skim(object.as_bytes()).unwrap();
+        assert_eq!(known.managed_fields, managed_fields(object.as_bytes()), "{object}");
+        assert_eq!(Skim { managed_fields: None, ..known }, expected, "{object}");
     }
     let cluster =
         r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"\u{fc}","uid":"u","resourceVersion":"1"}}"#;

@@ -8,6 +8,7 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use wide::u8x16;
 
@@ -228,6 +229,12 @@ impl<'a> Cursor<'a> {
         Self { text, at }
     }
 
+    /// [`value`](Self::value), as its place in the text.
+    pub(super) fn value_range(&mut self) -> Result<Range<usize>, Malformed> {
+        let length = self.value()?.len();
+        Ok(self.at - length..self.at)
+    }
+
     /// Returns the next value, whose end was found elsewhere.
     pub(super) fn value_to(&mut self, end: usize) -> Result<&'a [u8], Malformed> {
         self.peek();
@@ -284,14 +291,18 @@ impl<'a> Cursor<'a> {
 
     /// Reads the key of a member and its colon.
     pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        if self.peek() != Some(b'"') {
-            return Err(Malformed);
+        let key = self.string()?;
+        if self.eat(b':') { Ok(key) } else { Err(Malformed) }
+    }
+
+    /// Reads the string that comes next, as [`text`] does.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let start = self.at;
+        if let Some(plain) = self.plain_text() {
+            return Ok(Cow::Borrowed(plain));
         }
-        let key = self.value()?;
-        if !self.eat(b':') {
-            return Err(Malformed);
-        }
-        text(key).ok_or(Malformed)
+        self.at = start;
+        text(self.value()?).ok_or(Malformed)
     }
 
     /// Enters the object that comes next, and stops before the value of its first member with this name. `None` if there is

@@ -163,7 +163,7 @@ impl<'a> Event<'a> {
         while cursor.another(b'}', first)? {
             first = false;
             match (&*cursor.key()?, document) {
-                ("type", _) => event.kind = Some(text(cursor.value()?).ok_or(Malformed)?),
+                ("type", _) => event.kind = Some(cursor.string()?),
                 ("object", Document::Broken(_)) => {
                     event.object = Some(cursor.rest());
                     break;
