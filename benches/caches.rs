@@ -112,11 +112,20 @@ pub(crate) fn ours_whole(wire: &Wire, streaming: bool) -> Running {
 
 pub(crate) fn ours_projected(wire: &Wire, streaming: bool) -> Running {
     ours(wire, streaming, |wire| {
-        let mut nads = Informer::builder(Api::<Nad>::all(wire.client())).project(Projected::of);
-        nads.index(|nad: &Projected| nad.provider.to_string());
-        nads.index(|nad: &Projected| nad.team.to_string());
-        nads
+        indexed(Informer::builder(Api::<Nad>::all(wire.client())).project(Projected::of))
     })
+}
+
+pub(crate) fn ours_decoded(wire: &Wire, streaming: bool) -> Running {
+    ours(wire, streaming, |wire| {
+        indexed(Informer::builder(Api::<Nad>::all(wire.client())).decode(Projected::decode))
+    })
+}
+
+fn indexed(mut nads: Builder<Nad, Projected>) -> Builder<Nad, Projected> {
+    nads.index(|nad: &Projected| nad.provider.to_string());
+    nads.index(|nad: &Projected| nad.team.to_string());
+    nads
 }
 
 pub(crate) fn ours_dynamic(wire: &Wire, streaming: bool) -> Running {

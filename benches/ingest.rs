@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `whole` | a type of the kind's fields |
 //! | `projected` | a value of 64 bytes that is made of it |
+//! | `decoded` | the same value, made of the few fields that are read of the text (`Builder::decode`) |
 //! | `dynamic` | `DynamicObject` |
 //! | `metadata` | `PartialObjectMeta`, asked for as such |
 //!
@@ -92,6 +93,7 @@ fn forms() -> Vec<Form> {
             peers: vec![("kube-informer", caches::ours_projected)],
             is_metadata: false,
         },
+        Form { name: "decoded", peers: vec![("kube-informer", caches::ours_decoded)], is_metadata: false },
         Form {
             name: "dynamic",
             peers: vec![("kube-informer", caches::ours_dynamic), ("kube-runtime", caches::kube_dynamic)],

@@ -7,6 +7,7 @@
 //! | `find-64` | a look-up in an index, and a read of the 64 objects behind the key |
 //! | `update-2-indexes` | an update that changes no index key, published, with the freeing of what it replaced |
 //! | `event-from-bytes` | an event of a watch, from its line to a snapshot with two indexes, with freeing |
+//! | `event-decoded` | the same for a projection of a few fields (`Builder::decode`) |
 //!
 //! The keys are hashed with random seeds, so the trees of two runs differ; each count is the mean of many operations.
 
@@ -29,7 +30,7 @@ use std::hint::black_box;
 use kube_informer::{Index, Informer};
 use kube_runtime::watcher::Event;
 
-use caches::{PAGE, ours_whole};
+use caches::{PAGE, Start, ours_decoded, ours_whole};
 use driven::Driven;
 use nads::{CONFIG, HITS, Nad, key, listed, provider, shuffled};
 use wire::{Wire, event, received};
@@ -37,8 +38,13 @@ use wire::{Wire, event, received};
 /// Does some work under the function that is counted, and returns for how many operations that was.
 type Work = fn() -> usize;
 
-const ALL: [(&str, Work); 4] =
-    [("get", get), ("find-64", find), ("update-2-indexes", update), ("event-from-bytes", event_from_bytes)];
+const ALL: [(&str, Work); 5] = [
+    ("get", get),
+    ("find-64", find),
+    ("update-2-indexes", update),
+    ("event-from-bytes", || event_from_bytes(ours_whole)),
+    ("event-decoded", || event_from_bytes(ours_decoded)),
+];
 
 const OBJECTS: usize = 10_000;
 
@@ -127,10 +133,10 @@ fn update() -> usize {
     UPDATES
 }
 
-fn event_from_bytes() -> usize {
+fn event_from_bytes(start: Start) -> usize {
     // Fewer objects: they come from bytes, too, which takes long under callgrind.
     let n = 2_000;
-    let mut running = ours_whole(&Wire::new(n, PAGE), true);
+    let mut running = start(&Wire::new(n, PAGE), true);
     running.driver.free();
     let objects: Vec<_> = shuffled(n)
         .into_iter()

@@ -42,6 +42,45 @@ pub(crate) struct Projected {
     generation: i64,
 }
 
+/// What [`Projected`] is made of, borrowed from the text of an object.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    metadata: MetaFields<'a>,
+    #[serde(borrow)]
+    spec: SpecFields<'a>,
+}
+
+#[derive(Deserialize)]
+struct MetaFields<'a> {
+    #[serde(borrow, default)]
+    labels: Labels<'a>,
+    #[serde(borrow, default)]
+    annotations: Annotations<'a>,
+    #[serde(default)]
+    generation: i64,
+}
+
+#[derive(Default, Deserialize)]
+struct Labels<'a> {
+    #[serde(borrow, default)]
+    team: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+struct Annotations<'a> {
+    #[serde(borrow, default, rename = "example.com/provider")]
+    provider: Cow<'a, str>,
+    #[serde(borrow, default, rename = "k8s.v1.cni.cncf.io/resourceName")]
+    resource: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct SpecFields<'a> {
+    #[serde(borrow)]
+    config: Cow<'a, str>,
+}
+
 /// Namespace and name, 42 bytes together.
 pub(crate) struct Key {
     pub(crate) namespace: Box<str>,
@@ -154,6 +193,23 @@ impl Projected {
             config_len: nad.config_len(),
             generation: nad.metadata.generation.unwrap_or_default(),
         }
+    }
+
+    /// Of the text of a `Nad`.
+    pub(crate) fn decode(json: &[u8]) -> serde_json::Result<Self> {
+        // As `from_slice`, which checks string by string whether it is text.
+        let Fields { metadata, spec } = match std::str::from_utf8(json) {
+            Ok(text) => serde_json::from_str(text)?,
+            Err(_) => serde_json::from_slice(json)?,
+        };
+        let MetaFields { labels, annotations, generation } = metadata;
+        Ok(Self {
+            provider: annotations.provider.into(),
+            team: labels.team.into(),
+            resource: annotations.resource.into(),
+            config_len: spec.config.len(),
+            generation,
+        })
     }
 }
 

@@ -32,7 +32,7 @@ const EVENT: &str = "ingest/event-whole/100000/kube-runtime";
 const LIST: &str = "ingest/list-whole/100000/kube-runtime";
 const SYNC: &str = "sync/updates/50000/kube-runtime-streaming";
 
-const ALL: [Bar; 37] = [
+const ALL: [Bar; 41] = [
     at_most("one update, 2 indexes, ns", UPDATE, "ns", 3000.0),
     at_most(
         "an update in batches of 256, 2 indexes, ns",
@@ -57,6 +57,13 @@ const ALL: [Bar; 37] = [
         0.6,
     ),
     times(
+        "event, projected from text, of kube-runtime's",
+        "ingest/event-decoded/100000/kube-informer",
+        "ns",
+        EVENT,
+        0.6,
+    ),
+    times(
         "event, metadata only, of kube-runtime's",
         "ingest/event-metadata/100000/kube-informer",
         "ns",
@@ -67,6 +74,13 @@ const ALL: [Bar; 37] = [
     times(
         "first list, projected, of kube-runtime's",
         "ingest/list-projected/100000/kube-informer",
+        "ns",
+        LIST,
+        0.6,
+    ),
+    times(
+        "first list, projected from text, of kube-runtime's",
+        "ingest/list-decoded/100000/kube-informer",
         "ns",
         LIST,
         0.6,
@@ -88,6 +102,13 @@ const ALL: [Bar; 37] = [
     times(
         "real server: CPU of an event, projected, of kube-runtime's",
         "sync/updates/50000/kube-informer-projected",
+        "cpu_us",
+        SYNC,
+        0.7,
+    ),
+    times(
+        "real server: CPU of an event, projected from text, of kube-runtime's",
+        "sync/updates/50000/kube-informer-decoded",
         "cpu_us",
         SYNC,
         0.7,
@@ -205,6 +226,12 @@ const ALL: [Bar; 37] = [
     at_most(
         "real server: memory at most, projected, MiB",
         "sync/list/50000/kube-informer-projected",
+        "peak_mib",
+        20.0,
+    ),
+    at_most(
+        "real server: memory at most, projected from text, MiB",
+        "sync/list/50000/kube-informer-decoded",
         "peak_mib",
         20.0,
     ),

@@ -12,7 +12,7 @@
 //! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later |
 //! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
 //!
-//! Each peer is a process of its own, one after another. The peers: `kube-informer` (`-projected`, `-metadata`), with
+//! Each peer is a process of its own, one after another. The peers: `kube-informer` (`-projected`, `-decoded`, `-metadata`), with
 //! two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its watcher and reflector; `client-go`, a
 //! dynamic informer with one handler, if Go is installed. Without an API server nothing is measured.
 

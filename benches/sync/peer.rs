@@ -19,9 +19,10 @@ use crate::link::OBJECTS;
 use crate::load::now;
 use crate::nads::{Nad, Projected, declare};
 
-pub(crate) const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 6] = [
     "kube-informer",
     "kube-informer-projected",
+    "kube-informer-decoded",
     "kube-informer-metadata",
     "kube-runtime-streaming",
     "kube-runtime-paged",
@@ -48,6 +49,7 @@ pub(crate) fn run(name: &str) -> Result<()> {
         match name {
             "kube-informer" => whole(ours()?, objects, seen.clone()).await?,
             "kube-informer-projected" => projected(ours()?, objects, seen.clone()).await?,
+            "kube-informer-decoded" => decoded(ours()?, objects, seen.clone()).await?,
             "kube-informer-metadata" => metadata(ours()?, objects, seen.clone()).await?,
             "kube-runtime-streaming" => kube(client(config)?, true, objects, seen.clone()).await?,
             "kube-runtime-paged" => kube(client(config)?, false, objects, seen.clone()).await?,
@@ -81,7 +83,14 @@ async fn whole(client: Client, objects: usize, seen: Seen) -> Result<()> {
 }
 
 async fn projected(client: Client, objects: usize, seen: Seen) -> Result<()> {
-    let mut nads = Informer::builder(Api::<Nad>::all(client)).project(Projected::of);
+    indexed(Informer::builder(Api::<Nad>::all(client)).project(Projected::of), objects, seen).await
+}
+
+async fn decoded(client: Client, objects: usize, seen: Seen) -> Result<()> {
+    indexed(Informer::builder(Api::<Nad>::all(client)).decode(Projected::decode), objects, seen).await
+}
+
+async fn indexed(mut nads: Builder<Nad, Projected>, objects: usize, seen: Seen) -> Result<()> {
     nads.index(|nad: &Projected| nad.provider.to_string());
     nads.index(|nad: &Projected| nad.team.to_string());
     follow(nads, objects, seen).await

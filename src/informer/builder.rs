@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Abandon, Driver};
-use super::from::{Feed, FromApi, FromStream, Parts, Project};
+use super::from::{Feed, FromApi, FromStream, Origin, Parts, Project, Reading};
 use super::last::LastWord;
 use super::{Informer, Inner, Prepared};
 use crate::config::Config;
@@ -31,9 +31,9 @@ use crate::stored::StoredWith;
 /// `K` is the type that the API serves, `T` the type that is stored, and `S` the source of the objects. The informer
 /// sends no request before [`start`](Self::start), or before the driver of [`build`](Self::build) is polled.
 #[must_use = "nothing happens before `start` or `build`"]
-pub struct Builder<K: Resource, T, S = FromApi<K>> {
+pub struct Builder<K: Resource, T, S: Origin<K> = FromApi<K>> {
     from: S,
-    project: Project<K, T>,
+    project: S::Project<T>,
     indexes: IndexSet<T>,
 }
 
@@ -92,9 +92,10 @@ impl<K> Informer<K> {
     }
 }
 
-impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
+impl<K: Resource + Send + Sync + 'static, S: Origin<K>> Builder<K, K, S> {
     pub(crate) fn new(from: S) -> Self {
-        Self { from, project: Box::new(|object| Ok(Some(object))), indexes: IndexSet::new() }
+        let whole: Project<K, K> = Box::new(|object| Ok(Some(object)));
+        Self { from, project: whole.into(), indexes: IndexSet::new() }
     }
 
     /// Stores the value that `project` returns, in place of the object itself. client-go calls this a transform.
@@ -155,10 +156,81 @@ impl<K: Resource + Send + Sync + 'static, S> Builder<K, K, S> {
     }
 
     fn projected<T: Send + Sync + 'static>(self, project: Project<K, T>) -> Builder<K, T, S> {
+        self.with(project.into())
+    }
+
+    fn with<T: Send + Sync + 'static>(self, project: S::Project<T>) -> Builder<K, T, S> {
         // The handles of these indexes are of `K`. If that is also what is stored, they remain valid.
         let declared: Box<dyn Any> = Box::new(self.indexes);
         let indexes = declared.downcast().map_or_else(|_| IndexSet::new(), |same| *same);
         Builder { from: self.from, project, indexes }
+    }
+}
+
+impl<K: Resource + Send + Sync + 'static> Builder<K, K> {
+    /// Stores the value that `decode` makes of the JSON text of an object, which is not decoded into `K`.
+    ///
+    /// With [`project`](Self::project), all of `K` is decoded first, which is most of the work for an event, and then most
+    /// of it is dropped. Here, a type of your own can borrow the few fields it needs from the text, and only what is kept
+    /// is allocated:
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    ///
+    /// use k8s_openapi::api::core::v1::Pod;
+    /// use kube_client::{Api, Client};
+    /// use kube_informer::Informer;
+    /// use serde::Deserialize;
+    ///
+    /// /// What is read of a pod.
+    /// #[derive(Deserialize)]
+    /// struct Fields<'a> {
+    ///     #[serde(borrow)]
+    ///     spec: Spec<'a>,
+    /// }
+    ///
+    /// #[derive(Deserialize)]
+    /// #[serde(rename_all = "camelCase")]
+    /// struct Spec<'a> {
+    ///     /// A `Cow`, as text with an escape cannot be borrowed.
+    ///     #[serde(borrow, default)]
+    ///     node_name: Cow<'a, str>,
+    /// }
+    ///
+    /// /// What is stored of a pod.
+    /// struct Node(Box<str>);
+    ///
+    /// fn node(json: &[u8]) -> serde_json::Result<Node> {
+    ///     let fields: Fields<'_> = serde_json::from_slice(json)?;
+    ///     Ok(Node(fields.spec.node_name.into()))
+    /// }
+    ///
+    /// # fn example(client: Client) {
+    /// let mut nodes = Informer::builder(Api::<Pod>::all(client)).decode(node);
+    /// let by_node = nodes.index(|node: &Node| node.0.to_string());
+    /// # let _ = (by_node, nodes.start());
+    /// # }
+    /// # assert_eq!(&*node(br#"{"spec":{"nodeName":"a"}}"#).unwrap().0, "a");
+    /// ```
+    ///
+    /// The text is what the API server sent, except that `managedFields` is null unless
+    /// [`Config::keep_managed_fields`](crate::Config::keep_managed_fields) is set, and that `apiVersion` and `kind` are there
+    /// also where lists leave them out. It is an object, but not certainly valid JSON, or UTF-8. The informer reads the key,
+    /// uid and version by itself.
+    ///
+    /// An object with an error counts as invalid, and its last good version stays. The error is the
+    /// [`source`](std::error::Error::source) of the reported [`DecodeError`](crate::error::DecodeError); no log line and no
+    /// error text of this crate contains it. Before, `decode` is called again if the text can be repaired: with U+FFFD for
+    /// invalid UTF-8 and lone surrogates, as client-go reads it. A panic makes the object invalid, too. An object larger than
+    /// [`Limits::object_bytes`](crate::Limits::object_bytes) is invalid, and not decoded.
+    ///
+    /// `decode` runs on the informer's task, once per stored version of an object. Declare the indexes after it, as with
+    /// [`project`](Self::project).
+    pub fn decode<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
+        self,
+        mut decode: impl FnMut(&[u8]) -> Result<T, E> + Send + 'static,
+    ) -> Builder<K, T> {
+        self.with(Reading::Text(Box::new(move |json| decode(json).map_err(|error| Arc::new(error) as _))))
     }
 }
 
@@ -304,7 +376,7 @@ where
     }
 }
 
-impl<K: Resource, T, S: fmt::Debug> fmt::Debug for Builder<K, T, S> {
+impl<K: Resource, T, S: Origin<K> + fmt::Debug> fmt::Debug for Builder<K, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("from", &self.from)

@@ -18,8 +18,8 @@ use crate::config::{Absent, Config};
 use crate::error::DecodeError;
 use crate::reflector::{self, Board, Command, Gate, Recorder, Status, Tally};
 use crate::scope::{Part, Scope};
-use crate::source::{Decoder, HttpSource, Item, resource_name};
-use crate::store::{AddIndex, Intake, Store, Writer};
+use crate::source::{Decoder, HttpSource, Json, resource_name};
+use crate::store::{AddIndex, Intake, Store, Take, Writer};
 
 /// A source of objects: lists and watches an API server. See [`Informer::builder`](crate::Informer::builder).
 pub struct FromApi<K: Resource> {
@@ -44,8 +44,26 @@ pub struct FromStream<E> {
 pub(crate) type Project<K, T> =
     Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
+/// Computes what is stored of the JSON text of an object; an error makes the object invalid.
+pub(crate) type Decode<T> = Box<dyn FnMut(&[u8]) -> Result<T, Arc<dyn StdError + Send + Sync>> + Send>;
+
+/// Computes what is stored of an object that an API server sends.
+pub enum Reading<K, T> {
+    /// Of the decoded object.
+    Object(Project<K, T>),
+    /// Of its text.
+    Text(Decode<T>),
+}
+
+/// What a projection can be made of: objects, and JSON text if that is what the source has. Sealed: only [`FromApi`] and
+/// [`FromStream`] implement it.
+pub trait Origin<K> {
+    #[doc(hidden)]
+    type Project<T>: From<Project<K, T>>;
+}
+
 /// A source that feeds a store. Sealed: only [`FromApi`] and [`FromStream`] implement it.
-pub trait Feed<K>: Sized {
+pub trait Feed<K>: Origin<K> + Sized {
     /// Whether the source can list on request and its lists have a version.
     #[doc(hidden)]
     const LISTS: bool;
@@ -64,12 +82,15 @@ pub trait Feed<K>: Sized {
 
     /// Runs until `stop` is cancelled or the source ends.
     #[doc(hidden)]
-    fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static;
+    fn feed<T: Send + Sync + 'static>(
+        self,
+        parts: Parts<Self::Project<T>, T>,
+    ) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// The parts of an informer that a feed uses.
-pub struct Parts<K, T> {
-    pub(super) project: Project<K, T>,
+/// The parts of an informer that a feed uses. `P` is its [`Origin::Project`].
+pub struct Parts<P, T> {
+    pub(super) project: P,
     pub(super) writer: Writer<T>,
     pub(super) status: watch::Sender<Status>,
     pub(super) tally: Arc<Tally>,
@@ -103,6 +124,16 @@ impl<K: Resource> FromApi<K> {
     }
 }
 
+impl<K: Resource> Origin<K> for FromApi<K> {
+    type Project<T> = Reading<K, T>;
+}
+
+impl<K, T> From<Project<K, T>> for Reading<K, T> {
+    fn from(project: Project<K, T>) -> Self {
+        Self::Object(project)
+    }
+}
+
 impl<K> Feed<K> for FromApi<K>
 where
     K: Resource + Clone + DeserializeOwned + Send + Sync + 'static,
@@ -127,20 +158,26 @@ where
         tracing::error_span!("informer", kind = resource_name::<K>(&self.dyntype), scope = %self.scope)
     }
 
-    fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
-        let Parts { mut project, writer, status, tally, commands, stop } = parts;
+    fn feed<T: Send + Sync + 'static>(
+        self,
+        parts: Parts<Reading<K, T>, T>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let Parts { project, writer, status, tally, commands, stop } = parts;
         let Self { api, dyntype, scope, mut config, absent, gate, .. } = self;
         config.absent.get_or_insert(absent);
         let decoder = Decoder::new(&dyntype, config.keep_managed_fields);
         let limits = config.limits.clone();
         let changes = writer.changes().clone();
-        let store = Store::new(
-            writer,
-            Box::new(move |item| {
-                let (meta, object) = decoder.decode(item)?;
-                project(object).map_err(|source| DecodeError::projection(&meta, source))
+        let take: Take<Json, T> = match project {
+            Reading::Object(mut project) => Box::new(move |meta, json| {
+                let object = decoder.decode(meta, &json)?;
+                project(object).map_err(|source| DecodeError::projection(meta, source))
             }),
-        );
+            Reading::Text(mut decode) => {
+                Box::new(move |meta, json| decoder.decode_with(meta, &json, &mut decode).map(Some))
+            }
+        };
+        let store = Store::new(writer, take);
         let source = move |part| HttpSource::new(api.clone(), &dyntype, part, limits.clone());
         let board = Board::new(status);
         let source = Box::new(source);
@@ -164,6 +201,10 @@ impl<E> FromStream<E> {
     }
 }
 
+impl<K, E> Origin<K> for FromStream<E> {
+    type Project<T> = Project<K, T>;
+}
+
 impl<K, E> Feed<K> for FromStream<E>
 where
     K: Resource + Send + 'static,
@@ -183,12 +224,15 @@ where
         tracing::error_span!("informer", scope = "a stream")
     }
 
-    fn feed<T: Send + Sync + 'static>(self, parts: Parts<K, T>) -> impl Future<Output = ()> + Send + 'static {
+    fn feed<T: Send + Sync + 'static>(
+        self,
+        parts: Parts<Project<K, T>, T>,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let Parts { mut project, writer, status, tally, commands, stop } = parts;
         let intake = Intake::new(
             writer,
-            Box::new(move |item: Item<Box<K>>| {
-                project(*item.payload).map_err(|source| DecodeError::projection(&item.meta, source))
+            Box::new(move |meta, object: Box<K>| {
+                project(*object).map_err(|source| DecodeError::projection(meta, source))
             }),
         );
         reflector::follow(self.events, intake, status, Recorder::new(tally), commands, stop)

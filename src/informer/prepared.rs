@@ -6,14 +6,14 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
-use super::from::{Feed, FromApi, Parts};
+use super::from::{Feed, FromApi, Origin, Parts};
 use crate::config::Config;
 use crate::index::{Index, IndexBy};
 
 /// The parts that will drive an informer whose handles already exist.
-pub(crate) struct Prepared<K, T, S> {
+pub(crate) struct Prepared<K, T, S: Origin<K>> {
     pub(super) from: S,
-    pub(super) parts: Parts<K, T>,
+    pub(super) parts: Parts<S::Project<T>, T>,
     pub(super) tasks: TaskTracker,
     /// `shutdown` waits for this token. It is the last field, so all others are dropped before it.
     pub(super) token: TaskTrackerToken,

@@ -18,6 +18,7 @@ pub(crate) mod stub;
 mod tests;
 mod watch;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,7 +80,11 @@ pub(crate) trait Payload: Send + 'static {
 /// An undecoded object, received over HTTP.
 pub(crate) enum Json {
     /// A slice of the page or line that contains it.
-    Whole(Bytes),
+    Whole {
+        json: Bytes,
+        /// Where they are, if the first stage has come by them.
+        managed_fields: Option<Range<usize>>,
+    },
     /// Such a slice without `apiVersion` and `kind`, which items in lists of built-in kinds do not have.
     WithoutType(Bytes),
     /// Larger than the limit, so not kept.
@@ -134,7 +139,7 @@ impl<P: Payload> WatchEvent<P> {
 impl Payload for Json {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole(bytes) | Self::WithoutType(bytes) => bytes.len(),
+            Self::Whole { json, .. } | Self::WithoutType(json) => json.len(),
             Self::TooLarge => 0,
         }
     }

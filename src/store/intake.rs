@@ -17,7 +17,7 @@ use crate::source::{Item, Listed, Meta, WatchEvent};
 use crate::version::ResourceVersion;
 
 /// Decodes and projects an object: returns its value, `None` if the projection excludes it, or an error.
-pub(crate) type Take<P, T> = Box<dyn FnMut(Item<P>) -> Result<Option<T>, DecodeError> + Send>;
+pub(crate) type Take<P, T> = Box<dyn FnMut(&Meta, P) -> Result<Option<T>, DecodeError> + Send>;
 
 /// A [`Sink`] of one part over a [`Writer`].
 pub(crate) struct Intake<P, T> {
@@ -66,17 +66,15 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         self.writer.lock().await
     }
 
-    /// Decodes and projects an object. Returns its metadata, too.
-    fn take(&self, item: Item<P>) -> (Meta, Taken<T>) {
-        let meta = item.meta.clone();
+    /// Decodes and projects an object.
+    fn take(&self, meta: &Meta, payload: P) -> Taken<T> {
         let mut take = self.take.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = match catch_unwind(AssertUnwindSafe(|| take(item))) {
+        match catch_unwind(AssertUnwindSafe(|| take(meta, payload))) {
             Ok(Ok(Some(value))) => Taken::Value(value),
             Ok(Ok(None)) => Taken::LeftOut,
             Ok(Err(error)) => Taken::Invalid(error),
-            Err(_) => Taken::Invalid(DecodeError::of(&meta, "its projection panicked")),
-        };
-        (meta, taken)
+            Err(_) => Taken::Invalid(DecodeError::of(meta, "its projection panicked")),
+        }
     }
 
     /// Takes an object of a watch into a draft.
@@ -146,19 +144,18 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         item: Listed<P>,
     ) -> bool {
         let indexers = &writer.indexers;
-        let item = match item {
+        let Item { meta, payload } = match item {
             Ok(item) => item,
             Err(error) => {
                 draft.mark_invalid(indexers, error);
                 return true;
             }
         };
-        let is_comparable = !shared || draft.is_trusted(item.meta.key.as_key(), &writer.parts);
-        if is_comparable && draft.holds(&item.meta) {
+        let is_comparable = !shared || draft.is_trusted(meta.key.as_key(), &writer.parts);
+        if is_comparable && draft.holds(&meta) {
             return true;
         }
-        let (meta, taken) = self.take(item);
-        match taken {
+        match self.take(&meta, payload) {
             Taken::Value(value) => draft.insert(indexers, &meta, value),
             Taken::LeftOut if shared => {
                 draft.leave(indexers, meta.key.as_key(), part, Some(&meta.resource_version));
@@ -288,15 +285,14 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
     }
 
     fn upsert(&mut self, list: &mut List<T>, item: Listed<P>) {
-        let item = match item {
+        let Item { meta, payload } = match item {
             Ok(item) => item,
             Err(error) => return list.mark_invalid(error),
         };
-        if list.holds(&item.meta) {
+        if list.holds(&meta) {
             return;
         }
-        let (meta, taken) = self.store.take(item);
-        match taken {
+        match self.store.take(&meta, payload) {
             Taken::Value(value) => list.insert(&meta, value),
             Taken::LeftOut => list.leave_out(meta.key.as_key()),
             Taken::Invalid(error) => list.mark_invalid(error),

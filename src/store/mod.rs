@@ -51,7 +51,7 @@ pub(crate) use self::draft::Draft;
 pub use self::end::End;
 use self::graves::Graves;
 use self::indexers::Indexers;
-pub(crate) use self::intake::{Intake, Store};
+pub(crate) use self::intake::{Intake, Store, Take};
 pub(crate) use self::list::List;
 pub(crate) use self::parts::PartId;
 use self::parts::{Part, Parts};

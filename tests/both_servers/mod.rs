@@ -131,6 +131,7 @@ pub(crate) fn all() -> Vec<Case> {
         case!(sync::kubes_own_retries_are_no_hindrance),
         case!(sync::managed_fields_are_dropped_unless_asked_for),
         case!(sync::dynamic_objects_know_their_type),
+        case!(sync::text_is_decoded_with_its_type_however_it_comes),
         case!(metadata::metadata_alone_is_asked_for_and_indexed),
         case!(lookups::objects_are_found_by_key_and_by_index),
         case!(selectors::a_snapshot_selects_what_the_server_lists),

@@ -1,12 +1,13 @@
 //! How the first list is made, and what of each object is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, api::ListParams};
 use kube_core::{ApiResource, DynamicObject};
 use kube_informer::{Config, Informer, Obj, Phase, Snapshot};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::support::{
@@ -227,5 +228,52 @@ pub(super) async fn dynamic_objects_know_their_type(ctx: &Ctx) -> Result<()> {
     ensure!(plain.await?["items"][0]["kind"].is_null(), "items of lists have their kind by now");
     let listed = direct.list(&ListParams::default()).await?;
     ensure!(listed.items.len() == 3, "{} objects", listed.items.len());
+    Ok(())
+}
+
+/// What is read of the text of a ConfigMap.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    api_version: String,
+    kind: String,
+    metadata: ReadMeta,
+    data: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadMeta {
+    managed_fields: Option<Vec<serde_json::Value>>,
+}
+
+pub(super) async fn text_is_decoded_with_its_type_however_it_comes(ctx: &Ctx) -> Result<()> {
+    let direct = Api::<ConfigMap>::namespaced(ctx.client.clone(), &ctx.namespace);
+    create(&direct, "listed", "1").await?;
+    for (streaming, keep) in [(true, true), (false, true), (true, false), (false, false)] {
+        let wire = Wire::default();
+        if !streaming {
+            wire.refuse_streaming_lists();
+        }
+        let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
+        let maps = Informer::builder(api)
+            .config(Config::new().keep_managed_fields(keep))
+            .decode(|json| serde_json::from_slice::<Read>(json))
+            .start();
+        synced(&maps).await?;
+        let name = format!("watched-{streaming}-{keep}");
+        create(&direct, &name, "2").await?;
+        let watched = (ctx.namespace.as_str(), name.as_str());
+        let snapshot = until(&maps, "the other is there", |view| view.get(watched).is_some()).await?;
+        for (key, value) in [((ctx.namespace.as_str(), "listed"), "1"), (watched, "2")] {
+            let map = snapshot.get(key).context("it is gone")?;
+            let types = (map.api_version.as_str(), map.kind.as_str());
+            ensure!(types == ("v1", "ConfigMap"), "{key:?}, streaming {streaming}: {types:?}");
+            let fields = map.metadata.managed_fields.as_ref().map(|fields| !fields.is_empty());
+            ensure!(fields == keep.then_some(true), "{key:?}, streaming {streaming}: {fields:?}");
+            ensure!(map.data["value"] == value, "{key:?} lost its data");
+        }
+        maps.shutdown().await;
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod bridge;
 mod captured;
+mod decoded;
 mod ends;
 mod faults;
 mod from_stream;

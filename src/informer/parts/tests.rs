@@ -40,7 +40,7 @@ impl Harness {
             let at = scripts.iter().position(|(namespace, _)| part.namespace.as_deref() == Some(*namespace));
             Stub::new(scripts.remove(at.expect("a script for each part")).1).0
         };
-        let take = |item: Item<()>| Ok(item.meta.resource_version.as_number());
+        let take = |meta: &Meta, ()| Ok(meta.resource_version.as_number());
         let common = Common {
             is_cluster_scoped: false,
             source: Box::new(source),

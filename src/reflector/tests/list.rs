@@ -313,7 +313,10 @@ impl Source for Pages {
         self.given += 1;
         let object = |_| {
             let json = bytes::Bytes::from_owner(Tracked(self.alive.clone()));
-            Ok(Item { meta: meta(&self.given.to_string(), 1), payload: Json::Whole(json) })
+            Ok(Item {
+                meta: meta(&self.given.to_string(), 1),
+                payload: Json::Whole { json, managed_fields: None },
+            })
         };
         Ok(Page {
             items: Box::new((0..500).map(object).collect::<Vec<_>>().into_iter()),

@@ -9,8 +9,11 @@ mod skim;
 mod tests;
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kube_core::{ObjectMeta, Resource};
@@ -20,7 +23,7 @@ use serde::{Deserialize, Deserializer};
 use self::mismatch::Mismatch;
 use self::repair::repaired;
 use self::skim::skim;
-use super::json::{lossy, member, text};
+use super::json::{Cursor, blank, lossy, member, text};
 use super::{Item, Json, Listed, Meta};
 use crate::error::DecodeError;
 use crate::key::ObjectKey;
@@ -57,6 +60,14 @@ struct HeadMeta<'a> {
 #[derive(Default, Deserialize)]
 struct Text<'a>(#[serde(borrow, deserialize_with = "text_or_null")] Cow<'a, str>);
 
+/// What the first stage has found out.
+struct Known {
+    meta: Meta,
+    without_type: bool,
+    /// Where they are, if it has come by them.
+    managed_fields: Option<Range<usize>>,
+}
+
 /// The second stage: decodes the items of a source into objects of type `K`.
 pub(crate) struct Decoder<K> {
     /// The type, prepended to objects that have none, as in lists of built-in kinds.
@@ -80,47 +91,85 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         Self { opening, keep_managed_fields, kind: PhantomData }
     }
 
-    /// Decodes an item. The error has the path and the kind of mismatch, but no value.
-    pub(crate) fn decode(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
-        let Item { meta, payload } = item;
-        let decoded = match payload {
-            Json::Whole(json) => self.decode_json(&json),
-            Json::WithoutType(json) => self.decode_json(&self.with_type(&json)),
-            Json::TooLarge => return Err(DecodeError::of(&meta, TOO_LARGE)),
-        };
-        match decoded {
-            // The first stage ends as soon as it has read an identity. A later one in the same text would be another.
-            Ok(object) if !is_same(&meta, object.meta()) => Err(DecodeError::of(&meta, TWO_IDENTITIES)),
-            Ok(mut object) => {
-                if !self.keep_managed_fields {
-                    object.meta_mut().managed_fields = None;
-                }
-                Ok((meta, object))
-            }
-            Err(Mismatch { path, what }) => Err(DecodeError {
-                key: Some(meta.key),
-                uid: Some(meta.uid),
-                resource_version: Some(meta.resource_version),
-                path: path.into(),
-                mismatch: what.into(),
-                source: None,
-            }),
+    /// Decodes an object. The error has the path and the kind of mismatch, but no value.
+    pub(crate) fn decode(&self, meta: &Meta, json: &Json) -> Result<K, DecodeError> {
+        let text = self.text(meta, json)?;
+        let decoded = from_json(&text).or_else(|_| {
+            // Rare: only objects that failed to decode are repaired.
+            let repaired = repaired(&text, self.keep_managed_fields);
+            serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
+        });
+        let mut object: K = decoded.map_err(|Mismatch { path, what }| DecodeError {
+            path: path.into(),
+            ..DecodeError::of(meta, &what)
+        })?;
+        // The first stage ends as soon as it has read an identity. A later one in the same text would be another.
+        if !is_same(meta, object.meta()) {
+            return Err(DecodeError::of(meta, TWO_IDENTITIES));
         }
+        if !self.keep_managed_fields {
+            object.meta_mut().managed_fields = None;
+        }
+        Ok(object)
     }
 
-    fn decode_json(&self, json: &[u8]) -> Result<K, Mismatch> {
-        serde_json::from_slice(json).or_else(|_| {
-            // Rare: only objects that failed to decode are repaired.
-            let repaired = repaired(json, self.keep_managed_fields);
-            serde_json::from_slice(&repaired).map_err(|_| mismatch::explain::<K>(&repaired))
+    /// Makes a value of the text of an object, by a function of the application.
+    pub(crate) fn decode_with<T>(
+        &self,
+        meta: &Meta,
+        json: &Json,
+        mut decode: impl FnMut(&[u8]) -> Result<T, Arc<dyn StdError + Send + Sync>>,
+    ) -> Result<T, DecodeError> {
+        let text = self.text(meta, json)?;
+        let decoded = decode(&text).or_else(|error| match repaired(&text, self.keep_managed_fields) {
+            Cow::Owned(repaired) => decode(&repaired),
+            Cow::Borrowed(_) => Err(error),
+        });
+        decoded.map_err(|source| DecodeError::projection(meta, source))
+    }
+
+    /// The text of an object, with its type in it, so that it decodes the same from a list as from a watch.
+    ///
+    /// Without `managedFields`, it is a copy: a short one takes less time than to decode them.
+    fn text<'a>(&self, meta: &Meta, json: &'a Json) -> Result<Cow<'a, [u8]>, DecodeError> {
+        let (opening, start, json, known): (&[u8], _, _, _) = match json {
+            Json::Whole { json, managed_fields } => (&[], 0, json, managed_fields.clone()),
+            // The first stage has read an object with `metadata`, so there is a brace with a member after it.
+            Json::WithoutType(json) => (&self.opening, blank(json) + 1, json, None),
+            Json::TooLarge => return Err(DecodeError::of(meta, TOO_LARGE)),
+        };
+        let fields = if self.keep_managed_fields { None } else { known.or_else(|| managed_fields(json)) };
+        Ok(match fields {
+            Some(fields) => {
+                Cow::Owned([opening, &json[start..fields.start], b"null", &json[fields.end..]].concat())
+            }
+            None if start == 0 => Cow::Borrowed(json),
+            None => Cow::Owned([opening, &json[start..]].concat()),
         })
     }
+}
 
-    /// A copy with the type prepended, so that `K` decodes the same from a list as from a watch.
-    fn with_type(&self, json: &[u8]) -> Vec<u8> {
-        // The first stage has read an object with `metadata`, so there is a brace with a member after it.
-        let rest = json.iter().position(|byte| *byte == b'{').map_or(json, |brace| &json[brace + 1..]);
-        [&self.opening, rest].concat()
+/// Where the `managedFields` of an object are, which is to be found without decoding what comes before.
+fn managed_fields(json: &[u8]) -> Option<Range<usize>> {
+    let mut cursor = Cursor::new(json);
+    cursor.enter(b"metadata")?;
+    cursor.enter(b"managedFields")?;
+    cursor.value_range().ok()
+}
+
+/// As `serde_json::from_slice`, which checks each string by itself for valid text, not all at once.
+fn from_json<K: DeserializeOwned>(json: &[u8]) -> serde_json::Result<K> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
+#[cfg(test)]
+impl<K: Resource + DeserializeOwned> Decoder<K> {
+    pub(super) fn decode_item(&self, item: Item<Json>) -> Result<(Meta, K), DecodeError> {
+        let object = self.decode(&item.meta, &item.payload)?;
+        Ok((item.meta, object))
     }
 }
 
@@ -138,7 +187,7 @@ fn is_same(read: &Meta, decoded: &ObjectMeta) -> bool {
 /// not kept.
 pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Listed<Json> {
     let is_large = object.len() > largest;
-    let Some((meta, without_type)) = Head::read(object) else {
+    let Some(Known { meta, without_type, managed_fields }) = Head::read(object) else {
         // If its text is invalid, keep a repaired copy.
         return match lossy(object) {
             Cow::Owned(copy) if !is_large && Head::read(&copy).is_some() => {
@@ -153,14 +202,14 @@ pub(super) fn parse_item(within: &Bytes, object: &[u8], largest: usize) -> Liste
         return Ok(Item { meta, payload: Json::TooLarge });
     }
     let json = within.slice_ref(object);
-    let payload = if without_type { Json::WithoutType(json) } else { Json::Whole(json) };
+    let payload = if without_type { Json::WithoutType(json) } else { Json::Whole { json, managed_fields } };
     Ok(Item { meta, payload })
 }
 
 /// The first stage for a deleted object, whose content is not needed.
 pub(super) fn parse_meta(object: &[u8]) -> Result<Meta, DecodeError> {
     match Head::read(object).or_else(|| Head::read(&lossy(object))) {
-        Some((meta, _)) => Ok(meta),
+        Some(Known { meta, .. }) => Ok(meta),
         None => Err(unreadable(object)),
     }
 }
@@ -174,16 +223,18 @@ pub(super) fn broken(object: &[u8]) -> DecodeError {
 // === impl Head ===
 
 impl<'a> Head<'a> {
-    /// The metadata of the object, and whether its type is missing.
-    fn read(object: &'a [u8]) -> Option<(Meta, bool)> {
-        if let Some(known) = skim(object) {
-            let meta = Meta {
-                key: ObjectKey::new(&known.namespace, &known.name),
-                uid: known.uid.as_ref().into(),
-                resource_version: ResourceVersion::from(&*known.resource_version),
-            };
-            return Some((meta, false));
-        }
+    fn read(object: &'a [u8]) -> Option<Known> {
+        let Some(known) = skim(object) else { return Self::read_whole(object) };
+        let meta = Meta {
+            key: ObjectKey::new(known.namespace, known.name),
+            uid: known.uid.into(),
+            resource_version: ResourceVersion::from(known.resource_version),
+        };
+        Some(Known { meta, without_type: false, managed_fields: known.managed_fields })
+    }
+
+    /// As [`read`](Self::read), of an object that is valid JSON to its end.
+    fn read_whole(object: &'a [u8]) -> Option<Known> {
         let Head { api_version, kind, metadata } = serde_json::from_slice(object).ok()?;
         let HeadMeta { name, namespace, uid, resource_version } = metadata;
         if name.is_empty() {
@@ -195,7 +246,8 @@ impl<'a> Head<'a> {
         };
         let meta =
             Meta { key: ObjectKey::new(&namespace.0, &name), uid: uid.0.as_ref().into(), resource_version };
-        Some((meta, api_version.is_none() && kind.is_none()))
+        let without_type = api_version.is_none() && kind.is_none();
+        Some(Known { meta, without_type, managed_fields: None })
     }
 }
 

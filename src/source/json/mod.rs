@@ -8,6 +8,7 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use wide::u8x16;
 
@@ -21,6 +22,10 @@ pub(super) struct Scanner {
     in_string: bool,
     /// Whether the next byte is escaped by a backslash.
     escaped: bool,
+    /// The number of objects and arrays that have begun directly within the value. Known of documents only.
+    parts: usize,
+    /// The end of the last of them, in bytes from the beginning of the value.
+    part_end: usize,
 }
 
 /// Where a scan stopped, as the count of bytes before it.
@@ -50,57 +55,77 @@ impl Scanner {
 
     /// Continues the search for the end of the value. The first piece begins with the opening brace.
     pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        match self.scan::<false>(bytes) {
+        match self.scan::<false>(bytes, 0) {
             Some(Stop::End(end)) => Some(end),
             _ => None,
         }
     }
 
-    /// As [`end`](Self::end), but also stops at newlines; the next call continues after them.
-    pub(super) fn end_or_newline(&mut self, bytes: &[u8]) -> Option<Stop> {
-        self.scan::<true>(bytes)
+    /// As [`end`](Self::end) for a document, of which `before` bytes came before. Also stops at newlines; the next call
+    /// continues after them.
+    pub(super) fn end_or_newline(&mut self, bytes: &[u8], before: usize) -> Option<Stop> {
+        self.scan::<true>(bytes, before)
     }
 
-    fn scan<const LINES: bool>(&mut self, bytes: &[u8]) -> Option<Stop> {
+    /// The end of the object or array directly within the document, if there is one only.
+    pub(super) fn only_part_end(&self) -> Option<usize> {
+        (self.parts == 1).then_some(self.part_end)
+    }
+
+    fn scan<const DOCUMENT: bool>(&mut self, bytes: &[u8], before: usize) -> Option<Stop> {
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         for (n, block) in blocks.iter().enumerate() {
-            if let Some(stop) = self.block::<LINES>(block, BLOCK) {
+            if let Some(stop) = self.block::<DOCUMENT>(block, BLOCK, before + n * BLOCK) {
                 return Some(stop.after(n * BLOCK));
             }
         }
+        let scanned = blocks.len() * BLOCK;
         let mut last = [b' '; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.block::<LINES>(&last, rest.len()).map(|stop| stop.after(blocks.len() * BLOCK))
+        self.block::<DOCUMENT>(&last, rest.len(), before + scanned).map(|stop| stop.after(scanned))
     }
 
     /// Scans the first `length` bytes of a block.
     #[inline]
-    fn block<const LINES: bool>(&mut self, block: &[u8; BLOCK], length: usize) -> Option<Stop> {
+    fn block<const DOCUMENT: bool>(
+        &mut self,
+        block: &[u8; BLOCK],
+        length: usize,
+        before: usize,
+    ) -> Option<Stop> {
         if length == 0 {
             return None;
         }
-        let bits = Bits::of::<LINES>(block);
+        let bits = Bits::of::<DOCUMENT>(block);
         let quotes = bits.quotes & !self.escaped_bytes(bits.backslashes, length);
         // Set from the opening quote of a string up to, but not including, the closing one.
         let strings = below_each(quotes) ^ if self.in_string { u64::MAX } else { 0 };
         let opening = bits.opening & !strings;
         let closing = bits.closing & !strings;
-        let newlines = if LINES { bits.newlines } else { 0 };
-        if newlines == 0 && self.depth > closing.count_ones() as usize {
+        let newlines = if DOCUMENT { bits.newlines } else { 0 };
+        // The block stays within the value, and within a part of a document.
+        let outer = if DOCUMENT { 1 } else { 0 };
+        let mut marks = opening | closing | newlines;
+        if marks == 0 {
+            // Most blocks are within strings.
+        } else if newlines == 0 && self.depth > closing.count_ones() as usize + outer {
             self.depth = self.depth + opening.count_ones() as usize - closing.count_ones() as usize;
         } else {
-            let mut marks = opening | closing | newlines;
             while marks != 0 {
                 let at = marks.trailing_zeros();
                 let mark = 1 << at;
                 marks &= marks - 1;
                 let stop = if opening & mark != 0 {
                     self.depth += 1;
+                    self.parts += usize::from(DOCUMENT && self.depth == 2);
                     continue;
                 } else if newlines & mark != 0 {
                     Stop::Newline(at as usize)
                 } else {
                     self.depth = self.depth.saturating_sub(1);
+                    if DOCUMENT && self.depth == 1 {
+                        self.part_end = before + at as usize + 1;
+                    }
                     if self.depth > 0 {
                         continue;
                     }
@@ -148,25 +173,32 @@ impl Stop {
 
 impl Bits {
     #[inline]
-    fn of<const LINES: bool>(block: &[u8; BLOCK]) -> Self {
-        let mut bits = Self { quotes: 0, backslashes: 0, opening: 0, closing: 0, newlines: 0 };
-        for (n, part) in block.as_chunks::<16>().0.iter().enumerate() {
-            let bytes = u8x16::new(*part);
-            let which = |bytes: u8x16, byte: u8| {
-                u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask() & 0xFFFF) << (16 * n)
-            };
-            bits.quotes |= which(bytes, b'"');
-            bits.backslashes |= which(bytes, b'\\');
-            // Brackets differ from braces in this bit only, and setting it turns no other byte into a brace.
-            let braces = bytes | u8x16::splat(b'{' ^ b'[');
-            bits.opening |= which(braces, b'{');
-            bits.closing |= which(braces, b'}');
-            if LINES {
-                bits.newlines |= which(bytes, b'\n');
-            }
+    fn of<const DOCUMENT: bool>(block: &[u8; BLOCK]) -> Self {
+        let parts = std::array::from_fn(|n| u8x16::new(block.as_chunks().0[n]));
+        // Brackets differ from braces in this bit only, and setting it turns no other byte into a brace.
+        let braces = parts.map(|part: u8x16| part | u8x16::splat(b'{' ^ b'['));
+        Self {
+            quotes: all(&parts, b'"'),
+            backslashes: few(&parts, b'\\'),
+            opening: all(&braces, b'{'),
+            closing: all(&braces, b'}'),
+            newlines: if DOCUMENT { few(&parts, b'\n') } else { 0 },
         }
-        bits
     }
+}
+
+/// The positions of a byte.
+#[inline]
+fn all(parts: &[u8x16; 4], byte: u8) -> u64 {
+    let [a, b, c, d] = parts.map(|part| u64::from(part.simd_eq(u8x16::splat(byte)).to_bitmask() & 0xFFFF));
+    a | b << 16 | c << 32 | d << 48
+}
+
+/// As [`all`], for a byte that few blocks have.
+#[inline]
+fn few(parts: &[u8x16; 4], byte: u8) -> u64 {
+    let [a, b, c, d] = parts.map(|part| part.simd_eq(u8x16::splat(byte)));
+    if (a | b | c | d).to_bitmask() & 0xFFFF == 0 { 0 } else { all(parts, byte) }
 }
 
 /// Sets each bit to the parity of the bits up to it.
@@ -197,6 +229,20 @@ impl<'a> Cursor<'a> {
         Self { text, at }
     }
 
+    /// [`value`](Self::value), as its place in the text.
+    pub(super) fn value_range(&mut self) -> Result<Range<usize>, Malformed> {
+        let length = self.value()?.len();
+        Ok(self.at - length..self.at)
+    }
+
+    /// Returns the next value, whose end was found elsewhere.
+    pub(super) fn value_to(&mut self, end: usize) -> Result<&'a [u8], Malformed> {
+        self.peek();
+        let value = self.text.get(self.at..end).ok_or(Malformed)?;
+        self.at = end;
+        Ok(value)
+    }
+
     /// Skips bytes that were scanned elsewhere.
     pub(super) fn skip(&mut self, bytes: usize) {
         self.at += bytes;
@@ -213,12 +259,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is not whitespace.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
-        self.at += blank(&self.text[self.at..]);
-        self.text.get(self.at).copied()
+        loop {
+            match self.text.get(self.at) {
+                Some(byte) if is_blank(*byte) => self.at += 1,
+                next => return next.copied(),
+            }
+        }
     }
 
     /// Skips `byte` if it comes next. Returns whether it did.
+    #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let next = self.peek() == Some(byte);
         self.at += usize::from(next);
@@ -226,6 +278,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether another element comes before `close`. Skips a comma or `close`.
+    #[inline]
     pub(super) fn another(&mut self, close: u8, first: bool) -> Result<bool, Malformed> {
         if self.eat(close) {
             return Ok(false);
@@ -238,14 +291,56 @@ impl<'a> Cursor<'a> {
 
     /// Reads the key of a member and its colon.
     pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        if self.peek() != Some(b'"') {
-            return Err(Malformed);
+        let key = self.string()?;
+        if self.eat(b':') { Ok(key) } else { Err(Malformed) }
+    }
+
+    /// Reads the string that comes next, as [`text`] does.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let start = self.at;
+        if let Some(plain) = self.plain_text() {
+            return Ok(Cow::Borrowed(plain));
         }
-        let key = self.value()?;
-        if !self.eat(b':') {
-            return Err(Malformed);
+        self.at = start;
+        text(self.value()?).ok_or(Malformed)
+    }
+
+    /// Enters the object that comes next, and stops before the value of its first member with this name. `None` if there is
+    /// none, or a key has an escape.
+    pub(super) fn enter(&mut self, name: &[u8]) -> Option<()> {
+        let mut first = self.eat(b'{').then_some(true)?;
+        while self.another(b'}', std::mem::take(&mut first)).ok()? {
+            if self.plain_key()? == name {
+                return Some(());
+            }
+            self.value().ok()?;
         }
-        text(key).ok_or(Malformed)
+        None
+    }
+
+    /// Reads the key of a member and its colon, if there is one without an escape. It may be no text.
+    #[inline]
+    pub(super) fn plain_key(&mut self) -> Option<&'a [u8]> {
+        let key = self.plain()?;
+        self.eat(b':').then_some(key)
+    }
+
+    /// The content of the string that comes next, if there is one without an escape and it is valid.
+    #[inline]
+    pub(super) fn plain_text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.plain()?).ok()
+    }
+
+    /// The content of the string that comes next, if there is one that has no escape and no control character.
+    #[inline]
+    fn plain(&mut self) -> Option<&'a [u8]> {
+        let text = self.rest().strip_prefix(b"\"")?;
+        let length = plain_length(text);
+        if text.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at += length + 2;
+        Some(&text[..length])
     }
 
     /// Returns the next value. Only its end is searched; its content is not checked.
@@ -254,7 +349,7 @@ impl<'a> Cursor<'a> {
         let end = match rest.first() {
             Some(b'{' | b'[') => Scanner::default().end(rest),
             Some(b'"') => string_end(rest),
-            _ => Some(rest.iter().position(|byte| b",:{}[]\" \t\r\n".contains(byte)).unwrap_or(rest.len())),
+            _ => Some(rest.iter().position(|byte| ends_scalar(*byte)).unwrap_or(rest.len())),
         };
         let end = end.filter(|end| *end > 0).ok_or(Malformed)?;
         self.at += end;
@@ -269,6 +364,11 @@ pub(super) fn blank(text: &[u8]) -> usize {
 
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether a number or a word ends before this byte.
+fn ends_scalar(byte: u8) -> bool {
+    is_blank(byte) || matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"')
 }
 
 /// The value of a member of an object; the last one if there are several. `null` counts as absent, and has no
@@ -368,10 +468,27 @@ fn lone_surrogates(text: &[u8]) -> Vec<usize> {
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
+        at += plain_length(text.get(at..)?);
         match text.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at += 2,
             _ => at += 1,
         }
     }
+}
+
+/// The number of bytes before the first quote, backslash or control character.
+fn plain_length(text: &[u8]) -> usize {
+    let (blocks, rest) = text.as_chunks::<16>();
+    for (n, block) in blocks.iter().enumerate() {
+        let bytes = u8x16::new(*block);
+        let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+        let special = is(b'"') | is(b'\\') | bytes.simd_lt(u8x16::splat(b' '));
+        let special = special.to_bitmask() & 0xFFFF;
+        if special != 0 {
+            return 16 * n + special.trailing_zeros() as usize;
+        }
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    text.len() - rest.len() + rest.iter().position(special).unwrap_or(rest.len())
 }

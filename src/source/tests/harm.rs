@@ -37,7 +37,7 @@ where
     let api = Api::<K>::all_with(client, dyntype);
     let mut source = HttpSource::new(api, dyntype, Part::default(), Limits::default());
     let decoder = Decoder::<K>::new(dyntype, false);
-    let outcome = |item: Listed<Json>| match item.and_then(|item| decoder.decode(item)) {
+    let outcome = |item: Listed<Json>| match item.and_then(|item| decoder.decode_item(item)) {
         Ok((meta, _)) => Some(meta.key.to_string()),
         Err(error) => Some(error.to_string()),
     };
@@ -93,7 +93,7 @@ async fn bytes_that_are_no_text_harm_nothing() {
     }
     let json = object(IN_DATA, b"\xff\\ud800");
     let item = list(answering(page_of(&[json]))).await.unwrap().items.next().unwrap().unwrap();
-    let (_, read) = Decoder::<ConfigMap>::new(&(), false).decode(item).unwrap();
+    let (_, read) = Decoder::<ConfigMap>::new(&(), false).decode_item(item).unwrap();
     assert_eq!(read.data.unwrap()["k"], "x\u{fffd}\u{fffd}", "as Go reads it");
 }
 
@@ -180,7 +180,7 @@ async fn errors_say_who_the_object_is() {
             found.push(item);
         }
         for item in found {
-            let decoded = item.and_then(|item| Decoder::<ConfigMap>::new(&(), false).decode(item));
+            let decoded = item.and_then(|item| Decoder::<ConfigMap>::new(&(), false).decode_item(item));
             let error = decoded.err().unwrap_or_else(|| panic!("reads: {object}"));
             let said = [
                 error.key().is_some_and(|key| key.to_string() == "n/b"),

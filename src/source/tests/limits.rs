@@ -36,7 +36,7 @@ async fn an_object_larger_than_the_limit_harms_only_itself() {
     let page = list(limited(data(&body), limits)).await.unwrap();
     let large = { page.items }.nth(1).unwrap().unwrap();
     assert!(matches!(large.payload, Json::TooLarge));
-    let error = Decoder::<ConfigMap>::new(&(), false).decode(large).unwrap_err();
+    let error = Decoder::<ConfigMap>::new(&(), false).decode_item(large).unwrap_err();
     assert_eq!(error.to_string(), "object b at version 3: larger than the limit");
 }
 

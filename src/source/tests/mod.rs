@@ -136,7 +136,7 @@ fn describe(event: &Result<WatchEvent<Json>, Error>) -> String {
     match event {
         Ok(WatchEvent::Applied(Ok(item))) => {
             let text = match &item.payload {
-                Json::Whole(json) | Json::WithoutType(json) => String::from_utf8_lossy(json),
+                Json::Whole { json, .. } | Json::WithoutType(json) => String::from_utf8_lossy(json),
                 Json::TooLarge => "too large".into(),
             };
             format!("applied {} {} {text}", item.meta.key, item.meta.resource_version)

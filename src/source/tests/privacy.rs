@@ -85,7 +85,7 @@ async fn everything_said(body: &str) -> String {
             }
         }
         for item in listed {
-            if let Err(error) = item.and_then(|item| decoder.decode(item)) {
+            if let Err(error) = item.and_then(|item| decoder.decode_item(item)) {
                 said += &texts(&error);
             }
         }

@@ -31,7 +31,11 @@ pub(super) struct Documents {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Document {
     /// A document with closed braces.
-    Whole(Bytes),
+    Whole {
+        text: Bytes,
+        /// The end of the object or array in it, if there is one only.
+        part_end: Option<usize>,
+    },
     /// A document that a newline has ended early.
     Broken(Bytes),
 }
@@ -86,10 +90,11 @@ impl Documents {
                 }
             }
             let new = &self.chunk[self.scanned..];
-            match self.scanner.end_or_newline(new) {
+            match self.scanner.end_or_newline(new, self.length()) {
                 Some(Stop::End(end)) => {
                     self.scanned += end;
-                    return self.take().map(|document| Some(Document::Whole(document)));
+                    let part_end = self.scanner.only_part_end();
+                    return self.take().map(|text| Some(Document::Whole { text, part_end }));
                 }
                 Some(Stop::Newline(at)) if self.scanner.in_string() => {
                     self.scanned += at;

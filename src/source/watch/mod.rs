@@ -1,6 +1,8 @@
 //! An open watch: each document of the response body is an event.
 
 mod documents;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::io;
@@ -42,7 +44,7 @@ pub(crate) struct HttpWatch {
 }
 
 /// The relevant members of an event.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Event<'a> {
     kind: Option<Cow<'a, str>>,
     object: Option<&'a [u8]>,
@@ -121,9 +123,9 @@ impl Stream for HttpWatch {
 }
 
 fn parse_event(call: &Call, document: &Document, largest: usize) -> Result<WatchEvent<Json>, Error> {
-    let (Document::Whole(bytes) | Document::Broken(bytes)) = document;
-    let whole = matches!(document, Document::Whole(_));
-    let Ok(Event { kind, object }) = Event::read(bytes, whole) else {
+    let (Document::Whole { text: bytes, .. } | Document::Broken(bytes)) = document;
+    let whole = matches!(document, Document::Whole { .. });
+    let Ok(Event { kind, object }) = Event::read(document) else {
         return Err(call.protocol(NO_EVENT));
     };
     let Some(kind) = kind else {
@@ -152,20 +154,27 @@ fn parse_event(call: &Call, document: &Document, largest: usize) -> Result<Watch
 
 impl<'a> Event<'a> {
     /// If the document is not whole, the object is everything after its key.
-    fn read(document: &'a [u8], whole: bool) -> Result<Self, Malformed> {
+    fn read(document: &'a Document) -> Result<Self, Malformed> {
         let mut event = Self::default();
-        let mut cursor = Cursor::new(document);
+        let (Document::Whole { text: bytes, .. } | Document::Broken(bytes)) = document;
+        let mut cursor = Cursor::new(bytes);
         cursor.eat(b'{');
         let mut first = true;
         while cursor.another(b'}', first)? {
             first = false;
-            match &*cursor.key()? {
-                "type" => event.kind = Some(text(cursor.value()?).ok_or(Malformed)?),
-                "object" if whole => event.object = Some(cursor.value()?),
-                "object" => {
+            match (&*cursor.key()?, document) {
+                ("type", _) => event.kind = Some(cursor.string()?),
+                ("object", Document::Broken(_)) => {
                     event.object = Some(cursor.rest());
                     break;
                 }
+                // An object that comes here is the only one, so it is the one whose end is known.
+                ("object", Document::Whole { part_end: Some(end), .. })
+                    if matches!(cursor.peek(), Some(b'{' | b'[')) =>
+                {
+                    event.object = Some(cursor.value_to(*end)?);
+                }
+                ("object", Document::Whole { .. }) => event.object = Some(cursor.value()?),
                 _ => {
                     cursor.value()?;
                 }

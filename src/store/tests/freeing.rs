@@ -20,7 +20,7 @@ impl Drop for Traced {
 #[test]
 fn a_version_that_no_reader_has_is_freed_when_another_is_published() {
     let (sender, dropped) = mpsc::channel();
-    let take: Take<(), Traced> = Box::new(move |_| Ok(Some(Traced(sender.clone()))));
+    let take: Take<(), Traced> = Box::new(move |_, ()| Ok(Some(Traced(sender.clone()))));
     let mut intake = Intake::new(Writer::new(next_store(), Vec::new()), take);
     let list = intake.begin_list(Reuse::Unchanged);
     now(intake.commit(list, Some(ResourceVersion::from_number(1)))).unwrap();
@@ -42,7 +42,7 @@ fn a_version_that_no_reader_has_is_freed_when_another_is_published() {
 #[tokio::test(start_paused = true)]
 async fn t_drop_never_runs_on_a_thread_that_only_reads() {
     let (sender, dropped) = mpsc::channel();
-    let take: Take<(), Traced> = Box::new(move |_| Ok(Some(Traced(sender.clone()))));
+    let take: Take<(), Traced> = Box::new(move |_, ()| Ok(Some(Traced(sender.clone()))));
     let mut intake = Intake::new(Writer::new(next_store(), Vec::new()), take);
     let shared = intake.lock().shared().clone();
     let retired = intake.lock().retired().clone();
@@ -84,7 +84,7 @@ async fn an_old_world_is_freed_in_many_turns_and_no_task_waits_for_all_of_it() {
         }
     }
     const OBJECTS: u64 = 400;
-    let take: Take<(), Slow> = Box::new(move |_| Ok(Some(Slow)));
+    let take: Take<(), Slow> = Box::new(move |_, ()| Ok(Some(Slow)));
     let indexes: Vec<Box<dyn Indexer<Slow>>> = vec![Box::new(|_: &Slow| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let shared = intake.lock().shared().clone();
@@ -120,7 +120,7 @@ fn a_list_that_breaks_off_is_forgotten_whatever_t_drop_does() {
     quiet_panics();
     let armed = Arc::new(AtomicBool::new(false));
     let grudge = armed.clone();
-    let take: Take<(), Grudge> = Box::new(move |_| Ok(Some(Grudge(grudge.clone()))));
+    let take: Take<(), Grudge> = Box::new(move |_, ()| Ok(Some(Grudge(grudge.clone()))));
     let indexes: Vec<Box<dyn Indexer<Grudge>>> = vec![Box::new(|_: &Grudge| 7)];
     let mut intake = Intake::new(Writer::new(next_store(), indexes), take);
     let list = |intake: &mut Intake<(), Grudge>, mut version: u64| {

@@ -73,17 +73,14 @@ fn harness() -> Harness {
     });
     let by_tag = declare(&mut indexers, store, |value: &Value| value.tags.clone());
     let by_namespace = declare(&mut indexers, store, namespace());
-    let take = |item: Item<Box<Served>>| {
-        let mut served = item.payload;
-        match served.manner {
-            Manner::Good => Ok(Some(served.value)),
-            Manner::LeftOut => Ok(None),
-            Manner::Undecodable => Err(DecodeError::of(&item.meta, "asked for by a test")),
-            Manner::ProjectionPanics => panic!("asked for by a test"),
-            Manner::IndexPanics => {
-                served.value.group = POISON.to_owned();
-                Ok(Some(served.value))
-            }
+    let take = |meta: &Meta, mut served: Box<Served>| match served.manner {
+        Manner::Good => Ok(Some(served.value)),
+        Manner::LeftOut => Ok(None),
+        Manner::Undecodable => Err(DecodeError::of(meta, "asked for by a test")),
+        Manner::ProjectionPanics => panic!("asked for by a test"),
+        Manner::IndexPanics => {
+            served.value.group = POISON.to_owned();
+            Ok(Some(served.value))
         }
     };
     Harness {

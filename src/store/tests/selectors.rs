@@ -128,7 +128,7 @@ fn run(seed: u64) -> usize {
     let by_selector = indexes.index(index::selector(keys));
     let (store, indexers) = indexes.into_parts();
     let mut intake =
-        Intake::new(Writer::new(store, indexers), Box::new(|item: Item<Policy>| Ok(Some(item.payload))));
+        Intake::new(Writer::new(store, indexers), Box::new(|_, policy: Policy| Ok(Some(policy))));
     let mut added_late = None;
     let mut model = Model::new();
     let mut held: Vec<(Snapshot<Policy>, Model)> = Vec::new();
