@@ -63,8 +63,8 @@ pub(crate) struct Identity<'a> {
 pub(crate) struct TooLong;
 
 impl<T> Obj<T> {
-    /// Makes one allocation of exactly the needed size.
-    pub(crate) fn new(identity: &Identity<'_>, keys: IndexKeys, value: T) -> Result<Self, TooLong> {
+    /// Makes one allocation of exactly the needed size. The object has no index keys yet.
+    pub(crate) fn new(identity: &Identity<'_>, value: T) -> Result<Self, TooLong> {
         let Identity { hash, key, uid, version } = identity;
         let (uid, uid_text) = match uuid_text::parse(uid) {
             Some(uid) => (uid, None),
@@ -84,7 +84,7 @@ impl<T> Obj<T> {
             namespace: Len::new(key.namespace, uid_text.is_some())?,
             name: Len::new(key.name, version_text.is_some())?,
             slot: None,
-            keys,
+            keys: IndexKeys::NONE,
             value,
         };
         let parts = [
@@ -195,14 +195,9 @@ impl<T> Obj<T> {
         this.header().slot
     }
 
-    /// Sets the index keys of an object that was made without, and that nothing else refers to.
-    pub(crate) fn set_index_keys(this: &mut Self, keys: IndexKeys) {
-        this.change(|header| header.keys = keys);
-    }
-
-    /// Sets the slot of an object that is not stored yet, and that nothing else refers to.
-    pub(crate) fn set_slot(this: &mut Self, slot: Slot) {
-        this.change(|header| header.slot = Some(slot));
+    /// Sets the slot and the index keys of an object that is not stored yet, and that nothing else refers to.
+    pub(crate) fn set_place(this: &mut Self, slot: Slot, keys: IndexKeys) {
+        this.change(|header| (header.slot, header.keys) = (Some(slot), keys));
     }
 
     /// The address, which identifies the object while it is referenced.
@@ -404,7 +399,7 @@ mod tests {
     fn obj(namespace: &str, name: &str, uid: &str, version: &str) -> Obj<u32> {
         let version = ResourceVersion::from(version);
         let identity = Identity { hash: 7, key: Key { namespace, name }, uid, version: &version };
-        Obj::new(&identity, IndexKeys::None, 42).unwrap()
+        Obj::new(&identity, 42).unwrap()
     }
 
     #[test]
@@ -443,7 +438,7 @@ mod tests {
             (short, short, short, true),
         ] {
             let identity = Identity { hash: 0, key: Key { namespace, name }, uid, version: &version };
-            assert_eq!(Obj::new(&identity, IndexKeys::None, ()).is_ok(), fits);
+            assert_eq!(Obj::new(&identity, ()).is_ok(), fits);
         }
     }
 

@@ -4,8 +4,8 @@
 //! [`View::modified_keys`](crate::View::modified_keys) finds its keys.
 
 use super::directory::Place;
-use super::keys::SharedKey;
-use super::multimap::{HashedKey, Multimap};
+use super::keys::{SharedKey, typed_key};
+use super::multimap::Multimap;
 use super::posting::Posting;
 use super::selector_key::SelectorKey;
 use super::table::Table;
@@ -50,7 +50,7 @@ impl Table<SelectorKey> {
 
 impl SelectorKey {
     pub(crate) fn of(key: &SharedKey) -> Option<&Self> {
-        key.downcast_ref::<HashedKey<Self>>().map(|key| &key.key)
+        typed_key::<Self>(key).map(|key| &key.key)
     }
 
     /// The places of this selector in a directory, each as the hashes of its buckets. Labels that the selector matches

@@ -68,7 +68,7 @@ pub use self::builtin::{
 pub use self::by_selector::{BySelector, selector};
 pub(crate) use self::directory::BucketRef;
 pub use self::into_keys::IntoKeys;
-pub(crate) use self::keys::{IndexKeys, SharedKey, SlotKey};
+pub(crate) use self::keys::{FoundKey, IndexKeys, Keys, SharedKey, SlotKey, register};
 pub use self::pair::Pair;
 pub(crate) use self::posting::{Iter as PostingIter, Ordered, Posting, Seek, meet};
 pub use self::selector_key::SelectorKey;

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::posting::{Pieces as PostingPieces, Posting};
 use crate::fetch::Counted;
 use crate::free::{Remains, free};
+use crate::slab::Slot;
 use crate::trie::{Element, Pieces, Trie};
 
 /// A key with its hash, which is computed once.
 pub(super) struct HashedKey<K> {
     pub(super) hash: u64,
+    /// Where it is among all keys of the store; `None` if it is not a key of objects, or not yet.
+    pub(super) place: Option<Slot>,
     pub(super) key: K,
 }
 

@@ -10,7 +10,7 @@ use equivalent::Equivalent;
 
 use super::IndexBy;
 use super::directory::Directory;
-use super::keys::{IndexKeys, SharedKey, SlotKey};
+use super::keys::{FoundKey, IndexKeys, Keys, SharedKey, SlotKey, typed_key, typed_shared};
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
 use super::posting::{Ordered as _, Posting};
 use super::selector_key::SelectorKey;
@@ -33,6 +33,10 @@ pub(crate) trait ErasedTable: Any + Send + Sync {
 
     /// The hash of a key of this table.
     fn hash_of(&self, key: &SharedKey) -> Option<u64>;
+
+    /// The number of keys.
+    #[cfg(test)]
+    fn keys(&self) -> usize;
 }
 
 /// The place of an index in a version of the store.
@@ -40,6 +44,7 @@ pub(crate) trait ErasedTable: Any + Send + Sync {
 pub(crate) struct At<'a> {
     pub(crate) slot: u32,
     pub(crate) table: &'a AnyTable,
+    pub(crate) keys: &'a Keys,
     pub(crate) hasher: &'a KeyHasher,
 }
 
@@ -63,13 +68,14 @@ pub(crate) trait Indexer<T>: Send {
     /// Adds the keys of an object to `found`, without duplicates, shared with those already in the table. `before` are
     /// the keys of the stored version of the object, which are often the same. This is the only function here that runs
     /// application code: the closure, and `Hash` and `Eq` of the key. It changes nothing in the table.
-    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<SlotKey>);
+    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<FoundKey>);
 
     /// Puts an object of these under a key.
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
 
-    /// Removes an object from a key. Its slot still has it, or a later version of it.
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
+    /// Removes an object from a key. Its slot still has it, or a later version of it. Returns whether it was the last
+    /// object of the key.
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) -> bool;
 
     #[cfg(test)]
     fn validate(
@@ -104,7 +110,7 @@ impl<K> Table<K> {
     where
         K: Send + Sync + 'static,
     {
-        key.downcast_ref::<HashedKey<K>>().map(|key| key.hash)
+        typed_key::<K>(key).map(|key| key.hash)
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&K, usize)> {
@@ -156,6 +162,11 @@ impl<K: Send + Sync + 'static> ErasedTable for Table<K> {
     fn hash_of(&self, key: &SharedKey) -> Option<u64> {
         Self::hash_of(key)
     }
+
+    #[cfg(test)]
+    fn keys(&self) -> usize {
+        self.entries.iter().len()
+    }
 }
 
 // === impl TableRemains ===
@@ -170,19 +181,18 @@ impl<K: Send + Sync> Remains for TableRemains<K> {
 
 impl At<'_> {
     fn hashed<K: Hash>(self, key: K) -> HashedKey<K> {
-        HashedKey { hash: self.hasher.index_key(&key), key }
+        HashedKey { hash: self.hasher.index_key(&key), place: None, key }
     }
 
     /// The key of the table that equals `new`, or `new`.
-    fn shared<K: Eq + Send + Sync + 'static>(self, new: HashedKey<K>) -> SharedKey {
+    fn found<K: Eq + Send + Sync + 'static>(self, new: HashedKey<K>) -> FoundKey {
         let entries = downcast::<K>(self.table).map(|table| &table.entries);
         let known = entries.and_then(|entries| entries.get(new.hash, |key| *key == new.key));
-        known.map_or_else(|| Arc::new(new), |entry| entry.key.clone())
+        match known.and_then(|entry| entry.key.place) {
+            Some(place) => FoundKey::Known(place),
+            None => FoundKey::New(SlotKey { slot: self.slot, key: Arc::new(new) }),
+        }
     }
-}
-
-fn is_key<K: Eq + Send + Sync + 'static>(shared: &SharedKey, key: &K) -> bool {
-    shared.downcast_ref::<HashedKey<K>>().is_some_and(|shared| shared.key == *key)
 }
 
 // === impl Indexer ===
@@ -196,7 +206,7 @@ where
         Arc::new(Table::<F::Key>::new())
     }
 
-    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<SlotKey>) {
+    fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<FoundKey>) {
         let (mut first, mut rest) = (None, Vec::new());
         self.index(key, object, &mut |key| match first {
             None => first = Some(key),
@@ -204,13 +214,13 @@ where
         });
         let Some(first) = first else { return };
         if rest.is_empty() {
-            let same = before.of_index(at.slot).find(|key| is_key(key, &first)).cloned();
-            let key = same.unwrap_or_else(|| at.shared(at.hashed(first)));
-            return found.push(SlotKey { slot: at.slot, key });
+            let is_it = |key: &&SharedKey| typed_key::<F::Key>(key).is_some_and(|key| key.key == first);
+            let same = before.of_index(at.slot, at.keys).find(is_it).and_then(|key| key.place());
+            return found.push(same.map_or_else(|| at.found(at.hashed(first)), FoundKey::Known));
         }
         rest.push(at.hashed(first));
         drop_duplicates(&mut rest);
-        found.extend(rest.into_iter().map(|key| SlotKey { slot: at.slot, key: at.shared(key) }));
+        found.extend(rest.into_iter().map(|key| at.found(key)));
     }
 
     fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
@@ -223,14 +233,14 @@ where
         }
     }
 
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
-        let Some(slot) = Obj::slot(object) else { return };
-        let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return };
-        if table.entries.remove(&typed_key, &slot, in_key_order(objects, object))
-            && let Some(directory) = &mut table.directory
-        {
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) -> bool {
+        let Some(slot) = Obj::slot(object) else { return false };
+        let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return false };
+        let emptied = table.entries.remove(&typed_key, &slot, in_key_order(objects, object));
+        if emptied && let Some(directory) = &mut table.directory {
             directory.remove(key);
         }
+        emptied
     }
 
     #[cfg(test)]
@@ -252,8 +262,8 @@ where
         for entry in table.entries.iter() {
             let key: SharedKey = entry.key.clone();
             for object in entry.posting.iter().map(object) {
-                let mine = SlotKey { slot, key: key.clone() };
-                assert!(keys(object).iter().any(|key| key.is(&mine)), "foreign key");
+                let is_it = |mine: &SlotKey| mine.slot == slot && Arc::ptr_eq(&mine.key, &key);
+                assert!(keys(object).iter().any(is_it), "foreign key");
                 listed += 1;
             }
         }
@@ -277,7 +287,7 @@ fn typed<'a, K: Send + Sync + 'static>(table: &'a mut AnyTable, key: &SharedKey)
         *table = Arc::new(downcast::<K>(table)?.clone());
     }
     let own: &mut dyn Any = Arc::get_mut(table)?;
-    Some((own.downcast_mut()?, key.clone().downcast().ok()?))
+    Some((own.downcast_mut()?, typed_shared(key)?))
 }
 
 /// Compares the object of a slot with another one.

@@ -42,7 +42,7 @@ use self::node::{Child, Node as _, TOP, Top};
 use crate::fetch::Counted;
 
 /// The place of an object in a [`Slab`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Slot(NonZeroU32);
 
 /// A persistent array with holes.

@@ -5,17 +5,27 @@ use std::sync::Arc;
 
 use super::View;
 use crate::object::Obj;
+use crate::slab::Slot;
 use crate::trie::{self, Element as _, Trie};
 
-/// What the last change of a view was: the hashes of the keys, each once. So a consumer that is one version behind looks
-/// up a few keys, and need not compare two tries.
+/// What the last change of a view was. So a consumer that is one version behind reads one slot or looks up a few keys, and
+/// need not compare two tries.
 #[derive(Clone, Default)]
 pub(crate) enum Recent {
     #[default]
     Nothing,
-    One(u64),
+    /// One object was stored or removed, once.
+    One(Slot),
+    /// The hashes of the keys, each once.
     Few(Arc<[u64]>),
     Many,
+}
+
+/// The key of an object that was stored or removed, and its slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Touched {
+    hash: u64,
+    slot: Option<Slot>,
 }
 
 /// The objects that differ between two views: before and after, of which one may be missing. See
@@ -23,6 +33,7 @@ pub(crate) enum Recent {
 pub(crate) enum Differences<'a, T> {
     All(Box<trie::Diff<'a, Obj<T>>>),
     Known(Known<'a, T>),
+    One(Option<Difference<'a, T>>),
 }
 
 /// The objects of some hashes that differ between two views.
@@ -40,11 +51,16 @@ impl<T> View<T> {
     /// The objects that differ from those of an older view of the same store, in no particular order. Lazy, O(changes).
     pub(crate) fn differences<'a>(&'a self, older: &'a Self) -> Differences<'a, T> {
         let is_next = self.store == older.store && self.revision == older.revision + 1;
-        match self.recent.hashes().filter(|_| is_next) {
-            Some(hashes) => {
-                Differences::Known(Known { hashes: hashes.iter(), old: older, new: self, current: None })
+        let known = |hashes: &'a [u64]| {
+            Differences::Known(Known { hashes: hashes.iter(), old: older, new: self, current: None })
+        };
+        match &self.recent {
+            Recent::Nothing if is_next => Differences::One(None),
+            Recent::One(slot) if is_next => {
+                Differences::One(Some((older.slab.get(*slot), self.slab.get(*slot))))
             }
-            None => Differences::All(Box::new(Trie::diff(&older.objects, &self.objects))),
+            Recent::Few(hashes) if is_next => known(hashes),
+            _ => Differences::All(Box::new(Trie::diff(&older.objects, &self.objects))),
         }
     }
 }
@@ -53,27 +69,26 @@ impl Recent {
     /// The most changes that are worth noting: each costs four look-ups.
     pub(crate) const MOST: usize = 16;
 
-    /// `hashes` may have doubles, and need not be complete if there are more than [`MOST`](Self::MOST).
-    pub(crate) fn of(mut hashes: Vec<u64>) -> Self {
-        match *hashes {
+    /// `touched` may have an object several times, and need not be complete if there are more than
+    /// [`MOST`](Self::MOST).
+    pub(crate) fn of(touched: &[Touched]) -> Self {
+        match *touched {
             [] => Self::Nothing,
-            [one] => Self::One(one),
-            _ if hashes.len() > Self::MOST => Self::Many,
+            [Touched { slot: Some(slot), .. }] => Self::One(slot),
+            _ if touched.len() > Self::MOST => Self::Many,
             _ => {
+                let mut hashes: Vec<u64> = touched.iter().map(|touched| touched.hash).collect();
                 hashes.sort_unstable();
                 hashes.dedup();
                 Self::Few(hashes.into())
             }
         }
     }
+}
 
-    fn hashes(&self) -> Option<&[u64]> {
-        match self {
-            Self::Nothing => Some(&[]),
-            Self::One(one) => Some(slice::from_ref(one)),
-            Self::Few(hashes) => Some(hashes),
-            Self::Many => None,
-        }
+impl Touched {
+    pub(crate) fn of<T>(object: &Obj<T>) -> Self {
+        Self { hash: object.hash(), slot: Obj::slot(object) }
     }
 }
 
@@ -84,6 +99,7 @@ impl<'a, T> Iterator for Differences<'a, T> {
         match self {
             Self::All(diff) => diff.next().map(|found| (found.old, found.new)),
             Self::Known(known) => known.next(),
+            Self::One(found) => found.take(),
         }
     }
 }
@@ -134,7 +150,7 @@ mod tests {
     fn object(name: &str, hash: u64) -> Obj<()> {
         let version = ResourceVersion::from_number(1);
         let identity = Identity { hash, key: Key { namespace: "", name }, uid: "", version: &version };
-        Obj::new(&identity, IndexKeys::None, ()).unwrap()
+        Obj::new(&identity, ()).unwrap()
     }
 
     /// All keys have one of two hashes.
@@ -147,22 +163,30 @@ mod tests {
                 (0..changes)
                     .map(|_| {
                         let (at, hash) = (random.random_range(0..6), random.random_range(0..2));
-                        let object = object(&format!("o{at}"), hash);
+                        let mut object = object(&format!("o{at}"), hash);
+                        let stored = view.objects.get(hash, |other| other.same_key(&object));
+                        let mut slot = stored.and_then(Obj::slot);
                         if random.random_bool(0.6) {
+                            let place = slot.unwrap_or_else(|| view.slab.vacant());
+                            Obj::set_place(&mut object, place, IndexKeys::NONE);
+                            view.slab.set(place, object.clone());
                             view.objects.insert(object);
-                        } else {
+                            slot = Some(place);
+                        } else if let Some(slot) = slot {
                             view.objects.remove(hash, |other| other.same_key(&object));
+                            view.slab.remove(slot);
                         }
-                        hash
+                        Touched { hash, slot }
                     })
                     .collect::<Vec<_>>()
             };
             fill(&mut view, &mut random, 8);
-            let mut next = View { revision: 1, objects: view.objects.clone(), ..View::empty(0, Vec::new()) };
+            let (objects, slab) = (view.objects.clone(), view.slab.clone());
+            let mut next = View { revision: 1, objects, slab, ..View::empty(0, Vec::new()) };
             let changes = random.random_range(0..6);
-            next.recent = Recent::of(fill(&mut next, &mut random, changes));
+            next.recent = Recent::of(&fill(&mut next, &mut random, changes));
             let differences = next.differences(&view);
-            assert!(matches!(differences, Differences::Known(_)));
+            assert!(!matches!(differences, Differences::All(_)));
             let address = |object: Option<&Obj<()>>| object.map(Obj::address);
             let mut known: Vec<_> = differences.map(|(old, new)| (address(old), address(new))).collect();
             let all = Trie::diff(&view.objects, &next.objects);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
-pub(crate) use self::differences::{Differences, Recent};
+pub(crate) use self::differences::{Differences, Recent, Touched};
 pub use self::intersection::{InKeyOrder, Intersection};
 pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
@@ -54,6 +54,8 @@ pub struct View<T> {
     pub(crate) objects: Trie<Obj<T>>,
     /// The same objects by slot, for the indexes.
     pub(crate) slab: Slab<Obj<T>>,
+    /// The keys of all indexes.
+    pub(crate) keys: index::Keys,
     /// Whether an object without a namespace was stored up to this view.
     pub(crate) has_unnamespaced: bool,
     /// The number of objects that were stored and removed up to this view. Two views differ by at most as many objects.
@@ -94,6 +96,7 @@ impl<T> View<T> {
             hasher: KeyHasher::new(),
             objects: Trie::new(),
             slab: Slab::new(),
+            keys: Slab::new(),
             has_unnamespaced: false,
             churn: 0,
             recent: Recent::default(),

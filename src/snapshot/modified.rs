@@ -18,6 +18,7 @@ impl<T> View<T> {
         T: Send + Sync,
     {
         let modified = self.differences(older).filter(|(before, _)| before.is_some());
-        modified.filter_map(|(_, after)| after).flat_map(move |new| Obj::index_keys(new).of_index(slot))
+        let of = move |new: &'a Obj<T>| Obj::index_keys(new).of_index(slot, &self.keys);
+        modified.filter_map(|(_, after)| after).flat_map(of)
     }
 }

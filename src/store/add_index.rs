@@ -6,11 +6,13 @@ use tokio::sync::oneshot;
 
 use super::Writer;
 use super::draft::Draft;
-use super::late::{Late, late_keys};
+use super::late::Late;
 use crate::error::DecodeError;
-use crate::index::{At, Index, IndexBy, IndexKeys, Indexer};
+use crate::free::free;
+use crate::index::{At, Index, IndexBy, IndexKeys, Indexer, register};
 use crate::object::Obj;
 use crate::reflector::{Reuse, Turn};
+use crate::trie::Element as _;
 
 /// An index to add to a running store, and the sender that answers the caller with its slot.
 pub(crate) struct AddIndex<T> {
@@ -52,18 +54,26 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut turn = Turn::new();
         draft.tables.push(index.empty());
         for object in draft.objects.clone().iter() {
-            let Draft { tables, late, slab, hasher, .. } = &mut draft;
+            let Draft { tables, keys, late, slab, hasher, .. } = &mut draft;
             let table = &mut tables[slot as usize];
-            let mut keys = Vec::new();
-            let at = At { slot, table, hasher };
-            let find = || index.keys(at, Obj::key(object), object, &IndexKeys::None, &mut keys);
+            let mut found = Vec::new();
+            let at = At { slot, table, keys, hasher };
+            let find = || index.keys(at, Obj::key(object), object, &IndexKeys::NONE, &mut found);
             match catch_unwind(AssertUnwindSafe(find)) {
-                Ok(()) if keys.is_empty() => {}
+                Ok(()) if found.is_empty() => {}
                 Ok(()) => {
-                    keys.iter().for_each(|key| index.insert(table, &key.key, slab, object));
-                    late.insert(Late::of(object, late_keys(late, object).iter().cloned().chain(keys)));
+                    let new = register(keys, found);
+                    let added = new.iter().filter_map(|place| keys.get(place));
+                    added.for_each(|key| index.insert(table, &key.key, slab, object));
+                    let earlier = late.get(object.hash(), |late| late.is_of(object));
+                    let earlier = earlier.into_iter().flat_map(|late| late.keys().iter());
+                    let all = earlier.chain(new.iter()).collect();
+                    late.insert(Late::of(object, all));
                 }
-                Err(_) => panicked.push(object.clone()),
+                Err(_) => {
+                    found.into_iter().for_each(free);
+                    panicked.push(object.clone());
+                }
             }
             // Other tasks may run here; readers do not see the unfinished draft.
             turn.pass().await;

@@ -161,7 +161,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::index::IndexKeys;
     use crate::key::Key;
     use crate::object::Identity;
 
@@ -171,7 +170,7 @@ mod tests {
         let name = number.to_string();
         let identity =
             Identity { hash, key: Key { namespace: "", name: &name }, uid: "", version: &"1".into() };
-        Obj::new(&identity, IndexKeys::None, value).unwrap()
+        Obj::new(&identity, value).unwrap()
     }
 
     proptest! {
@@ -213,7 +212,7 @@ mod tests {
                 let name = number.to_string();
                 let key = Key { namespace: "", name: &name };
                 let identity = Identity { hash, key, uid: "", version: &"1".into() };
-                arrivals.insert(Obj::new(&identity, IndexKeys::None, number).unwrap());
+                arrivals.insert(Obj::new(&identity, number).unwrap());
             }
             let taken: Vec<_> = arrivals.by_hash(&mut Turn::new()).await.collect();
             assert_eq!(taken.len(), count as usize);

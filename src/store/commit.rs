@@ -184,12 +184,8 @@ async fn store_first<T: Send + Sync + 'static>(
 ) {
     for place in values.iter_mut() {
         let Some(object) = place else { continue };
-        let (key, none) = (Obj::key(object), IndexKeys::None);
-        match indexers.keys(&draft.tables, &draft.hasher, key, object, &none) {
-            Ok(keys) => {
-                Obj::set_index_keys(object, keys);
-                draft.put_beside(indexers, object);
-            }
+        match indexers.keys(draft.indexed(), Obj::key(object), object, &IndexKeys::NONE) {
+            Ok(keys) => draft.put_beside(indexers, object, keys),
             Err(mismatch) => {
                 let error = DecodeError::stored(object, mismatch);
                 draft.put_invalid(indexers, Invalid::new(object.hash(), error));
@@ -208,7 +204,7 @@ async fn store_first<T: Send + Sync + 'static>(
 fn store<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
     list: &List<T>,
-    mut object: Obj<T>,
+    object: Obj<T>,
     part: PartId,
     parts: &Parts,
     indexers: &Indexers<T>,
@@ -225,12 +221,9 @@ fn store<T: Send + Sync + 'static>(
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
     let key = shared.then(|| Obj::key(&object).to_owned());
     let stored = draft.objects.get(hash, |stored| stored.same_key(&object));
-    let before = stored.map_or(&IndexKeys::None, Obj::index_keys);
-    match indexers.keys(&draft.tables, &draft.hasher, Obj::key(&object), &object, before) {
-        Ok(keys) => {
-            Obj::set_index_keys(&mut object, keys);
-            draft.put(indexers, object);
-        }
+    let before = stored.map_or(&IndexKeys::NONE, Obj::index_keys);
+    match indexers.keys(draft.indexed(), Obj::key(&object), &object, before) {
+        Ok(keys) => draft.put(indexers, object, keys),
         Err(mismatch) => {
             draft.put_invalid(indexers, Invalid::new(hash, DecodeError::stored(&object, mismatch)));
             free(object);

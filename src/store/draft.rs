@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::arrivals::Arrivals;
-use super::indexers::Indexers;
+use super::indexers::{Indexed, Indexers};
 use super::late::Late;
 use super::life::Life;
 use super::members::{Grave, Members};
@@ -12,12 +12,12 @@ use super::retired::{Retired, World};
 use crate::error::DecodeError;
 use crate::free::free;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, IndexKeys};
+use crate::index::{AnyTable, FoundKey, IndexKeys, Keys, SlotKey, register};
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
 use crate::slab::{Slab, Slot};
-use crate::snapshot::{Invalid, Reached, Recent, View};
+use crate::snapshot::{Invalid, Reached, Recent, Touched, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
@@ -44,14 +44,16 @@ pub(crate) struct Draft<T> {
     pub(super) objects: Trie<Obj<T>>,
     /// The same objects by slot, for the indexes.
     pub(super) slab: Slab<Obj<T>>,
+    /// The keys of all indexes.
+    pub(super) keys: Keys,
     /// See [`View::has_unnamespaced`].
     has_unnamespaced: bool,
     /// See [`View::churn`].
     pub(super) churn: u64,
     /// What the change to the published version was.
     recent: Recent,
-    /// The hashes of the objects that were stored and removed since, up to one more than [`Recent::MOST`].
-    touched: Vec<u64>,
+    /// The objects that were stored and removed since, up to one more than [`Recent::MOST`].
+    touched: Vec<Touched>,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -83,6 +85,7 @@ impl<T> Draft<T> {
             resource_version: view.resource_version.clone(),
             objects: view.objects.clone(),
             slab: view.slab.clone(),
+            keys: view.keys.clone(),
             has_unnamespaced: view.has_unnamespaced,
             churn: view.churn,
             recent: view.recent.clone(),
@@ -119,9 +122,10 @@ impl<T> Draft<T> {
             hasher: self.hasher.clone(),
             objects: std::mem::take(&mut self.objects),
             slab: std::mem::take(&mut self.slab),
+            keys: std::mem::take(&mut self.keys),
             has_unnamespaced: self.has_unnamespaced,
             churn: self.churn,
-            recent: if self.changed { Recent::of(touched) } else { std::mem::take(&mut self.recent) },
+            recent: if self.changed { Recent::of(&touched) } else { std::mem::take(&mut self.recent) },
             tables: std::mem::take(&mut self.tables).into(),
             invalid: std::mem::take(&mut self.invalid),
             nameless: self.nameless,
@@ -179,45 +183,52 @@ impl<T: Send + Sync + 'static> Draft<T> {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
         let stored = self.objects.get(hash, |object| Obj::is(object, key));
-        let before = stored.map_or(&IndexKeys::None, Obj::index_keys);
-        let keys = match indexers.keys(&self.tables, &self.hasher, key, &value, before) {
-            Ok(keys) => keys,
+        let before = stored.map_or(&IndexKeys::NONE, Obj::index_keys);
+        let found = match indexers.keys(self.indexed(), key, &value, before) {
+            Ok(found) => found,
             Err(mismatch) => {
                 free(value);
                 return self.mark_invalid(indexers, DecodeError::of(meta, mismatch));
             }
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
-        match Obj::new(&identity, keys, value) {
-            Ok(new) => self.put(indexers, new),
-            Err(TooLong) => self.mark_invalid(indexers, DecodeError::too_long(meta)),
+        match Obj::new(&identity, value) {
+            Ok(new) => self.put(indexers, new, found),
+            Err(TooLong) => {
+                found.into_iter().for_each(free);
+                self.mark_invalid(indexers, DecodeError::too_long(meta));
+            }
         }
+    }
+
+    pub(super) fn indexed(&self) -> Indexed<'_> {
+        Indexed { tables: &self.tables, keys: &self.keys, hasher: &self.hasher }
     }
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
     ///
     /// Nothing else may refer to it yet. It gets the slot of the stored version.
-    pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>) {
+    pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>, keys: Vec<FoundKey>) {
         let stored = self.objects.get(new.hash(), |stored| stored.same_key(&new));
         let slot = stored.and_then(Obj::slot);
-        self.put_in_slot(&mut new, slot);
+        self.put_in_slot(&mut new, slot, keys);
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
-        self.note_change(new.hash(), old);
+        self.note_change(Touched::of(&new), old);
     }
 
     /// [`put`](Self::put) without the trie, into which the caller puts the object, too. No object has its key.
-    pub(super) fn put_beside(&mut self, indexers: &Indexers<T>, new: &mut Obj<T>) {
-        self.put_in_slot(new, None);
+    pub(super) fn put_beside(&mut self, indexers: &Indexers<T>, new: &mut Obj<T>, keys: Vec<FoundKey>) {
+        self.put_in_slot(new, None, keys);
         self.reindex(indexers, None, Some(new));
-        self.note_change(new.hash(), None);
+        self.note_change(Touched::of(new), None);
     }
 
-    fn put_in_slot(&mut self, new: &mut Obj<T>, slot: Option<Slot>) {
+    fn put_in_slot(&mut self, new: &mut Obj<T>, slot: Option<Slot>, keys: Vec<FoundKey>) {
         self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(new)));
         self.has_unnamespaced |= Obj::is_unnamespaced(new);
         let slot = slot.unwrap_or_else(|| self.slab.vacant());
-        Obj::set_slot(new, slot);
+        Obj::set_place(new, slot, register(&mut self.keys, keys));
         self.slab.set(slot, new.clone());
     }
 
@@ -261,13 +272,13 @@ impl<T: Send + Sync + 'static> Draft<T> {
         if let Some(slot) = Obj::slot(&old) {
             self.slab.remove(slot);
         }
-        self.note_change(hash, Some(old));
+        self.note_change(Touched::of(&old), Some(old));
     }
 
-    /// An object of this hash was stored or removed.
-    fn note_change(&mut self, hash: u64, old: Option<Obj<T>>) {
+    /// An object was stored or removed. `old` is no longer stored.
+    fn note_change(&mut self, touched: Touched, old: Option<Obj<T>>) {
         if self.touched.len() <= Recent::MOST {
-            self.touched.push(hash);
+            self.touched.push(touched);
         }
         self.replaced.extend(old);
         self.churn += 1;
@@ -313,24 +324,24 @@ impl<T: Send + Sync + 'static> Draft<T> {
     /// compared by address.
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let late = old.and_then(|old| self.late.remove(old.hash(), |late| late.is_of(old)));
-        let none = IndexKeys::None;
+        let none = IndexKeys::NONE;
         let later = late.as_ref().map_or(&none, Late::keys);
         let [before, after] = [old, new].map(|object| object.map_or(&none, Obj::index_keys));
-        let tables = &mut self.tables;
-        for key in before.iter().chain(later.iter()).filter(|key| !after.contains(key)) {
-            if let Some(old) = old {
-                let table = &mut tables[key.slot as usize];
-                indexers.at(key.slot).remove(table, &key.key, &self.slab, old);
+        let Self { tables, keys, slab, .. } = self;
+        for place in before.iter().chain(later.iter()).filter(|key| !after.contains(*key)) {
+            let Some((left, old)) = keys.get(place).cloned().zip(old) else { continue };
+            let SlotKey { slot, key } = &left;
+            if indexers.at(*slot).remove(&mut tables[*slot as usize], key, slab, old) {
+                keys.remove(place);
+            }
+            // This may be the last owner of the key, whose destructor is application code.
+            free(left);
+        }
+        for place in after.iter().filter(|key| !before.contains(*key) && !later.contains(*key)) {
+            if let Some((SlotKey { slot, key }, new)) = keys.get(place).zip(new) {
+                indexers.at(*slot).insert(&mut tables[*slot as usize], key, slab, new);
             }
         }
-        for key in after.iter().filter(|key| !before.contains(key) && !later.contains(key)) {
-            if let Some(new) = new {
-                let table = &mut tables[key.slot as usize];
-                indexers.at(key.slot).insert(table, &key.key, &self.slab, new);
-            }
-        }
-        // This may be the last owner of the keys, whose destructors are application code.
-        free(late);
     }
 
     #[cfg(test)]
@@ -339,11 +350,18 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.invalid.validate();
         for (slot, table) in (0u32..).zip(&self.tables) {
             let keys = |object: &Obj<T>| {
-                [Obj::index_keys(object).as_slice(), super::late::late_keys(&self.late, object)].concat()
+                let late = self.late.get(object.hash(), |late| late.is_of(object));
+                let places = Obj::index_keys(object)
+                    .iter()
+                    .chain(late.into_iter().flat_map(|late| late.keys().iter()));
+                places.map(|place| self.keys.get(place).cloned().expect("a key in its place")).collect()
             };
             indexers.at(slot).validate(table, slot, &self.slab, &keys);
         }
         self.slab.validate();
+        self.keys.validate();
+        let under = self.tables.iter().map(|table| table.keys()).sum::<usize>();
+        assert_eq!(self.keys.iter().count(), under, "a key without an object, or out of its place");
         for object in self.objects.iter() {
             let same = Obj::slot(object).and_then(|slot| self.slab.get(slot));
             assert!(same.is_some_and(|same| Obj::ptr_eq(same, object)), "another object in the slot");
@@ -366,6 +384,7 @@ impl<T> Drop for Draft<T> {
             tables: std::mem::take(&mut self.tables),
             objects: std::mem::take(&mut self.objects),
             slab: std::mem::take(&mut self.slab),
+            keys: std::mem::take(&mut self.keys),
             replaced: std::mem::take(&mut self.replaced),
             listed: Arrivals::new(),
             late: std::mem::take(&mut self.late),

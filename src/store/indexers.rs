@@ -4,11 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::free::free;
 use crate::hash::KeyHasher;
-use crate::index::{AnyTable, At, IndexKeys, Indexer, SlotKey};
+use crate::index::{AnyTable, At, FoundKey, IndexKeys, Indexer, Keys};
 use crate::key::Key;
 
 /// All indexes of a store, by slot. Their tables are in each version.
 pub(super) struct Indexers<T>(Vec<Box<dyn Indexer<T>>>);
+
+/// The indexes of a version of the store, and their keys.
+#[derive(Clone, Copy)]
+pub(super) struct Indexed<'a> {
+    pub(super) tables: &'a [AnyTable],
+    pub(super) keys: &'a Keys,
+    pub(super) hasher: &'a KeyHasher,
+}
 
 impl<T: 'static> Indexers<T> {
     pub(super) fn new(indexers: Vec<Box<dyn Indexer<T>>>) -> Self {
@@ -37,21 +45,21 @@ impl<T: 'static> Indexers<T> {
     /// index closures, and the `Hash` and `Eq` of their keys.
     pub(super) fn keys(
         &self,
-        tables: &[AnyTable],
-        hasher: &KeyHasher,
+        world: Indexed<'_>,
         key: Key<'_>,
         value: &T,
         before: &IndexKeys,
-    ) -> Result<IndexKeys, &'static str> {
-        let mut keys: Vec<SlotKey> = Vec::with_capacity(self.0.len());
+    ) -> Result<Vec<FoundKey>, &'static str> {
+        let Indexed { tables, keys, hasher } = world;
+        let mut found = Vec::with_capacity(self.0.len());
         for (slot, (indexer, table)) in (0u32..).zip(self.0.iter().zip(tables)) {
-            let at = At { slot, table, hasher };
-            let add = || indexer.keys(at, key, value, before, &mut keys);
+            let at = At { slot, table, keys, hasher };
+            let add = || indexer.keys(at, key, value, before, &mut found);
             if catch_unwind(AssertUnwindSafe(add)).is_err() {
-                keys.into_iter().for_each(free);
+                found.into_iter().for_each(free);
                 return Err("an index of it panicked");
             }
         }
-        Ok(keys.into())
+        Ok(found)
     }
 }

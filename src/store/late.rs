@@ -4,9 +4,9 @@
 //! cannot be added to the object; they are stored beside it until the object changes.
 
 use crate::fetch::Counted;
-use crate::index::{IndexKeys, SlotKey};
+use crate::index::IndexKeys;
 use crate::object::Obj;
-use crate::trie::{Element, Trie};
+use crate::trie::Element;
 
 /// The keys of one object in indexes that were added after it.
 #[derive(Clone)]
@@ -20,16 +20,10 @@ struct LateKeys {
     keys: IndexKeys,
 }
 
-/// The keys that were computed for an object after it was stored.
-pub(super) fn late_keys<'a, T>(late: &'a Trie<Late>, object: &Obj<T>) -> &'a [SlotKey] {
-    late.get(object.hash(), |late| late.is_of(object)).map_or(&[], |late| late.keys().as_slice())
-}
-
 // === impl Late ===
 
 impl Late {
-    pub(super) fn of<T>(object: &Obj<T>, keys: impl Iterator<Item = SlotKey>) -> Self {
-        let keys = keys.collect::<Vec<_>>().into();
+    pub(super) fn of<T>(object: &Obj<T>, keys: IndexKeys) -> Self {
         Self(triomphe::Arc::new(LateKeys { hash: object.hash(), object: Obj::address(object), keys }))
     }
 

@@ -13,7 +13,6 @@ use super::life::Life;
 use super::retired::{Retired, World};
 use crate::error::DecodeError;
 use crate::hash::KeyHasher;
-use crate::index::IndexKeys;
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
@@ -94,7 +93,7 @@ impl<T> List<T> {
         let key = meta.key.as_key();
         let hash = self.hasher().object(key);
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
-        match Obj::new(&identity, IndexKeys::None, value) {
+        match Obj::new(&identity, value) {
             Ok(new) => {
                 self.invalid.remove(hash, |invalid| invalid.is_of(key));
                 let old = self.values.insert(new);

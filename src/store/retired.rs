@@ -11,8 +11,9 @@ use super::arrivals::Arrivals;
 use super::late::Late;
 use super::members::Members;
 use super::replaced::Replaced;
+use crate::fetch::Counted;
 use crate::free::{Remains, free};
-use crate::index::AnyTable;
+use crate::index::{AnyTable, Keys};
 use crate::object::Obj;
 use crate::reflector::Turn;
 use crate::slab::Slab;
@@ -75,6 +76,7 @@ pub(super) struct World<T> {
     pub(super) tables: Vec<AnyTable>,
     pub(super) objects: Trie<Obj<T>>,
     pub(super) slab: Slab<Obj<T>>,
+    pub(super) keys: Keys,
     /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
     /// Objects of a list.
@@ -299,15 +301,20 @@ impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
     /// is freed individually. Most of a version is shared with the next one, and is only released.
     fn into_remains(self) -> impl Iterator<Item = Box<dyn Remains>> {
-        let Self { tables, objects, slab, replaced, listed, late, members, invalid } = self;
+        let Self { tables, objects, slab, keys, replaced, listed, late, members, invalid } = self;
         let replaced = (!replaced.is_empty()).then(|| Box::new(replaced) as Box<dyn Remains>);
-        let slab = Some(slab.into_pieces()).filter(|slab| !slab.is_empty());
-        let slab = slab.map(|slab| Box::new(slab) as Box<dyn Remains>);
+        let (slab, keys) = (pieces(slab), pieces(keys));
         let tables = tables.into_iter().filter_map(|table| table.into_remains());
         let listed = (listed.len() > 0).then(|| Box::new(listed) as Box<dyn Remains>);
-        let parts = [replaced, listed, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
+        let parts =
+            [replaced, listed, keys, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
         parts.into_iter().flatten().chain(tables)
     }
+}
+
+fn pieces<E: Counted + Send + Sync + 'static>(slab: Slab<E>) -> Option<Box<dyn Remains>> {
+    let pieces = Some(slab.into_pieces()).filter(|pieces| !pieces.is_empty());
+    pieces.map(|pieces| Box::new(pieces) as Box<dyn Remains>)
 }
 
 fn boxed<E: Element + Send + Sync + 'static>(trie: Trie<E>) -> Option<Box<dyn Remains>> {
@@ -321,6 +328,7 @@ impl<T> Default for World<T> {
             tables: Vec::new(),
             objects: Trie::new(),
             slab: Slab::new(),
+            keys: Slab::new(),
             replaced: Vec::new(),
             listed: Arrivals::new(),
             late: Trie::new(),
@@ -332,8 +340,8 @@ impl<T> Default for World<T> {
 
 impl<T> From<View<T>> for World<T> {
     fn from(view: View<T>) -> Self {
-        let View { tables, objects, slab, invalid, .. } = view;
-        Self { tables: tables.into(), objects, slab, invalid, ..Self::default() }
+        let View { tables, objects, slab, keys, invalid, .. } = view;
+        Self { tables: tables.into(), objects, slab, keys, invalid, ..Self::default() }
     }
 }
 

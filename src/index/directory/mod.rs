@@ -25,7 +25,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 pub(crate) use self::bucket::{Bucket, BucketRef, Place};
-use super::keys::SharedKey;
+use super::keys::{SharedKey, typed_shared};
 use super::multimap::{HashedKey, Multimap, MultimapRemains};
 use super::posting::Posting;
 use super::selector_key::SelectorKey;
@@ -64,7 +64,8 @@ impl Directory {
             let hash = self.hasher.index_key(&bucket);
             let known =
                 self.buckets.get(hash, |known| bucket.equivalent(known)).map(|entry| entry.key.clone());
-            let bucket = known.unwrap_or_else(|| Arc::new(HashedKey { hash, key: bucket.to_bucket() }));
+            let bucket =
+                known.unwrap_or_else(|| Arc::new(HashedKey { hash, place: None, key: bucket.to_bucket() }));
             self.buckets.insert(bucket, key.clone(), |other| other.cmp(&key));
         }
     }
@@ -148,7 +149,7 @@ impl PartialEq for KeyPtr {
 
 impl KeyPtr {
     fn of(key: &SharedKey) -> Option<Self> {
-        key.clone().downcast().ok().map(Self)
+        typed_shared(key).map(Self)
     }
 
     fn cmp(&self, other: &Self) -> Ordering {

@@ -10,7 +10,7 @@ use crate::free::Remains as _;
 /// A key as the table has it.
 fn key(namespace: Option<&str>, selector: &str) -> SharedKey {
     let key = SelectorKey::new(namespace, selector.parse().unwrap());
-    Arc::new(HashedKey { hash: 0, key })
+    Arc::new(HashedKey { hash: 0, place: None, key })
 }
 
 fn directory(keys: &[SharedKey]) -> Directory {
@@ -49,7 +49,7 @@ fn only_selectors_that_require_a_label_of_the_object_are_visited() {
     let everywhere = ["app=web", "app in (web,proxy)", "app", "size>3", "!app", "app!=web", ""];
     let mut keys: Vec<_> = everywhere.iter().map(|text| key(None, text)).collect();
     keys.extend([key(Some("shop"), "app=web"), key(Some("blog"), "app=web"), key(Some("shop"), "")]);
-    keys.push(Arc::new(HashedKey { hash: 0, key: SelectorKey::INVALID }));
+    keys.push(Arc::new(HashedKey { hash: 0, place: None, key: SelectorKey::INVALID }));
     let directory = directory(&keys);
     // These require no label.
     let always = ["!app in all namespaces", "app!=web in all namespaces", "everything in all namespaces"];

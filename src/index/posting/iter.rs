@@ -92,6 +92,18 @@ impl<'a, E> Iterator for Iter<'a, E> {
         let left = self.front.len() + between + self.back.len();
         (left, Some(left))
     }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, &'a E) -> B>(self, init: B, mut f: F) -> B {
+        let Self { front, back, mut between } = self;
+        let mut folded = front.flatten().fold(init, &mut f);
+        while let Some(chunks) = between {
+            let (chunk, rest) = chunks.take_first();
+            folded = chunk.iter().flatten().fold(folded, &mut f);
+            between = rest;
+        }
+        back.flatten().fold(folded, f)
+    }
 }
 
 impl<'a, E> DoubleEndedIterator for Iter<'a, E> {
