@@ -170,9 +170,9 @@ impl<K: Resource + Send + Sync + 'static, S: Origin<K>> Builder<K, K, S> {
 impl<K: Resource + Send + Sync + 'static> Builder<K, K> {
     /// Stores the value that `decode` makes of the JSON text of an object, which is not decoded into `K`.
     ///
-    /// With [`project`](Self::project), all of `K` is decoded first, which is most of the work for an event, and then most
-    /// of it is dropped. Here, a type of your own can borrow the few fields it needs from the text, and only what is kept
-    /// is allocated:
+    /// With [`project`](Self::project), all of `K` is decoded first, and then most of it is dropped. Here, a type of your own
+    /// can borrow the few fields it needs from the text, and only what is kept is allocated. The larger the rest of the
+    /// object, the more this saves.
     ///
     /// ```
     /// use std::borrow::Cow;
