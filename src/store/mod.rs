@@ -129,8 +129,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Begins the next version. First frees an earlier one: by now, its readers have had time to leave it.
     fn draft(&self, reuse: Reuse) -> Draft<T> {
-        self.retired.free_left();
-        Draft::of(&self.shared().load(), self.beside.clone(), reuse, self.retired.clone())
+        let newest = self.shared().load();
+        self.retired.free_left(newest.churn);
+        Draft::of(&newest, self.beside.clone(), reuse, self.retired.clone())
     }
 
     /// Publishes these objects as a complete list. If two have the same key, the later one wins.

@@ -29,6 +29,9 @@ const FINISH_WITHIN: Duration = Duration::from_millis(20);
 /// How many parts of an old version are freed before the next one is made.
 const AT_ONCE: usize = 512;
 
+/// The most changes since a version whose nodes are freed without dividing them into parts.
+const FEW: u64 = 16;
+
 /// Views that the writer has replaced, and objects that are no longer in the newest view.
 ///
 /// It holds one reference to each. When that is the last reference, the informer's task frees the value, so
@@ -129,12 +132,18 @@ impl<T> Retired<T> {
 }
 
 impl<T: Send + Sync + 'static> Retired<T> {
-    /// Frees one of the last versions, if its readers have left it.
-    pub(super) fn free_left(&self) {
+    /// Frees one of the last versions, if its readers have left it. `churn` is that of the newest version.
+    pub(super) fn free_left(&self, churn: u64) {
         let left = self.lock().take_left();
-        if let Some((world, replaced)) = left {
-            self.free_soon(world, replaced);
+        let Some((view, replaced)) = left else { return };
+        let changes = churn.saturating_sub(view.churn);
+        let mut world = World::from(view);
+        if changes <= FEW {
+            // Only the paths to these changes are its own. `replaced` has the objects, so no destructor of one runs here.
+            world.objects = Trie::new();
+            world.slab = Slab::new();
         }
+        self.free_soon(world, replaced);
     }
 
     /// Frees what is small of a version at once, and leaves the rest for later.
@@ -280,11 +289,11 @@ impl<T: Send + Sync + 'static> Retired<T> {
 impl<T> Kept<T> {
     /// Takes one of the last views, if its readers have left it. Most views are read for a short time, and the memory of
     /// this one is still in the caches of the processor and of the allocator.
-    fn take_left(&mut self) -> Option<(World<T>, Vec<Obj<T>>)> {
+    fn take_left(&mut self) -> Option<(View<T>, Vec<Obj<T>>)> {
         let recent = self.views.len().saturating_sub(2)..self.views.len();
         let at = recent.into_iter().find(|at| Arc::strong_count(&self.views[*at].view) == 1)?;
         let Old { view, replaced } = self.views.remove(at)?;
-        Some((Arc::into_inner(view)?.into(), replaced))
+        Some((Arc::into_inner(view)?, replaced))
     }
 
     fn is_empty(&self) -> bool {
