@@ -354,27 +354,30 @@ mod uuid_text {
     /// The hyphens of `8-4-4-4-12` hexadecimal digits.
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
+    /// Where the two digits of each byte begin.
+    const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+    /// The value of each lower-case digit; more than 15 for all other bytes.
+    const DIGITS: [u8; 256] = {
+        let mut digits = [u8::MAX; 256];
+        let mut value = 0;
+        while value < 16 {
+            digits[b"0123456789abcdef"[value] as usize] = value as u8;
+            value += 1;
+        }
+        digits
+    };
+
     /// `None` for a text that `format` would not reproduce exactly.
     pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
-        let bytes = text.as_bytes();
-        if bytes.len() != 36 || HYPHENS.iter().any(|at| bytes[*at] != b'-') {
-            return None;
+        let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+        let (mut uid, mut seen) = ([0; 16], 0);
+        for (byte, at) in uid.iter_mut().zip(PAIRS) {
+            let [high, low] = [text[at], text[at + 1]].map(|digit| DIGITS[digit as usize]);
+            seen |= high | low;
+            *byte = high << 4 | low;
         }
-        let mut uid = [0; 16];
-        let mut digits = 0;
-        for (at, byte) in bytes.iter().enumerate() {
-            if HYPHENS.contains(&at) {
-                continue;
-            }
-            let digit = match byte {
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                _ => return None,
-            };
-            uid[digits / 2] = uid[digits / 2] << 4 | digit;
-            digits += 1;
-        }
-        Some(uid)
+        (seen < 16 && HYPHENS.iter().all(|at| text[*at] == b'-')).then_some(uid)
     }
 
     pub(super) fn format(uid: &[u8; 16]) -> String {

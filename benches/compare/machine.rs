@@ -57,7 +57,14 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output).trim().to_owned()
 }
 
+/// The version of a crate that this one depends on.
 fn locked(lock: &str, name: &str) -> String {
+    // If there are several, the dependencies say which.
+    let ours = lock.split("[[package]]").find(|package| package.contains("name = \"kube-informer\""));
+    let chosen = ours.and_then(|ours| ours.split_once(&format!("\"{name} ")));
+    if let Some((version, _)) = chosen.and_then(|(_, rest)| rest.split_once('"')) {
+        return version.to_owned();
+    }
     let package = format!("name = \"{name}\"\nversion = \"");
     let versions: Vec<_> = lock.split(&package).skip(1).filter_map(|rest| rest.split('"').next()).collect();
     versions.last().copied().unwrap_or("unknown").to_owned()
@@ -76,6 +83,18 @@ mod tests {
     fn versions_are_found() {
         assert_eq!(locked("name = \"rpds\"\nversion = \"1.2.1\"\n", "rpds"), "1.2.1");
         assert_eq!(locked("", "rpds"), "unknown");
+        let several = r#"
+[[package]]
+name = "kube-informer"
+dependencies = [
+ "hashbrown 0.16.1",
+]
+
+[[package]]
+name = "hashbrown"
+version = "0.17.1"
+"#;
+        assert_eq!(locked(several, "hashbrown"), "0.16.1");
         assert_eq!(required("require (\n\tk8s.io/client-go v0.37.2\n)", "k8s.io/client-go"), "v0.37.2");
     }
 }
