@@ -64,6 +64,14 @@ impl IndexKeys {
         few.iter().flatten().chain(many).copied()
     }
 
+    /// O(1).
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(few) => few.iter().flatten().count(),
+            Self::Many(many) => many.slice.len(),
+        }
+    }
+
     /// O(log k).
     pub(crate) fn contains(&self, key: Slot) -> bool {
         match self {

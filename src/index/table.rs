@@ -55,6 +55,9 @@ pub(crate) struct Table<K> {
     directory: Option<Directory>,
 }
 
+/// The most keys of the stored version of an object that a new key is compared with.
+const COMPARED: usize = 16;
+
 /// The rest of a table that is being freed.
 struct TableRemains<K> {
     entries: MultimapRemains<K, Slot>,
@@ -184,6 +187,16 @@ impl At<'_> {
         HashedKey { hash: self.hasher.index_key(&key), place: None, key }
     }
 
+    /// The place of a key among those of the stored version.
+    fn known<K: Eq + 'static>(self, key: &K, before: &IndexKeys) -> Option<Slot> {
+        // With more, each index would look at all of them.
+        if before.len() > COMPARED {
+            return None;
+        }
+        let is_it = |known: &&SharedKey| typed_key::<K>(known).is_some_and(|known| known.key == *key);
+        before.of_index(self.slot, self.keys).find(is_it)?.place()
+    }
+
     /// The key of the table that equals `new`, or `new`.
     fn found<K: Eq + Send + Sync + 'static>(self, new: HashedKey<K>) -> FoundKey {
         let entries = downcast::<K>(self.table).map(|table| &table.entries);
@@ -214,9 +227,8 @@ where
         });
         let Some(first) = first else { return };
         if rest.is_empty() {
-            let is_it = |key: &&SharedKey| typed_key::<F::Key>(key).is_some_and(|key| key.key == first);
-            let same = before.of_index(at.slot, at.keys).find(is_it).and_then(|key| key.place());
-            return found.push(same.map_or_else(|| at.found(at.hashed(first)), FoundKey::Known));
+            let known = at.known(&first, before).map(FoundKey::Known);
+            return found.push(known.unwrap_or_else(|| at.found(at.hashed(first))));
         }
         rest.push(at.hashed(first));
         drop_duplicates(&mut rest);

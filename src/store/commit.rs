@@ -81,10 +81,11 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
         remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
-    let mut values = std::mem::take(&mut list.values);
     if draft.objects.is_empty() && parts.is_single() {
-        store_first(draft, values, indexers, &mut turn).await;
-    } else if list.base.objects.is_empty() {
+        store_first(draft, &mut list.values, indexers, &mut turn).await;
+    }
+    let mut values = std::mem::take(&mut list.values);
+    if list.base.objects.is_empty() {
         // In the order of arrival: then the objects of a namespace are neighbours in the array, and each is the last one
         // so far of its index keys.
         for object in values.iter_mut().filter_map(Option::take) {
@@ -178,7 +179,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
 /// the trie in the order of hashes, so that each of them changes where it has just changed.
 async fn store_first<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
-    mut values: Arrivals<T>,
+    values: &mut Arrivals<T>,
     indexers: &mut Indexers<T>,
     turn: &mut Turn,
 ) {
@@ -194,7 +195,7 @@ async fn store_first<T: Send + Sync + 'static>(
         }
         turn.pass().await;
     }
-    for object in values.by_hash(turn).await {
+    for object in std::mem::take(values).by_hash(turn).await {
         draft.objects.insert(object);
         turn.pass().await;
     }
