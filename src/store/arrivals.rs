@@ -48,14 +48,15 @@ impl<T> Arrivals<T> {
     /// The object of this hash for which `is` is true. O(1).
     pub(super) fn get(&self, hash: u64, is: impl Fn(&Obj<T>) -> bool) -> Option<&Obj<T>> {
         let prefix = Place::prefix(hash);
-        let place = self.places.find(Place::spread(prefix), |place| self.is_at(*place, prefix, &is))?;
+        let place =
+            self.places.find(Place::spread(prefix), |place| is_at(&self.objects, *place, prefix, &is))?;
         self.objects.get(place.at as usize)?.as_ref()
     }
 
     /// Adds an object, or puts it in the place of the one with the same key, which it returns. O(1) amortized.
     pub(super) fn insert(&mut self, object: Obj<T>) -> Option<Obj<T>> {
         let prefix = Place::prefix(object.hash());
-        let is_same = |place: &Place| self.is_at(*place, prefix, |other| other.same_key(&object));
+        let is_same = |place: &Place| is_at(&self.objects, *place, prefix, |other| other.same_key(&object));
         if let Some(place) = self.places.find(Place::spread(prefix), is_same).copied() {
             return self.objects.get_mut(place.at as usize)?.replace(object);
         }
@@ -90,10 +91,6 @@ impl<T> Arrivals<T> {
             turn.pass().await;
         }
         ByHash { objects: self.objects, buckets, sorted: false }
-    }
-
-    fn is_at(&self, place: Place, prefix: u32, is: impl Fn(&Obj<T>) -> bool) -> bool {
-        is_at(&self.objects, place, prefix, is)
     }
 }
 

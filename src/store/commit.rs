@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::Writer;
 use super::arrivals::Arrivals;
-use super::draft::Draft;
+use super::draft::{Draft, place_of};
 use super::indexers::Indexers;
 use super::life::Life;
 use super::list::List;
@@ -222,9 +222,9 @@ fn store<T: Send + Sync + 'static>(
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
     let key = shared.then(|| Obj::key(&object).to_owned());
     let stored = draft.objects.get(hash, |stored| stored.same_key(&object));
-    let before = stored.map_or(&IndexKeys::NONE, Obj::index_keys);
+    let (before, slot) = place_of(stored);
     match indexers.keys(draft.indexed(), Obj::key(&object), &object, before) {
-        Ok(keys) => draft.put(indexers, object, keys),
+        Ok(keys) => draft.put(indexers, object, slot, keys),
         Err(mismatch) => {
             draft.put_invalid(indexers, Invalid::new(hash, DecodeError::stored(&object, mismatch)));
             free(object);

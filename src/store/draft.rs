@@ -183,7 +183,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
         let stored = self.objects.get(hash, |object| Obj::is(object, key));
-        let before = stored.map_or(&IndexKeys::NONE, Obj::index_keys);
+        let (before, slot) = place_of(stored);
         let found = match indexers.keys(self.indexed(), key, &value, before) {
             Ok(found) => found,
             Err(mismatch) => {
@@ -193,7 +193,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         };
         let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, value) {
-            Ok(new) => self.put(indexers, new, found),
+            Ok(new) => self.put(indexers, new, slot, found),
             Err(TooLong) => {
                 found.into_iter().for_each(free);
                 self.mark_invalid(indexers, DecodeError::too_long(meta));
@@ -207,10 +207,14 @@ impl<T: Send + Sync + 'static> Draft<T> {
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
     ///
-    /// Nothing else may refer to it yet. It gets the slot of the stored version.
-    pub(super) fn put(&mut self, indexers: &Indexers<T>, mut new: Obj<T>, keys: Vec<FoundKey>) {
-        let stored = self.objects.get(new.hash(), |stored| stored.same_key(&new));
-        let slot = stored.and_then(Obj::slot);
+    /// Nothing else may refer to it yet. `slot` is that of the stored version, if there is one.
+    pub(super) fn put(
+        &mut self,
+        indexers: &Indexers<T>,
+        mut new: Obj<T>,
+        slot: Option<Slot>,
+        keys: Vec<FoundKey>,
+    ) {
         self.put_in_slot(&mut new, slot, keys);
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
@@ -374,6 +378,11 @@ impl<T: Send + Sync + 'static> Draft<T> {
             assert!(object.is_some(), "index keys of an object that is gone");
         }
     }
+}
+
+/// The index keys and the slot of the stored version of an object.
+pub(super) fn place_of<T>(stored: Option<&Obj<T>>) -> (&IndexKeys, Option<Slot>) {
+    (stored.map_or(&IndexKeys::NONE, Obj::index_keys), stored.and_then(Obj::slot))
 }
 
 /// A dropped draft is freed in parts.
