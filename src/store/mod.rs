@@ -38,6 +38,7 @@ mod shared;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod wakers;
 
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};

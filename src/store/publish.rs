@@ -1,43 +1,43 @@
-//! How a version of the store reaches its readers: an atomic cell and two wake-up channels.
+//! How a version of the store reaches its readers: an atomic cell, and the tasks to wake.
 //!
 //! All memory orderings of the store are explained here. In `tests/interleavings`, a model checker runs this
 //! file in every possible order of threads, with its own [`sync`](super::sync) and its own view type `V`.
 //!
 //! - **The cell** is the only place from which a view is read, so readers that communicate never see an older
 //!   view afterwards: the swap releases the view, and each load acquires it.
-//! - **Wake-ups** are sent after the view is in the cell. A waiter marks earlier wake-ups as seen *before* it
-//!   loads the view, so a publication that the load misses wakes it again.
-//! - **The end** is signalled by dropping the senders of the wake-ups, after the reason was stored. A waiter
-//!   sees the end only after the last wake-up, so it has already seen the last view.
+//! - **Wake-ups** are sent after the view is in the cell. A waiter leaves its waker *before* it loads the view, so a
+//!   publication that the load misses wakes it.
+//! - **The end** is stored after the last view, and then wakes all. A waiter looks for the end *before* it loads the
+//!   view, so with the end it has seen the last view.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use tokio_util::sync::ReusableBoxFuture;
-
-use super::sync::{ArcSwap, End, Guard, OnceLock, Positions, watch};
+use super::sync::{ArcSwap, End, Guard, OnceLock, Positions};
+use super::wakers::{Waiter, Wakers};
 
 /// The readers' side of a store.
 pub(crate) struct Shared<V> {
     cell: ArcSwap<V>,
     empty: Arc<V>,
-    changes: watch::Receiver<()>,
-    versions: watch::Receiver<()>,
-    end: OnceLock<End>,
+    /// Who waits for a change of content.
+    changes: Wakers,
+    /// Who waits for a version.
+    versions: Wakers,
+    end: Arc<OnceLock<End>>,
     positions: Positions,
 }
 
 /// The writer's side. Dropping it ends every wait.
 pub(crate) struct Publisher<V> {
     shared: Arc<Shared<V>>,
-    changes: watch::Sender<()>,
-    versions: watch::Sender<()>,
 }
 
 /// The wake-ups of one consumer of changes.
 pub(crate) struct Wake {
-    /// The future owns the receiver while it waits, and returns it.
-    woken: ReusableBoxFuture<'static, (bool, watch::Receiver<()>)>,
+    waiter: Waiter,
+    end: Arc<OnceLock<End>>,
     ended: bool,
 }
 
@@ -64,21 +64,29 @@ impl<V> Shared<V> {
     /// Waits until `reached` returns true for a view. Checks the newest view at once, then views published
     /// later; it may skip some. `None` if the writer has ended and the last view does not match.
     pub(crate) async fn wait_until(&self, mut reached: impl FnMut(&V) -> bool) -> Option<Arc<V>> {
-        let mut versions = self.versions.clone();
-        loop {
-            // Must come before the view is loaded.
-            versions.mark_unchanged();
+        let view = self.newest();
+        if reached(&view) {
+            return Some(view);
+        }
+        let waiter = self.versions.enter();
+        poll_fn(|context| {
+            waiter.prepare(context.waker());
+            let has_ended = self.end().is_some();
             let view = self.newest();
             if reached(&view) {
-                return Some(view);
+                Poll::Ready(Some(view))
+            } else if has_ended {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
             }
-            versions.changed().await.ok()?;
-        }
+        })
+        .await
     }
 
     /// Wake-ups for each change of content.
     pub(crate) fn changes(&self) -> Wake {
-        Wake { woken: ReusableBoxFuture::new(wake(self.changes.clone())), ended: false }
+        Wake { waiter: self.changes.enter(), end: self.end.clone(), ended: false }
     }
 
     /// Why the writer has ended; `None` while it runs.
@@ -96,18 +104,16 @@ impl<V> Shared<V> {
 
 impl<V> Publisher<V> {
     pub(crate) fn new(first: V) -> Self {
-        let (changes, changed) = watch::channel(());
-        let (versions, version) = watch::channel(());
         let empty = Arc::new(first);
         let shared = Shared {
             cell: ArcSwap::new(empty.clone()),
             empty,
-            changes: changed,
-            versions: version,
-            end: OnceLock::new(),
+            changes: Wakers::new(),
+            versions: Wakers::new(),
+            end: Arc::new(OnceLock::new()),
             positions: Positions::new(),
         };
-        Self { shared: Arc::new(shared), changes, versions }
+        Self { shared: Arc::new(shared) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<V>> {
@@ -117,9 +123,9 @@ impl<V> Publisher<V> {
     /// Publishes a view and wakes the waiters. Returns the view that it replaces.
     pub(crate) fn publish(&mut self, view: impl Into<Arc<V>>, content_changed: bool) -> Arc<V> {
         let old = self.shared.cell.swap(view.into());
-        self.versions.send_replace(());
+        self.shared.versions.wake();
         if content_changed {
-            self.changes.send_replace(());
+            self.shared.changes.wake();
         }
         old
     }
@@ -129,30 +135,33 @@ impl<V> Drop for Publisher<V> {
     fn drop(&mut self) {
         let why = if std::thread::panicking() { End::Failed } else { End::Stopped };
         let _ = self.shared.end.set(why);
+        self.shared.versions.wake();
+        self.shared.changes.wake();
     }
 }
 
 // === impl Wake ===
 
 impl Wake {
-    /// Returns the first result of `advance`, called at once and after each change of content. `None` once
-    /// the writer has ended and `advance` finds nothing more.
+    /// Returns the first result of `advance`, called at once and at least once after each change of content. `None` once the
+    /// writer has ended and `advance` finds nothing more.
     pub(crate) fn poll_found<R>(
         &mut self,
         context: &mut Context<'_>,
         mut advance: impl FnMut() -> Option<R>,
     ) -> Poll<Option<R>> {
-        loop {
-            if self.ended {
-                return Poll::Ready(None);
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.waiter.prepare(context.waker());
+        let has_ended = self.end.get().is_some();
+        match advance() {
+            None if has_ended => {
+                self.ended = true;
+                Poll::Ready(None)
             }
-            if let Some(found) = advance() {
-                return Poll::Ready(Some(found));
-            }
-            // Consume the wake-up before `advance` loads the view again.
-            let (woken, receiver) = ready!(self.woken.poll(context));
-            self.ended = !woken;
-            self.woken.set(wake(receiver));
+            None => Poll::Pending,
+            found => Poll::Ready(found),
         }
     }
 
@@ -160,8 +169,4 @@ impl Wake {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
-}
-
-async fn wake(mut changes: watch::Receiver<()>) -> (bool, watch::Receiver<()>) {
-    (changes.changed().await.is_ok(), changes)
 }

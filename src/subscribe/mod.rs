@@ -192,10 +192,11 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
         let Self { informer, cursor, position, begun, selection, predicate, wake } = self;
         wake.poll_found(context, || {
-            let newest = informer.snapshot();
+            let newest = informer.shared().load();
             if !newest.is_synced() || (*begun && newest.revision() == cursor.revision()) {
                 return None;
             }
+            let newest = Snapshot(Arc::clone(&newest));
             position.reach(newest.revision());
             let old = std::mem::replace(cursor, newest.clone());
             let initial = !std::mem::replace(begun, true);
@@ -230,6 +231,5 @@ pub(crate) fn differences<'a, T>(
     old: &'a Snapshot<T>,
     new: &'a Snapshot<T>,
 ) -> impl Iterator<Item = Change<'a, T>> {
-    crate::trie::Trie::diff(&old.objects, &new.objects)
-        .filter_map(|found| Change::between(found.old, found.new))
+    new.differences(old).filter_map(|(old, new)| Change::between(old, new))
 }

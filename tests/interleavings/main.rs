@@ -4,12 +4,12 @@
 //! included: an atomic load answers with any value that its ordering allows. A waiter that is never woken is found as
 //! a deadlock.
 //!
-//! What runs is `src/store/publish.rs` itself, included here, with all that `snapshot`, `wait_until` (and so
+//! What runs are `src/store/publish.rs` and `wakers.rs` themselves, included here, with all that `snapshot`, `wait_until` (and so
 //! `at_least` and `synced`) and a `Subscription` do to see, wait and end. Proved for each model, for as many
 //! threads and publications as it has: no order of steps breaks what it asserts.
 //!
-//! Not proved here: arc-swap's cell and tokio's watch channel, which are stand-ins with the orderings that
-//! those document (see `sync`; an error in arc-swap itself would not be found); the reference counts of std; the
+//! Not proved here: arc-swap's cell and futures' `AtomicWaker`, which are stand-ins with the orderings that
+//! those document (see `sync`; an error in either would not be found); the reference counts of std; the
 //! cancellation of a wait; and what is in a view, of which these models know only a number.
 //!
 //! [loom]: https://docs.rs/loom
@@ -18,6 +18,9 @@
 #[path = "../../src/store/publish.rs"]
 mod publish;
 mod sync;
+#[allow(dead_code, reason = "the models need not call everything")]
+#[path = "../../src/store/wakers.rs"]
+mod wakers;
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -3,16 +3,19 @@
 //!
 //! - [`ArcSwap`]: a `load` is an acquire and a `swap` an acquire and release of one atomic. arc-swap promises that
 //!   much, and its loads take part in more.
-//! - [`watch`]: version and end are one atomic, which sending releases and looking at acquires; nothing that takes
-//!   the lock of the waiting list orders anything else. So it is in tokio.
+//! - [`AtomicWaker`]: that of loom, with the interface of futures'. Both promise the same of a waker that is left before a
+//!   flag is read, and woken after it was written.
+//! - [`Mutex`]: that of loom.
 //! - [`OnceLock`]: what is set is there for who sees the flag.
 //!
 //! Locks of std here only keep values in a place. They are never held over a step that loom sees, and so neither
 //! block nor order anything in a model.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{self, Arc};
+use std::task::Waker;
 
+pub(crate) use loom::sync::Mutex;
 use loom::sync::atomic::Ordering;
 use loom::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -31,11 +34,14 @@ pub(crate) struct Positions;
 /// The cell: which of all values it ever held is the newest.
 pub(crate) struct ArcSwap<V> {
     newest: AtomicUsize,
-    values: Mutex<Vec<Arc<V>>>,
+    values: sync::Mutex<Vec<Arc<V>>>,
 }
 
 /// The newest value at the time.
 pub(crate) struct Guard<P>(P);
+
+/// The waker of one task.
+pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
 
 /// A cell that is written once.
 pub(crate) struct OnceLock<E> {
@@ -51,7 +57,7 @@ impl Positions {
 
 impl<V> ArcSwap<V> {
     pub(crate) fn new(first: Arc<V>) -> Self {
-        Self { newest: AtomicUsize::new(0), values: Mutex::new(vec![first]) }
+        Self { newest: AtomicUsize::new(0), values: sync::Mutex::new(vec![first]) }
     }
 
     pub(crate) fn load(&self) -> Guard<Arc<V>> {
@@ -100,96 +106,16 @@ impl<E> OnceLock<E> {
     }
 }
 
-/// A channel of wake-ups, with the semantics of tokio's: several that come before a look are one, a clone has
-/// seen what its original has, and the end is told after the last.
-pub(crate) mod watch {
-    use std::future::poll_fn;
-    use std::sync::Arc;
-    use std::task::{Poll, Waker};
-
-    use loom::sync::Mutex;
-    use loom::sync::atomic::AtomicUsize;
-
-    use super::{Acquire, Release};
-
-    /// What is added to the state by the end, and by a version.
-    const CLOSED: usize = 1;
-    const VERSION: usize = 2;
-
-    struct Channel {
-        state: AtomicUsize,
-        waiting: Mutex<Vec<Waker>>,
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(loom::future::AtomicWaker::new())
     }
 
-    pub(crate) struct Sender<T> {
-        channel: Arc<Channel>,
-        value: std::sync::Mutex<T>,
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.0.register_by_ref(waker);
     }
 
-    pub(crate) struct Receiver<T> {
-        channel: Arc<Channel>,
-        seen: usize,
-        value: std::marker::PhantomData<fn() -> T>,
-    }
-
-    #[derive(Debug)]
-    pub(crate) struct Closed;
-
-    pub(crate) fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-        let channel = Arc::new(Channel { state: AtomicUsize::new(0), waiting: Mutex::new(Vec::new()) });
-        let receiver = Receiver { channel: channel.clone(), seen: 0, value: std::marker::PhantomData };
-        (Sender { channel, value: std::sync::Mutex::new(value) }, receiver)
-    }
-
-    impl Channel {
-        fn advance(&self, by: usize) {
-            self.state.fetch_add(by, Release);
-            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
-            waiting.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    impl<T> Sender<T> {
-        pub(crate) fn send_replace(&self, value: T) -> T {
-            let old = std::mem::replace(&mut *self.value.lock().unwrap(), value);
-            self.channel.advance(VERSION);
-            old
-        }
-    }
-
-    impl<T> Drop for Sender<T> {
-        fn drop(&mut self) {
-            self.channel.advance(CLOSED);
-        }
-    }
-
-    impl<T> Receiver<T> {
-        pub(crate) fn mark_unchanged(&mut self) {
-            self.seen = self.channel.state.load(Acquire) & !CLOSED;
-        }
-
-        pub(crate) async fn changed(&mut self) -> Result<(), Closed> {
-            poll_fn(|context| {
-                // Who sends after this look finds the waker; who sent before is seen.
-                let mut waiting = self.channel.waiting.lock().unwrap();
-                let state = self.channel.state.load(Acquire);
-                if state & !CLOSED != self.seen {
-                    self.seen = state & !CLOSED;
-                    Poll::Ready(Ok(()))
-                } else if state & CLOSED != 0 {
-                    Poll::Ready(Err(Closed))
-                } else {
-                    waiting.push(context.waker().clone());
-                    Poll::Pending
-                }
-            })
-            .await
-        }
-    }
-
-    impl<T> Clone for Receiver<T> {
-        fn clone(&self) -> Self {
-            Self { channel: self.channel.clone(), seen: self.seen, value: self.value }
-        }
+    pub(crate) fn wake(&self) {
+        self.0.wake();
     }
 }

@@ -7,6 +7,7 @@ mod parts;
 mod rules;
 #[cfg(feature = "testing")]
 mod selectors;
+mod wakers;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
