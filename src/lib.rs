@@ -158,7 +158,7 @@
 //! `docs/MIGRATING.md` maps the names of kube-runtime, client-go and controller-runtime to those of this crate.
 //!
 //! ```text
-//!  API server -> source -> reflector -> project -> store { trie + indexes } -> publish -> Snapshot
+//!  API server -> source -> reflector -> project -> store { objects + indexes } -> publish -> Snapshot
 //!                                                               '-> wake -> Subscription -> WorkQueue -> reconcile
 //! ```
 //!
@@ -180,6 +180,7 @@ pub mod metadata;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod object;
+mod objects;
 pub mod queue;
 #[cfg(test)]
 mod quiet;

@@ -12,7 +12,6 @@ use crate::fetch::Counted;
 use crate::index::{IndexKeys, Ordered};
 use crate::key::{AsKey, Key};
 use crate::slab::Slot;
-use crate::trie::Element;
 use crate::version::ResourceVersion;
 
 /// A shared pointer to one version of one object.
@@ -26,12 +25,9 @@ pub struct Obj<T>(ThinArc<Header<T>, u8>);
 
 /// The fixed-size part. The bytes of variable length follow it: namespace, name, then uid and version if they
 /// are not in the usual form.
-// The C layout puts the fields that a look-up compares beside the reference count: the hash and the lengths
-// share a 16-byte unit, so they are always in one cache line. If they came after the uid, the lengths of
-// every second object would be in another line.
+// The C layout puts the lengths, which a look-up compares, beside the reference count, and so in one cache line with it.
 #[repr(C)]
 struct Header<T> {
-    hash: u64,
     /// Says also whether the uid is text.
     namespace: Len,
     /// Says also whether the version is text.
@@ -52,7 +48,6 @@ struct Len(u16);
 
 /// The identity of one version of an object.
 pub(crate) struct Identity<'a> {
-    pub(crate) hash: u64,
     pub(crate) key: Key<'a>,
     pub(crate) uid: &'a str,
     pub(crate) version: &'a ResourceVersion,
@@ -65,7 +60,7 @@ pub(crate) struct TooLong;
 impl<T> Obj<T> {
     /// Makes one allocation of exactly the needed size. The object has no index keys yet.
     pub(crate) fn new(identity: &Identity<'_>, value: T) -> Result<Self, TooLong> {
-        let Identity { hash, key, uid, version } = identity;
+        let Identity { key, uid, version } = identity;
         let (uid, uid_text) = match uuid_text::parse(uid) {
             Some(uid) => (uid, None),
             None => (u128::from(len(uid)?).to_le_bytes(), Some(*uid)),
@@ -78,7 +73,6 @@ impl<T> Obj<T> {
             }
         };
         let header = Header {
-            hash: *hash,
             version,
             uid,
             namespace: Len::new(key.namespace, uid_text.is_some())?,
@@ -164,6 +158,10 @@ impl<T> Obj<T> {
             && name == key.name.len()
             && this.0.slice.get(namespace..namespace + name) == Some(key.name.as_bytes())
             && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
+    }
+
+    pub(crate) fn same_key(this: &Self, other: &Self) -> bool {
+        this.key_bytes() == other.key_bytes()
     }
 
     /// Compares its version with another; `None` if the versions have no order.
@@ -315,23 +313,6 @@ impl<T> Counted for Obj<T> {
     }
 }
 
-impl<T> Element for Obj<T> {
-    #[inline]
-    fn hash(&self) -> u64 {
-        self.header().hash
-    }
-
-    #[inline]
-    fn same_key(&self, other: &Self) -> bool {
-        self.key_bytes() == other.key_bytes()
-    }
-
-    #[inline]
-    fn ptr_eq(&self, other: &Self) -> bool {
-        Self::ptr_eq(self, other)
-    }
-}
-
 impl<T> Ordered for Obj<T> {
     fn cmp_key(&self, other: &Self) -> Ordering {
         self.key_bytes().cmp(&other.key_bytes())
@@ -401,7 +382,7 @@ mod tests {
 
     fn obj(namespace: &str, name: &str, uid: &str, version: &str) -> Obj<u32> {
         let version = ResourceVersion::from(version);
-        let identity = Identity { hash: 7, key: Key { namespace, name }, uid, version: &version };
+        let identity = Identity { key: Key { namespace, name }, uid, version: &version };
         Obj::new(&identity, 42).unwrap()
     }
 
@@ -440,14 +421,14 @@ mod tests {
             ("", "", &*long, false),
             (short, short, short, true),
         ] {
-            let identity = Identity { hash: 0, key: Key { namespace, name }, uid, version: &version };
+            let identity = Identity { key: Key { namespace, name }, uid, version: &version };
             assert_eq!(Obj::new(&identity, ()).is_ok(), fits);
         }
     }
 
     #[test]
-    fn what_a_look_up_compares_is_sixteen_bytes() {
-        assert_eq!(std::mem::offset_of!(Header<u8>, version), 16);
+    fn what_a_look_up_compares_comes_first() {
+        assert_eq!(std::mem::offset_of!(Header<u8>, version), 8);
     }
 
     #[test]

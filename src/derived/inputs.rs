@@ -9,7 +9,6 @@ use crate::index::{self, Index, Table};
 use crate::key::{AsKey, Key, ObjectKey};
 use crate::object::Obj;
 use crate::snapshot::{Hits, View};
-use crate::trie::Element as _;
 
 /// Inputs, each with its key, and the closure that computes their values. Inputs of one hash are computed together.
 pub(super) trait Inputs: Send + 'static {
@@ -57,9 +56,10 @@ where
 
     fn changed<'a>(&self, tick: &'a Tick) -> Box<dyn Iterator<Item = ChangedInput> + Send + 'a> {
         let Some(Step { old, new }) = tick.typed(self.node) else { return Box::new(std::iter::empty()) };
-        Box::new(new.differences(old).filter_map(|found| match found {
-            (_, Some(new)) => Some((new.hash(), None)),
-            (Some(old), None) => Some((old.hash(), Some(Obj::key(old).to_owned()))),
+        let hash = |object| new.hasher.object(Obj::key(object));
+        Box::new(new.differences(old).filter_map(move |found| match found {
+            (_, Some(new)) => Some((hash(new), None)),
+            (Some(old), None) => Some((hash(old), Some(Obj::key(old).to_owned()))),
             (None, None) => None,
         }))
     }

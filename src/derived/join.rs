@@ -28,7 +28,7 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Join<T> {
         target.tally.recomputed.add(1);
         let found = parts.iter().find_map(|part| {
             let view = &tick.typed(*part)?.new;
-            view.objects.get(view.hasher.object(key), |object| Obj::is(object, key))
+            view.objects.get(view.hasher.object(key), key)
         });
         let Some(found) = found else {
             target.unset(draft, key);

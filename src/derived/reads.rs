@@ -44,7 +44,7 @@ impl<'a> Reads<'a> {
         let exactly = |key: Key<'_>| {
             let hash = view.hasher.object(key);
             self.record(Read { node: node.id, part: Part::Object, hash });
-            view.objects.get(hash, |object| Obj::is(object, key))
+            view.objects.get(hash, key)
         };
         let found = exactly(key);
         // The object may be cluster-scoped.

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::object::Obj;
 use crate::snapshot::Snapshot;
-use crate::trie::Element as _;
 
 /// A snapshot without its type. A [`Node`](super::Node) knows the type.
 pub(super) trait AnySnapshot: Any + Send + Sync {
@@ -70,7 +70,9 @@ impl<T: Send + Sync + 'static> AnyStep for Step<T> {
 
     fn changed_objects(&self) -> Changed<'_> {
         let changes = self.new.differences(&self.old);
-        Box::new(changes.filter_map(|(before, after)| Some(after.or(before)?.hash())))
+        Box::new(
+            changes.filter_map(|(before, after)| Some(self.new.hasher.object(Obj::key(after.or(before)?)))),
+        )
     }
 
     fn changed_keys(&self, slot: u32) -> Option<Changed<'_>> {

@@ -140,7 +140,7 @@ impl<I: Inputs> Computed for Transform<I> {
             turn.pass().await;
         }
         self.edges.affected(tick, &mut dirty, &mut turn).await;
-        // The order of the trie, and each once.
+        // Each once.
         dirty.sort_unstable();
         dirty.dedup();
         self.target.tally.dirty.add(dirty.len() as u64);

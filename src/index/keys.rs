@@ -162,7 +162,7 @@ pub(crate) fn register(keys: &mut Keys, found: Vec<FoundKey>) -> IndexKeys {
                 if let Some(key) = Arc::get_mut(&mut new.key) {
                     key.set_place(place);
                 }
-                keys.set(place, new);
+                keys.set(place, new, None);
                 place
             }
         })

@@ -18,7 +18,8 @@ use crate::free::Remains;
 use crate::hash::KeyHasher;
 use crate::key::Key;
 use crate::object::Obj;
-use crate::slab::{Slab, Slot};
+use crate::objects::ObjectMap;
+use crate::slab::Slot;
 
 /// A type-erased table. Only its [`Indexer`] and its handle know the types.
 pub(crate) type AnyTable = Arc<dyn ErasedTable>;
@@ -74,18 +75,18 @@ pub(crate) trait Indexer<T>: Send {
     fn keys(&self, at: At<'_>, key: Key<'_>, object: &T, before: &IndexKeys, found: &mut Vec<FoundKey>);
 
     /// Puts an object of these under a key.
-    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>);
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &ObjectMap<T>, object: &Obj<T>);
 
     /// Removes an object from a key. Its slot still has it, or a later version of it. Returns whether it was the last
     /// object of the key.
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) -> bool;
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &ObjectMap<T>, object: &Obj<T>) -> bool;
 
     #[cfg(test)]
     fn validate(
         &self,
         table: &AnyTable,
         slot: u32,
-        objects: &Slab<Obj<T>>,
+        objects: &ObjectMap<T>,
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     );
 }
@@ -235,7 +236,7 @@ where
         found.extend(rest.into_iter().map(|key| at.found(key)));
     }
 
-    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) {
+    fn insert(&self, table: &mut AnyTable, key: &SharedKey, objects: &ObjectMap<T>, object: &Obj<T>) {
         let Some(slot) = Obj::slot(object) else { return };
         let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return };
         if table.entries.insert(typed_key, slot, in_key_order(objects, object))
@@ -245,7 +246,7 @@ where
         }
     }
 
-    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &Slab<Obj<T>>, object: &Obj<T>) -> bool {
+    fn remove(&self, table: &mut AnyTable, key: &SharedKey, objects: &ObjectMap<T>, object: &Obj<T>) -> bool {
         let Some(slot) = Obj::slot(object) else { return false };
         let Some((table, typed_key)) = typed::<F::Key>(table, key) else { return false };
         let emptied = table.entries.remove(&typed_key, &slot, in_key_order(objects, object));
@@ -260,11 +261,11 @@ where
         &self,
         table: &AnyTable,
         slot: u32,
-        objects: &Slab<Obj<T>>,
+        objects: &ObjectMap<T>,
         keys: &dyn Fn(&Obj<T>) -> Vec<SlotKey>,
     ) {
         let table = downcast::<F::Key>(table).expect("the table is of the index's types");
-        let object = |slot: &Slot| objects.get(*slot).expect("an object in each slot of an index");
+        let object = |slot: &Slot| objects.at(*slot).expect("an object in each slot of an index");
         table.entries.validate(|a, b| object(a).cmp_key(object(b)));
         if let Some(directory) = &table.directory {
             let keys: Vec<SharedKey> = table.entries.iter().map(|entry| entry.key.clone() as _).collect();
@@ -304,9 +305,10 @@ fn typed<'a, K: Send + Sync + 'static>(table: &'a mut AnyTable, key: &SharedKey)
 
 /// Compares the object of a slot with another one.
 pub(crate) fn in_key_order<'a, T>(
-    objects: &'a Slab<Obj<T>>,
+    objects: &'a ObjectMap<T>,
     with: &'a Obj<T>,
 ) -> impl Fn(&Slot) -> Ordering + use<'a, T> {
+    let objects = objects.reader();
     move |slot| objects.get(*slot).map_or(Ordering::Less, |object| object.cmp_key(with))
 }
 

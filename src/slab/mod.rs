@@ -1,7 +1,7 @@
-//! A persistent array of objects, for the indexes: O(1) clones, whose versions share all unchanged parts.
+//! A persistent array of objects: O(1) clones, whose versions share all unchanged parts.
 //!
-//! Each stored object has a slot, which stays the same in all versions of the object, until it leaves the store. An index
-//! stores slots. So a new version of an object with the same index keys changes no index.
+//! Each stored object has a slot, which stays the same in all versions of the object, until it leaves the store. So a new
+//! version of an object is a change of this array only.
 //!
 //! # Picture
 //!
@@ -11,7 +11,7 @@
 //!  Slab { root }
 //!          |
 //!          v
-//!  root  [ * * .. ]                   one pointer for each 8192 slots
+//!  root  [ * * .. ]                   one pointer for each 16384 slots
 //!          |
 //!          v
 //!  top   [ * * * .. ]  full: 0110..   32 pointers; a bit for each child without a vacant slot
@@ -20,11 +20,14 @@
 //!  mid   [ * * * .. ]  full: 1000..   32 pointers
 //!          |
 //!          v
-//!  leaf  [ a - b c - - d e ]          8 objects
+//!  leaf  [ a - b c - - d e .. ]       16 objects, and a tag for each
 //! ```
 //!
 //! A change copies a leaf, its two ancestors and the root, or changes them in place if no other version shares them. A
 //! leaf is small because a copy changes the reference count of each of its objects, which are spread over the memory.
+//!
+//! An object may have a tag, of one byte, by which it is found in a leaf that is known. A leaf may have a mark, a bit in the
+//! node above it: it says to go on elsewhere for what is not found there.
 //!
 //! The lowest vacant slot is used first, so the tree is as large as the store was at its largest, without the nodes that
 //! have become empty.
@@ -33,12 +36,14 @@ mod node;
 mod remains;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::num::NonZeroU32;
 
 use triomphe::{Arc, ThinArc};
 
-use self::node::{Child, Node as _, TOP, Top};
+use self::node::{Child, LEAF, Leaf, Node as _, TOP, Top, child_of};
+pub(crate) use self::walk::{Diff, Iter};
 use crate::fetch::Counted;
 
 /// The place of an object in a [`Slab`].
@@ -51,6 +56,10 @@ pub(crate) struct Slab<E> {
     /// No child of the root before this one has a vacant slot.
     vacant_from: usize,
 }
+
+/// Whether a leaf is marked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Marked(pub(crate) bool);
 
 /// The children of the root of a [`Slab`], found once.
 pub(crate) struct Reader<'a, E>(&'a [Child<Top<E>>]);
@@ -73,8 +82,23 @@ impl<E: Counted> Slab<E> {
         Reader(self.tops())
     }
 
+    /// Whether both are the same version: O(1). False for equal content that was built separately.
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Some(root), Some(other)) => std::ptr::eq(root.as_ptr(), other.as_ptr()),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     fn tops(&self) -> &[Child<Top<E>>] {
         self.root.as_ref().map_or(&[], |root| &root.slice)
+    }
+
+    /// A slot of this leaf without an object. O(1).
+    pub(crate) fn vacant_in(&self, leaf: usize) -> Option<Slot> {
+        let within = self.reader().leaf(leaf).0.map_or(0, |leaf| leaf.vacant());
+        (within < LEAF).then(|| Slot::of(leaf * LEAF + within))
     }
 
     /// The lowest slot without an object. It stays vacant until the next [`set`](Self::set). O(1) amortized.
@@ -88,9 +112,22 @@ impl<E: Counted> Slab<E> {
     }
 
     /// Stores an object and returns the one that it replaces. O(1): copies one path, as far as another version shares it.
-    pub(crate) fn set(&mut self, slot: Slot, object: E) -> Option<E> {
+    ///
+    /// A new object is later found by its tag, if it has one ([`Reader::find`]).
+    pub(crate) fn set(&mut self, slot: Slot, object: E, tag: Option<u8>) -> Option<E> {
         let at = slot.index();
-        self.change(at / TOP, |top| Arc::make_mut(top.get_or_insert_with(Arc::default)).set(at, object))
+        self.change(at / TOP, |top| Arc::make_mut(top.get_or_insert_with(Arc::default)).set(at, object, tag))
+    }
+
+    /// Marks a leaf, which keeps the mark when it is empty. Copies one path, as far as another version shares it.
+    pub(crate) fn mark(&mut self, leaf: usize) {
+        if !self.reader().leaf(leaf).1 {
+            let at = leaf * LEAF;
+            self.change(at / TOP, |top| {
+                Arc::make_mut(top.get_or_insert_with(Arc::default)).mark(at);
+                None::<()>
+            });
+        }
     }
 
     /// Removes and returns the object of a slot. Cost as for [`set`](Self::set); a vacant slot copies nothing.
@@ -142,6 +179,33 @@ impl<'a, E: Counted> Reader<'a, E> {
         let at = slot.index();
         self.0.get(at / TOP)?.as_ref()?.get(at)
     }
+
+    /// The object of this leaf with this tag for which `is_it` is true, or whether the leaf is [marked](Slab::mark). O(1), does
+    /// not allocate.
+    #[inline]
+    pub(crate) fn find(self, leaf: usize, tag: u8, is_it: impl Fn(&E) -> bool) -> Result<&'a E, Marked> {
+        let (leaf, is_marked) = self.leaf(leaf);
+        leaf.and_then(|leaf| leaf.find(tag, is_it)).ok_or(Marked(is_marked))
+    }
+
+    /// A leaf, and whether it is marked.
+    #[inline]
+    fn leaf(self, leaf: usize) -> (Option<&'a Leaf<E>>, bool) {
+        let at = leaf * LEAF;
+        let mid = self.top(at).and_then(|top| child_of(top, at));
+        mid.map_or((None, false), |mid| mid.leaf(at))
+    }
+
+    /// The child of the root that has this slot.
+    #[inline]
+    fn top(self, at: usize) -> Option<&'a Arc<Top<E>>> {
+        self.0.get(at / TOP)?.as_ref()
+    }
+
+    /// No object has this slot or a later one.
+    fn end(self) -> usize {
+        self.0.len() * TOP
+    }
 }
 
 impl<E> Clone for Reader<'_, E> {
@@ -174,15 +238,28 @@ impl Slot {
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
+
+    /// The number of the leaf that has it.
+    #[inline]
+    pub(crate) fn leaf(self) -> usize {
+        self.index() / LEAF
+    }
+
+    /// A number that is not zero.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The slot with this [`number`](Self::number); `None` for zero.
+    #[inline]
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
 }
 
 #[cfg(test)]
 impl<E: Counted> Slab<E> {
-    /// All objects, in the order of their slots.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
-        (0..self.tops().len() * TOP).filter_map(|at| self.get(Slot::of(at)))
-    }
-
     /// Panics unless every invariant holds. O(n).
     pub(crate) fn validate(&self) {
         assert!(self.root.is_none() || self.tops().last().is_some_and(Option::is_some), "an empty end");

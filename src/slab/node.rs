@@ -1,17 +1,18 @@
 //! The nodes of a slab: arrays of a fixed size, copied only when shared.
 
 use triomphe::Arc;
+use wide::u8x16;
 
 use crate::fetch::{Counted, fetch};
 
 /// The number of slots of a leaf.
-pub(super) const LEAF: usize = 8;
+pub(super) const LEAF: usize = 16;
 
 /// The number of children of a node above the leaves.
 const WIDTH: usize = 32;
 
 /// The number of slots below a [`Mid`].
-const MID: usize = LEAF * WIDTH;
+pub(super) const MID: usize = LEAF * WIDTH;
 
 /// The number of slots below a [`Top`].
 pub(super) const TOP: usize = MID * WIDTH;
@@ -19,12 +20,16 @@ pub(super) const TOP: usize = MID * WIDTH;
 /// A node, or `None` if there is nothing below it.
 pub(super) type Child<N> = Option<Arc<N>>;
 
-/// Objects.
-pub(super) struct Leaf<E>([Option<E>; LEAF]);
+/// Objects, and a byte for each by which it is found.
+pub(super) struct Leaf<E> {
+    tags: [u8; LEAF],
+    objects: [Option<E>; LEAF],
+}
 
-/// Children, and which of them have no vacant slot.
+/// Children, which of them have no vacant slot, and which of them are marked.
 pub(super) struct Inner<N> {
     full: u32,
+    marked: u32,
     children: [Child<N>; WIDTH],
 }
 
@@ -45,9 +50,13 @@ pub(super) trait Node<E>: Clone + Default {
 
     fn is_full(&self) -> bool;
 
-    fn set(&mut self, at: usize, object: E) -> Option<E>;
+    /// Without a tag, that of the object before stays.
+    fn set(&mut self, at: usize, object: E, tag: Option<u8>) -> Option<E>;
 
     fn remove(&mut self, at: usize) -> Option<E>;
+
+    /// Marks the leaf with this slot, until the slab ends.
+    fn mark(&mut self, at: usize);
 
     /// Panics if a bit is wrong or a node is empty.
     #[cfg(test)]
@@ -59,28 +68,33 @@ impl<E: Counted> Node<E> for Leaf<E> {
 
     #[inline]
     fn get(&self, at: usize) -> Option<&E> {
-        self.0[at % LEAF].as_ref()
+        self.objects[at % LEAF].as_ref()
     }
 
     fn vacant(&self) -> usize {
-        self.0.iter().position(Option::is_none).unwrap_or(LEAF)
+        self.objects.iter().position(Option::is_none).unwrap_or(LEAF)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.objects.iter().all(Option::is_none)
     }
 
     fn is_full(&self) -> bool {
-        self.0.iter().all(Option::is_some)
+        self.objects.iter().all(Option::is_some)
     }
 
-    fn set(&mut self, at: usize, object: E) -> Option<E> {
-        self.0[at % LEAF].replace(object)
+    fn set(&mut self, at: usize, object: E, tag: Option<u8>) -> Option<E> {
+        if let Some(tag) = tag {
+            self.tags[at % LEAF] = tag;
+        }
+        self.objects[at % LEAF].replace(object)
     }
 
     fn remove(&mut self, at: usize) -> Option<E> {
-        self.0[at % LEAF].take()
+        self.objects[at % LEAF].take()
     }
+
+    fn mark(&mut self, _: usize) {}
 
     #[cfg(test)]
     fn validate(&self) {
@@ -103,17 +117,17 @@ impl<E: Counted, N: Node<E>> Node<E> for Inner<N> {
     }
 
     fn is_empty(&self) -> bool {
-        self.children.iter().all(Option::is_none)
+        self.marked == 0 && self.children.iter().all(Option::is_none)
     }
 
     fn is_full(&self) -> bool {
         self.full == u32::MAX
     }
 
-    fn set(&mut self, at: usize, object: E) -> Option<E> {
+    fn set(&mut self, at: usize, object: E, tag: Option<u8>) -> Option<E> {
         let index = index_of::<E, N>(at);
         let child = Arc::make_mut(self.children[index].get_or_insert_with(Arc::default));
-        let old = child.set(at, object);
+        let old = child.set(at, object, tag);
         if child.is_full() {
             self.full |= 1 << index;
         }
@@ -129,6 +143,14 @@ impl<E: Counted, N: Node<E>> Node<E> for Inner<N> {
         }
         self.full &= !(1 << index);
         removed
+    }
+
+    fn mark(&mut self, at: usize) {
+        let index = index_of::<E, N>(at);
+        self.marked |= 1 << index;
+        if N::SLOTS > LEAF {
+            Arc::make_mut(self.children[index].get_or_insert_with(Arc::default)).mark(at);
+        }
     }
 
     #[cfg(test)]
@@ -149,42 +171,64 @@ impl<N> Inner<N> {
     }
 }
 
+impl<E> Leaf<E> {
+    pub(super) fn objects(&self) -> &[Option<E>] {
+        &self.objects
+    }
+
+    /// The object with this tag for which `is_it` is true.
+    #[inline]
+    pub(super) fn find(&self, tag: u8, is_it: impl Fn(&E) -> bool) -> Option<&E> {
+        let mut candidates = u8x16::new(self.tags).simd_eq(u8x16::splat(tag)).to_bitmask();
+        while candidates != 0 {
+            let at = candidates.trailing_zeros() as usize % LEAF;
+            if let Some(object) = &self.objects[at]
+                && is_it(object)
+            {
+                return Some(object);
+            }
+            candidates &= candidates - 1;
+        }
+        None
+    }
+}
+
 impl<E: Counted> Leaf<E> {
     /// Takes all objects.
     pub(super) fn take(&mut self) -> impl Iterator<Item = E> {
         self.fetch_objects();
-        self.0.iter_mut().filter_map(Option::take)
+        self.objects.iter_mut().filter_map(Option::take)
     }
 
     /// Before all objects are cloned or released.
     fn fetch_objects(&self) {
-        fetch(self.0.iter().flatten().map(Counted::count));
+        fetch(self.objects.iter().flatten().map(Counted::count));
     }
 }
 
 impl<E: Counted> Clone for Leaf<E> {
     fn clone(&self) -> Self {
         self.fetch_objects();
-        Self(self.0.clone())
+        Self { tags: self.tags, objects: self.objects.clone() }
     }
 }
 
 impl<E> Default for Leaf<E> {
     fn default() -> Self {
-        Self([const { None }; LEAF])
+        Self { tags: [0; LEAF], objects: [const { None }; LEAF] }
     }
 }
 
 impl<N> Clone for Inner<N> {
     fn clone(&self) -> Self {
         fetch(self.children.iter().flatten().map(Arc::strong_count));
-        Self { full: self.full, children: self.children.clone() }
+        Self { full: self.full, marked: self.marked, children: self.children.clone() }
     }
 }
 
 impl<N> Default for Inner<N> {
     fn default() -> Self {
-        Self { full: 0, children: [const { None }; WIDTH] }
+        Self { full: 0, marked: 0, children: [const { None }; WIDTH] }
     }
 }
 
@@ -192,4 +236,19 @@ impl<N> Default for Inner<N> {
 #[inline]
 fn index_of<E, N: Node<E>>(at: usize) -> usize {
     at / N::SLOTS % WIDTH
+}
+
+/// The child that has this slot.
+#[inline]
+pub(super) fn child_of<E, N: Node<E>>(node: &Inner<N>, at: usize) -> Option<&Arc<N>> {
+    node.children[index_of::<E, N>(at)].as_ref()
+}
+
+impl<E: Counted> Mid<E> {
+    /// The leaf that has this slot, and whether it is marked.
+    #[inline]
+    pub(super) fn leaf(&self, at: usize) -> (Option<&Leaf<E>>, bool) {
+        let index = index_of::<E, Leaf<E>>(at);
+        (self.children[index].as_deref(), self.marked >> index & 1 == 1)
+    }
 }

@@ -19,7 +19,7 @@ fn filled(len: usize) -> (Slab<Item>, Model) {
     for at in 0..len {
         let item = Arc::new(at as u32);
         let slot = slab.vacant();
-        assert_eq!((slot.index(), slab.set(slot, item.clone())), (at, None));
+        assert_eq!((slot.index(), slab.set(slot, item.clone(), None)), (at, None));
         model.insert(at, item);
     }
     (slab, model)
@@ -58,11 +58,11 @@ fn agrees_with_a_map() {
             match random.random_range(0..100) {
                 add if add < growth => {
                     let slot = slab.vacant();
-                    assert_eq!(slab.set(slot, item.clone()), None);
+                    assert_eq!(slab.set(slot, item.clone(), None), None);
                     assert!(model.insert(slot.index(), item).is_none());
                 }
                 replace if replace % 2 == 0 && model.contains_key(&at) => {
-                    assert_eq!(slab.set(Slot::of(at), item.clone()), model.insert(at, item));
+                    assert_eq!(slab.set(Slot::of(at), item.clone(), None), model.insert(at, item));
                 }
                 _ => assert_eq!(slab.remove(Slot::of(at)), model.remove(&at)),
             }
@@ -92,13 +92,13 @@ fn a_change_copies_the_neighbours_in_one_leaf_only() {
     let (old, model) = filled(3 * TOP / 2);
     let at = TOP + 7 * LEAF + 3;
     let mut new = old.clone();
-    assert_eq!(new.set(Slot::of(at), Arc::new(0)).as_ref(), model.get(&at));
+    assert_eq!(new.set(Slot::of(at), Arc::new(0), None).as_ref(), model.get(&at));
     let shared: Vec<usize> =
         model.iter().filter(|(_, item)| Arc::strong_count(item) > 2).map(|(at, _)| *at).collect();
     let leaf = at / LEAF * LEAF;
     assert_eq!(shared, (leaf..leaf + LEAF).filter(|other| *other != at).collect::<Vec<_>>());
     // In place: nothing shares the new path.
-    new.set(Slot::of(at), Arc::new(1));
+    new.set(Slot::of(at), Arc::new(1), None);
     new.remove(Slot::of(at - 1));
     assert!(model.values().all(|item| Arc::strong_count(item) <= 3));
     check(&old, &model);
@@ -115,7 +115,7 @@ fn a_slab_is_freed_in_parts_without_what_others_share() {
     let added: Vec<Item> = (0..100).map(Arc::new).collect();
     for item in &added {
         let slot = new.vacant();
-        new.set(slot, item.clone());
+        new.set(slot, item.clone(), None);
     }
     let mut pieces = new.into_pieces();
     while pieces.free_some() {}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
-pub(crate) use self::differences::{Differences, Recent, Touched};
+pub(crate) use self::differences::Recent;
 pub use self::intersection::{InKeyOrder, Intersection};
 pub(crate) use self::reached::Reached;
 pub use self::selected::Selected;
@@ -26,8 +26,9 @@ use crate::hash::KeyHasher;
 use crate::index::{self, AnyTable, Index, MissingIndex, Posting, PostingIter, Table};
 use crate::key::{AsKey, Key};
 use crate::object::Obj;
+use crate::objects::{self, ObjectMap};
 use crate::slab::{self, Slab, Slot};
-use crate::trie::{self, Element, Trie};
+use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
 
 /// The state of an informer at one moment. It never changes.
@@ -51,9 +52,7 @@ pub struct View<T> {
     /// What each part of the scope has reached. Empty if there is one part.
     pub(crate) reached: Arc<[Reached]>,
     pub(crate) hasher: KeyHasher,
-    pub(crate) objects: Trie<Obj<T>>,
-    /// The same objects by slot, for the indexes.
-    pub(crate) slab: Slab<Obj<T>>,
+    pub(crate) objects: ObjectMap<T>,
     /// The keys of all indexes.
     pub(crate) keys: index::Keys,
     /// Whether an object without a namespace was stored up to this view.
@@ -79,13 +78,14 @@ pub struct Hits<'a, T> {
 }
 
 /// All objects, in no particular order. See [`View::iter`].
-pub struct Objects<'a, T>(trie::Iter<'a, Obj<T>>);
+pub struct Objects<'a, T>(objects::Iter<'a, T>);
 
 // === impl View ===
 
 impl<T> View<T> {
     /// The view of a new store.
     pub(crate) fn empty(store: u64, tables: Vec<AnyTable>) -> Self {
+        let hasher = KeyHasher::new();
         Self {
             store,
             revision: 0,
@@ -93,9 +93,8 @@ impl<T> View<T> {
             synced: false,
             resource_version: None,
             reached: Arc::default(),
-            hasher: KeyHasher::new(),
-            objects: Trie::new(),
-            slab: Slab::new(),
+            objects: ObjectMap::new(hasher.clone()),
+            hasher,
             keys: Slab::new(),
             has_unnamespaced: false,
             churn: 0,
@@ -124,7 +123,7 @@ impl<T> View<T> {
 
     #[inline]
     fn exactly(&self, key: Key<'_>) -> Option<&Obj<T>> {
-        self.objects.get(self.hasher.object(key), |object| Obj::is(object, key))
+        self.objects.get(self.hasher.object(key), key)
     }
 
     /// The number of objects. O(1).
@@ -381,7 +380,7 @@ impl<'a, T> Iterator for Hits<'a, T> {
 impl<'a, T> Hits<'a, T> {
     pub(crate) fn of(posting: Option<&'a Posting<Slot>>, view: &'a View<T>) -> Self {
         let slots = posting.map_or_else(PostingIter::nothing, Posting::iter);
-        Self { slots, objects: view.slab.reader() }
+        Self { slots, objects: view.objects.reader() }
     }
 }
 

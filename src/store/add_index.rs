@@ -12,7 +12,6 @@ use crate::free::free;
 use crate::index::{At, Index, IndexBy, IndexKeys, Indexer, register};
 use crate::object::Obj;
 use crate::reflector::{Reuse, Turn};
-use crate::trie::Element as _;
 
 /// An index to add to a running store, and the sender that answers the caller with its slot.
 pub(crate) struct AddIndex<T> {
@@ -54,7 +53,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut turn = Turn::new();
         draft.tables.push(index.empty());
         for object in draft.objects.clone().iter() {
-            let Draft { tables, keys, late, slab, hasher, .. } = &mut draft;
+            let Draft { tables, keys, late, objects, hasher, .. } = &mut draft;
             let table = &mut tables[slot as usize];
             let mut found = Vec::new();
             let at = At { slot, table, keys, hasher };
@@ -64,11 +63,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
                 Ok(()) => {
                     let new = register(keys, found);
                     let added = new.iter().filter_map(|place| keys.get(place));
-                    added.for_each(|key| index.insert(table, &key.key, slab, object));
-                    let earlier = late.get(object.hash(), |late| late.is_of(object));
+                    added.for_each(|key| index.insert(table, &key.key, objects, object));
+                    let hash = hasher.object(Obj::key(object));
+                    let earlier = late.get(hash, |late| late.is_of(object));
                     let earlier = earlier.into_iter().flat_map(|late| late.keys().iter());
                     let all = earlier.chain(new.iter()).collect();
-                    late.insert(Late::of(object, all));
+                    late.insert(Late::of(object, hash, all));
                 }
                 Err(_) => {
                     found.into_iter().for_each(free);

@@ -4,8 +4,6 @@ use hashbrown::HashTable;
 
 use crate::free::{Remains, free};
 use crate::object::Obj;
-use crate::reflector::Turn;
-use crate::trie::Element as _;
 
 /// Listed objects, each key once, found by hash.
 pub(super) struct Arrivals<T> {
@@ -14,24 +12,13 @@ pub(super) struct Arrivals<T> {
     places: HashTable<Place>,
 }
 
-/// Arrivals that are taken out in the order of their hashes.
-pub(super) struct ByHash<T> {
-    objects: Vec<Option<Obj<T>>>,
-    /// By the first bits of the hash, the lowest last. Only the last one is sorted.
-    buckets: Vec<Vec<Place>>,
-    sorted: bool,
-}
-
 /// Where an object is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 struct Place {
     /// The upper half of its hash.
     prefix: u32,
     at: u32,
 }
-
-/// About how many objects are sorted at once.
-const BUCKET: usize = 256;
 
 // === impl Arrivals ===
 
@@ -53,10 +40,11 @@ impl<T> Arrivals<T> {
         self.objects.get(place.at as usize)?.as_ref()
     }
 
-    /// Adds an object, or puts it in the place of the one with the same key, which it returns. O(1) amortized.
-    pub(super) fn insert(&mut self, object: Obj<T>) -> Option<Obj<T>> {
-        let prefix = Place::prefix(object.hash());
-        let is_same = |place: &Place| is_at(&self.objects, *place, prefix, |other| other.same_key(&object));
+    /// Adds an object of this hash, or puts it in the place of the one with the same key, which it returns. O(1) amortized.
+    pub(super) fn insert(&mut self, hash: u64, object: Obj<T>) -> Option<Obj<T>> {
+        let prefix = Place::prefix(hash);
+        let is_same =
+            |place: &Place| is_at(&self.objects, *place, prefix, |other| Obj::same_key(other, &object));
         if let Some(place) = self.places.find(Place::spread(prefix), is_same).copied() {
             return self.objects.get_mut(place.at as usize)?.replace(object);
         }
@@ -80,18 +68,6 @@ impl<T> Arrivals<T> {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Option<Obj<T>>> {
         self.objects.iter_mut()
     }
-
-    /// Sorts the objects roughly. O(n), in turns.
-    pub(super) async fn by_hash(self, turn: &mut Turn) -> ByHash<T> {
-        let bits = (self.len() / BUCKET).next_power_of_two().trailing_zeros();
-        let mut buckets = vec![Vec::new(); 1 << bits];
-        for place in &self.places {
-            let reversed = u64::from(!place.prefix) << bits >> u32::BITS;
-            buckets[reversed as usize].push(*place);
-            turn.pass().await;
-        }
-        ByHash { objects: self.objects, buckets, sorted: false }
-    }
 }
 
 /// Whether a place is one of such a hash, and of an object for which `is` is true.
@@ -108,33 +84,6 @@ impl<T> Default for Arrivals<T> {
 impl<T: Send + Sync> Remains for Arrivals<T> {
     fn free_some(&mut self) -> bool {
         self.objects.pop().map(free).is_some()
-    }
-}
-
-// === impl ByHash ===
-
-impl<T> Iterator for ByHash<T> {
-    type Item = Obj<T>;
-
-    fn next(&mut self) -> Option<Obj<T>> {
-        loop {
-            let bucket = self.buckets.last_mut()?;
-            if !self.sorted {
-                bucket.sort_unstable_by(|a, b| b.cmp(a));
-                self.sorted = true;
-            }
-            match bucket.pop() {
-                Some(place) => {
-                    if let Some(object) = self.objects.get_mut(place.at as usize).and_then(Option::take) {
-                        return Some(object);
-                    }
-                }
-                None => {
-                    self.buckets.pop();
-                    self.sorted = false;
-                }
-            }
-        }
     }
 }
 
@@ -162,12 +111,11 @@ mod tests {
     use crate::object::Identity;
 
     /// Few hashes, so that different keys have the same one, or the same upper half.
-    fn object(number: u8, value: u32) -> Obj<u32> {
+    fn object(number: u8, value: u32) -> (u64, Obj<u32>) {
         let hash = u64::from(number % 3) << 62 | u64::from(number % 2);
         let name = number.to_string();
-        let identity =
-            Identity { hash, key: Key { namespace: "", name: &name }, uid: "", version: &"1".into() };
-        Obj::new(&identity, value).unwrap()
+        let identity = Identity { key: Key { namespace: "", name: &name }, uid: "", version: &"1".into() };
+        (hash, Obj::new(&identity, value).unwrap())
     }
 
     proptest! {
@@ -177,43 +125,26 @@ mod tests {
         ) {
             let (mut arrivals, mut model) = (Arrivals::<u32>::new(), BTreeMap::<u8, (usize, u32)>::new());
             for (at, (removes, number, value)) in steps.into_iter().enumerate() {
-                let new = object(number, value);
+                let (hash, new) = object(number, value);
                 if removes {
-                    let removed = arrivals.remove(new.hash(), |old| old.same_key(&new));
+                    let removed = arrivals.remove(hash, |old| Obj::same_key(old, &new));
                     prop_assert_eq!(removed.map(|old| *old), model.remove(&number).map(|(_, value)| value));
                 } else {
                     let first = model.get(&number).map_or(at, |(first, _)| *first);
                     let old = model.insert(number, (first, value)).map(|(_, value)| value);
-                    prop_assert_eq!(arrivals.insert(new).map(|old| *old), old);
+                    prop_assert_eq!(arrivals.insert(hash, new).map(|old| *old), old);
                 }
                 prop_assert_eq!(arrivals.len(), model.len());
             }
             for number in 0..40 {
-                let sought = object(number, 0);
-                let found = arrivals.get(sought.hash(), |object| object.same_key(&sought)).map(|found| **found);
+                let (hash, sought) = object(number, 0);
+                let found = arrivals.get(hash, |object| Obj::same_key(object, &sought)).map(|found| **found);
                 prop_assert_eq!(found, model.get(&number).map(|(_, value)| *value));
             }
             let mut expected: Vec<(usize, u32)> = model.values().copied().collect();
             expected.sort_unstable();
             let order: Vec<u32> = arrivals.iter_mut().flatten().map(|object| **object).collect();
             prop_assert_eq!(order, expected.iter().map(|(_, value)| *value).collect::<Vec<_>>());
-        }
-    }
-
-    #[tokio::test]
-    async fn by_hash_all_are_taken_in_the_order_of_hashes() {
-        for count in [0_u32, 1, 300, 3_000] {
-            let mut arrivals = Arrivals::new();
-            for number in 0..count {
-                let hash = u64::from(number).wrapping_mul(0xD134_2543_DE82_EF95);
-                let name = number.to_string();
-                let key = Key { namespace: "", name: &name };
-                let identity = Identity { hash, key, uid: "", version: &"1".into() };
-                arrivals.insert(Obj::new(&identity, number).unwrap());
-            }
-            let taken: Vec<_> = arrivals.by_hash(&mut Turn::new()).await.collect();
-            assert_eq!(taken.len(), count as usize);
-            assert!(taken.is_sorted_by_key(|object| object.hash()));
         }
     }
 }

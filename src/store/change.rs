@@ -14,6 +14,7 @@ use super::members::Members;
 use super::parts::{Part, PartId, Parts};
 use crate::key::Key;
 use crate::object::Obj;
+use crate::objects::ObjectMap;
 use crate::reflector::{Regression, Reuse, Turn};
 use crate::snapshot::Invalid;
 use crate::trie::{Element as _, Trie};
@@ -212,10 +213,10 @@ async fn remove_parts<T: Send + Sync + 'static>(
 }
 
 /// The keys of all objects, and of those that are only invalid.
-fn keys<'a, T>(objects: &'a Trie<Obj<T>>, invalid: &'a Trie<Invalid>) -> impl Iterator<Item = Key<'a>> {
+fn keys<'a, T>(objects: &'a ObjectMap<T>, invalid: &'a Trie<Invalid>) -> impl Iterator<Item = Key<'a>> {
     let only_invalid = invalid.iter().filter_map(|invalid| {
         let key = invalid.error().key.as_ref()?.as_key();
-        objects.get(invalid.hash(), |object| Obj::is(object, key)).is_none().then_some(key)
+        objects.get(invalid.hash(), key).is_none().then_some(key)
     });
     objects.iter().map(Obj::key).chain(only_invalid)
 }

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use super::Writer;
-use super::arrivals::Arrivals;
 use super::draft::{Draft, place_of};
 use super::indexers::Indexers;
 use super::life::Life;
@@ -12,9 +11,9 @@ use super::members::Members;
 use super::parts::{PartId, Parts, Share};
 use crate::error::DecodeError;
 use crate::free::free;
-use crate::index::IndexKeys;
 use crate::key::Key;
 use crate::object::Obj;
+use crate::objects::ObjectMap;
 use crate::reflector::{Regression, Reuse, Turn};
 use crate::snapshot::Invalid;
 use crate::trie::{Element as _, Trie};
@@ -81,22 +80,15 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
         remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
     }
-    if draft.objects.is_empty() && parts.is_single() {
-        store_first(draft, &mut list.values, indexers, &mut turn).await;
-    }
     let mut values = std::mem::take(&mut list.values);
-    if list.base.objects.is_empty() {
-        // In the order of arrival: then the objects of a namespace are neighbours in the array, and each is the last one
-        // so far of its index keys.
-        for object in values.iter_mut().filter_map(Option::take) {
-            store(draft, &list, object, part, parts, indexers);
-            turn.pass().await;
-        }
-    } else {
-        for object in values.by_hash(&mut turn).await {
-            store(draft, &list, object, part, parts, indexers);
-            turn.pass().await;
-        }
+    if draft.objects.is_empty() {
+        draft.objects.reserve(values.len());
+    }
+    // In the order of arrival, which is that of keys in etcd: so the objects of a namespace are neighbours in the array, and
+    // the first time each is the last one so far of its index keys.
+    for object in values.iter_mut().filter_map(Option::take) {
+        store(draft, &list, object, part, parts, indexers);
+        turn.pass().await;
     }
     for invalid in list.invalid.iter() {
         let Some(key) = invalid.error().key.clone() else { continue };
@@ -126,10 +118,10 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
 /// What other parts have changed since the list began was listed under other addresses.
 async fn rename<T: Send + Sync + 'static>(list: &mut List<T>, draft: &Draft<T>, turn: &mut Turn) {
     let now = draft.objects.clone();
-    for changed in Trie::diff(&list.base.objects, &now) {
-        if let Some(old) = changed.old
+    for changed in ObjectMap::differences(&list.base.objects, &now) {
+        if let Some(old) = changed.0
             && list.named.remove(&Obj::address(old))
-            && let Some(new) = changed.new
+            && let Some(new) = changed.1
             && Obj::same_uid(old, new)
         {
             list.named.insert(Obj::address(new));
@@ -161,42 +153,15 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
     for invalid in invalid.iter() {
         let Some(key) = &invalid.error().key else { continue };
         let key = key.as_key();
-        let is_object = |object: &Obj<T>| Obj::is(object, key);
         let is_invalid = list.invalid.get(invalid.hash(), |listed| listed.is_of(key)).is_some();
         match parts.share(part, key.namespace) {
             Share::Alone if !is_invalid => draft.remove_invalid(key, |_| true),
             // A stored object was looked at above.
-            Share::Shared if !is_invalid && draft.objects.get(invalid.hash(), is_object).is_none() => {
+            Share::Shared if !is_invalid && draft.objects.get(invalid.hash(), key).is_none() => {
                 draft.leave(indexers, key, part, until);
             }
             _ => {}
         }
-        turn.pass().await;
-    }
-}
-
-/// Stores the first list of the only part. The array and the indexes get the objects in the order in which they arrived, and
-/// the trie in the order of hashes, so that each of them changes where it has just changed.
-async fn store_first<T: Send + Sync + 'static>(
-    draft: &mut Draft<T>,
-    values: &mut Arrivals<T>,
-    indexers: &mut Indexers<T>,
-    turn: &mut Turn,
-) {
-    for place in values.iter_mut() {
-        let Some(object) = place else { continue };
-        match indexers.keys(draft.indexed(), Obj::key(object), object, &IndexKeys::NONE) {
-            Ok(keys) => draft.put_beside(indexers, object, keys),
-            Err(mismatch) => {
-                let error = DecodeError::stored(object, mismatch);
-                draft.put_invalid(indexers, Invalid::new(object.hash(), error));
-                free(place.take());
-            }
-        }
-        turn.pass().await;
-    }
-    for object in std::mem::take(values).by_hash(turn).await {
-        draft.objects.insert(object);
         turn.pass().await;
     }
 }
@@ -214,15 +179,14 @@ fn store<T: Send + Sync + 'static>(
     if share == Share::Foreign {
         return free(object);
     }
-    let hash = object.hash();
+    let hash = draft.hasher.object(Obj::key(&object));
     let shared = share == Share::Shared;
     if shared && is_overtaken(draft, list, Life::of_object(&object), Obj::key(&object), part, parts) {
         return free(object);
     }
     let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
     let key = shared.then(|| Obj::key(&object).to_owned());
-    let stored = draft.objects.get(hash, |stored| stored.same_key(&object));
-    let (before, slot) = place_of(stored);
+    let (before, slot) = place_of(draft.objects.get(hash, Obj::key(&object)));
     match indexers.keys(draft.indexed(), Obj::key(&object), &object, before) {
         Ok(keys) => draft.put(indexers, object, slot, keys),
         Err(mismatch) => {
@@ -273,7 +237,7 @@ fn is_overtaken<T: Send + Sync + 'static>(
 /// Whether what is stored under a key is what was stored when the list began.
 fn is_unchanged<T: Send + Sync + 'static>(draft: &Draft<T>, list: &List<T>, key: Key<'_>) -> bool {
     let hash = draft.hasher.object(key);
-    let object = |objects: &Trie<Obj<T>>| objects.get(hash, |object| Obj::is(object, key)).map(Obj::address);
+    let object = |objects: &ObjectMap<T>| objects.get(hash, key).map(Obj::address);
     let invalid = |all: &Trie<Invalid>| all.get(hash, |invalid| invalid.is_of(key)).map(Invalid::address);
     object(&draft.objects) == object(&list.base.objects)
         && invalid(&draft.invalid) == invalid(&list.base.invalid)

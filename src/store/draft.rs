@@ -15,9 +15,10 @@ use crate::hash::KeyHasher;
 use crate::index::{AnyTable, FoundKey, IndexKeys, Keys, SlotKey, register};
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
+use crate::objects::ObjectMap;
 use crate::reflector::Reuse;
-use crate::slab::{Slab, Slot};
-use crate::snapshot::{Invalid, Reached, Recent, Touched, View};
+use crate::slab::Slot;
+use crate::snapshot::{Invalid, Reached, Recent, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
 use crate::version::ResourceVersion;
@@ -41,9 +42,7 @@ pub(crate) struct Draft<T> {
     pub(super) epoch: u64,
     pub(super) synced: bool,
     pub(super) resource_version: Option<ResourceVersion>,
-    pub(super) objects: Trie<Obj<T>>,
-    /// The same objects by slot, for the indexes.
-    pub(super) slab: Slab<Obj<T>>,
+    pub(super) objects: ObjectMap<T>,
     /// The keys of all indexes.
     pub(super) keys: Keys,
     /// See [`View::has_unnamespaced`].
@@ -52,8 +51,8 @@ pub(crate) struct Draft<T> {
     pub(super) churn: u64,
     /// What the change to the published version was.
     recent: Recent,
-    /// The objects that were stored and removed since, up to one more than [`Recent::MOST`].
-    touched: Vec<Touched>,
+    /// The slots of the objects that were stored and removed since, up to one more than [`Recent::MOST`].
+    touched: Vec<Slot>,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -84,7 +83,6 @@ impl<T> Draft<T> {
             synced: view.synced,
             resource_version: view.resource_version.clone(),
             objects: view.objects.clone(),
-            slab: view.slab.clone(),
             keys: view.keys.clone(),
             has_unnamespaced: view.has_unnamespaced,
             churn: view.churn,
@@ -120,8 +118,7 @@ impl<T> Draft<T> {
             resource_version: self.resource_version.take(),
             reached,
             hasher: self.hasher.clone(),
-            objects: std::mem::take(&mut self.objects),
-            slab: std::mem::take(&mut self.slab),
+            objects: self.objects.take(),
             keys: std::mem::take(&mut self.keys),
             has_unnamespaced: self.has_unnamespaced,
             churn: self.churn,
@@ -145,7 +142,7 @@ impl<T> Draft<T> {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
         let invalid = self.invalid.get(hash, |invalid| invalid.is_of(key));
-        let stored = self.objects.get(hash, |object| Obj::is(object, key));
+        let stored = self.objects.get(hash, key);
         self.reuse.covers(meta, invalid, stored)
     }
 }
@@ -182,8 +179,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
     pub(super) fn insert(&mut self, indexers: &Indexers<T>, meta: &Meta, value: T) {
         let key = meta.key.as_key();
         let hash = self.hasher.object(key);
-        let stored = self.objects.get(hash, |object| Obj::is(object, key));
-        let (before, slot) = place_of(stored);
+        let (before, slot) = place_of(self.objects.get(hash, key));
         let found = match indexers.keys(self.indexed(), key, &value, before) {
             Ok(found) => found,
             Err(mismatch) => {
@@ -191,7 +187,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
                 return self.mark_invalid(indexers, DecodeError::of(meta, mismatch));
             }
         };
-        let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
+        let identity = Identity { key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, value) {
             Ok(new) => self.put(indexers, new, slot, found),
             Err(TooLong) => {
@@ -215,25 +211,16 @@ impl<T: Send + Sync + 'static> Draft<T> {
         slot: Option<Slot>,
         keys: Vec<FoundKey>,
     ) {
-        self.put_in_slot(&mut new, slot, keys);
+        if !self.invalid.is_empty() {
+            let key = Obj::key(&new);
+            self.invalid.remove(self.hasher.object(key), |invalid| invalid.is_of(key));
+        }
+        self.has_unnamespaced |= Obj::is_unnamespaced(&new);
+        let slot = slot.unwrap_or_else(|| self.objects.vacant(self.hasher.object(Obj::key(&new))));
+        Obj::set_place(&mut new, slot, register(&mut self.keys, keys));
         let old = self.objects.insert(new.clone());
         self.reindex(indexers, old.as_ref(), Some(&new));
-        self.note_change(Touched::of(&new), old);
-    }
-
-    /// [`put`](Self::put) without the trie, into which the caller puts the object, too. No object has its key.
-    pub(super) fn put_beside(&mut self, indexers: &Indexers<T>, new: &mut Obj<T>, keys: Vec<FoundKey>) {
-        self.put_in_slot(new, None, keys);
-        self.reindex(indexers, None, Some(new));
-        self.note_change(Touched::of(new), None);
-    }
-
-    fn put_in_slot(&mut self, new: &mut Obj<T>, slot: Option<Slot>, keys: Vec<FoundKey>) {
-        self.invalid.remove(new.hash(), |invalid| invalid.is_of(Obj::key(new)));
-        self.has_unnamespaced |= Obj::is_unnamespaced(new);
-        let slot = slot.unwrap_or_else(|| self.slab.vacant());
-        Obj::set_place(new, slot, register(&mut self.keys, keys));
-        self.slab.set(slot, new.clone());
+        self.note_change(slot, old);
     }
 
     /// Removes an object, and its entry among the invalid objects.
@@ -268,21 +255,22 @@ impl<T: Send + Sync + 'static> Draft<T> {
         key: Key<'_>,
         is_meant: impl Fn(&Obj<T>) -> bool,
     ) {
-        let hash = self.hasher.object(key);
-        let Some(old) = self.objects.remove(hash, |object| Obj::is(object, key) && is_meant(object)) else {
+        let Some(old) =
+            self.objects.get(self.hasher.object(key), key).filter(|object| is_meant(object)).cloned()
+        else {
             return;
         };
+        let Some(slot) = Obj::slot(&old) else { return };
+        // The indexes look their objects up by slot, so it leaves them first.
         self.reindex(indexers, Some(&old), None);
-        if let Some(slot) = Obj::slot(&old) {
-            self.slab.remove(slot);
-        }
-        self.note_change(Touched::of(&old), Some(old));
+        self.objects.remove(slot);
+        self.note_change(slot, Some(old));
     }
 
     /// An object was stored or removed. `old` is no longer stored.
-    fn note_change(&mut self, touched: Touched, old: Option<Obj<T>>) {
+    fn note_change(&mut self, slot: Slot, old: Option<Obj<T>>) {
         if self.touched.len() <= Recent::MOST {
-            self.touched.push(touched);
+            self.touched.push(slot);
         }
         self.replaced.extend(old);
         self.churn += 1;
@@ -305,7 +293,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
     pub(super) fn put_invalid(&mut self, indexers: &Indexers<T>, invalid: Invalid) {
         let Some(key) = invalid.error().key.clone() else { return };
         let (key, hash) = (key.as_key(), invalid.hash());
-        let stored = self.objects.get(hash, |object| Obj::is(object, key));
+        let stored = self.objects.get(hash, key);
         let new = Life::of_invalid(&invalid);
         let is_older = |held: Life<'_>| {
             self.reuse == Reuse::Unchanged && held.cmp_version(&new) == Some(Ordering::Greater)
@@ -327,15 +315,17 @@ impl<T: Send + Sync + 'static> Draft<T> {
     /// Updates every index whose keys differ between two versions of an object. Runs no application code: keys are
     /// compared by address.
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
-        let late = old.and_then(|old| self.late.remove(old.hash(), |late| late.is_of(old)));
+        let late = old
+            .filter(|_| !self.late.is_empty())
+            .and_then(|old| self.late.remove(self.hasher.object(Obj::key(old)), |late| late.is_of(old)));
         let none = IndexKeys::NONE;
         let later = late.as_ref().map_or(&none, Late::keys);
         let [before, after] = [old, new].map(|object| object.map_or(&none, Obj::index_keys));
-        let Self { tables, keys, slab, .. } = self;
+        let Self { tables, keys, objects, .. } = self;
         for place in before.iter().chain(later.iter()).filter(|key| !after.contains(*key)) {
             let Some((left, old)) = keys.get(place).cloned().zip(old) else { continue };
             let SlotKey { slot, key } = &left;
-            if indexers.at(*slot).remove(&mut tables[*slot as usize], key, slab, old) {
+            if indexers.at(*slot).remove(&mut tables[*slot as usize], key, objects, old) {
                 keys.remove(place);
             }
             // This may be the last owner of the key, whose destructor is application code.
@@ -343,7 +333,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         }
         for place in after.iter().filter(|key| !before.contains(*key) && !later.contains(*key)) {
             if let Some((SlotKey { slot, key }, new)) = keys.get(place).zip(new) {
-                indexers.at(*slot).insert(&mut tables[*slot as usize], key, slab, new);
+                indexers.at(*slot).insert(&mut tables[*slot as usize], key, objects, new);
             }
         }
     }
@@ -354,28 +344,23 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.invalid.validate();
         for (slot, table) in (0u32..).zip(&self.tables) {
             let keys = |object: &Obj<T>| {
-                let late = self.late.get(object.hash(), |late| late.is_of(object));
+                let hash = self.hasher.object(Obj::key(object));
+                let late = self.late.get(hash, |late| late.is_of(object));
                 let places = Obj::index_keys(object)
                     .iter()
                     .chain(late.into_iter().flat_map(|late| late.keys().iter()));
                 places.map(|place| self.keys.get(place).cloned().expect("a key in its place")).collect()
             };
-            indexers.at(slot).validate(table, slot, &self.slab, &keys);
+            indexers.at(slot).validate(table, slot, &self.objects, &keys);
         }
-        self.slab.validate();
         self.keys.validate();
         let under = self.tables.iter().map(|table| table.keys()).sum::<usize>();
         assert_eq!(self.keys.iter().count(), under, "a key without an object, or out of its place");
-        for object in self.objects.iter() {
-            let same = Obj::slot(object).and_then(|slot| self.slab.get(slot));
-            assert!(same.is_some_and(|same| Obj::ptr_eq(same, object)), "another object in the slot");
-        }
-        assert_eq!(self.slab.iter().count(), self.objects.len(), "an object in a slot only");
         self.members.validate();
         self.late.validate();
         for late in self.late.iter() {
-            let object = self.objects.get(late.hash(), |object| late.is_of(object));
-            assert!(object.is_some(), "index keys of an object that is gone");
+            let objects = self.objects.of_hash(late.hash());
+            assert!(objects.iter().any(|object| late.is_of(object)), "index keys of an object that is gone");
         }
     }
 }
@@ -391,8 +376,7 @@ impl<T> Drop for Draft<T> {
         let Some(retired) = self.retired.take() else { return };
         retired.discard(World {
             tables: std::mem::take(&mut self.tables),
-            objects: std::mem::take(&mut self.objects),
-            slab: std::mem::take(&mut self.slab),
+            objects: self.objects.take().into_slab(),
             keys: std::mem::take(&mut self.keys),
             replaced: std::mem::take(&mut self.replaced),
             listed: Arrivals::new(),

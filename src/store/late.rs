@@ -23,8 +23,8 @@ struct LateKeys {
 // === impl Late ===
 
 impl Late {
-    pub(super) fn of<T>(object: &Obj<T>, keys: IndexKeys) -> Self {
-        Self(triomphe::Arc::new(LateKeys { hash: object.hash(), object: Obj::address(object), keys }))
+    pub(super) fn of<T>(object: &Obj<T>, hash: u64, keys: IndexKeys) -> Self {
+        Self(triomphe::Arc::new(LateKeys { hash, object: Obj::address(object), keys }))
     }
 
     pub(super) fn keys(&self) -> &IndexKeys {

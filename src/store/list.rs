@@ -79,7 +79,7 @@ impl<T> List<T> {
         let key = meta.key.as_key();
         let hash = self.hasher().object(key);
         self.name(hash, key, &meta.uid);
-        let stored = self.listed(hash, key).or_else(|| find(&self.base.objects, hash, key));
+        let stored = self.listed(hash, key).or_else(|| self.base.objects.get(hash, key));
         let is_invalid = |invalid: &Invalid| invalid.is_of(key);
         let known = self.base.invalid.get(hash, is_invalid).or_else(|| self.invalid.get(hash, is_invalid));
         let holds = self.reuse.covers(meta, known, stored);
@@ -92,11 +92,11 @@ impl<T> List<T> {
     pub(super) fn insert(&mut self, meta: &Meta, value: T) {
         let key = meta.key.as_key();
         let hash = self.hasher().object(key);
-        let identity = Identity { hash, key, uid: &meta.uid, version: &meta.resource_version };
+        let identity = Identity { key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, value) {
             Ok(new) => {
                 self.invalid.remove(hash, |invalid| invalid.is_of(key));
-                let old = self.values.insert(new);
+                let old = self.values.insert(hash, new);
                 self.discard(old);
             }
             Err(TooLong) => self.mark_invalid(DecodeError::too_long(meta)),
@@ -123,7 +123,7 @@ impl<T> List<T> {
         let is_listed = self.listed(hash, key).is_some()
             || self.invalid.get(hash, |invalid| invalid.is_of(key)).is_some();
         // The stored object may be a later one of the same name, which another part has brought, or one of another epoch.
-        if !is_listed && let Some(stored) = find(&self.base.objects, hash, key) {
+        if !is_listed && let Some(stored) = self.base.objects.get(hash, key) {
             self.named.remove(&Obj::address(stored));
         }
     }
@@ -158,7 +158,7 @@ impl<T> List<T> {
     /// Records that a stored object still exists; not an object of the same name, which another part has brought.
     fn name(&mut self, hash: u64, key: Key<'_>, uid: &str) {
         let is_it = |object: &&Obj<T>| uid.is_empty() || Obj::has_uid(object, uid);
-        if let Some(stored) = find(&self.base.objects, hash, key).filter(is_it) {
+        if let Some(stored) = self.base.objects.get(hash, key).filter(is_it) {
             self.named.insert(Obj::address(stored));
         }
     }
@@ -184,8 +184,4 @@ impl<T> Drop for List<T> {
         let (listed, invalid) = (std::mem::take(&mut self.values), std::mem::take(&mut self.invalid));
         self.retired.discard(World { listed, invalid, ..World::default() });
     }
-}
-
-fn find<'a, T>(objects: &'a Trie<Obj<T>>, hash: u64, key: Key<'_>) -> Option<&'a Obj<T>> {
-    objects.get(hash, |object| Obj::is(object, key))
 }

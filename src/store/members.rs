@@ -11,7 +11,6 @@ use super::life::Life;
 use super::parts::{PartId, Parts};
 use crate::fetch::Counted;
 use crate::key::{Key, ObjectKey};
-use crate::object::Obj;
 use crate::trie::Element;
 use crate::version::ResourceVersion;
 
@@ -200,7 +199,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
     /// The newest version of what is stored or invalid under a key.
     pub(super) fn life(&self, key: Key<'_>) -> Option<Life<'_>> {
         let hash = self.hasher.object(key);
-        let object = self.objects.get(hash, |object| Obj::is(object, key)).map(Life::of_object);
+        let object = self.objects.get(hash, key).map(Life::of_object);
         let invalid = self.invalid.get(hash, |invalid| invalid.is_of(key)).map(Life::of_invalid);
         match (object, invalid) {
             (Some(object), Some(invalid)) => {

@@ -76,7 +76,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 impl<T: Send + Sync + 'static> Draft<T> {
     /// The stored value of exactly this key.
     pub(crate) fn get(&self, key: Key<'_>) -> Option<&Obj<T>> {
-        self.objects.get(self.hasher.object(key), |object| Obj::is(object, key))
+        self.objects.get(self.hasher.object(key), key)
     }
 
     /// The stored value is the newest one of this key: an attempt to store another one no longer counts.

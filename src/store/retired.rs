@@ -77,8 +77,7 @@ struct Old<T> {
 /// Parts of a version that no reader has.
 pub(super) struct World<T> {
     pub(super) tables: Vec<AnyTable>,
-    pub(super) objects: Trie<Obj<T>>,
-    pub(super) slab: Slab<Obj<T>>,
+    pub(super) objects: Slab<Obj<T>>,
     pub(super) keys: Keys,
     /// Objects that the version has replaced.
     pub(super) replaced: Vec<Obj<T>>,
@@ -140,8 +139,7 @@ impl<T: Send + Sync + 'static> Retired<T> {
         let mut world = World::from(view);
         if changes <= FEW {
             // Only the paths to these changes are its own. `replaced` has the objects, so no destructor of one runs here.
-            world.objects = Trie::new();
-            world.slab = Slab::new();
+            world.objects = Slab::new();
         }
         self.free_soon(world, replaced);
     }
@@ -310,13 +308,12 @@ impl<T: Send + Sync + 'static> World<T> {
     /// The last element is freed first. Objects are freed after everything that refers to them, so that each
     /// is freed individually. Most of a version is shared with the next one, and is only released.
     fn into_remains(self) -> impl Iterator<Item = Box<dyn Remains>> {
-        let Self { tables, objects, slab, keys, replaced, listed, late, members, invalid } = self;
+        let Self { tables, objects, keys, replaced, listed, late, members, invalid } = self;
         let replaced = (!replaced.is_empty()).then(|| Box::new(replaced) as Box<dyn Remains>);
-        let (slab, keys) = (pieces(slab), pieces(keys));
+        let (objects, keys) = (pieces(objects), pieces(keys));
         let tables = tables.into_iter().filter_map(|table| table.into_remains());
         let listed = (listed.len() > 0).then(|| Box::new(listed) as Box<dyn Remains>);
-        let parts =
-            [replaced, listed, keys, boxed(objects), slab, boxed(late), boxed(members), boxed(invalid)];
+        let parts = [replaced, listed, keys, objects, boxed(late), boxed(members), boxed(invalid)];
         parts.into_iter().flatten().chain(tables)
     }
 }
@@ -335,8 +332,7 @@ impl<T> Default for World<T> {
     fn default() -> Self {
         Self {
             tables: Vec::new(),
-            objects: Trie::new(),
-            slab: Slab::new(),
+            objects: Slab::new(),
             keys: Slab::new(),
             replaced: Vec::new(),
             listed: Arrivals::new(),
@@ -349,8 +345,9 @@ impl<T> Default for World<T> {
 
 impl<T> From<View<T>> for World<T> {
     fn from(view: View<T>) -> Self {
-        let View { tables, objects, slab, keys, invalid, .. } = view;
-        Self { tables: tables.into(), objects, slab, keys, invalid, ..Self::default() }
+        let View { tables, objects, keys, invalid, .. } = view;
+        let objects = objects.into_slab();
+        Self { tables: tables.into(), objects, keys, invalid, ..Self::default() }
     }
 }
 

@@ -7,7 +7,8 @@ use super::merge::Merge;
 use super::selection::{KeySelection, Selection};
 use crate::key::Key;
 use crate::object::Obj;
-use crate::snapshot::{self, Snapshot, View};
+use crate::objects;
+use crate::snapshot::{Snapshot, View};
 
 /// The changes since the previous batch, and the snapshot that contains them.
 ///
@@ -50,11 +51,11 @@ pub struct Changes<'a, T> {
 }
 
 enum Differences<'a, T> {
-    Everything(snapshot::Differences<'a, T>),
-    Namespace(snapshot::Differences<'a, T>, &'a str),
+    Everything(objects::Differences<'a, T>),
+    Namespace(objects::Differences<'a, T>, &'a str),
     /// Under an index key with many objects, of which few may have changed.
     Key {
-        diff: snapshot::Differences<'a, T>,
+        diff: objects::Differences<'a, T>,
         key: &'a dyn KeySelection<T>,
         old: &'a View<T>,
         new: &'a View<T>,

@@ -39,7 +39,7 @@ where
     fn contains(&self, view: &View<T>, object: &Obj<T>) -> bool {
         let posting = view.posting(&self.index, &self.key).ok().flatten();
         let slot = Obj::slot(object);
-        posting.zip(slot).is_some_and(|(all, slot)| all.contains(&slot, in_key_order(&view.slab, object)))
+        posting.zip(slot).is_some_and(|(all, slot)| all.contains(&slot, in_key_order(&view.objects, object)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A persistent hash trie: a map with O(1) clones, whose versions share all unchanged parts, and whose
 //! differences cost O(changes).
 //!
-//! The store has one trie for its objects and one for each index. The trie is generic over its elements,
-//! which are thin pointers with a hash ([`Element`]).
+//! The store has one trie for each index, for its invalid objects, and for what it keeps beside them. The trie is generic over
+//! its elements, which are thin pointers with a hash ([`Element`]).
 //!
 //! # Picture
 //!
@@ -68,9 +68,7 @@ mod update;
 mod validate;
 mod walk;
 
-pub(crate) use self::diff::Diff;
 pub(crate) use self::element::Element;
-pub(crate) use self::iter::Iter;
 pub(crate) use self::remains::Pieces;
 pub(crate) use self::splice::spliced;
 pub(crate) use self::stack::Stack;
