@@ -21,8 +21,6 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-
 #[cfg(test)]
 use self::differences::Difference;
 pub(crate) use self::differences::Differences;
@@ -87,10 +85,10 @@ impl<T> ObjectMap<T> {
 
     /// The objects of exactly this hash: almost always one or none.
     pub(crate) fn of_hash(&self, hash: u64) -> Vec<&Obj<T>> {
-        let found = RefCell::new(Vec::new());
-        let look = |object: &Obj<T>| {
+        let mut slots = Vec::new();
+        let mut look = |object: &Obj<T>| {
             if self.hash_of(object) == hash {
-                found.borrow_mut().push(Obj::slot(object));
+                slots.push(Obj::slot(object));
             }
         };
         if let Some(home) = self.home(hash) {
@@ -100,10 +98,9 @@ impl<T> ObjectMap<T> {
             });
         }
         self.places.find(Prefix::of(hash), |slot| {
-            self.slab.get(slot).into_iter().for_each(look);
+            self.slab.get(slot).into_iter().for_each(&mut look);
             None::<()>
         });
-        let mut slots = found.into_inner();
         // An entry may be older than the object in its slot.
         slots.sort_unstable();
         slots.dedup();

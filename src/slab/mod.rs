@@ -183,7 +183,7 @@ impl<'a, E: Counted> Reader<'a, E> {
     /// The object of this leaf with this tag for which `is_it` is true, or whether the leaf is [marked](Slab::mark). O(1), does
     /// not allocate.
     #[inline]
-    pub(crate) fn find(self, leaf: usize, tag: u8, is_it: impl Fn(&E) -> bool) -> Result<&'a E, Marked> {
+    pub(crate) fn find(self, leaf: usize, tag: u8, is_it: impl FnMut(&E) -> bool) -> Result<&'a E, Marked> {
         let (leaf, is_marked) = self.leaf(leaf);
         leaf.and_then(|leaf| leaf.find(tag, is_it)).ok_or(Marked(is_marked))
     }

@@ -178,7 +178,7 @@ impl<E> Leaf<E> {
 
     /// The object with this tag for which `is_it` is true.
     #[inline]
-    pub(super) fn find(&self, tag: u8, is_it: impl Fn(&E) -> bool) -> Option<&E> {
+    pub(super) fn find(&self, tag: u8, mut is_it: impl FnMut(&E) -> bool) -> Option<&E> {
         let mut candidates = u8x16::new(self.tags).simd_eq(u8x16::splat(tag)).to_bitmask();
         while candidates != 0 {
             let at = candidates.trailing_zeros() as usize % LEAF;

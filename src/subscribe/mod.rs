@@ -192,11 +192,11 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch<T>>> {
         let Self { informer, cursor, position, begun, selection, predicate, wake } = self;
         wake.poll_found(context, || {
-            let newest = informer.shared().load();
-            if !newest.is_synced() || (*begun && newest.revision() == cursor.revision()) {
-                return None;
-            }
-            let newest = Snapshot(Arc::clone(&newest));
+            let newest = {
+                let newest = informer.shared().load();
+                let is_news = newest.is_synced() && !(*begun && newest.revision() == cursor.revision());
+                is_news.then(|| Snapshot(Arc::clone(&newest)))?
+            };
             position.reach(newest.revision());
             let old = std::mem::replace(cursor, newest.clone());
             let initial = !std::mem::replace(begun, true);
