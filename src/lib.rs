@@ -164,6 +164,7 @@
 //!
 //! The folders of the sources follow this picture.
 
+mod alarm;
 mod config;
 pub mod controller;
 pub mod derived;

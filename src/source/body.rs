@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use kube_client::client::Body;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::call::Call;
+use crate::alarm::Alarm;
 use crate::error::Error;
 use crate::source::Limits;
 
@@ -39,12 +40,14 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
     let expected = body.size_hint().exact().unwrap_or_default();
     let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
+    let mut alarm = Alarm::new(Instant::now() + limits.body_silence);
     loop {
-        let chunk = match timeout(limits.body_silence, poll_fn(|cx| next_chunk(&mut body, cx))).await {
-            Err(_) => return Err(call.timeout(limits.body_silence)),
-            Ok(Some(Err(error))) => return Err(call.transport(error)),
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(None) => break,
+        let silent = Instant::now() + limits.body_silence;
+        let chunk = match alarm.wait(silent, poll_fn(|cx| next_chunk(&mut body, cx))).await {
+            None => return Err(call.timeout(limits.body_silence)),
+            Some(Some(Err(error))) => return Err(call.transport(error)),
+            Some(Some(Ok(chunk))) => chunk,
+            Some(None) => break,
         };
         if chunk.len() > limits.page_bytes - whole.len() - joined.len() {
             return Err(call.page_too_large(limits.page_bytes));

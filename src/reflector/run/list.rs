@@ -4,6 +4,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::Reflector;
+use crate::alarm::Alarm;
 use crate::error::Error;
 use crate::reflector::sink::{Regression, Reuse, Sink};
 use crate::reflector::state::{Form, Input, Origin, PageAt};
@@ -56,10 +57,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
         let reuse = if new_epoch { Reuse::Nothing } else { self.reuse() };
         let mut list = self.sink.begin_list(reuse);
         let (mut window, mut objects) = (open.opened, 0);
-        let mut turn = Turn::new();
+        let (mut alarm, mut turn) = (Alarm::new(deadline), Turn::new());
         loop {
             let patience = (open.heard + self.settings.streaming_silence).min(deadline);
-            if timeout_at(patience, open.read_a_turn(&self.settings)).await.is_err() && open.batch.is_empty()
+            if alarm.wait(patience, open.read_a_turn(&self.settings)).await.is_none() && open.batch.is_empty()
             {
                 let error = self.timeout("watch", self.settings.streaming_silence);
                 return self.streaming_endless(error);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::task::{consume_budget, yield_now};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Reflector;
 use super::commands::obey;
+use crate::alarm::Alarm;
 use crate::error::Error;
 use crate::reflector::sink::{Regression, Sink};
 use crate::reflector::state::{Form, Input, Origin, step};
@@ -91,6 +92,7 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
     }
 
     async fn follow(&mut self, mut open: Open<S::Payload, S::Watch>) -> Input {
+        let mut alarm = Alarm::new(open.expires);
         loop {
             if self.wants_refresh() {
                 return Input::Refresh;
@@ -133,10 +135,10 @@ impl<S: Source, W: Sink<S::Payload>> Reflector<S, W> {
                     let _ = open.read(&self.settings).now_or_never();
                     continue;
                 }
-                read = timeout_at(deadline, open.read(&self.settings)) => read,
+                read = alarm.wait(deadline, open.read(&self.settings)) => read,
             };
             // Events that arrived before the deadline count.
-            if read.is_ok() || !open.batch.is_empty() {
+            if read.is_some() || !open.batch.is_empty() {
                 continue;
             }
             let now = Instant::now();
