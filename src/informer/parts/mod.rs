@@ -1,5 +1,6 @@
 //! Runs a reflector for each part of the scope, all in the task of the informer, and changes the scope.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -59,6 +60,9 @@ pub(super) struct Running<T> {
 impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
     pub(super) fn new(common: Common<S, T>) -> Self {
         let (tasks, callers) = (FuturesUnordered::new(), Vec::new());
+        // When all futures of the set have been polled, it wakes the task to poll it again, although nothing happened.
+        // With one that never becomes ready, that is not after each event of a single reflector.
+        tasks.push(pending().boxed());
         Self { common, running: Vec::new(), next: 0, tasks, callers }
     }
 

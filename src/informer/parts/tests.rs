@@ -1,6 +1,8 @@
 //! Several parts on scripted sources, with paused time.
 
+use std::future::poll_fn;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,6 +25,8 @@ struct Harness {
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
     commands: mpsc::Sender<Command<AddIndex<u64>>>,
+    /// How many times the task was polled.
+    polls: Arc<AtomicUsize>,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -52,8 +56,13 @@ impl Harness {
             gate: Arc::default(),
             stop: stop.clone(),
         };
-        tokio::spawn(Reflectors::new(common).run(scope, taken));
-        Self { shared, status, tally, commands, _stop: stop.drop_guard() }
+        let polls = Arc::new(AtomicUsize::new(0));
+        let (counted, mut run) = (polls.clone(), Box::pin(Reflectors::new(common).run(scope, taken)));
+        tokio::spawn(poll_fn(move |cx| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            run.as_mut().poll(cx)
+        }));
+        Self { shared, status, tally, commands, polls, _stop: stop.drop_guard() }
     }
 
     fn snapshot(&self) -> Snapshot<u64> {
@@ -114,6 +123,24 @@ fn never() -> Answer<()> {
 async fn work(seconds: u64) {
     // Between the moments at which the scripts do something.
     sleep(Duration::from_millis(seconds * 1000 + 1)).await;
+}
+
+/// A second poll would find nothing, and make the runtime wake another thread for it.
+#[tokio::test(start_paused = true)]
+async fn an_event_polls_the_task_once() {
+    let event = |at: u64| [pause(10), put("a", "a1", at)];
+    let a = vec![
+        page(10, "a", &[("a1", 1)], None),
+        Answer::Watch((11..20).flat_map(event).chain([Step::Never]).collect()),
+    ];
+    let parts = Harness::start(Scope::namespaces(["a"]), vec![("a", a)]);
+    work(15).await;
+    for version in 12..20 {
+        let before = parts.polls.load(Ordering::Relaxed);
+        work(10).await;
+        parts.has(&[("a1", version)], Some(version));
+        assert_eq!(parts.polls.load(Ordering::Relaxed) - before, 1, "for the event {version}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
