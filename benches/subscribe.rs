@@ -13,7 +13,8 @@
 //! | `stuck` | the same while one more subscriber never reads. `ns` is missing if nothing arrives any more, after as many `changes` |
 //! | `wake` | one subscriber on a thread of its own, the informer on another, a change every 0.2 ms: `ns` is the median time from the change to the subscriber |
 //!
-//! The peers are `kube-informer`, and `kube-runtime`: a reflector with a shared store. 10,000 objects, no index.
+//! The peers are `kube-informer`, and `kube-runtime`: a reflector with a shared store. 10,000 objects, no index. For `wake`
+//! also `channel`, no cache: a task that sends each change on to the other thread, the least that it can take.
 
 mod clock;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
@@ -92,7 +93,8 @@ fn main() {
         report.measure(&options, cases);
     }
     let mut cases = Vec::new();
-    for (name, start) in PEERS {
+    let channel: (_, Start) = ("channel", channel);
+    for (name, start) in PEERS.into_iter().chain([channel]) {
         let id = format!("subscribe/wake/1/{name}");
         let changes = if options.smoke { 20 } else { 2_000 };
         cases.push(Case { id, run: Box::new(move |_| wake(start, objects, changes)) });
@@ -300,5 +302,24 @@ fn kube(events: Events, subscribers: usize) -> (Task, Vec<Versions>) {
     let versions =
         handles.into_iter().map(|handle| Box::pin(handle.map(|nad| nad.resource_version())) as Versions);
     let task = events.reflect_shared(writer).for_each(|_| async {});
+    (Box::pin(task), versions.collect())
+}
+
+fn channel(mut events: Events, subscribers: usize) -> (Task, Vec<Versions>) {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..subscribers).map(|_| unbounded_channel::<u64>()).unzip();
+    let versions = receivers.into_iter().map(|mut versions| {
+        Box::pin(stream::poll_fn(move |context| versions.poll_recv(context))) as Versions
+    });
+    let task = async move {
+        while let Some(event) = events.next().await {
+            let version = match event {
+                Ok(Event::Apply(nad) | Event::InitApply(nad)) => nad.resource_version(),
+                _ => continue,
+            };
+            for sender in &senders {
+                sender.send(version).expect("it is received");
+            }
+        }
+    };
     (Box::pin(task), versions.collect())
 }

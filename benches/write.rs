@@ -17,6 +17,7 @@
 //! | `kube-informer` | an informer of a stream; a version for each batch. `ns` is with freeing the old versions and objects, which the informer does later; `published_ns` is without, `freeing_ns` only that |
 //! | `kube-store` | kube-runtime's `Writer`: no index, no versions; its map is changed under a lock |
 //! | `rpds` | a persistent map of `Arc`s without an index, published in an `ArcSwap` after each batch |
+//! | `vec` | no cache, but the least that an update of any can cost: it replaces an object at a known place, and frees the one before |
 //!
 //! An update is a new version of a random object, made before the clock starts. For a profile, run one id in the binary
 //! itself, which `cargo bench --bench write --no-run` names:
@@ -94,6 +95,9 @@ struct Persistent {
     published: ArcSwap<Map>,
 }
 
+/// By number.
+struct Replaced(Vec<Arc<Nad>>);
+
 fn main() {
     let options = Options::from_args(15);
     let mut report = Report::new(&options);
@@ -111,6 +115,7 @@ fn cases(options: &Options, n: usize) -> Vec<Case> {
         if indexes == 0 {
             peers.push(("kube-store", KubeStore::fill));
             peers.push(("rpds", Persistent::fill));
+            peers.push(("vec", Replaced::fill));
         }
         for (name, fill) in peers {
             // Filled when first measured: all ops share it.
@@ -264,6 +269,30 @@ impl Peer for Persistent {
             if (at + 1) % batch == 0 {
                 self.published.store(Arc::new(self.map.clone()));
             }
+        }
+        vec![("ns", (cpu_time() - began).as_nanos() as f64)]
+    }
+}
+
+impl Replaced {
+    fn fill(objects: &Objects, _: usize) -> Box<dyn Peer> {
+        let mut all: Vec<_> = objects.all.iter().cloned().map(Arc::new).collect();
+        all.sort_by_key(|nad| Self::number(nad));
+        Box::new(Self(all))
+    }
+
+    fn number(nad: &Nad) -> usize {
+        let digits = nad.name().rsplit('-').next().expect("a last part");
+        digits.parse().expect("a number")
+    }
+}
+
+impl Peer for Replaced {
+    fn apply(&mut self, updates: Vec<Nad>, _: usize) -> Sample {
+        let began = cpu_time();
+        for nad in updates {
+            let at = Self::number(&nad);
+            self.0[at] = Arc::new(nad);
         }
         vec![("ns", (cpu_time() - began).as_nanos() as f64)]
     }

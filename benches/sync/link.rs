@@ -1,7 +1,7 @@
 //! The process of a peer, and what it says: lines of text on its standard output.
 //!
 //! ```text
-//! synced <seconds> <cpu seconds> <peak KiB> <rest KiB>
+//! synced <seconds> <cpu seconds> <peak KiB> <rest KiB> [<rest KiB without files>]
 //! <version> <nanoseconds since 1970>         for each change, after its standard input has ended
 //! done <cpu seconds>
 //! ```
@@ -12,6 +12,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::rounds::Sample;
 
 /// Says to a process which peer it is.
 pub(crate) const PEER: &str = "KUBE_INFORMER_SYNC_PEER";
@@ -28,23 +30,27 @@ pub(crate) struct Link {
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn start(mut command: Command, objects: usize) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, objects: usize) -> Result<Self> {
         command.env(OBJECTS, objects.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let lines = BufReader::new(process.stdout.take().context("no output")?);
         Ok(Self { process, lines, cpu: 0.0 })
     }
 
-    pub(crate) fn synced(&mut self) -> Result<Vec<(&'static str, f64)>> {
+    pub(crate) fn synced(&mut self) -> Result<Sample> {
         let line = self.line()?;
         let words: Vec<_> = line.split_whitespace().collect();
-        let ["synced", seconds, cpu, peak, rest] = words[..] else { bail!("instead of `synced`: {line}") };
+        let ["synced", seconds, cpu, peak, rest, ref heap @ ..] = words[..] else {
+            bail!("instead of `synced`: {line}")
+        };
         self.cpu = cpu.parse()?;
+        let heap = heap.first().map_or(Ok(f64::NAN), |kib| kib.parse())?;
         Ok(vec![
             ("s", seconds.parse()?),
             ("cpu_s", self.cpu),
             ("peak_mib", peak.parse::<f64>()? / 1024.0),
             ("rest_mib", rest.parse::<f64>()? / 1024.0),
+            ("heap_mib", heap / 1024.0),
         ])
     }
 

@@ -2,17 +2,18 @@
 //!
 //! ```sh
 //! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
-//! cargo bench --bench sync                       # 50,000 objects, about 8 minutes
+//! cargo bench --bench sync                       # 50,000 objects, about 17 minutes
 //! cargo bench --bench sync -- --json informer    # a line of JSON for each id; only these peers
 //! cargo bench --bench sync -- --test             # does it work? 200 objects
 //! ```
 //!
 //! | what | measured |
 //! |---|---|
-//! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later |
+//! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later; of the latter, `heap_mib` is not of the program's file |
 //! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
 //!
-//! Each peer is a process of its own, one after another. The peers: `kube-informer` (`-projected`, `-decoded`, `-metadata`), with
+//! Each peer is a process of its own, one after another, in three rounds, each in another order; before the first, objects
+//! change without a peer, while the server has yet to settle after it got them. The peers: `kube-informer` (`-projected`, `-decoded`, `-metadata`), with
 //! two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its watcher and reflector; `client-go`, a
 //! dynamic informer with one handler, if Go is installed. Without an API server nothing is measured.
 
@@ -45,7 +46,7 @@ use anyhow::{Context as _, Result};
 use envtest::TestCluster;
 use link::Link;
 use load::Load;
-use rounds::{Options, Report};
+use rounds::{Options, Report, Sample};
 
 const GO: &str = "benches/peers/go";
 
@@ -55,21 +56,31 @@ struct Size {
     /// In a second.
     updates: usize,
     seconds: u64,
+    /// As many seconds before, without a peer.
+    warm_up: u64,
+}
+
+/// What is measured, round by round.
+struct Peer {
+    name: &'static str,
+    command: Command,
+    synced: Vec<Sample>,
+    updated: Vec<Sample>,
 }
 
 fn main() -> Result<()> {
     if let Ok(peer) = std::env::var(link::PEER) {
         return peer::run(&peer);
     }
-    let options = Options::from_args(1);
+    let options = Options::from_args(3);
     if let Err(reason) = envtest::find_binaries() {
         println!("no API server, nothing is measured: {reason}");
         return Ok(());
     }
     let size = if options.smoke {
-        Size { objects: 200, updates: 100, seconds: 1 }
+        Size { objects: 200, updates: 100, seconds: 1, warm_up: 0 }
     } else {
-        Size { objects: 50_000, updates: 1_000, seconds: 30 }
+        Size { objects: 50_000, updates: 1_000, seconds: 30, warm_up: 15 }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::new(&options);
@@ -82,31 +93,54 @@ async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<
     let cluster = TestCluster::start(envtest::Options::default()).await?;
     let load = Load::new(&cluster, size.objects).await?;
     let kubeconfig = load.kubeconfig(&cluster).await?;
-    for (name, mut command) in peers(options)? {
-        let ids = ["list", "updates"].map(|what| format!("sync/{what}/{}/{name}", size.objects));
-        if !ids.iter().any(|id| options.wants(id)) {
-            continue;
+    load.update(size.updates, Duration::from_secs(size.warm_up)).await?;
+    let mut peers = peers(options)?;
+    peers.retain(|peer| peer.ids(size).iter().any(|id| options.wants(id)));
+    for round in 0..options.rounds {
+        for turn in 0..peers.len() {
+            let at = (turn + round * 3) % peers.len();
+            let peer = &mut peers[at];
+            peer.measure(&load, size, &kubeconfig).await.with_context(|| peer.name)?;
         }
-        let [list, updates] = ids;
-        command.env("KUBECONFIG", &kubeconfig);
-        let mut link = Link::start(command, size.objects).with_context(|| format!("start {name}"))?;
-        let synced = link.synced().with_context(|| format!("{name}: sync"))?;
-        report.add(list, &[synced]);
-        let written = load.update(size.updates, Duration::from_secs(size.seconds)).await?;
-        let (cpu, seen) = link.finish(written.len()).with_context(|| format!("{name}: updates"))?;
-        report.add(updates, &[latencies(&written, &seen, cpu)]);
+    }
+    for peer in peers {
+        let [list, updates] = peer.ids(size);
+        report.add(list, &peer.synced);
+        report.add(updates, &peer.updated);
     }
     cluster.stop().await
 }
 
-fn peers(options: &Options) -> Result<Vec<(&'static str, Command)>> {
+// === impl Peer ===
+
+impl Peer {
+    fn new(name: &'static str, command: Command) -> Self {
+        Self { name, command, synced: Vec::new(), updated: Vec::new() }
+    }
+
+    fn ids(&self, size: &Size) -> [String; 2] {
+        ["list", "updates"].map(|what| format!("sync/{what}/{}/{}", size.objects, self.name))
+    }
+
+    async fn measure(&mut self, load: &Load, size: &Size, kubeconfig: &Path) -> Result<()> {
+        self.command.env("KUBECONFIG", kubeconfig);
+        let mut link = Link::start(&mut self.command, size.objects)?;
+        self.synced.push(link.synced()?);
+        let written = load.update(size.updates, Duration::from_secs(size.seconds)).await?;
+        let (cpu, seen) = link.finish(written.len())?;
+        self.updated.push(latencies(&written, &seen, cpu));
+        Ok(())
+    }
+}
+
+fn peers(options: &Options) -> Result<Vec<Peer>> {
     let program = std::env::current_exe().context("no program")?;
     let mut peers: Vec<_> = peer::NAMES
         .iter()
         .map(|name| {
             let mut command = Command::new(&program);
             command.env(link::PEER, name);
-            (*name, command)
+            Peer::new(name, command)
         })
         .collect();
     let has_go = Path::new(GO).is_dir() && Command::new("go").arg("version").output().is_ok();
@@ -117,18 +151,14 @@ fn peers(options: &Options) -> Result<Vec<(&'static str, Command)>> {
         anyhow::ensure!(status.success(), "the peers in Go do not build");
         let mut command = Command::new(built);
         command.arg("-sync");
-        peers.push(("client-go", command));
+        peers.push(Peer::new("client-go", command));
     }
     Ok(peers)
 }
 
 /// From the answers to the writes, by version, until they were seen. An object that changed twice in between is seen
 /// once: the earlier change counts as seen then.
-fn latencies(
-    written: &HashMap<u64, u128>,
-    seen: &HashMap<u64, u128>,
-    cpu: Duration,
-) -> Vec<(&'static str, f64)> {
+fn latencies(written: &HashMap<u64, u128>, seen: &HashMap<u64, u128>, cpu: Duration) -> Sample {
     let mut late: Vec<f64> = written
         .iter()
         .filter_map(|(version, at)| Some(seen.get(version)?.saturating_sub(*at) as f64 / 1e6))

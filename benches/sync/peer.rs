@@ -59,8 +59,8 @@ pub(crate) fn run(name: &str) -> Result<()> {
         if objects >= FEW {
             tokio::time::sleep(REST).await;
         }
-        let (peak, rest) = (resident("VmHWM:")?, resident("VmRSS:")?);
-        println!("synced {synced} {} {peak} {rest}", cpu_seconds());
+        let (peak, rest, heap) = (resident("VmHWM:")?, resident("VmRSS:")?, resident("RssAnon:")?);
+        println!("synced {synced} {} {peak} {rest} {heap}", cpu_seconds());
         seen.lock().expect("not poisoned").clear();
         // Until the other process closes it.
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
