@@ -1,7 +1,7 @@
 //! The process of a peer, and what it says: lines of text on its standard output.
 //!
 //! ```text
-//! synced <seconds> <cpu seconds> <peak KiB> <rest KiB> [<rest KiB without files>]
+//! synced <seconds> <cpu seconds> <peak KiB> <rest KiB> <rest KiB without files>
 //! <version> <nanoseconds since 1970>         for each change, after its standard input has ended
 //! done <cpu seconds>
 //! ```
@@ -40,17 +40,16 @@ impl Link {
     pub(crate) fn synced(&mut self) -> Result<Sample> {
         let line = self.line()?;
         let words: Vec<_> = line.split_whitespace().collect();
-        let ["synced", seconds, cpu, peak, rest, ref heap @ ..] = words[..] else {
+        let ["synced", seconds, cpu, peak, rest, heap] = words[..] else {
             bail!("instead of `synced`: {line}")
         };
         self.cpu = cpu.parse()?;
-        let heap = heap.first().map_or(Ok(f64::NAN), |kib| kib.parse())?;
         Ok(vec![
             ("s", seconds.parse()?),
             ("cpu_s", self.cpu),
             ("peak_mib", peak.parse::<f64>()? / 1024.0),
             ("rest_mib", rest.parse::<f64>()? / 1024.0),
-            ("heap_mib", heap / 1024.0),
+            ("heap_mib", heap.parse::<f64>()? / 1024.0),
         ])
     }
 

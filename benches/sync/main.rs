@@ -12,10 +12,11 @@
 //! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later; of the latter, `heap_mib` is not of the program's file |
 //! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
 //!
-//! Each peer is a process of its own, one after another, in three rounds, each in another order; before the first, objects
-//! change without a peer, while the server has yet to settle after it got them. The peers: `kube-informer` (`-projected`, `-decoded`, `-metadata`), with
-//! two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its watcher and reflector; `client-go`, a
-//! dynamic informer with one handler, if Go is installed. Without an API server nothing is measured.
+//! Each peer is a process of its own, one after another, in three rounds, each of which begins with another peer; before the
+//! first, objects change without a peer, until the server has settled after it got them. The peers: `kube-informer`
+//! (`-projected`, `-decoded`, `-metadata`), with two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its
+//! watcher and reflector; `client-go`, a dynamic informer with one handler, if Go is installed. Without an API server nothing
+//! is measured.
 
 mod link;
 mod load;
@@ -98,8 +99,9 @@ async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<
     peers.retain(|peer| peer.ids(size).iter().any(|id| options.wants(id)));
     for round in 0..options.rounds {
         for turn in 0..peers.len() {
-            let at = (turn + round * 3) % peers.len();
+            let at = (turn + round * peers.len() / options.rounds) % peers.len();
             let peer = &mut peers[at];
+            eprintln!("round {} of {}: {}", round + 1, options.rounds, peer.name);
             peer.measure(&load, size, &kubeconfig).await.with_context(|| peer.name)?;
         }
     }

@@ -40,9 +40,9 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
     let expected = body.size_hint().exact().unwrap_or_default();
     let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
-    let mut alarm = Alarm::new(Instant::now() + limits.body_silence);
+    let mut silent = Instant::now() + limits.body_silence;
+    let mut alarm = Alarm::new(silent);
     loop {
-        let silent = Instant::now() + limits.body_silence;
         let chunk = match alarm.wait(silent, poll_fn(|cx| next_chunk(&mut body, cx))).await {
             None => return Err(call.timeout(limits.body_silence)),
             Some(Some(Err(error))) => return Err(call.transport(error)),
@@ -61,6 +61,7 @@ pub(super) async fn read_page(call: &Call, mut body: Body, limits: &Limits) -> R
             }
             joined.extend_from_slice(&chunk);
         }
+        silent = Instant::now() + limits.body_silence;
     }
     Ok(if joined.is_empty() { whole } else { joined.freeze() })
 }

@@ -46,7 +46,7 @@ func syncPeer() {
 	check(len(informer.GetStore().ListKeys()) == objects, "all objects")
 	synced := time.Since(began).Seconds()
 	time.Sleep(5 * time.Second)
-	fmt.Printf("synced %f %f %d %d\n", synced, cpuTime().Seconds(), resident("VmHWM:"), resident("VmRSS:"))
+	fmt.Printf("synced %f %f %d %d %d\n", synced, cpuTime().Seconds(), resident("VmHWM:"), resident("VmRSS:"), resident("RssAnon:"))
 	_, err = io.ReadAll(os.Stdin)
 	must(err)
 	cpu := cpuTime().Seconds()
