@@ -196,12 +196,8 @@ impl Projected {
     }
 
     /// Of the text of a `Nad`.
-    pub(crate) fn decode(json: &[u8]) -> serde_json::Result<Self> {
-        // As `from_slice`, which checks string by string whether it is text.
-        let Fields { metadata, spec } = match std::str::from_utf8(json) {
-            Ok(text) => serde_json::from_str(text)?,
-            Err(_) => serde_json::from_slice(json)?,
-        };
+    pub(crate) fn decode(json: &str) -> serde_json::Result<Self> {
+        let Fields { metadata, spec } = serde_json::from_str(json)?;
         let MetaFields { labels, annotations, generation } = metadata;
         Ok(Self {
             provider: annotations.provider.into(),

@@ -200,8 +200,8 @@ impl<K: Resource + Send + Sync + 'static> Builder<K, K> {
     /// /// What is stored of a pod.
     /// struct Node(Box<str>);
     ///
-    /// fn node(json: &[u8]) -> serde_json::Result<Node> {
-    ///     let fields: Fields<'_> = serde_json::from_slice(json)?;
+    /// fn node(json: &str) -> serde_json::Result<Node> {
+    ///     let fields: Fields<'_> = serde_json::from_str(json)?;
     ///     Ok(Node(fields.spec.node_name.into()))
     /// }
     ///
@@ -210,25 +210,25 @@ impl<K: Resource + Send + Sync + 'static> Builder<K, K> {
     /// let by_node = nodes.index(|node: &Node| node.0.to_string());
     /// # let _ = (by_node, nodes.start());
     /// # }
-    /// # assert_eq!(&*node(br#"{"spec":{"nodeName":"a"}}"#).unwrap().0, "a");
+    /// # assert_eq!(&*node(r#"{"spec":{"nodeName":"a"}}"#).unwrap().0, "a");
     /// ```
     ///
     /// The text is what the API server sent, except that `managedFields` is null unless
     /// [`Config::keep_managed_fields`](crate::Config::keep_managed_fields) is set, and that `apiVersion` and `kind` are there
-    /// also where lists leave them out. It is an object, but not certainly valid JSON, or UTF-8. The informer reads the key,
-    /// uid and version by itself.
+    /// also where lists leave them out. It is an object, but not certainly valid JSON; invalid UTF-8 is replaced by U+FFFD, as
+    /// client-go reads it. The informer reads the key, uid and version by itself.
     ///
     /// An object with an error counts as invalid, and its last good version stays. The error is the
     /// [`source`](std::error::Error::source) of the reported [`DecodeError`](crate::error::DecodeError); no log line and no
     /// error text of this crate contains it. Before, `decode` is called again if the text can be repaired: with U+FFFD for
-    /// invalid UTF-8 and lone surrogates, as client-go reads it. A panic makes the object invalid, too. An object larger than
+    /// lone surrogates. A panic makes the object invalid, too. An object larger than
     /// [`Limits::object_bytes`](crate::Limits::object_bytes) is invalid, and not decoded.
     ///
     /// `decode` runs on the informer's task, once per stored version of an object. Declare the indexes after it, as with
     /// [`project`](Self::project).
     pub fn decode<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,
-        mut decode: impl FnMut(&[u8]) -> Result<T, E> + Send + 'static,
+        mut decode: impl FnMut(&str) -> Result<T, E> + Send + 'static,
     ) -> Builder<K, T> {
         self.with(Reading::Text(Box::new(move |json| decode(json).map_err(|error| Arc::new(error) as _))))
     }

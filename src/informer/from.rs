@@ -45,7 +45,7 @@ pub(crate) type Project<K, T> =
     Box<dyn FnMut(K) -> Result<Option<T>, Arc<dyn StdError + Send + Sync>> + Send>;
 
 /// Computes what is stored of the JSON text of an object; an error makes the object invalid.
-pub(crate) type Decode<T> = Box<dyn FnMut(&[u8]) -> Result<T, Arc<dyn StdError + Send + Sync>> + Send>;
+pub(crate) type Decode<T> = Box<dyn FnMut(&str) -> Result<T, Arc<dyn StdError + Send + Sync>> + Send>;
 
 /// Computes what is stored of an object that an API server sends.
 pub enum Reading<K, T> {

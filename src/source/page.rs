@@ -71,10 +71,10 @@ impl Envelope {
         while cursor.another(b'}', first)? {
             first = false;
             match &*cursor.key()? {
-                "metadata" if metadata.is_none() => metadata = Some(ListMeta::read(cursor.value()?)?),
-                "items" if items.is_none() => items = Some(find_items(&mut cursor, body).await?),
+                b"metadata" if metadata.is_none() => metadata = Some(ListMeta::read(cursor.value()?)?),
+                b"items" if items.is_none() => items = Some(find_items(&mut cursor, body).await?),
                 // Duplicate members are ambiguous.
-                "metadata" | "items" => return Err(Malformed),
+                b"metadata" | b"items" => return Err(Malformed),
                 _ => {
                     cursor.value()?;
                 }

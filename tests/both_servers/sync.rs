@@ -258,7 +258,7 @@ pub(super) async fn text_is_decoded_with_its_type_however_it_comes(ctx: &Ctx) ->
         let api = Api::<ConfigMap>::namespaced(wire.client(ctx.client.clone()), &ctx.namespace);
         let maps = Informer::builder(api)
             .config(Config::new().keep_managed_fields(keep))
-            .decode(|json| serde_json::from_slice::<Read>(json))
+            .decode(|json| serde_json::from_str::<Read>(json))
             .start();
         synced(&maps).await?;
         let name = format!("watched-{streaming}-{keep}");

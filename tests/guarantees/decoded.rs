@@ -24,8 +24,8 @@ struct SpecFields<'a> {
     group: Cow<'a, str>,
 }
 
-fn kept(json: &[u8]) -> serde_json::Result<Kept> {
-    let Fields { spec } = serde_json::from_slice(json)?;
+fn kept(json: &str) -> serde_json::Result<Kept> {
+    let Fields { spec } = serde_json::from_str(json)?;
     Ok(Kept { number: spec.number, group: spec.group.into() })
 }
 
@@ -109,7 +109,7 @@ async fn an_index_declared_before_decode_is_of_what_is_decoded() {
     let by_number = builder.index(|widget: &Widget| widget.spec.number);
     let informer = builder
         .decode(|json| {
-            let mut widget: Widget = serde_json::from_slice(json)?;
+            let mut widget: Widget = serde_json::from_str(json)?;
             widget.spec.number += 1;
             serde_json::Result::Ok(widget)
         })

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use kube_core::{ObjectMeta, Resource};
 use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
+use simdutf8::basic::from_utf8;
 
 use self::mismatch::Mismatch;
 use self::repair::repaired;
@@ -118,13 +119,17 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         &self,
         meta: &Meta,
         json: &Json,
-        mut decode: impl FnMut(&[u8]) -> Result<T, Arc<dyn StdError + Send + Sync>>,
+        mut decode: impl FnMut(&str) -> Result<T, Arc<dyn StdError + Send + Sync>>,
     ) -> Result<T, DecodeError> {
         let text = self.text(meta, json)?;
-        let decoded = decode(&text).or_else(|error| match repaired(&text, self.keep_managed_fields) {
-            Cow::Owned(repaired) => decode(&repaired),
-            Cow::Borrowed(_) => Err(error),
-        });
+        let first = from_utf8(&text).ok().map(&mut decode);
+        let decoded = match first {
+            Some(Ok(value)) => return Ok(value),
+            first => match (first, repaired(&text, self.keep_managed_fields)) {
+                (Some(failed), Cow::Borrowed(_)) => failed,
+                (_, repaired) => decode(&String::from_utf8_lossy(&repaired)),
+            },
+        };
         decoded.map_err(|source| DecodeError::projection(meta, source))
     }
 
@@ -159,7 +164,7 @@ fn managed_fields(json: &[u8]) -> Option<Range<usize>> {
 
 /// As `serde_json::from_slice`, which checks each string by itself for valid text, not all at once.
 fn from_json<K: DeserializeOwned>(json: &[u8]) -> serde_json::Result<K> {
-    match std::str::from_utf8(json) {
+    match from_utf8(json) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(json),
     }

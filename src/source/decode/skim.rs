@@ -30,8 +30,8 @@ pub(super) fn skim(object: &[u8]) -> Option<Skim<'_>> {
     let (mut has_version, mut has_kind, mut first) = (false, false, true);
     while cursor.another(b'}', std::mem::take(&mut first)).ok()? {
         match cursor.plain_key()? {
-            b"apiVersion" => has_version = cursor.plain_text().is_some(),
-            b"kind" => has_kind = cursor.plain_text().is_some(),
+            b"apiVersion" => has_version = cursor.plain().is_some(),
+            b"kind" => has_kind = cursor.plain().is_some(),
             b"metadata" if has_version && has_kind => return Skim::read(&mut cursor),
             // In another order, the whole object has to be read.
             b"metadata" => return None,

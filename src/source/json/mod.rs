@@ -289,9 +289,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads the key of a member and its colon.
-    pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        let key = self.string()?;
+    /// Reads the key of a member and its colon, as [`text`] does. It may be no text, and is not that of a known member then.
+    #[inline]
+    pub(super) fn key(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
+        let start = self.at;
+        if let Some(key) = self.plain_key() {
+            return Ok(Cow::Borrowed(key));
+        }
+        self.at = start;
+        let key = match self.string()? {
+            Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
+            Cow::Owned(key) => Cow::Owned(key.into_bytes()),
+        };
         if self.eat(b':') { Ok(key) } else { Err(Malformed) }
     }
 
@@ -331,9 +340,10 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.plain()?).ok()
     }
 
-    /// The content of the string that comes next, if there is one that has no escape and no control character.
+    /// The content of the string that comes next, if there is one that has no escape and no control character. It may be no
+    /// text.
     #[inline]
-    fn plain(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn plain(&mut self) -> Option<&'a [u8]> {
         let text = self.rest().strip_prefix(b"\"")?;
         let length = plain_length(text);
         if text.get(length) != Some(&b'"') {
@@ -380,7 +390,7 @@ pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]
     }
     let mut found = None;
     let walked = walk(object, |key, value| {
-        if key == name {
+        if key == name.as_bytes() {
             found = Some(value);
         }
     });
@@ -392,7 +402,7 @@ pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Result<Option<&'a [u8]
 
 /// Calls `see` for each member of an object, as far as the text can be read. A value without an end extends
 /// to the end of the text.
-fn walk<'a>(object: &'a [u8], mut see: impl FnMut(&str, &'a [u8])) -> Result<(), Malformed> {
+fn walk<'a>(object: &'a [u8], mut see: impl FnMut(&[u8], &'a [u8])) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(object);
     if !cursor.eat(b'{') {
         return Err(Malformed);

@@ -163,18 +163,18 @@ impl<'a> Event<'a> {
         while cursor.another(b'}', first)? {
             first = false;
             match (&*cursor.key()?, document) {
-                ("type", _) => event.kind = Some(cursor.string()?),
-                ("object", Document::Broken(_)) => {
+                (b"type", _) => event.kind = Some(cursor.string()?),
+                (b"object", Document::Broken(_)) => {
                     event.object = Some(cursor.rest());
                     break;
                 }
                 // An object that comes here is the only one, so it is the one whose end is known.
-                ("object", Document::Whole { part_end: Some(end), .. })
+                (b"object", Document::Whole { part_end: Some(end), .. })
                     if matches!(cursor.peek(), Some(b'{' | b'[')) =>
                 {
                     event.object = Some(cursor.value_to(*end)?);
                 }
-                ("object", Document::Whole { .. }) => event.object = Some(cursor.value()?),
+                (b"object", Document::Whole { .. }) => event.object = Some(cursor.value()?),
                 _ => {
                     cursor.value()?;
                 }
