@@ -8,6 +8,7 @@ use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
 use crate::key::Key;
+use crate::object::Obj;
 
 /// The hash function of one store, shared by all its versions.
 ///
@@ -27,11 +28,23 @@ impl KeyHasher {
 
     #[inline]
     pub(crate) fn object(&self, key: Key<'_>) -> u64 {
+        self.parts(key.namespace.as_bytes(), key.name.as_bytes())
+    }
+
+    /// [`object`](Self::object) of the key of a stored object, which is not checked for UTF-8 again.
+    #[inline]
+    pub(crate) fn stored<T>(&self, object: &Obj<T>) -> u64 {
+        let (namespace, name) = Obj::key_bytes(object);
+        self.parts(namespace, name)
+    }
+
+    #[inline]
+    fn parts(&self, namespace: &[u8], name: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
-        hasher.write(key.namespace.as_bytes());
+        hasher.write(namespace);
         // No namespace contains a slash, so different keys never write the same bytes.
         hasher.write_u8(b'/');
-        hasher.write(key.name.as_bytes());
+        hasher.write(name);
         hasher.finish()
     }
 

@@ -160,8 +160,14 @@ impl<T> Obj<T> {
             && this.0.slice.get(..namespace) == Some(key.namespace.as_bytes())
     }
 
+    /// The bytes of the namespace and of the name. O(1).
+    pub(crate) fn key_bytes(this: &Self) -> (&[u8], &[u8]) {
+        let (namespace, name) = (this.header().namespace.get(), this.header().name.get());
+        (this.bytes(0, namespace), this.bytes(namespace, name))
+    }
+
     pub(crate) fn same_key(this: &Self, other: &Self) -> bool {
-        this.key_bytes() == other.key_bytes()
+        Self::key_bytes(this) == Self::key_bytes(other)
     }
 
     /// Compares its version with another; `None` if the versions have no order.
@@ -244,11 +250,6 @@ impl<T> Obj<T> {
             Uid::Binary(uid)
         }
     }
-
-    fn key_bytes(&self) -> (&[u8], &[u8]) {
-        let (namespace, name) = (self.header().namespace.get(), self.header().name.get());
-        (self.bytes(0, namespace), self.bytes(namespace, name))
-    }
 }
 
 impl Len {
@@ -315,7 +316,7 @@ impl<T> Counted for Obj<T> {
 
 impl<T> Ordered for Obj<T> {
     fn cmp_key(&self, other: &Self) -> Ordering {
-        self.key_bytes().cmp(&other.key_bytes())
+        Self::key_bytes(self).cmp(&Self::key_bytes(other))
     }
 
     fn ptr_eq(&self, other: &Self) -> bool {

@@ -56,7 +56,7 @@ where
 
     fn changed<'a>(&self, tick: &'a Tick) -> Box<dyn Iterator<Item = ChangedInput> + Send + 'a> {
         let Some(Step { old, new }) = tick.typed(self.node) else { return Box::new(std::iter::empty()) };
-        let hash = |object| new.hasher.object(Obj::key(object));
+        let hash = |object| new.hasher.stored(object);
         Box::new(new.differences(old).filter_map(move |found| match found {
             (_, Some(new)) => Some((hash(new), None)),
             (Some(old), None) => Some((hash(old), Some(Obj::key(old).to_owned()))),

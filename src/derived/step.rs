@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::object::Obj;
 use crate::snapshot::Snapshot;
 
 /// A snapshot without its type. A [`Node`](super::Node) knows the type.
@@ -70,9 +69,7 @@ impl<T: Send + Sync + 'static> AnyStep for Step<T> {
 
     fn changed_objects(&self) -> Changed<'_> {
         let changes = self.new.differences(&self.old);
-        Box::new(
-            changes.filter_map(|(before, after)| Some(self.new.hasher.object(Obj::key(after.or(before)?)))),
-        )
+        Box::new(changes.filter_map(|(before, after)| Some(self.new.hasher.stored(after.or(before)?))))
     }
 
     fn changed_keys(&self, slot: u32) -> Option<Changed<'_>> {

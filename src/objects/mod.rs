@@ -141,16 +141,15 @@ impl<T> ObjectMap<T> {
         at_home.unwrap_or_else(|| self.slab.vacant())
     }
 
-    /// Stores an object in its slot, and returns the one that it replaces. O(1) amortized.
+    /// Stores an object, whose key has this hash, in its slot, and returns the one that it replaces. O(1) amortized.
     ///
     /// The slot is that of the stored object of the same key, or else a [`vacant`](Self::vacant) one. An object without a slot
     /// is not stored.
-    pub(crate) fn insert(&mut self, object: Obj<T>) -> Option<Obj<T>> {
+    pub(crate) fn insert(&mut self, object: Obj<T>, hash: u64) -> Option<Obj<T>> {
         let slot = Obj::slot(&object)?;
         if self.slab.get(slot).is_some() {
             return self.slab.set(slot, object, None);
         }
-        let hash = self.hash_of(&object);
         let home = self.home(hash);
         if home != Some(slot.leaf()) {
             if let Some(home) = home {
@@ -159,7 +158,7 @@ impl<T> ObjectMap<T> {
             let Self { slab, places, hasher, .. } = self;
             places.insert(Prefix::of(hash), slot, |prefix, slot| {
                 let stored = slab.get(slot);
-                stored.is_some_and(|stored| Prefix::of(hasher.object(Obj::key(stored))) == prefix)
+                stored.is_some_and(|stored| Prefix::of(hasher.stored(stored)) == prefix)
             });
         }
         self.len += 1;
@@ -191,7 +190,7 @@ impl<T> ObjectMap<T> {
     }
 
     fn hash_of(&self, object: &Obj<T>) -> u64 {
-        self.hasher.object(Obj::key(object))
+        self.hasher.stored(object)
     }
 
     /// Panics unless every invariant holds. O(n).

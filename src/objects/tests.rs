@@ -25,12 +25,10 @@ fn object(name: &str, slot: Slot, value: u32) -> Obj<u32> {
 }
 
 fn put(objects: &mut ObjectMap<u32>, model: &mut Model, name: &str, value: u32) -> Slot {
-    let slot = model
-        .get(name)
-        .and_then(Obj::slot)
-        .unwrap_or_else(|| objects.vacant(objects.hasher.object(Key { namespace: "", name })));
+    let hash = objects.hasher.object(Key { namespace: "", name });
+    let slot = model.get(name).and_then(Obj::slot).unwrap_or_else(|| objects.vacant(hash));
     let new = object(name, slot, value);
-    let (old, expected) = (objects.insert(new.clone()), model.insert(name.to_owned(), new));
+    let (old, expected) = (objects.insert(new.clone(), hash), model.insert(name.to_owned(), new));
     assert_eq!(old.as_ref().map(Obj::address), expected.as_ref().map(Obj::address));
     slot
 }

@@ -64,7 +64,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
                     let new = register(keys, found);
                     let added = new.iter().filter_map(|place| keys.get(place));
                     added.for_each(|key| index.insert(table, &key.key, objects, object));
-                    let hash = hasher.object(Obj::key(object));
+                    let hash = hasher.stored(object);
                     let earlier = late.get(hash, |late| late.is_of(object));
                     let earlier = earlier.into_iter().flat_map(|late| late.keys().iter());
                     let all = earlier.chain(new.iter()).collect();

@@ -142,7 +142,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
     let (objects, invalid) = (draft.objects.clone(), draft.invalid.clone());
     for object in objects.iter() {
         let is_listed = list.named.contains(&Obj::address(object));
-        match parts.share(part, Obj::namespace(object)) {
+        match parts.share_of(part, object) {
             Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
             Share::Shared if is_listed => draft.join(Obj::key(object), part, false),
             Share::Shared => draft.leave(indexers, Obj::key(object), part, until),
@@ -175,26 +175,27 @@ fn store<T: Send + Sync + 'static>(
     parts: &Parts,
     indexers: &Indexers<T>,
 ) {
-    let share = parts.share(part, Obj::namespace(&object));
+    let share = parts.share_of(part, &object);
     if share == Share::Foreign {
         return free(object);
     }
-    let hash = draft.hasher.object(Obj::key(&object));
+    let hash = draft.hasher.stored(&object);
     let shared = share == Share::Shared;
-    if shared && is_overtaken(draft, list, Life::of_object(&object), Obj::key(&object), part, parts) {
+    let key = Obj::key(&object);
+    if shared && is_overtaken(draft, list, Life::of_object(&object), key, part, parts) {
         return free(object);
     }
-    let was_same = shared && draft.is_life(Obj::key(&object), &Obj::uid(&object));
-    let key = shared.then(|| Obj::key(&object).to_owned());
-    let (before, slot) = place_of(draft.objects.get(hash, Obj::key(&object)));
-    match indexers.keys(draft.indexed(), Obj::key(&object), &object, before) {
-        Ok(keys) => draft.put(indexers, object, slot, keys),
+    let was_same = shared && draft.is_life(key, &Obj::uid(&object));
+    let joining = shared.then(|| key.to_owned());
+    let (before, slot) = place_of(draft.objects.get(hash, key));
+    match indexers.keys(draft.indexed(), key, &object, before) {
+        Ok(keys) => draft.put(indexers, object, (hash, slot), keys),
         Err(mismatch) => {
             draft.put_invalid(indexers, Invalid::new(hash, DecodeError::stored(&object, mismatch)));
             free(object);
         }
     }
-    if let Some(key) = key {
+    if let Some(key) = joining {
         draft.join(key.as_key(), part, !was_same);
     }
 }

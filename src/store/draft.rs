@@ -189,7 +189,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         };
         let identity = Identity { key, uid: &meta.uid, version: &meta.resource_version };
         match Obj::new(&identity, value) {
-            Ok(new) => self.put(indexers, new, slot, found),
+            Ok(new) => self.put(indexers, new, (hash, slot), found),
             Err(TooLong) => {
                 found.into_iter().for_each(free);
                 self.mark_invalid(indexers, DecodeError::too_long(meta));
@@ -203,22 +203,22 @@ impl<T: Send + Sync + 'static> Draft<T> {
 
     /// Stores an object whose index keys are known. It is valid, and so no longer among the invalid ones.
     ///
-    /// Nothing else may refer to it yet. `slot` is that of the stored version, if there is one.
+    /// Nothing else may refer to it yet. Its place is the hash of its key, and the slot of the stored version, if there is one.
     pub(super) fn put(
         &mut self,
         indexers: &Indexers<T>,
         mut new: Obj<T>,
-        slot: Option<Slot>,
+        (hash, slot): (u64, Option<Slot>),
         keys: Vec<FoundKey>,
     ) {
         if !self.invalid.is_empty() {
             let key = Obj::key(&new);
-            self.invalid.remove(self.hasher.object(key), |invalid| invalid.is_of(key));
+            self.invalid.remove(hash, |invalid| invalid.is_of(key));
         }
         self.has_unnamespaced |= Obj::is_unnamespaced(&new);
-        let slot = slot.unwrap_or_else(|| self.objects.vacant(self.hasher.object(Obj::key(&new))));
+        let slot = slot.unwrap_or_else(|| self.objects.vacant(hash));
         Obj::set_place(&mut new, slot, register(&mut self.keys, keys));
-        let old = self.objects.insert(new.clone());
+        let old = self.objects.insert(new.clone(), hash);
         self.reindex(indexers, old.as_ref(), Some(&new));
         self.note_change(slot, old);
     }
@@ -317,7 +317,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
     fn reindex(&mut self, indexers: &Indexers<T>, old: Option<&Obj<T>>, new: Option<&Obj<T>>) {
         let late = old
             .filter(|_| !self.late.is_empty())
-            .and_then(|old| self.late.remove(self.hasher.object(Obj::key(old)), |late| late.is_of(old)));
+            .and_then(|old| self.late.remove(self.hasher.stored(old), |late| late.is_of(old)));
         let none = IndexKeys::NONE;
         let later = late.as_ref().map_or(&none, Late::keys);
         let [before, after] = [old, new].map(|object| object.map_or(&none, Obj::index_keys));
@@ -344,7 +344,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         self.invalid.validate();
         for (slot, table) in (0u32..).zip(&self.tables) {
             let keys = |object: &Obj<T>| {
-                let hash = self.hasher.object(Obj::key(object));
+                let hash = self.hasher.stored(object);
                 let late = self.late.get(hash, |late| late.is_of(object));
                 let places = Obj::index_keys(object)
                     .iter()

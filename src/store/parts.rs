@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::object::Obj;
 use crate::snapshot::Reached;
 use crate::version::ResourceVersion;
 
@@ -107,6 +108,11 @@ impl Parts {
             return Share::Foreign;
         }
         if self.covering(namespace) > 1 { Share::Shared } else { Share::Alone }
+    }
+
+    /// [`share`](Self::share) in a stored object. O(1).
+    pub(super) fn share_of<T>(&self, id: PartId, object: &Obj<T>) -> Share {
+        if self.is_single() { Share::Alone } else { self.share(id, Obj::namespace(object)) }
     }
 
     /// How many parts cover a namespace. O(1).
