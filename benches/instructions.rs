@@ -8,6 +8,8 @@
 //! | `update-2-indexes` | an update that changes no index key, published, with the freeing of what it replaced |
 //! | `event-from-bytes` | an event of a watch, from its line to a snapshot with two indexes, with freeing |
 //! | `event-decoded` | the same for a projection of a few fields (`Builder::decode`) |
+//! | `list-from-bytes` | an object of a first list, as a stream, from its line to a snapshot with two indexes |
+//! | `list-decoded` | the same for a projection of a few fields |
 //!
 //! The keys are hashed with random seeds, so the trees of two runs differ; each count is the mean of many operations.
 
@@ -38,15 +40,20 @@ use wire::{Wire, event, received};
 /// Does some work under the function that is counted, and returns for how many operations that was.
 type Work = fn() -> usize;
 
-const ALL: [(&str, Work); 5] = [
+const ALL: [(&str, Work); 7] = [
     ("get", get),
     ("find-64", find),
     ("update-2-indexes", update),
     ("event-from-bytes", || event_from_bytes(ours_whole)),
     ("event-decoded", || event_from_bytes(ours_decoded)),
+    ("list-from-bytes", || list_from_bytes(ours_whole)),
+    ("list-decoded", || list_from_bytes(ours_decoded)),
 ];
 
 const OBJECTS: usize = 10_000;
+
+/// Fewer, where they come from bytes, which takes long under callgrind.
+const RECEIVED: usize = 2_000;
 
 const UPDATES: usize = 1_600;
 
@@ -134,8 +141,7 @@ fn update() -> usize {
 }
 
 fn event_from_bytes(start: Start) -> usize {
-    // Fewer objects: they come from bytes, too, which takes long under callgrind.
-    let n = 2_000;
+    let n = RECEIVED;
     let mut running = start(&Wire::new(n, PAGE), true);
     running.driver.free();
     let objects: Vec<_> = shuffled(n)
@@ -156,4 +162,13 @@ fn event_from_bytes(start: Start) -> usize {
     });
     assert_eq!(running.version(&objects[UPDATES - 1]), Some(1_999 + UPDATES as u64));
     UPDATES
+}
+
+fn list_from_bytes(start: Start) -> usize {
+    let wire = Wire::new(RECEIVED, PAGE);
+    let mut running = None;
+    counted_by_callgrind(&mut || running = Some(start(&wire, true)));
+    let last = received(RECEIVED - 1, RECEIVED, 1);
+    assert_eq!(running.and_then(|running| running.version(&last)), Some(1));
+    RECEIVED
 }
