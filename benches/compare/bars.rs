@@ -30,9 +30,10 @@ const fn times(
 const UPDATE: &str = "write/2-index/100000/kube-informer";
 const EVENT: &str = "ingest/event-whole/100000/kube-runtime";
 const LIST: &str = "ingest/list-whole/100000/kube-runtime";
+const TOGETHER: &str = "sync/together/50000/kube-runtime-streaming";
 const SYNC: &str = "sync/updates/50000/kube-runtime-streaming";
 
-const ALL: [Bar; 41] = [
+const ALL: [Bar; 43] = [
     at_most("one update, 2 indexes, ns", UPDATE, "ns", 3000.0),
     at_most(
         "an update in batches of 256, 2 indexes, ns",
@@ -118,6 +119,20 @@ const ALL: [Bar; 41] = [
         "sync/updates/50000/kube-informer",
         "p50_ms",
         SYNC,
+        1.0,
+    ),
+    times(
+        "real server: latency of the same changes, median, of kube-runtime's",
+        "sync/together/50000/kube-informer",
+        "p50_ms",
+        TOGETHER,
+        1.0,
+    ),
+    times(
+        "real server: latency of the same changes, p99, of kube-runtime's",
+        "sync/together/50000/kube-informer",
+        "p99_ms",
+        TOGETHER,
         1.0,
     ),
     times(

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
-//! cargo bench --bench sync                       # 50,000 objects, about 17 minutes
+//! cargo bench --bench sync                       # 50,000 objects, about 20 minutes
 //! cargo bench --bench sync -- --json informer    # a line of JSON for each id; only these peers
 //! cargo bench --bench sync -- --test             # does it work? 200 objects
 //! ```
@@ -11,8 +11,9 @@
 //! |---|---|
 //! | `list` | `s`: from the start of the process until it has all objects. `cpu_s`; `peak_mib` and `rest_mib`, the resident memory at most and five seconds later; of the latter, `heap_mib` is not of the program's file |
 //! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
+//! | `together` | `p50_ms`, `p99_ms`: the same of two peers that have the same changes at the same time; of ours also `later_us`, how much later than the other it had a change (median, p99) |
 //!
-//! Each peer is a process of its own, one after another, in three rounds, each of which begins with another peer; before the
+//! For `list` and `updates`, each peer is a process of its own, one after another, in three rounds, each of which begins with another peer; before the
 //! first, objects change without a peer, until the server has settled after it got them. The peers: `kube-informer`
 //! (`-projected`, `-decoded`, `-metadata`), with two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its
 //! watcher and reflector; `client-go`, a dynamic informer with one handler, if Go is installed. Without an API server nothing
@@ -60,6 +61,9 @@ struct Size {
     /// As many seconds before, without a peer.
     warm_up: u64,
 }
+
+/// Those that have the same changes at the same time.
+const TOGETHER: [&str; 2] = ["kube-informer", "kube-runtime-streaming"];
 
 /// What is measured, round by round.
 struct Peer {
@@ -110,7 +114,47 @@ async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<
         report.add(list, &peer.synced);
         report.add(updates, &peer.updated);
     }
+    together(options, size, &load, &kubeconfig, report).await?;
     cluster.stop().await
+}
+
+async fn together(
+    options: &Options,
+    size: &Size,
+    load: &Load,
+    kubeconfig: &Path,
+    report: &mut Report,
+) -> Result<()> {
+    let ids = TOGETHER.map(|name| format!("sync/together/{}/{name}", size.objects));
+    if !ids.iter().any(|id| options.wants(id)) {
+        return Ok(());
+    }
+    let mut samples = [Vec::new(), Vec::new()];
+    for round in 0..options.rounds {
+        eprintln!("round {} of {}: {}", round + 1, options.rounds, TOGETHER.join(" and "));
+        let mut order = [0, 1];
+        order.rotate_left(round % 2);
+        let mut links = Vec::new();
+        for at in order {
+            let mut link = Link::start(command(TOGETHER[at])?.env("KUBECONFIG", kubeconfig), size.objects)?;
+            link.synced()?;
+            links.push((at, link));
+        }
+        let written = load.update(size.updates, Duration::from_secs(size.seconds)).await?;
+        links.sort_by_key(|(at, _)| *at);
+        let mut seen = Vec::new();
+        for (_, link) in links {
+            seen.push(link.finish(written.len())?.1);
+        }
+        for (samples, seen) in samples.iter_mut().zip(&seen) {
+            samples.push(late(&written, seen));
+        }
+        samples[0].last_mut().expect("a round").extend(later(&seen[0], &seen[1]));
+    }
+    for (id, samples) in ids.into_iter().zip(&samples) {
+        report.add(id, samples);
+    }
+    Ok(())
 }
 
 // === impl Peer ===
@@ -130,21 +174,24 @@ impl Peer {
         self.synced.push(link.synced()?);
         let written = load.update(size.updates, Duration::from_secs(size.seconds)).await?;
         let (cpu, seen) = link.finish(written.len())?;
-        self.updated.push(latencies(&written, &seen, cpu));
+        let per_event = cpu.as_secs_f64() * 1e6 / written.len().max(1) as f64;
+        let mut sample = vec![("cpu_us", per_event)];
+        sample.extend(late(&written, &seen));
+        self.updated.push(sample);
         Ok(())
     }
 }
 
+/// A process of a peer in Rust.
+fn command(peer: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("no program")?);
+    command.env(link::PEER, peer);
+    Ok(command)
+}
+
 fn peers(options: &Options) -> Result<Vec<Peer>> {
-    let program = std::env::current_exe().context("no program")?;
-    let mut peers: Vec<_> = peer::NAMES
-        .iter()
-        .map(|name| {
-            let mut command = Command::new(&program);
-            command.env(link::PEER, name);
-            Peer::new(name, command)
-        })
-        .collect();
+    let ours = peer::NAMES.iter().map(|name| Ok(Peer::new(name, command(name)?)));
+    let mut peers = ours.collect::<Result<Vec<_>>>()?;
     let has_go = Path::new(GO).is_dir() && Command::new("go").arg("version").output().is_ok();
     if has_go && !options.smoke {
         let built = std::env::current_dir()?.join("target").join("go-peers");
@@ -158,20 +205,34 @@ fn peers(options: &Options) -> Result<Vec<Peer>> {
     Ok(peers)
 }
 
-/// From the answers to the writes, by version, until they were seen. An object that changed twice in between is seen
-/// once: the earlier change counts as seen then.
-fn latencies(written: &HashMap<u64, u128>, seen: &HashMap<u64, u128>, cpu: Duration) -> Sample {
-    let mut late: Vec<f64> = written
-        .iter()
-        .filter_map(|(version, at)| Some(seen.get(version)?.saturating_sub(*at) as f64 / 1e6))
-        .collect();
-    late.sort_by(f64::total_cmp);
-    let quantile = |q: f64| late.get((late.len() as f64 * q) as usize).copied().unwrap_or(f64::INFINITY);
+/// From the answers to the writes, by version, until they were seen. Of an object that changed twice in between, only the later
+/// change may be seen.
+fn late(written: &HashMap<u64, u128>, seen: &HashMap<u64, u128>) -> Sample {
+    let waits =
+        written.iter().filter_map(|(version, at)| Some(seen.get(version)?.saturating_sub(*at) as f64));
+    let waits = sorted(waits);
     vec![
-        ("cpu_us", cpu.as_secs_f64() * 1e6 / written.len().max(1) as f64),
-        ("p50_ms", quantile(0.5)),
-        ("p99_ms", quantile(0.99)),
+        ("p50_ms", quantile(&waits, 0.5) / 1e6),
+        ("p99_ms", quantile(&waits, 0.99) / 1e6),
         ("events", written.len() as f64),
-        ("seen", late.len() as f64),
+        ("seen", waits.len() as f64),
     ]
+}
+
+/// How much later one has seen what both have seen.
+fn later(one: &HashMap<u64, u128>, other: &HashMap<u64, u128>) -> Sample {
+    let waits =
+        one.iter().filter_map(|(version, at)| Some((*at as i128 - *other.get(version)? as i128) as f64));
+    let waits = sorted(waits);
+    vec![("later_us", quantile(&waits, 0.5) / 1e3), ("later_p99_us", quantile(&waits, 0.99) / 1e3)]
+}
+
+fn sorted(waits: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut waits: Vec<_> = waits.collect();
+    waits.sort_by(f64::total_cmp);
+    waits
+}
+
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    sorted.get((sorted.len() as f64 * q) as usize).copied().unwrap_or(f64::INFINITY)
 }
