@@ -3,7 +3,7 @@
 //! ```sh
 //! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
 //! cargo bench --bench sync                       # 50,000 objects, about 20 minutes
-//! cargo bench --bench sync -- --json informer    # a line of JSON for each id; only these peers
+//! cargo bench --bench sync -- --json informer    # a line of JSON for each id and round; only these peers
 //! cargo bench --bench sync -- --test             # does it work? 200 objects
 //! ```
 //!
@@ -111,8 +111,8 @@ async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<
     }
     for peer in peers {
         let [list, updates] = peer.ids(size);
-        report.add(list, &peer.synced);
-        report.add(updates, &peer.updated);
+        add(options, report, list, &peer.synced);
+        add(options, report, updates, &peer.updated);
     }
     together(options, size, &load, &kubeconfig, report).await?;
     cluster.stop().await
@@ -152,9 +152,18 @@ async fn together(
         samples[0].last_mut().expect("a round").extend(later(&seen[0], &seen[1]));
     }
     for (id, samples) in ids.into_iter().zip(&samples) {
-        report.add(id, samples);
+        add(options, report, id, samples);
     }
     Ok(())
+}
+
+/// As JSON, each round is a run: its processes are its own.
+fn add(options: &Options, report: &mut Report, id: String, rounds: &[Sample]) {
+    if options.json {
+        rounds.chunks(1).for_each(|round| report.add(id.clone(), round));
+    } else {
+        report.add(id, rounds);
+    }
 }
 
 // === impl Peer ===
