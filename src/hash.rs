@@ -38,7 +38,7 @@ impl KeyHasher {
         self.parts(namespace, name)
     }
 
-    // A call takes a look-up 7 % more instructions.
+    // With a call, a look-up takes 5 % more instructions.
     #[inline(always)]
     fn parts(&self, namespace: &[u8], name: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();

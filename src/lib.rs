@@ -101,7 +101,7 @@
 //! # Recovery
 //!
 //! While the API server cannot be reached, readers keep the last state and [`Informer::status`] reports it as stale.
-//! The informer retries by itself, with jitter. When a watch ends, it opens another one within 100 ms. It obeys
+//! The informer retries by itself, with jitter. When a watch that worked ends, it opens another one within 100 ms. It obeys
 //! `Retry-After`, and limits watches and lists by budgets ([`Config::watch_budget`], [`Config::list_budget`]).
 //! [`Limits`] bounds the responses that it accepts from a broken server. [`View::invalid`] reports an object that does
 //! not decode; no other object is affected. `docs/RECOVERY.md` has, for each fault, the requests sent and the longest
@@ -162,7 +162,7 @@
 //!                                                               '-> wake -> Subscription -> WorkQueue -> reconcile
 //! ```
 //!
-//! The folders of the sources follow this picture.
+//! `src/source`, `reflector`, `store`, `snapshot`, `subscribe`, `queue` and `controller` follow this picture.
 
 mod alarm;
 mod config;

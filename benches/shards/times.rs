@@ -6,7 +6,7 @@ use comfy_table::Table;
 const ROUND: f64 = 0.02;
 /// Until the keys that are reconciled have finished.
 const FINISH: f64 = 1.0;
-/// To list and decode an object: measured, see docs/SCALE.md.
+/// To list and decode an object: an earlier measurement, on a real API server.
 const LIST: f64 = 11e-6;
 /// From the start of a Pod until its member joins.
 const START: f64 = 10.0;

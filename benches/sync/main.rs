@@ -2,8 +2,8 @@
 //!
 //! ```sh
 //! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
-//! cargo bench --bench sync                       # 50,000 objects, about 20 minutes
-//! cargo bench --bench sync -- --json informer    # a line of JSON for each id and round; only these peers
+//! cargo bench --bench sync                       # 50,000 objects, about 22 minutes
+//! cargo bench --bench sync -- --json informer    # a line of JSON for each id and round; only these peers; `together` has both
 //! cargo bench --bench sync -- --test             # does it work? 200 objects
 //! ```
 //!

@@ -215,16 +215,16 @@ impl<K: Resource + Send + Sync + 'static> Builder<K, K> {
     ///
     /// The text is what the API server sent, except that `managedFields` is null unless
     /// [`Config::keep_managed_fields`](crate::Config::keep_managed_fields) is set, and that `apiVersion` and `kind` are there
-    /// also where lists leave them out. It is an object, but not certainly valid JSON; invalid UTF-8 is replaced by U+FFFD, as
-    /// client-go reads it. The informer reads the key, uid and version by itself.
+    /// also where lists leave them out. It is an object, but not certainly valid JSON; where it is not UTF-8,
+    /// invalid bytes and lone surrogates are replaced by U+FFFD. The informer reads the key, uid and version by itself.
     ///
     /// An object with an error counts as invalid, and its last good version stays. The error is the
     /// [`source`](std::error::Error::source) of the reported [`DecodeError`](crate::error::DecodeError); no log line and no
-    /// error text of this crate contains it. Before, `decode` is called again if the text can be repaired: with U+FFFD for
-    /// lone surrogates. A panic makes the object invalid, too. An object larger than
+    /// error text of this crate contains it. If `decode` fails and the text has lone surrogates, it is called once more
+    /// with U+FFFD in their place, before the object counts as invalid. A panic makes the object invalid, too. An object larger than
     /// [`Limits::object_bytes`](crate::Limits::object_bytes) is invalid, and not decoded.
     ///
-    /// `decode` runs on the informer's task, once per stored version of an object. Declare the indexes after it, as with
+    /// `decode` runs on the informer's task, once per stored version of an object (or twice, see above). Declare the indexes after it, as with
     /// [`project`](Self::project).
     pub fn decode<T: Send + Sync + 'static, E: StdError + Send + Sync + 'static>(
         self,

@@ -110,7 +110,7 @@ impl Parts {
         if self.covering(namespace) > 1 { Share::Shared } else { Share::Alone }
     }
 
-    /// [`share`](Self::share) in a stored object. O(1).
+    /// [`share`](Self::share) of the namespace of an object, which is not read if there is one part. O(1).
     pub(super) fn share_of<T>(&self, id: PartId, object: &Obj<T>) -> Share {
         if self.is_single() { Share::Alone } else { self.share(id, Obj::namespace(object)) }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::source::json::{lossy, member};
 
-/// The object as Go would read it: with U+FFFD for invalid text, and without `managedFields` if they are
+/// The object as it can be read: with U+FFFD for invalid text and lone surrogates, and without `managedFields` if they are
 /// dropped anyway.
 ///
 /// An API server accepts and sends raw bytes in `fieldsV1` and in raw extensions, nested up to 10,000 levels.

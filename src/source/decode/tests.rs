@@ -193,19 +193,23 @@ fn an_application_decodes_valid_text_and_is_asked_again_if_it_can_be_repaired() 
         );
         [head.as_bytes(), data, b"\"}"].concat()
     };
-    for (odd, calls) in [(b"\xff".as_slice(), 1), (br"\ud800", 2), (b"\xff\\ud800", 1)] {
+    let one = "\u{fffd}";
+    let rows = [(b"\xff".as_slice(), 1, one), (br"\ud800", 2, one), (b"\xff\\ud800", 1, "\u{fffd}\u{fffd}")];
+    for (odd, calls, expected) in rows {
         let (texts, decoded) = decoded_by_hand(&object("[]", odd), true);
         assert!(decoded.is_ok() && texts.len() == calls, "{decoded:?}");
         let value: serde_json::Value = serde_json::from_str(&texts[calls - 1]).unwrap();
-        assert_eq!(value["data"].as_str().unwrap().trim_matches('\u{fffd}'), "");
+        assert_eq!(value["data"], expected);
     }
     let deep = ["[".repeat(1000), "]".repeat(1000)].concat();
     let (texts, decoded) = decoded_by_hand(&object(&deep, b""), false);
     assert!(decoded.is_ok(), "{decoded:?}");
     assert_eq!(texts, [String::from_utf8(object("null", b"")).unwrap()], "what is dropped needs no repair");
 
-    // There is nothing to repair, and the error is that of the application.
-    for (object, keep) in [(object(&deep, b""), true), (object("[]", br"\x"), true)] {
+    // There is nothing more to repair, and the error is that of the application.
+    for (object, keep) in
+        [(object(&deep, b""), true), (object("[]", br"\x"), true), (object("[]", b"\xff\\x"), true)]
+    {
         let (texts, decoded) = decoded_by_hand(&object, keep);
         let error = decoded.unwrap_err();
         assert_eq!((texts.len(), error.key().unwrap().name()), (1, "a"));

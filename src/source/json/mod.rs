@@ -289,7 +289,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads the key of a member and its colon, as [`text`] does. It may be no text, and is not that of a known member then.
+    /// Reads the key of a member and its colon, and resolves escapes. A key without an escape may be invalid
+    /// UTF-8, and then equals no name that is searched for.
     #[inline]
     pub(super) fn key(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
         let start = self.at;
@@ -418,7 +419,7 @@ fn walk<'a>(object: &'a [u8], mut see: impl FnMut(&[u8], &'a [u8])) -> Result<()
     Ok(())
 }
 
-/// The content of a string, read as Go does: invalid UTF-8 becomes U+FFFD. `None` if it is not a string.
+/// The content of a string. Invalid UTF-8 becomes U+FFFD. `None` if it is not a string.
 pub(super) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if !inner.iter().any(|byte| matches!(byte, b'\\' | b'"' | 0..0x20)) {
@@ -431,7 +432,7 @@ pub(super) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     .map(Cow::Owned)
 }
 
-/// The text with U+FFFD in place of invalid UTF-8 and lone surrogates, as Go reads it. Copies only if there
+/// The text with U+FFFD in place of invalid UTF-8 and lone surrogates. Copies only if there
 /// are any.
 pub(super) fn lossy(text: &[u8]) -> Cow<'_, [u8]> {
     let text = match String::from_utf8_lossy(text) {
