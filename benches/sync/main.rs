@@ -3,7 +3,7 @@
 //! ```sh
 //! export KUBEBUILDER_ASSETS=$(tools/envtest/build.sh)
 //! cargo bench --bench sync                       # 50,000 objects, about 22 minutes
-//! cargo bench --bench sync -- --json informer    # a line of JSON for each id and round; only these peers; `together` has both
+//! cargo bench --bench sync -- --json informer    # a line of JSON for each id and round; only these peers (`together` has both)
 //! cargo bench --bench sync -- --test             # does it work? 200 objects
 //! ```
 //!
@@ -13,11 +13,11 @@
 //! | `updates` | while objects change, 1,000 times a second for 30 s: `cpu_us` of the process for each event; `p50_ms`, `p99_ms` from the answer to the write until a handler has the change |
 //! | `together` | `p50_ms`, `p99_ms`: the same of two peers that have the same changes at the same time; of ours also `later_us`, how much later than the other it had a change (median, p99) |
 //!
-//! For `list` and `updates`, each peer is a process of its own, one after another, in three rounds, each of which begins with another peer; before the
-//! first, objects change without a peer, until the server has settled after it got them. The peers: `kube-informer`
-//! (`-projected`, `-decoded`, `-metadata`), with two indexes and one subscription; `kube-runtime-streaming` and `-paged`, its
-//! watcher and reflector; `client-go`, a dynamic informer with one handler, if Go is installed. Without an API server nothing
-//! is measured.
+//! Each peer is a process of its own. For `list` and `updates` they run one after another, in three rounds, each of which
+//! begins with another peer; before the first, objects change without a peer, until the server has settled after it got them.
+//! The peers: `kube-informer` (`-projected`, `-decoded`, `-metadata`), with two indexes and one subscription;
+//! `kube-runtime-streaming` and `-paged`, its watcher and reflector; `client-go`, a dynamic informer with one handler, if Go is
+//! installed. Without an API server nothing is measured.
 
 mod link;
 mod load;
@@ -118,6 +118,7 @@ async fn measure(options: &Options, size: &Size, report: &mut Report) -> Result<
     cluster.stop().await
 }
 
+/// In each round, the other of the two opens its watch first.
 async fn together(
     options: &Options,
     size: &Size,

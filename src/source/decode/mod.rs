@@ -122,13 +122,15 @@ impl<K: Resource + DeserializeOwned> Decoder<K> {
         mut decode: impl FnMut(&str) -> Result<T, Arc<dyn StdError + Send + Sync>>,
     ) -> Result<T, DecodeError> {
         let text = self.text(meta, json)?;
-        let first = from_utf8(&text).ok().map(&mut decode);
-        let decoded = match first {
-            Some(Ok(value)) => return Ok(value),
-            first => match (first, repaired(&text, self.keep_managed_fields)) {
-                (Some(failed), Cow::Borrowed(_)) => failed,
-                (_, repaired) => decode(&String::from_utf8_lossy(&repaired)),
-            },
+        let failed = match from_utf8(&text).map(&mut decode) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let decoded = match (failed, repaired(&text, self.keep_managed_fields)) {
+            // There is nothing to repair.
+            (Some(error), Cow::Borrowed(_)) => Err(error),
+            (_, repaired) => decode(&String::from_utf8_lossy(&repaired)),
         };
         decoded.map_err(|source| DecodeError::projection(meta, source))
     }
