@@ -72,7 +72,9 @@ impl<T: Send + Sync + 'static, S> Controller<T, S> {
     /// - The first reconcile of an object after such a move may begin from an older version than the last write of the
     ///   other replica. Write with the `resourceVersion` as a precondition.
     /// - After [`with_deleted`](Self::with_deleted), the replica that holds the object reconciles its delete. A delete
-    ///   that a replica has not reconciled when its range moves is lost, as one is while no replica runs.
+    ///   that a replica has not reconciled when its range moves is lost, as one is while no replica runs. By uid, an object
+    ///   that is created again with the same name may belong to another replica, so its reconciles and that of the delete
+    ///   may run at the same time, or the latter last: what a delete cleans up by name needs [`By::Namespace`].
     /// - The replica holds nothing before all informers of the controller have synced.
     /// - [`Handle::first_pass`](super::Handle::first_pass) is that over the first ranges that the replica holds.
     ///

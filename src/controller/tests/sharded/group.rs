@@ -29,8 +29,10 @@ pub(super) struct Referee(pub(super) Arc<Mutex<Book>>);
 pub(super) struct Book {
     /// Who works on an object.
     pub(super) works: HashMap<String, String>,
-    /// The last version of each object that was reconciled to the end; none if it was gone.
-    pub(super) done: HashMap<ObjectKey, Option<String>>,
+    /// The last version of each object that was reconciled to the end.
+    pub(super) done: HashMap<ObjectKey, String>,
+    /// Reconciles of deleted objects that have ended.
+    pub(super) deleted: usize,
     pub(super) begun: usize,
 }
 
@@ -60,8 +62,18 @@ impl Referee {
         Work { referee: self.clone(), object, name: name.to_owned() }
     }
 
-    pub(super) fn done(&self, key: &ObjectKey, version: Option<String>) {
-        self.0.lock().unwrap().done.insert(key.clone(), version);
+    pub(super) fn done(&self, by: By, key: &ObjectKey, version: Option<String>) {
+        let book = &mut *self.0.lock().unwrap();
+        match version {
+            Some(version) => drop(book.done.insert(key.clone(), version)),
+            None => {
+                book.deleted += 1;
+                // By uid, another replica may already have reconciled an object that was created again.
+                if by == By::Namespace {
+                    book.done.remove(key);
+                }
+            }
+        }
     }
 
     pub(super) fn begun(&self) -> usize {
@@ -138,7 +150,7 @@ impl Group {
                 };
                 let work = referee.begin(object, &name);
                 sleep(takes).await;
-                referee.done(ctx.key(), map.map(|map| Obj::resource_version(&map).to_string()));
+                referee.done(by, ctx.key(), map.map(|map| Obj::resource_version(&map).to_string()));
                 drop(work);
                 Reconciled::Ok(Action::await_change())
             }
@@ -165,7 +177,7 @@ impl Group {
         maps.iter().find_map(|map| {
             let text = |field: &str| map["metadata"][field].as_str().unwrap();
             let key = ObjectKey::new(text("namespace"), text("name"));
-            let is_done = book.done.get(&key) == Some(&Some(text("resourceVersion").to_owned()));
+            let is_done = book.done.get(&key).is_some_and(|version| *version == text("resourceVersion"));
             (!is_done).then_some(key)
         })
     }
