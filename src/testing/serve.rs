@@ -4,11 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::service::ApiService;
+
+/// How many connections may wait to be accepted, unless the system has a lower limit. One more is delayed by a second.
+const BACKLOG: u32 = 4096;
 
 /// A server that listens on a port. From [`ApiServer::serve`](super::ApiServer::serve).
 ///
@@ -23,7 +26,9 @@ pub struct Serving {
 
 impl Serving {
     pub(super) async fn start(service: ApiService) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let accept = tokio::spawn(accept(listener, service, stop.clone()));
