@@ -17,7 +17,6 @@ pub(crate) fn fetch(counts: impl Iterator<Item = usize>) {
     black_box(counts.fold(0, |sum: usize, count| sum.wrapping_add(count)));
 }
 
-#[cfg(test)]
 impl<T> Counted for std::sync::Arc<T> {
     fn count(&self) -> usize {
         Self::strong_count(self)

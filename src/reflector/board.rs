@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::status::{PartStatus, Phase, Status};
+use super::part_statuses::PartStatuses;
+use super::status::{PartStatus, Status};
+use super::totals::Totals;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::shard::Filter;
 
 /// The parts of an informer, each with its status, and the channel that has the status of the whole.
 pub(crate) struct Board {
@@ -17,7 +18,11 @@ pub(crate) struct Board {
 
 #[derive(Default)]
 struct Known {
+    /// In the order of their numbers.
     parts: Vec<Entry>,
+    shown: PartStatuses,
+    /// Of the parts that are present.
+    totals: Totals,
     last_error: Option<Error>,
 }
 
@@ -25,7 +30,6 @@ struct Entry {
     id: u32,
     /// Whether readers see the objects of the part.
     present: bool,
-    shown: Arc<PartStatus>,
 }
 
 /// The status of one part, for its reflector.
@@ -42,39 +46,37 @@ impl Board {
         Arc::new(Self { whole, known: Mutex::default() })
     }
 
-    /// Adds a part. Until it is `present`, it is only listed.
+    /// Adds a part, whose number is above those of all others. Until it is `present`, it is only listed.
     pub(crate) fn add(self: &Arc<Self>, id: u32, scope: Scope, present: bool) -> Report {
-        let shown = Arc::new(PartStatus { scope, status: Status::new() });
-        self.lock().parts.push(Entry { id, present, shown });
+        self.lock().push(Entry { id, present }, Arc::new(PartStatus { scope, status: Status::new() }));
         self.show(false);
         Report { own: Status::new(), id, board: self.clone() }
     }
 
-    /// Removes all parts but these, of which `is_present` is true for those that readers see now.
+    /// Removes all parts but these, of which `is_present` is true for those that readers see now. O(parts).
     pub(crate) fn retain(&self, stays: impl Fn(u32) -> bool, is_present: impl Fn(u32) -> bool) {
         let mut known = self.lock();
-        known.parts.retain(|part| stays(part.id));
-        known.parts.iter_mut().for_each(|part| part.present = is_present(part.id));
+        let (parts, shown) = (std::mem::take(&mut known.parts), std::mem::take(&mut known.shown));
+        known.totals = Totals::default();
+        for (place, Entry { id, .. }) in parts.into_iter().enumerate() {
+            if stays(id)
+                && let Some(shown) = shown.get(place)
+            {
+                known.push(Entry { id, present: is_present(id) }, shown.clone());
+            }
+        }
         drop(known);
         self.show(true);
     }
 
-    /// Returns whether the first lists of all parts are now complete.
+    /// Returns whether the first lists of all parts are now complete. O(log parts).
     fn put(&self, id: u32, status: &Status, news: bool) -> bool {
-        {
-            let mut known = self.lock();
-            let Some(entry) = known.parts.iter_mut().find(|entry| entry.id == id) else { return false };
-            let failed = status.failures > entry.shown.status.failures;
-            let scope = entry.shown.scope.clone();
-            entry.shown = Arc::new(PartStatus { scope, status: status.clone() });
-            if failed {
-                known.last_error.clone_from(&status.last_error);
-            }
+        if !self.lock().put(id, status) {
+            return false;
         }
         self.show(news)
     }
 
-    /// O(parts).
     fn show(&self, news: bool) -> bool {
         let known = self.lock();
         let mut became_synced = false;
@@ -96,43 +98,42 @@ impl Board {
 // === impl Known ===
 
 impl Known {
+    fn push(&mut self, entry: Entry, shown: Arc<PartStatus>) {
+        if entry.present {
+            self.totals.add(&shown.status);
+        }
+        self.shown.set(self.parts.len(), shown);
+        self.parts.push(entry);
+    }
+
+    /// Returns whether the part is one of these.
+    fn put(&mut self, id: u32, status: &Status) -> bool {
+        let Ok(place) = self.parts.binary_search_by_key(&id, |part| part.id) else { return false };
+        let Some(before) = self.shown.get(place).cloned() else { return false };
+        if self.parts[place].present {
+            self.totals.remove(&before.status);
+            self.totals.add(status);
+        }
+        if status.failures > before.status.failures {
+            self.last_error.clone_from(&status.last_error);
+        }
+        let scope = before.scope.clone();
+        self.shown.set(place, Arc::new(PartStatus { scope, status: status.clone() }));
+        true
+    }
+
     /// The status of the whole: as its worst part.
     fn whole(&self, was_synced: bool) -> Status {
-        let present = || self.parts.iter().filter(|part| part.present).map(|part| &part.shown.status);
-        let parts = match &self.parts[..] {
-            [Entry { present: true, .. }] => None,
-            parts => Some(parts.iter().map(|part| part.shown.clone()).collect()),
-        };
+        let whole = self.totals.whole();
         Status {
-            phase: present()
-                .map(|part| part.phase)
-                .max_by_key(|phase| rank(*phase))
-                .unwrap_or(Phase::Watching),
-            synced: was_synced || present().all(|part| part.synced),
-            stale_since: present().filter_map(|part| part.stale_since).min(),
+            synced: was_synced || whole.synced,
             last_error: self.last_error.clone(),
-            failures: present().map(|part| part.failures).max().unwrap_or_default(),
-            ordered_versions: present().all(|part| part.ordered_versions),
-            unversioned: present().any(|part| part.unversioned),
-            shard_filter: {
-                let filters = || present().filter_map(|part| part.shard_filter);
-                filters().find(|filter| *filter == Filter::Here).or(filters().next())
+            parts: match self.parts[..] {
+                [Entry { present: true, .. }] => None,
+                _ => Some(self.shown.clone()),
             },
-            parts,
+            ..whole
         }
-    }
-}
-
-/// How far a phase is from following the server.
-fn rank(phase: Phase) -> u8 {
-    match phase {
-        Phase::Stopped => 0,
-        Phase::Watching => 1,
-        Phase::Idle => 2,
-        Phase::Polling => 3,
-        Phase::Listing => 4,
-        Phase::Absent => 5,
-        Phase::BackingOff => 6,
     }
 }
 
@@ -173,9 +174,91 @@ impl Report {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
     use tokio::time::Instant;
 
     use super::*;
+    use crate::reflector::Phase;
+    use crate::shard::Filter;
+
+    /// How the status of a part changes.
+    type Step = (Phase, Option<u64>, u32, [bool; 3], Option<Filter>);
+
+    fn step() -> impl Strategy<Value = Step> {
+        use Phase::{Absent, BackingOff, Idle, Listing, Polling, Stopped, Watching};
+        let phases = vec![Idle, Listing, Watching, BackingOff, Polling, Absent, Stopped];
+        let filter = prop::sample::select(vec![Filter::Here, Filter::Server]);
+        (
+            prop::sample::select(phases),
+            prop::option::of(0_u64..3),
+            0_u32..3,
+            any::<[bool; 3]>(),
+            prop::option::of(filter),
+        )
+    }
+
+    /// All fields that are those of the worst part, computed from all parts.
+    fn worst(parts: &[&Status]) -> Status {
+        use Phase::{Absent, BackingOff, Idle, Listing, Polling, Stopped, Watching};
+        let worse = [BackingOff, Absent, Listing, Polling, Idle, Watching, Stopped];
+        let has = |phase: &Phase| parts.iter().any(|part| part.phase == *phase);
+        let filters = || parts.iter().filter_map(|part| part.shard_filter);
+        Status {
+            phase: worse.into_iter().find(has).unwrap_or(Watching),
+            synced: parts.iter().all(|part| part.synced),
+            stale_since: parts.iter().filter_map(|part| part.stale_since).min(),
+            failures: parts.iter().map(|part| part.failures).max().unwrap_or_default(),
+            ordered_versions: parts.iter().all(|part| part.ordered_versions),
+            unversioned: parts.iter().any(|part| part.unversioned),
+            shard_filter: filters().find(|filter| *filter == Filter::Here).or(filters().next()),
+            ..Status::new()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_whole_is_what_all_parts_say_after_each_change(
+            steps in prop::collection::vec((0_u32..5, any::<bool>(), step(), any::<(u8, u8, bool)>()), 1..30),
+        ) {
+            let (whole, status) = watch::channel(Status::new());
+            let board = Board::new(whole);
+            let mut model: Vec<(u32, bool, Report)> = Vec::new();
+            let (begun, mut was_synced) = (Instant::now(), false);
+            for (next, (at, present, (phase, stale, failures, flags, filter), (stays, is_present, cuts))) in
+                (0..).zip(steps)
+            {
+                if at as usize >= model.len() {
+                    model.push((next, present, board.add(next, Scope::namespace(next.to_string()), present)));
+                } else if cuts {
+                    let of = |mask: u8| move |id: u32| mask >> (id % 8) & 1 != 0;
+                    board.retain(of(stays), of(is_present));
+                    model.retain(|(id, ..)| of(stays)(*id));
+                    model.iter_mut().for_each(|(id, present, _)| *present = of(is_present)(*id));
+                } else {
+                    model[at as usize].2.modify(|status| {
+                        (status.phase, status.failures, status.shard_filter) = (phase, failures, filter);
+                        status.stale_since = stale.map(|stale| begun + Duration::from_secs(stale));
+                        [status.synced, status.ordered_versions, status.unversioned] = flags;
+                    });
+                }
+                let shown = model.iter().filter(|(_, present, _)| *present);
+                let expected = worst(&shown.map(|(.., report)| report.status()).collect::<Vec<_>>());
+                was_synced |= expected.synced;
+                let found = status.borrow().clone();
+                let expected = Status {
+                    synced: was_synced,
+                    parts: found.parts.clone(),
+                    last_error: found.last_error.clone(),
+                    ..expected
+                };
+                prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+                let is_single = matches!(&model[..], [(_, true, _)]);
+                let each: Vec<_> = found.parts().map(|part| format!("{:?}", part.status)).collect();
+                let known: Vec<_> = model.iter().map(|(.., report)| format!("{:?}", report.status())).collect();
+                prop_assert_eq!(each, if is_single { Vec::new() } else { known });
+            }
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_is_as_its_worst_part_and_names_each() {

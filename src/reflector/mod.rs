@@ -8,6 +8,7 @@ mod command;
 mod follow;
 mod gate;
 mod log;
+mod part_statuses;
 mod recovery;
 mod run;
 mod settings;
@@ -18,6 +19,7 @@ mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod turn;
 
 pub(crate) use self::board::Board;

@@ -1,9 +1,8 @@
 //! The health of an informer.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
+use super::part_statuses::{self, PartStatuses};
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::shard::Filter;
@@ -58,7 +57,7 @@ pub struct Status {
     /// Some lists do not show it. After them, the informer requests one object of another shard to find out.
     pub shard_filter: Option<Filter>,
     /// `None` if the scope has one part, which starts with the informer.
-    pub(super) parts: Option<Arc<[Arc<PartStatus>]>>,
+    pub(super) parts: Option<PartStatuses>,
 }
 
 /// Health of one part of a [`Scope`], from [`Status::parts`].
@@ -108,13 +107,13 @@ impl Status {
     /// }
     /// ```
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartStatus> {
-        self.parts.as_deref().unwrap_or_default().iter().map(|part| &**part)
+        part_statuses::Iter::of(self.parts.as_ref())
     }
 
     /// The error that blocks the first list of a part, if retrying will not fix it.
     pub(crate) fn blocked(&self) -> Option<&Error> {
-        if self.parts().len() > 0 {
-            return self.parts().find_map(|part| part.status.blocked()).filter(|_| !self.synced);
+        if let Some(parts) = &self.parts {
+            return parts.blocked().filter(|_| !self.synced);
         }
         let error = self.last_error.as_ref()?;
         (error.is_permanent() && !self.synced && matches!(self.phase, Phase::BackingOff | Phase::Absent))
