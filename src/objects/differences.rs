@@ -94,7 +94,8 @@ impl<'a, T> Differences<'a, T> {
 }
 
 impl<T> ObjectMap<T> {
-    fn same_key(&self, object: &Obj<T>) -> Option<&Obj<T>> {
+    /// The object with the key of another one.
+    pub(crate) fn same_key(&self, object: &Obj<T>) -> Option<&Obj<T>> {
         if self.is_empty() { None } else { self.get(self.hash_of(object), Obj::key(object)) }
     }
 }

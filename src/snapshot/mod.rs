@@ -50,7 +50,7 @@ pub struct View<T> {
     pub(crate) synced: bool,
     pub(crate) resource_version: Option<ResourceVersion>,
     /// What each part of the scope has reached. Empty if there is one part.
-    pub(crate) reached: Arc<[Reached]>,
+    pub(crate) reached: Slab<Arc<Reached>>,
     pub(crate) hasher: KeyHasher,
     pub(crate) objects: ObjectMap<T>,
     /// The keys of all indexes.
@@ -92,7 +92,7 @@ impl<T> View<T> {
             epoch: 0,
             synced: false,
             resource_version: None,
-            reached: Arc::default(),
+            reached: Slab::new(),
             objects: ObjectMap::new(hasher.clone()),
             hasher,
             keys: Slab::new(),

@@ -3,6 +3,8 @@
 //! New parts list while the old ones go on. Their lists are parked until each new part has one. Then one version has the
 //! lists of the new parts, and no longer has what only removed parts had.
 
+use std::collections::HashSet;
+
 use tokio::sync::oneshot;
 
 use super::Writer;
@@ -11,6 +13,7 @@ use super::draft::Draft;
 use super::indexers::Indexers;
 use super::list::List;
 use super::members::Members;
+use super::namespaces::Namespaces;
 use super::parts::{Part, PartId, Parts};
 use crate::key::Key;
 use crate::object::Obj;
@@ -23,7 +26,8 @@ use crate::version::ResourceVersion;
 /// A change of the scope.
 pub(super) struct Change<T> {
     /// The present parts that stay.
-    keep: Vec<PartId>,
+    keep: HashSet<PartId>,
+    /// In the order of their numbers.
     start: Vec<Part>,
     /// The complete lists of parts that start.
     parked: Vec<Parked<T>>,
@@ -40,6 +44,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// Sets the parts before the first list.
     pub(crate) fn set_parts<'a>(&mut self, parts: impl IntoIterator<Item = (PartId, Option<&'a str>)>) {
         self.parts = Parts::of(parts.into_iter().map(|(id, namespace)| Part::new(id, namespace)));
+        self.namespaces = Namespaces::new(self.parts.namespaces());
+        debug_assert!(self.shared().load().objects.is_empty(), "they are set before the first list");
         if self.parts.iter().next().is_none() {
             // Nothing is waited for.
             let mut draft = self.draft(Reuse::Unchanged);
@@ -53,7 +59,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// not complete.
     pub(crate) fn begin_change<'a>(
         &mut self,
-        keep: Vec<PartId>,
+        keep: HashSet<PartId>,
         start: impl IntoIterator<Item = (PartId, Option<&'a str>)>,
     ) {
         let epoch = self.shared().load().epoch;
@@ -87,7 +93,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     pub(crate) fn is_starting(&self, part: PartId) -> bool {
-        self.change.as_ref().is_some_and(|change| change.start.iter().any(|start| start.id == part))
+        let Some(Change { start, .. }) = &self.change else { return false };
+        start.binary_search_by_key(&part, |start| start.id).is_ok()
     }
 
     /// Keeps the list of a part that starts. The receiver gets the answer once it is published.
@@ -126,10 +133,12 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    async fn publish_change(&mut self, Change { keep, start, parked }: Change<T>) {
+    async fn publish_change(&mut self, Change { mut keep, start, parked }: Change<T>) {
         let mut draft = self.draft(Reuse::Unchanged);
         let mut all = Parts::of(self.parts.iter().cloned().chain(start));
         record_members(&mut draft, &self.parts, &all).await;
+        let mut namespaces = locate(&draft.objects, &all).await;
+        draft.added = namespaces.is_needed().then(Vec::new);
         // A new part may be the first that finds a restored server.
         let renews =
             parked.iter().any(|new| new.list.reuse == Reuse::NewEpoch && all.is_of(new.part, draft.epoch));
@@ -137,17 +146,19 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut answers = Vec::with_capacity(parked.len());
         for Parked { part, list, version, answer } in parked {
             let (nameless, reuse) = (list.nameless, list.reuse);
-            merge(&mut draft, list, part, version.as_ref(), &all, &mut self.indexers).await;
-            if let Some(part) = all.get_mut(part) {
+            let known = (&all, &namespaces);
+            merge(&mut draft, list, part, version.as_ref(), known, &mut self.indexers).await;
+            namespaces.take_added(&mut draft);
+            all.change(part, |part| {
                 (part.version, part.nameless, part.listed) = (version, nameless, true);
                 if matches!(reuse, Reuse::Nothing | Reuse::NewEpoch) {
                     part.epoch = draft.epoch;
                 }
-            }
+            });
             answers.push((part, answer));
         }
-        let stays = |id| keep.contains(&id) || answers.iter().any(|(new, _)| *new == id);
-        let rest = Parts::of(all.iter().filter(|part| stays(part.id)).cloned());
+        keep.extend(answers.iter().map(|(new, _)| *new));
+        let rest = Parts::of(all.iter().filter(|part| keep.contains(&part.id)).cloned());
         remove_parts(&mut draft, &all, &rest, &mut self.indexers).await;
         draft.nameless = rest.iter().map(|part| part.nameless).sum();
         draft.changed |= !draft.synced && rest.are_listed();
@@ -156,6 +167,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             self.forget_graves(&mut draft);
         }
         self.retain_graves(&mut draft, |grave| rest.covering(grave.key.namespace()) > 1);
+        self.namespaces = locate(&draft.objects, &rest).await;
         self.parts = rest;
         self.settle(draft, true);
         for (_, answer) in answers {
@@ -178,6 +190,20 @@ async fn record_members<T: Send + Sync + 'static>(draft: &mut Draft<T>, present:
         }
         turn.pass().await;
     }
+}
+
+/// Finds the objects of each namespace that a part names.
+async fn locate<T: Send + Sync + 'static>(objects: &ObjectMap<T>, parts: &Parts) -> Namespaces {
+    let mut namespaces = Namespaces::new(parts.namespaces());
+    if namespaces.is_needed() {
+        let objects = objects.clone();
+        let mut turn = Turn::new();
+        for slot in objects.iter().filter_map(Obj::slot) {
+            namespaces.add(slot, &objects);
+            turn.pass().await;
+        }
+    }
+    namespaces
 }
 
 /// Removes the objects that no part of `rest` has, of those that are stored for `all`.

@@ -8,6 +8,7 @@ use super::indexers::Indexers;
 use super::life::Life;
 use super::list::List;
 use super::members::Members;
+use super::namespaces::Namespaces;
 use super::parts::{PartId, Parts, Share};
 use crate::error::DecodeError;
 use crate::free::free;
@@ -34,24 +35,23 @@ impl<T: Send + Sync + 'static> Writer<T> {
     ) -> Result<(), Regression> {
         self.check_age(version.as_ref())?;
         let mut draft = self.draft(Reuse::Unchanged);
-        let mut parts = self.parts.clone();
         let reuse = list.reuse;
-        merge(&mut draft, list, part, version.as_ref(), &parts, &mut self.indexers).await;
+        let Self { parts, namespaces, indexers, .. } = self;
+        merge(&mut draft, list, part, version.as_ref(), (parts, namespaces), indexers).await;
         // The first part that finds the restored server begins the epoch.
-        let renews = reuse == Reuse::NewEpoch && parts.is_of(part, draft.epoch);
+        let renews = reuse == Reuse::NewEpoch && self.parts.is_of(part, draft.epoch);
         draft.epoch += u64::from(renews);
-        if let Some(part) = parts.get_mut(part) {
+        self.parts.change(part, |part| {
             part.listed = true;
             if matches!(reuse, Reuse::Nothing | Reuse::NewEpoch) {
                 part.epoch = draft.epoch;
             }
-        }
-        draft.changed |= !draft.synced && parts.are_listed();
-        draft.synced |= parts.are_listed();
+        });
+        draft.changed |= !draft.synced && self.parts.are_listed();
+        draft.synced |= self.parts.are_listed();
         if renews {
             self.forget_graves(&mut draft);
         }
-        self.parts = parts;
         self.publish(draft, part, version);
         if renews && !self.parts.is_single() {
             self.changes.notify_one();
@@ -66,19 +66,16 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     mut list: List<T>,
     part: PartId,
     version: Option<&ResourceVersion>,
-    parts: &Parts,
+    (parts, namespaces): (&Parts, &Namespaces),
     indexers: &mut Indexers<T>,
 ) {
     draft.reuse = list.reuse;
     // What the part had before another epoch has a version that cannot be compared with later ones.
     let until = version.filter(|_| parts.is_of(part, draft.epoch));
     let mut turn = Turn::new();
-    if !list.base.objects.ptr_eq(&draft.objects) {
-        rename(&mut list, draft, &mut turn).await;
-    }
     // The first list of a part removes nothing, but may find objects of others.
-    if !list.named.is_empty() || parts.get(part).is_some_and(|part| part.listed) {
-        remove_unlisted(draft, &list, part, until, parts, indexers, &mut turn).await;
+    if list.names_any() || parts.get(part).is_some_and(|part| part.listed) {
+        remove_unlisted(draft, &list, part, until, (parts, namespaces), indexers, &mut turn).await;
     }
     let mut values = std::mem::take(&mut list.values);
     if draft.objects.is_empty() {
@@ -115,33 +112,21 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     draft.nameless = draft.nameless.saturating_sub(before) + list.nameless;
 }
 
-/// What other parts have changed since the list began was listed under other addresses.
-async fn rename<T: Send + Sync + 'static>(list: &mut List<T>, draft: &Draft<T>, turn: &mut Turn) {
-    let now = draft.objects.clone();
-    for changed in ObjectMap::differences(&list.base.objects, &now) {
-        if let Some(old) = changed.0
-            && list.named.remove(&Obj::address(old))
-            && let Some(new) = changed.1
-            && Obj::same_uid(old, new)
-        {
-            list.named.insert(Obj::address(new));
-        }
-        turn.pass().await;
-    }
-}
-
 async fn remove_unlisted<T: Send + Sync + 'static>(
     draft: &mut Draft<T>,
     list: &List<T>,
     part: PartId,
     until: Option<&ResourceVersion>,
-    parts: &Parts,
+    (parts, namespaces): (&Parts, &Namespaces),
     indexers: &mut Indexers<T>,
     turn: &mut Turn,
 ) {
     let (objects, invalid) = (draft.objects.clone(), draft.invalid.clone());
-    for object in objects.iter() {
-        let is_listed = list.named.contains(&Obj::address(object));
+    let namespace = parts.get(part).and_then(|part| part.namespace.as_deref());
+    let own = namespace.and_then(|namespace| namespaces.objects(namespace, &objects));
+    let all = own.is_none().then(|| objects.iter());
+    for object in own.into_iter().flatten().chain(all.into_iter().flatten()) {
+        let is_listed = list.names(object);
         match parts.share_of(part, object) {
             Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
             Share::Shared if is_listed => draft.join(Obj::key(object), part, false),

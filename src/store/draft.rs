@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::objects::ObjectMap;
 use crate::reflector::Reuse;
-use crate::slab::Slot;
+use crate::slab::{Slab, Slot};
 use crate::snapshot::{Invalid, Reached, Recent, View};
 use crate::source::Meta;
 use crate::trie::{Element, Trie};
@@ -53,6 +53,8 @@ pub(crate) struct Draft<T> {
     recent: Recent,
     /// The slots of the objects that were stored and removed since, up to one more than [`Recent::MOST`].
     touched: Vec<Slot>,
+    /// The slots that were vacant before, if the writer needs them.
+    pub(super) added: Option<Vec<Slot>>,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -88,6 +90,7 @@ impl<T> Draft<T> {
             churn: view.churn,
             recent: view.recent.clone(),
             touched: Vec::new(),
+            added: None,
             tables: view.tables.to_vec(),
             late,
             invalid: view.invalid.clone(),
@@ -106,7 +109,7 @@ impl<T> Draft<T> {
     pub(super) fn into_parts(
         mut self,
         store: u64,
-        reached: Arc<[Reached]>,
+        reached: Slab<Arc<Reached>>,
     ) -> (View<T>, Beside, Vec<Obj<T>>) {
         self.retired = None;
         let touched = std::mem::take(&mut self.touched);
@@ -216,7 +219,11 @@ impl<T: Send + Sync + 'static> Draft<T> {
             self.invalid.remove(hash, |invalid| invalid.is_of(key));
         }
         self.has_unnamespaced |= Obj::is_unnamespaced(&new);
-        let slot = slot.unwrap_or_else(|| self.objects.vacant(hash));
+        let slot = slot.unwrap_or_else(|| {
+            let slot = self.objects.vacant(hash);
+            self.added.iter_mut().for_each(|added| added.push(slot));
+            slot
+        });
         Obj::set_place(&mut new, slot, register(&mut self.keys, keys));
         let old = self.objects.insert(new.clone(), hash);
         self.reindex(indexers, old.as_ref(), Some(&new));

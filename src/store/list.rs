@@ -16,6 +16,7 @@ use crate::hash::KeyHasher;
 use crate::key::Key;
 use crate::object::{Identity, Obj, TooLong};
 use crate::reflector::Reuse;
+use crate::slab::Slot;
 use crate::snapshot::{Invalid, View};
 use crate::source::Meta;
 use crate::trie::Trie;
@@ -26,8 +27,8 @@ use crate::version::ResourceVersion;
 pub(crate) struct List<T> {
     /// The version that was published when the list began.
     pub(super) base: Arc<View<T>>,
-    /// The addresses of the objects of `base` that were listed.
-    pub(super) named: HashSet<usize, RandomState>,
+    /// The slots of the objects of `base` that were listed.
+    named: HashSet<Slot, RandomState>,
     /// The listed objects that are not stored in this version, without index keys.
     pub(super) values: Arrivals<T>,
     /// The listed objects that are invalid.
@@ -61,6 +62,24 @@ impl<T> List<T> {
             open: Some(open),
             retired,
         }
+    }
+
+    /// Whether objects were listed that were stored when the list began.
+    pub(super) fn names_any(&self) -> bool {
+        !self.named.is_empty()
+    }
+
+    /// Whether a stored object was listed. Other parts may have brought a later version of it since the list began, or have
+    /// removed it and brought it again.
+    pub(super) fn names(&self, object: &Obj<T>) -> bool {
+        let is_named = |known: &Obj<T>| Obj::slot(known).is_some_and(|slot| self.named.contains(&slot));
+        let known = match Obj::slot(object).and_then(|slot| self.base.objects.at(slot)) {
+            Some(known) if Obj::ptr_eq(known, object) => return is_named(known),
+            Some(known) if Obj::same_key(known, object) => Some(known),
+            // It was stored again since, in another slot.
+            _ => self.base.objects.same_key(object),
+        };
+        known.is_some_and(|known| Obj::same_uid(known, object) && is_named(known))
     }
 
     /// About how many objects were listed.
@@ -124,7 +143,7 @@ impl<T> List<T> {
             || self.invalid.get(hash, |invalid| invalid.is_of(key)).is_some();
         // The stored object may be a later one of the same name, which another part has brought, or one of another epoch.
         if !is_listed && let Some(stored) = self.base.objects.get(hash, key) {
-            self.named.remove(&Obj::address(stored));
+            Obj::slot(stored).map(|slot| self.named.remove(&slot));
         }
     }
 
@@ -158,9 +177,8 @@ impl<T> List<T> {
     /// Records that a stored object still exists; not an object of the same name, which another part has brought.
     fn name(&mut self, hash: u64, key: Key<'_>, uid: &str) {
         let is_it = |object: &&Obj<T>| uid.is_empty() || Obj::has_uid(object, uid);
-        if let Some(stored) = self.base.objects.get(hash, key).filter(is_it) {
-            self.named.insert(Obj::address(stored));
-        }
+        let stored = self.base.objects.get(hash, key).filter(is_it);
+        self.named.extend(stored.and_then(Obj::slot));
     }
 
     fn listed(&self, hash: u64, key: Key<'_>) -> Option<&Obj<T>> {

@@ -28,10 +28,12 @@ mod late;
 mod life;
 mod list;
 mod members;
+mod namespaces;
 mod parts;
 mod positions;
 mod prepared;
 mod publish;
+mod reach;
 mod replaced;
 mod retired;
 mod shared;
@@ -54,6 +56,7 @@ use self::graves::Graves;
 use self::indexers::Indexers;
 pub(crate) use self::intake::{Intake, Store, Take};
 pub(crate) use self::list::List;
+use self::namespaces::Namespaces;
 pub(crate) use self::parts::PartId;
 use self::parts::{Part, Parts};
 pub(crate) use self::positions::Position;
@@ -85,6 +88,7 @@ pub(crate) struct Writer<T> {
     /// Stored beside the published version.
     beside: Beside,
     parts: Parts,
+    namespaces: Namespaces,
     graves: Graves,
     /// A change of the scope that is not complete.
     change: Option<Change<T>>,
@@ -104,6 +108,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             store,
             beside: Beside::default(),
             parts: Parts::of([Part::new(0, None)]),
+            namespaces: Namespaces::default(),
             graves: Graves::default(),
             change: None,
             changes: Arc::default(),
@@ -132,7 +137,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
     fn draft(&self, reuse: Reuse) -> Draft<T> {
         let newest = self.shared().load();
         self.retired.free_left(newest.churn);
-        Draft::of(&newest, self.beside.clone(), reuse, self.retired.clone())
+        let mut draft = Draft::of(&newest, self.beside.clone(), reuse, self.retired.clone());
+        draft.added = self.namespaces.is_needed().then(Vec::new);
+        draft
     }
 
     /// Publishes these objects as a complete list. If two have the same key, the later one wins.
@@ -151,11 +158,13 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// Publishes a draft of a part, which is complete up to `version`.
     fn publish(&mut self, draft: Draft<T>, part: PartId, version: Option<ResourceVersion>) {
         let before = self.shared().load().nameless;
-        let Some(part) = self.parts.get_mut(part) else { return };
-        let advanced = part.version != version;
-        part.version = version;
-        part.nameless = (part.nameless + draft.nameless).saturating_sub(before);
-        self.settle(draft, advanced);
+        let advanced = self.parts.change(part, |part| {
+            part.nameless = (part.nameless + draft.nameless).saturating_sub(before);
+            std::mem::replace(&mut part.version, version.clone()) != version
+        });
+        if let Some(advanced) = advanced {
+            self.settle(draft, advanced);
+        }
     }
 
     /// Publishes a draft, unless it is equal to the published version and no part has `advanced`.
@@ -166,6 +175,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             return draft.drop_unchanged();
         }
         draft.resource_version = reached;
+        self.namespaces.take_added(&mut draft);
         self.dig_graves(&mut draft);
         self.show(draft);
     }
@@ -183,7 +193,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     #[cfg(test)]
     pub(crate) fn validate(&self) {
-        self.draft(Reuse::Unchanged).validate(&self.indexers);
+        let draft = self.draft(Reuse::Unchanged);
+        draft.validate(&self.indexers);
+        self.namespaces.validate(&draft.objects);
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::reach::Reach;
 use crate::object::Obj;
+use crate::slab::Slab;
 use crate::snapshot::Reached;
 use crate::version::ResourceVersion;
 
@@ -30,13 +32,17 @@ pub(super) struct Part {
 }
 
 /// All parts that may change what readers see.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Parts {
     /// In the order of their numbers.
     parts: Vec<Part>,
-    /// How many cover all namespaces, and how many each namespace alone.
-    everywhere: usize,
-    within: HashMap<Arc<str>, usize, RandomState>,
+    /// Those that cover all namespaces, and those that cover one.
+    everywhere: Vec<PartId>,
+    within: HashMap<Arc<str>, Vec<PartId>, RandomState>,
+    /// How many have not been listed.
+    unlisted: usize,
+    /// What each has reached, in the same order. Empty if there is one part.
+    reach: Reach,
 }
 
 /// Whether an object of a part may be one of other parts, too.
@@ -58,6 +64,10 @@ impl Part {
         Self { id, namespace, version: None, listed: false, epoch: 0, nameless: 0 }
     }
 
+    fn reached(&self) -> Reached {
+        Reached { namespace: self.namespace.clone(), version: self.version.clone(), epoch: self.epoch }
+    }
+
     /// A cluster-scoped object has no namespace, and a part that names one covers it nevertheless.
     fn covers(&self, namespace: &str) -> bool {
         namespace.is_empty() || self.namespace.as_deref().is_none_or(|mine| mine == namespace)
@@ -71,12 +81,17 @@ impl Parts {
         let mut all = Self::default();
         for part in parts {
             match &part.namespace {
-                None => all.everywhere += 1,
-                Some(namespace) => *all.within.entry(namespace.clone()).or_default() += 1,
+                None => all.everywhere.push(part.id),
+                Some(namespace) => all.within.entry(namespace.clone()).or_default().push(part.id),
             }
+            all.unlisted += usize::from(!part.listed);
             all.parts.push(part);
         }
         all.parts.sort_by_key(|part| part.id);
+        if !all.is_single() {
+            let reached = all.parts.iter().map(Part::reached).enumerate();
+            reached.for_each(|(place, reached)| all.reach.set(place, reached));
+        }
         all
     }
 
@@ -85,13 +100,31 @@ impl Parts {
     }
 
     pub(super) fn get(&self, id: PartId) -> Option<&Part> {
-        let at = self.parts.binary_search_by_key(&id, |part| part.id).ok()?;
-        self.parts.get(at)
+        self.parts.get(self.place(id)?)
     }
 
-    pub(super) fn get_mut(&mut self, id: PartId) -> Option<&mut Part> {
-        let at = self.parts.binary_search_by_key(&id, |part| part.id).ok()?;
-        self.parts.get_mut(at)
+    /// Changes a part, not its namespace. `None` if it does not exist. O(log parts).
+    pub(super) fn change<R>(&mut self, id: PartId, change: impl FnOnce(&mut Part) -> R) -> Option<R> {
+        let place = self.place(id)?;
+        let is_single = self.is_single();
+        let part = self.parts.get_mut(place)?;
+        let was_listed = part.listed;
+        let result = change(part);
+        self.unlisted = self.unlisted + usize::from(!part.listed) - usize::from(!was_listed);
+        let is_same = |known: &Reached| known.version == part.version && known.epoch == part.epoch;
+        if !is_single && !self.reach.get(place).is_some_and(is_same) {
+            self.reach.set(place, part.reached());
+        }
+        Some(result)
+    }
+
+    fn place(&self, id: PartId) -> Option<usize> {
+        self.parts.binary_search_by_key(&id, |part| part.id).ok()
+    }
+
+    /// The namespaces that parts name, if there are several parts.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        self.within.keys().filter(|_| !self.is_single()).cloned()
     }
 
     /// Whether there is one part, so that every object is one of it.
@@ -120,18 +153,26 @@ impl Parts {
         if namespace.is_empty() {
             return self.parts.len();
         }
-        self.everywhere + self.within.get(namespace).copied().unwrap_or_default()
+        self.everywhere.len() + self.within.get(namespace).map_or(0, Vec::len)
     }
 
-    /// The only part that covers a namespace, if there is exactly one. O(parts).
+    /// The only part that covers a namespace, if there is exactly one. O(1).
     pub(super) fn only(&self, namespace: &str) -> Option<PartId> {
-        let mut covering = self.parts.iter().filter(|part| self.is_single() || part.covers(namespace));
-        covering.next().filter(|_| covering.next().is_none()).map(|part| part.id)
+        match &self.parts[..] {
+            [part] => Some(part.id),
+            // All parts cover it.
+            _ if namespace.is_empty() => None,
+            _ => {
+                let within = self.within.get(namespace).into_iter().flatten();
+                let mut covering = self.everywhere.iter().chain(within);
+                covering.next().filter(|_| covering.next().is_none()).copied()
+            }
+        }
     }
 
-    /// Whether every part has been listed.
+    /// Whether every part has been listed. O(1).
     pub(super) fn are_listed(&self) -> bool {
-        self.parts.iter().all(|part| part.listed)
+        self.unlisted == 0
     }
 
     /// Whether a part has been listed since this epoch began.
@@ -139,12 +180,14 @@ impl Parts {
         self.get(id).is_some_and(|part| part.epoch == epoch)
     }
 
-    /// The lowest version that a part has reached; `None` while one has none, or they have no order.
-    pub(super) fn reached(&self, epoch: u64) -> Option<ResourceVersion> {
-        let mut parts = self.parts.iter();
-        let version = |part: &Part| part.version.clone().filter(|_| part.epoch == epoch);
-        let first = parts.next().and_then(version)?;
-        parts.try_fold(first, |least, part| least.lower(version(part)?))
+    /// The lowest version that a part has reached; `None` while one has none, or they have no order. O(1), except for the
+    /// first time in an epoch, and for versions without an order.
+    pub(super) fn reached(&mut self, epoch: u64) -> Option<ResourceVersion> {
+        if let [part] = &self.parts[..] {
+            return part.version.clone().filter(|_| part.epoch == epoch);
+        }
+        self.reach.enter(epoch);
+        self.reach.least()
     }
 
     /// The highest version that a part has reached; `None` if there is none, or they have no order.
@@ -154,15 +197,8 @@ impl Parts {
         versions.max_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal)).cloned()
     }
 
-    /// What each part has reached. Empty if there is one part, which has reached what all have. O(parts).
-    pub(super) fn all_reached(&self, epoch: u64) -> Arc<[Reached]> {
-        if self.is_single() {
-            return Arc::default();
-        }
-        let reached = |part: &Part| Reached {
-            namespace: part.namespace.clone(),
-            version: part.version.clone().filter(|_| part.epoch == epoch),
-        };
-        self.parts.iter().map(reached).collect()
+    /// What each part has reached. Empty if there is one part, which has reached what all have. O(1).
+    pub(super) fn all_reached(&self) -> Slab<Arc<Reached>> {
+        self.reach.each()
     }
 }

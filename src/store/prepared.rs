@@ -52,7 +52,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     pub(super) fn prepare(&self, draft: Draft<T>) -> Prepared<T> {
         let changed = draft.changed;
-        let reached = self.parts.all_reached(draft.epoch);
+        let reached = self.parts.all_reached();
         let (view, beside, replaced) = draft.into_parts(self.store, reached);
         Prepared { view: Arc::new(view), beside, replaced, changed, retired: Some(self.retired.clone()) }
     }

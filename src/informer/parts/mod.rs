@@ -1,5 +1,6 @@
 //! Runs a reflector for each part of the scope, all in the task of the informer, and changes the scope.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 
@@ -142,10 +143,11 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         writer.abandon_change();
         self.adopt_from(&writer);
         self.callers.push(answer);
-        let is_running = |part: &&Part| self.running.iter().any(|running| running.part == **part);
-        let new: Vec<Part> = scope.parts().iter().filter(|part| !is_running(part)).cloned().collect();
-        let stays = |running: &&Running<T>| scope.parts().contains(&running.part);
-        let keep: Vec<PartId> = self.running.iter().filter(stays).map(|part| part.id).collect();
+        let running: HashSet<&Part> = self.running.iter().map(|running| &running.part).collect();
+        let new: Vec<Part> = scope.parts().iter().filter(|part| !running.contains(part)).cloned().collect();
+        // The parts of a scope are sorted.
+        let stays = |running: &&Running<T>| scope.parts().binary_search(&running.part).is_ok();
+        let keep: HashSet<PartId> = self.running.iter().filter(stays).map(|part| part.id).collect();
         let new = self.number(&new);
         writer.begin_change(keep, new.iter().map(namespace));
         let intakes: Vec<_> = new.iter().map(|(id, _)| Intake::beside(&store, *id, &writer)).collect();
@@ -164,7 +166,7 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
     async fn adopt(&mut self) {
         let store = self.common.store.clone();
         let writer = self.locked(&store).await;
-        let outdated: Vec<PartId> = writer.outdated().collect();
+        let outdated: HashSet<PartId> = writer.outdated().collect();
         self.adopt_from(&writer);
         self.answer_from(&writer);
         drop(writer);

@@ -1,5 +1,9 @@
 //! What happens to an object of two parts, step by step.
 
+use std::collections::HashSet;
+
+use futures_util::future::join;
+
 use super::*;
 use crate::store::intake::Store;
 
@@ -39,7 +43,7 @@ fn list(part: &mut Part, version: u64, items: impl IntoIterator<Item = Item<Box<
 fn list_as(part: &mut Part, reuse: Reuse, version: u64, items: impl IntoIterator<Item = Item<Box<Served>>>) {
     let mut list = part.begin_list(reuse);
     items.into_iter().for_each(|item| part.upsert(&mut list, Ok(item)));
-    now(part.commit(list, Some(ResourceVersion::from_number(version)))).expect("it is new");
+    now(commit(part, list, version));
 }
 
 fn at(version: u64, manner: Manner) -> Item<Box<Served>> {
@@ -140,4 +144,42 @@ fn a_list_that_has_an_earlier_object_of_the_name_does_not_have_the_later_one() {
     assert_eq!(two.shows(), Some(12));
     apply(&mut two.parts[0], WatchEvent::Deleted(Ok(another(13).meta)));
     assert_eq!(two.shows(), None);
+}
+
+fn commit(part: &mut Part, list: List<Value>, version: u64) -> impl Future<Output = ()> {
+    let committed = part.commit(list, Some(ResourceVersion::from_number(version)));
+    async { committed.await.expect("it is new") }
+}
+
+#[test]
+fn an_object_that_came_back_in_another_slot_is_of_the_part_that_listed_it_before() {
+    let mut two = Two::new();
+    let [all, some] = &mut two.parts;
+    apply(some, applied(at(11, Manner::Good)));
+    let mut listed = all.begin_list(Reuse::Unchanged);
+    all.upsert(&mut listed, Ok(at(11, Manner::Good)));
+    apply(some, deleted(12));
+    apply(some, applied(item(&ObjectKey::new("ns", "b"), 3, 13, good(13))));
+    apply(some, applied(at(14, Manner::Good)));
+    now(commit(all, listed, 11));
+    apply(some, deleted(15));
+    assert_eq!(two.shows(), Some(14));
+}
+
+#[test]
+fn an_object_that_one_new_part_brings_back_is_also_of_another_that_listed_it_before() {
+    let mut two = Two::new();
+    let [all, _] = &mut two.parts;
+    apply(all, applied(at(11, Manner::Good)));
+    now(two.store.writer()).begin_change(HashSet::new(), [(3, Some("ns")), (4, Some("ns"))]);
+    let [mut late, mut early] = [3, 4].map(|id| Intake::beside(&two.store, id, &now(two.store.writer())));
+    let mut before = early.begin_list(Reuse::Unchanged);
+    early.upsert(&mut before, Ok(at(11, Manner::Good)));
+    apply(all, deleted(12));
+    let mut after = late.begin_list(Reuse::Unchanged);
+    late.upsert(&mut after, Ok(at(13, Manner::Good)));
+    now(join(commit(&mut late, after, 13), commit(&mut early, before, 11)));
+    assert_eq!(two.shows(), Some(13));
+    apply(&mut late, deleted(14));
+    assert_eq!(two.shows(), Some(13));
 }

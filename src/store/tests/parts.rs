@@ -201,7 +201,7 @@ impl World {
             .map(|selection| self.follower(*selection))
             .collect();
         let start: Vec<_> = new.iter().map(|follower| (follower.id, follower.selection.namespace)).collect();
-        now(self.store.writer()).begin_change(keep.clone(), start);
+        now(self.store.writer()).begin_change(keep.iter().copied().collect(), start);
         let first = self.followers.len();
         self.followers.append(&mut new);
         for at in first..self.followers.len() {
