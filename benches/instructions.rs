@@ -10,6 +10,7 @@
 //! | `event-decoded` | the same for a projection of a few fields (`Builder::decode`) |
 //! | `list-from-bytes` | an object of a first list, as a stream, from its line to a snapshot with two indexes |
 //! | `list-decoded` | the same for a projection of a few fields |
+//! | `list-of-part` | one of 300 namespaces of a scope, each with 10 objects, listed again, with the work of the server |
 //!
 //! The keys are hashed with random seeds, so the trees of two runs differ; each count is the mean of many operations.
 
@@ -29,8 +30,13 @@ mod wire;
 
 use std::hint::black_box;
 
-use kube_informer::{Index, Informer};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_client::{Api, Client};
+use kube_informer::testing::ApiServer;
+use kube_informer::{Index, Informer, Scope};
 use kube_runtime::watcher::Event;
+use serde_json::json;
+use tokio::runtime::Builder;
 
 use caches::{PAGE, Start, ours_decoded, ours_whole};
 use driven::Driven;
@@ -40,7 +46,7 @@ use wire::{Wire, event, received};
 /// Does some work under the function that is counted, and returns for how many operations that was.
 type Work = fn() -> usize;
 
-const ALL: [(&str, Work); 7] = [
+const ALL: [(&str, Work); 8] = [
     ("get", get),
     ("find-64", find),
     ("update-2-indexes", update),
@@ -48,6 +54,7 @@ const ALL: [(&str, Work); 7] = [
     ("event-decoded", || event_from_bytes(ours_decoded)),
     ("list-from-bytes", || list_from_bytes(ours_whole)),
     ("list-decoded", || list_from_bytes(ours_decoded)),
+    ("list-of-part", list_of_part),
 ];
 
 const OBJECTS: usize = 10_000;
@@ -56,6 +63,10 @@ const OBJECTS: usize = 10_000;
 const RECEIVED: usize = 2_000;
 
 const UPDATES: usize = 1_600;
+
+/// Parts of a scope, and the objects of each.
+const PARTS: usize = 300;
+const IN_PART: usize = 10;
 
 /// After so many updates, what they replaced is freed. The informer frees for 0.2 ms at a time, which is little work under
 /// callgrind, and what is left costs a little each time: if much were left, the count would depend on the clock.
@@ -171,4 +182,34 @@ fn list_from_bytes(start: Start) -> usize {
     let last = received(RECEIVED - 1, RECEIVED, 1);
     assert_eq!(running.and_then(|running| running.version(&last)), Some(1));
     RECEIVED
+}
+
+/// If what a part does depended on the number of parts, it would be most of the count.
+fn list_of_part() -> usize {
+    let server = ApiServer::new();
+    let name = |part: usize| format!("namespace-{part}");
+    for part in 0..PARTS {
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name(part) } });
+        server.create(namespace).expect("a valid namespace");
+        for number in 0..IN_PART {
+            let metadata = json!({ "namespace": name(part), "name": format!("object-{number}") });
+            let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
+            server.create(object).expect("a valid object");
+        }
+    }
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    let scope = Scope::namespaces((0..PARTS).map(name));
+    let maps = runtime.block_on(async {
+        let maps = Informer::builder(Api::<ConfigMap>::all(Client::new(server.service(), "default")))
+            .scope(scope)
+            .start();
+        maps.synced().await.expect("it runs");
+        maps
+    });
+    counted_by_callgrind(&mut || {
+        runtime.block_on(maps.refresh()).expect("it runs");
+    });
+    assert_eq!((maps.snapshot().len(), maps.stats().lists), (PARTS * IN_PART, 2 * PARTS as u64));
+    PARTS
 }

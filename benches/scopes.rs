@@ -2,7 +2,7 @@
 //! connections and requests of the process that has the informers. The API server is another process.
 //!
 //! ```sh
-//! cargo bench --bench scopes                 # 10 namespaces of 1,000 objects, 1,000 of 10; a table
+//! cargo bench --bench scopes                 # 10 namespaces of 1,000 objects, 1,000 and 3,000 of 10; a table
 //! cargo bench --bench scopes -- --json       # one line of JSON for each row
 //! cargo bench --bench scopes -- --test       # does it work? 3 namespaces of 5 objects
 //! ```
@@ -13,6 +13,7 @@ mod usage;
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
+use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Api, Client, Config};
 use kube_informer::testing::ApiServer;
@@ -36,6 +37,16 @@ enum Way {
     All,
 }
 
+/// What was measured.
+struct Row {
+    usage: Usage,
+    /// The time until all were synced.
+    synced: Duration,
+    lists: u64,
+    /// The time until all had listed again, and its CPU time.
+    listed_again: (Duration, Duration),
+}
+
 struct Report {
     json: bool,
     table: Table,
@@ -46,7 +57,8 @@ fn main() {
         return serve(Shape::parse(&shape));
     }
     let has = |flag: &str| std::env::args().any(|argument| argument == flag);
-    let shapes = [Shape { namespaces: 10, objects: 1000 }, Shape { namespaces: 1000, objects: 10 }];
+    let shapes = [(10, 1000), (1000, 10), (3000, 10)];
+    let shapes = shapes.map(|(namespaces, objects)| Shape { namespaces, objects });
     let small = [Shape { namespaces: 3, objects: 5 }];
     // `cargo test` runs it without `--bench`.
     let shapes = if has("--test") || !has("--bench") { &small[..] } else { &shapes[..] };
@@ -60,6 +72,8 @@ fn main() {
         "tasks",
         "connections",
         "lists",
+        "listed again after ms",
+        "CPU ms",
     ]);
     let mut report = Report { json: has("--json"), table };
     for shape in shapes {
@@ -107,8 +121,8 @@ fn name(namespace: usize) -> String {
     format!("namespace-{namespace}")
 }
 
-/// Starts the informers, and returns what they use once they watch, with the time until they are synced and their lists.
-async fn measure(url: String, shape: Shape, way: Way) -> (Usage, Duration, u64) {
+/// Starts the informers, waits until they watch, and has them list everything again.
+async fn measure(url: String, shape: Shape, way: Way) -> Row {
     let client = Client::try_from(Config::new(url.parse().expect("a URL"))).expect("a client");
     let all = || Api::<ConfigMap>::all(client.clone());
     let names = || (0..shape.namespaces).map(name);
@@ -131,10 +145,13 @@ async fn measure(url: String, shape: Shape, way: Way) -> (Usage, Duration, u64) 
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let usage = Usage::now().since(&before);
     let lists = informers.iter().map(|informer| informer.stats().lists).sum();
+    let (before, began) = (Usage::now(), Instant::now());
+    try_join_all(informers.iter().map(Informer::refresh)).await.expect("they run");
+    let listed_again = (began.elapsed(), Usage::now().since(&before).cpu);
     for informer in informers {
         informer.shutdown().await;
     }
-    (usage, synced, lists)
+    Row { usage, synced, lists, listed_again }
 }
 
 fn start(api: Api<ConfigMap>, scope: Scope) -> Informer<ConfigMap> {
@@ -163,7 +180,8 @@ impl std::fmt::Display for Shape {
 // === impl Report ===
 
 impl Report {
-    fn add(&mut self, shape: Shape, way: Way, (usage, synced, lists): &(Usage, Duration, u64)) {
+    fn add(&mut self, shape: Shape, way: Way, row: &Row) {
+        let Row { usage, synced, lists, listed_again } = row;
         let way = match way {
             Way::Several => "one informer, Scope::namespaces",
             Way::Each => "an informer for each",
@@ -171,11 +189,12 @@ impl Report {
         };
         let Usage { bytes, cpu, tasks, connections } = usage;
         let (synced, cpu) = (synced.as_millis(), cpu.as_millis());
+        let (again, again_cpu) = (listed_again.0.as_millis(), listed_again.1.as_millis());
         if self.json {
             let line = json!({
                 "namespaces": shape.namespaces, "objects": shape.objects, "way": way, "bytes": bytes,
                 "synced_ms": synced as u64, "cpu_ms": cpu as u64, "tasks": tasks, "connections": connections,
-                "lists": lists,
+                "lists": lists, "listed_again_ms": again as u64, "listed_again_cpu_ms": again_cpu as u64,
             });
             println!("{line}");
         }
@@ -188,6 +207,8 @@ impl Report {
             tasks.to_string(),
             connections.to_string(),
             lists.to_string(),
+            again.to_string(),
+            again_cpu.to_string(),
         ]);
     }
 }

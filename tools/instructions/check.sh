@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 recorded=benches/instructions.txt
 limit=5
-names=(get find-64 update-2-indexes event-from-bytes event-decoded list-from-bytes list-decoded)
+names=(get find-64 update-2-indexes event-from-bytes event-decoded list-from-bytes list-decoded list-of-part)
 
 case ${1:-} in
   '' | --update) ;;
