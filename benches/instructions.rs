@@ -184,7 +184,7 @@ fn list_from_bytes(start: Start) -> usize {
     RECEIVED
 }
 
-/// If what a part does depended on the number of parts, it would be most of the count.
+/// If a part looked at the objects of all parts, that would be most of the count.
 fn list_of_part() -> usize {
     let server = ApiServer::new();
     let name = |part: usize| format!("namespace-{part}");

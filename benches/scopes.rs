@@ -73,7 +73,7 @@ fn main() {
         "connections",
         "lists",
         "listed again after ms",
-        "CPU ms",
+        "its CPU ms",
     ]);
     let mut report = Report { json: has("--json"), table };
     for shape in shapes {

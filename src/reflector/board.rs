@@ -99,6 +99,10 @@ impl Board {
 
 impl Known {
     fn push(&mut self, entry: Entry, shown: Arc<PartStatus>) {
+        debug_assert!(
+            self.parts.last().is_none_or(|last| last.id < entry.id),
+            "in the order of their numbers"
+        );
         if entry.present {
             self.totals.add(&shown.status);
         }

@@ -45,8 +45,10 @@ impl PartStatuses {
 
     /// An error that blocks the first list of a part. O(1) if there is none.
     pub(super) fn blocked(&self) -> Option<&Error> {
-        let mut parts = self.iter().take(if self.blocked > 0 { self.len } else { 0 });
-        parts.find_map(|part| part.status.blocked())
+        if self.blocked == 0 {
+            return None;
+        }
+        self.iter().find_map(|part| part.status.blocked())
     }
 }
 

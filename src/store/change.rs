@@ -116,6 +116,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
     /// Publishes the change of the scope if each new part has a list.
     pub(crate) async fn complete_change(&mut self) {
         let Some(change) = &mut self.change else { return };
+        if change.parked.len() < change.start.len() {
+            return;
+        }
         let mut parked = std::mem::take(&mut change.parked).into_iter();
         let mut young = Vec::new();
         for parked in parked.by_ref() {
@@ -135,6 +138,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     async fn publish_change(&mut self, Change { mut keep, start, parked }: Change<T>) {
         let mut draft = self.draft(Reuse::Unchanged);
+        draft.removed = None;
         let mut all = Parts::of(self.parts.iter().cloned().chain(start));
         record_members(&mut draft, &self.parts, &all).await;
         let mut namespaces = locate(&draft.objects, &all).await;
@@ -146,9 +150,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let mut answers = Vec::with_capacity(parked.len());
         for Parked { part, list, version, answer } in parked {
             let (nameless, reuse) = (list.nameless, list.reuse);
-            let known = (&all, &namespaces);
+            let known = (&all, &mut namespaces);
             merge(&mut draft, list, part, version.as_ref(), known, &mut self.indexers).await;
-            namespaces.take_added(&mut draft);
             all.change(part, |part| {
                 (part.version, part.nameless, part.listed) = (version, nameless, true);
                 if matches!(reuse, Reuse::Nothing | Reuse::NewEpoch) {
@@ -167,7 +170,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             self.forget_graves(&mut draft);
         }
         self.retain_graves(&mut draft, |grave| rest.covering(grave.key.namespace()) > 1);
-        self.namespaces = locate(&draft.objects, &rest).await;
+        self.namespaces = namespaces.only(rest.namespaces());
         self.parts = rest;
         self.settle(draft, true);
         for (_, answer) in answers {

@@ -35,6 +35,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     ) -> Result<(), Regression> {
         self.check_age(version.as_ref())?;
         let mut draft = self.draft(Reuse::Unchanged);
+        // What is no longer there is found by the next list of the part.
+        draft.removed = None;
         let reuse = list.reuse;
         let Self { parts, namespaces, indexers, .. } = self;
         merge(&mut draft, list, part, version.as_ref(), (parts, namespaces), indexers).await;
@@ -66,7 +68,7 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     mut list: List<T>,
     part: PartId,
     version: Option<&ResourceVersion>,
-    (parts, namespaces): (&Parts, &Namespaces),
+    (parts, namespaces): (&Parts, &mut Namespaces),
     indexers: &mut Indexers<T>,
 ) {
     draft.reuse = list.reuse;
@@ -75,16 +77,19 @@ pub(super) async fn merge<T: Send + Sync + 'static>(
     let mut turn = Turn::new();
     // The first list of a part removes nothing, but may find objects of others.
     if list.names_any() || parts.get(part).is_some_and(|part| part.listed) {
-        remove_unlisted(draft, &list, part, until, (parts, namespaces), indexers, &mut turn).await;
+        remove_unlisted(draft, &list, part, until, (parts, &mut *namespaces), indexers, &mut turn).await;
     }
     let mut values = std::mem::take(&mut list.values);
     if draft.objects.is_empty() {
         draft.objects.reserve(values.len());
     }
+    let namespace = parts.get(part).and_then(|part| part.namespace.clone());
+    namespace.iter().for_each(|namespace| namespaces.reserve(namespace, values.len()));
     // In the order of arrival, which is that of keys in etcd: so the objects of a namespace are neighbours in the array, and
     // the first time each is the last one so far of its index keys.
     for object in values.iter_mut().filter_map(Option::take) {
         store(draft, &list, object, part, parts, indexers);
+        namespaces.take_added(draft);
         turn.pass().await;
     }
     for invalid in list.invalid.iter() {
@@ -117,23 +122,32 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
     list: &List<T>,
     part: PartId,
     until: Option<&ResourceVersion>,
-    (parts, namespaces): (&Parts, &Namespaces),
+    (parts, namespaces): (&Parts, &mut Namespaces),
     indexers: &mut Indexers<T>,
     turn: &mut Turn,
 ) {
     let (objects, invalid) = (draft.objects.clone(), draft.invalid.clone());
-    let namespace = parts.get(part).and_then(|part| part.namespace.as_deref());
-    let own = namespace.and_then(|namespace| namespaces.objects(namespace, &objects));
-    let all = own.is_none().then(|| objects.iter());
-    for object in own.into_iter().flatten().chain(all.into_iter().flatten()) {
-        let is_listed = list.names(object);
-        match parts.share_of(part, object) {
-            Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
-            Share::Shared if is_listed => draft.join(Obj::key(object), part, false),
-            Share::Shared => draft.leave(indexers, Obj::key(object), part, until),
-            Share::Alone | Share::Foreign => {}
+    let named = parts.get(part).and_then(|part| part.namespace.as_deref());
+    if let Some(named) = named.filter(|_| namespaces.is_needed()) {
+        for namespace in [named, ""] {
+            let mut left = Vec::new();
+            for slot in namespaces.slots(namespace) {
+                match objects.at(slot).filter(|object| Obj::namespace(object) == namespace) {
+                    Some(object) => remove_unless_listed(draft, list, object, part, until, parts, indexers),
+                    None => left.push(slot),
+                }
+                turn.pass().await;
+            }
+            for slot in left {
+                namespaces.forget(namespace, slot);
+                turn.pass().await;
+            }
         }
-        turn.pass().await;
+    } else {
+        for object in objects.iter() {
+            remove_unless_listed(draft, list, object, part, until, parts, indexers);
+            turn.pass().await;
+        }
     }
     for invalid in invalid.iter() {
         let Some(key) = &invalid.error().key else { continue };
@@ -148,6 +162,24 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
             _ => {}
         }
         turn.pass().await;
+    }
+}
+
+fn remove_unless_listed<T: Send + Sync + 'static>(
+    draft: &mut Draft<T>,
+    list: &List<T>,
+    object: &Obj<T>,
+    part: PartId,
+    until: Option<&ResourceVersion>,
+    parts: &Parts,
+    indexers: &mut Indexers<T>,
+) {
+    let is_listed = list.names(object);
+    match parts.share_of(part, object) {
+        Share::Alone if !is_listed => draft.remove_object(indexers, Obj::key(object), |_| true),
+        Share::Shared if is_listed => draft.join(Obj::key(object), part, false),
+        Share::Shared => draft.leave(indexers, Obj::key(object), part, until),
+        Share::Alone | Share::Foreign => {}
     }
 }
 

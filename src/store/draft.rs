@@ -53,8 +53,9 @@ pub(crate) struct Draft<T> {
     recent: Recent,
     /// The slots of the objects that were stored and removed since, up to one more than [`Recent::MOST`].
     touched: Vec<Slot>,
-    /// The slots that were vacant before, if the writer needs them.
+    /// The slots that were vacant before, and the objects that were removed, if the writer wants to know.
     pub(super) added: Option<Vec<Slot>>,
+    pub(super) removed: Option<Vec<Obj<T>>>,
     pub(super) tables: Vec<AnyTable>,
     /// Index keys of objects that were stored before the index was added.
     pub(super) late: Trie<Late>,
@@ -91,6 +92,7 @@ impl<T> Draft<T> {
             recent: view.recent.clone(),
             touched: Vec::new(),
             added: None,
+            removed: None,
             tables: view.tables.to_vec(),
             late,
             invalid: view.invalid.clone(),
@@ -271,6 +273,7 @@ impl<T: Send + Sync + 'static> Draft<T> {
         // The indexes look their objects up by slot, so it leaves them first.
         self.reindex(indexers, Some(&old), None);
         self.objects.remove(slot);
+        self.removed.iter_mut().for_each(|removed| removed.push(old.clone()));
         self.note_change(slot, Some(old));
     }
 

@@ -222,15 +222,23 @@ impl<P, T: Send + Sync + 'static> Intake<P, T> {
 
     pub(crate) fn of(store: &Arc<Store<P, T>>, part: PartId) -> Self {
         let epoch = Some(store.shared.load().epoch);
-        Self { store: store.clone(), part, held: None, listed: usize::MAX, epoch }
+        Self { store: store.clone(), part, held: None, listed: 0, epoch }
     }
 
-    /// A part that starts while others run. Its first list is not older than what they have reached, unless the server was
-    /// restored.
-    pub(crate) fn beside(store: &Arc<Store<P, T>>, part: PartId, writer: &Writer<T>) -> Self {
-        let intake = Self::of(store, part);
-        let epoch = intake.epoch.filter(|_| writer.outdated().next().is_none());
-        Self { held: writer.most_reached(), epoch, ..intake }
+    /// Parts that start while others run. Their first lists are not older than what these have reached, unless the server
+    /// was restored. O(parts).
+    pub(crate) fn beside(
+        store: &Arc<Store<P, T>>,
+        parts: impl IntoIterator<Item = PartId>,
+        writer: &Writer<T>,
+    ) -> Vec<Self> {
+        let (held, is_current) = (writer.most_reached(), writer.outdated().next().is_none());
+        let beside = |part| {
+            let intake = Self::of(store, part);
+            let epoch = intake.epoch.filter(|_| is_current);
+            Self { held: held.clone(), epoch, ..intake }
+        };
+        parts.into_iter().map(beside).collect()
     }
 
     /// Waits for the writer; without end if the part was removed.

@@ -138,7 +138,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let newest = self.shared().load();
         self.retired.free_left(newest.churn);
         let mut draft = Draft::of(&newest, self.beside.clone(), reuse, self.retired.clone());
-        draft.added = self.namespaces.is_needed().then(Vec::new);
+        if self.namespaces.is_needed() {
+            (draft.added, draft.removed) = (Some(Vec::new()), Some(Vec::new()));
+        }
         draft
     }
 
@@ -175,7 +177,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
             return draft.drop_unchanged();
         }
         draft.resource_version = reached;
-        self.namespaces.take_added(&mut draft);
+        self.namespaces.follow(&mut draft);
         self.dig_graves(&mut draft);
         self.show(draft);
     }

@@ -1,7 +1,7 @@
 //! Where the objects of each namespace are, if the parts of a scope name namespaces: so the list of one part looks at its
 //! own objects, and not at those of a thousand others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -11,83 +11,88 @@ use crate::object::Obj;
 use crate::objects::ObjectMap;
 use crate::slab::Slot;
 
-/// The number of slots of a namespace that are looked through for the first time.
-const FIRST_SWEEP: usize = 16;
+type Slots = HashSet<Slot, RandomState>;
 
-/// The slots of the namespaces that parts name. Where none does, it knows nothing, and costs nothing.
+/// The slots of the namespaces that parts name, and some that have no object of the namespace any more. Where no part names
+/// one, it knows nothing.
 #[derive(Default)]
 pub(super) struct Namespaces(HashMap<Arc<str>, Slots, RandomState>);
-
-/// All slots of a namespace, and some that have no object of it any more. Some are there twice.
-struct Slots {
-    slots: Vec<Slot>,
-    sweep_at: usize,
-}
 
 // === impl Namespaces ===
 
 impl Namespaces {
     /// Namespaces without objects.
     pub(super) fn new(names: impl Iterator<Item = Arc<str>>) -> Self {
-        let mut known: HashMap<_, _, _> = names.map(|name| (name, Slots::default())).collect();
-        if !known.is_empty() {
-            // Parts that name a namespace cover objects without one, too.
-            known.insert(Arc::from(""), Slots::default());
-        }
-        Self(known)
+        Self::default().only(names)
     }
 
-    /// Whether new objects are to be [added](Self::add).
+    /// What is known of these namespaces. O(namespaces).
+    pub(super) fn only(mut self, names: impl Iterator<Item = Arc<str>>) -> Self {
+        let mut known = |name: Arc<str>| {
+            let slots = self.0.remove(&name).unwrap_or_default();
+            (name, slots)
+        };
+        let mut only: HashMap<_, _, _> = names.map(&mut known).collect();
+        if !only.is_empty() {
+            // Parts that name a namespace cover objects without one, too.
+            only.extend([known(Arc::from(""))]);
+        }
+        Self(only)
+    }
+
+    /// Whether parts name namespaces, and new objects are to be [added](Self::add).
     pub(super) fn is_needed(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// Adds the object of a slot, which was vacant before. O(1) amortized.
+    /// Allocates for more objects of a namespace, so that adding them takes no long pause.
+    pub(super) fn reserve(&mut self, namespace: &str, objects: usize) {
+        self.0.get_mut(namespace).into_iter().for_each(|slots| slots.reserve(objects));
+    }
+
+    /// Adds the object of a slot that was vacant before. O(1). One that is not published after all does no harm.
     pub(super) fn add<T>(&mut self, slot: Slot, objects: &ObjectMap<T>) {
-        let Some(object) = objects.at(slot) else { return };
-        let namespace = Obj::namespace(object);
-        let Some(Slots { slots, sweep_at }) = self.0.get_mut(namespace) else { return };
-        slots.push(slot);
-        if slots.len() >= *sweep_at {
-            slots.sort_unstable();
-            slots.dedup();
-            slots.retain(|slot| objects.at(*slot).is_some_and(|object| Obj::namespace(object) == namespace));
-            *sweep_at = FIRST_SWEEP.max(2 * slots.len());
+        if let Some(slots) = objects.at(slot).and_then(|object| self.0.get_mut(Obj::namespace(object))) {
+            slots.insert(slot);
         }
     }
 
-    /// Adds the new objects of a draft that is about to be published.
+    /// Adds the new objects of a draft: O(1) for each.
     pub(super) fn take_added<T>(&mut self, draft: &mut Draft<T>) {
-        for slot in draft.added.iter_mut().flat_map(std::mem::take) {
+        for slot in draft.added.iter_mut().flat_map(|added| added.drain(..)) {
             self.add(slot, &draft.objects);
         }
     }
 
-    /// The objects that a part covers which names this namespace. Some are of other namespaces, and some come twice. `None`
-    /// if that is not known.
-    pub(super) fn objects<'a, T>(
-        &'a self,
-        namespace: &'a str,
-        objects: &'a ObjectMap<T>,
-    ) -> Option<impl Iterator<Item = &'a Obj<T>>> {
-        let slots = [self.0.get(namespace)?, self.0.get("")?].into_iter().flat_map(|known| &known.slots);
-        Some(slots.filter_map(|slot| objects.at(*slot)))
+    /// Follows a draft that is about to be published. O(changes).
+    pub(super) fn follow<T>(&mut self, draft: &mut Draft<T>) {
+        self.take_added(draft);
+        for object in draft.removed.take().into_iter().flatten() {
+            let namespace = Obj::namespace(&object);
+            let Some(slot) = Obj::slot(&object) else { continue };
+            if draft.objects.at(slot).is_none_or(|now| Obj::namespace(now) != namespace) {
+                self.forget(namespace, slot);
+            }
+        }
+    }
+
+    /// Forgets a slot without an object of the namespace.
+    pub(super) fn forget(&mut self, namespace: &str, slot: Slot) {
+        self.0.get_mut(namespace).into_iter().for_each(|slots| _ = slots.remove(&slot));
+    }
+
+    /// The slots of a namespace that a part names, or of none. Some have no object of it any more.
+    pub(super) fn slots(&self, namespace: &str) -> impl Iterator<Item = Slot> + '_ {
+        self.0.get(namespace).into_iter().flatten().copied()
     }
 
     /// Panics if an object is missing. O(n).
     #[cfg(test)]
     pub(super) fn validate<T>(&self, objects: &ObjectMap<T>) {
         for object in objects.iter() {
-            let slots = self.0.get(Obj::namespace(object)).map(|known| &known.slots);
+            let slots = self.0.get(Obj::namespace(object));
             assert!(slots.is_none_or(|slots| Obj::slot(object).is_some_and(|slot| slots.contains(&slot))));
         }
-        assert!(self.0.values().all(|Slots { slots, sweep_at }| slots.len() < *sweep_at), "slots pile up");
-    }
-}
-
-impl Default for Slots {
-    fn default() -> Self {
-        Self { slots: Vec::new(), sweep_at: FIRST_SWEEP }
     }
 }
 
@@ -102,8 +107,6 @@ mod tests {
     use crate::object::Identity;
     use crate::version::ResourceVersion;
 
-    const NAMES: [&str; 4] = ["", "a", "b", "other"];
-
     /// Returns the slot if it was vacant.
     fn insert(objects: &mut ObjectMap<()>, hash: u64, key: Key<'_>, version: u64) -> Option<Slot> {
         let known = objects.get(hash, key).and_then(Obj::slot);
@@ -117,32 +120,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_objects_of_a_namespace_are_found_and_few_others(
-            steps in prop::collection::vec((0..NAMES.len(), 0..30_u32, any::<bool>()), 0..400),
+        fn each_object_of_a_namespace_is_in_a_known_slot(
+            steps in prop::collection::vec((0..4_usize, 0..30_u32, 0..3_u8), 0..400),
         ) {
             let hasher = KeyHasher::new();
             let mut objects = ObjectMap::new(hasher.clone());
             let mut namespaces = Namespaces::new(["a", "b"].into_iter().map(Arc::from));
-            for (step, (namespace, name, stays)) in (0..).zip(steps) {
+            for (step, (namespace, name, what)) in (0..).zip(steps) {
                 let name = name.to_string();
-                let key = Key { namespace: NAMES[namespace], name: &name };
-                if stays {
+                let key = Key { namespace: ["", "a", "b", "other"][namespace], name: &name };
+                let known = objects.get(hasher.object(key), key).and_then(Obj::slot);
+                if what > 0 {
                     let new = insert(&mut objects, hasher.object(key), key, step);
                     new.into_iter().for_each(|slot| namespaces.add(slot, &objects));
-                } else if let Some(slot) = objects.iter().find(|object| Obj::is(object, key)).and_then(Obj::slot) {
+                } else if let Some(slot) = known {
                     objects.remove(slot);
+                    namespaces.forget(key.namespace, slot);
                 }
                 namespaces.validate(&objects);
             }
-            for namespace in ["a", "b"] {
-                let found: Vec<_> = namespaces.objects(namespace, &objects).unwrap().map(Obj::address).collect();
-                let is_own = |object: &&Obj<()>| ["", namespace].contains(&Obj::namespace(object));
-                let own: Vec<_> = objects.iter().filter(is_own).map(Obj::address).collect();
-                prop_assert!(own.iter().all(|object| found.contains(object)));
-                // Each of two lists is at most twice as long as there were objects in it.
-                prop_assert!(found.len() <= 2 * FIRST_SWEEP.max(2 * 30), "{}", found.len());
+            // What left was forgotten.
+            for namespace in ["", "a", "b"] {
+                let own = objects.iter().filter(|object| Obj::namespace(object) == namespace);
+                prop_assert_eq!(namespaces.slots(namespace).count(), own.count());
             }
-            prop_assert!(namespaces.objects("other", &objects).is_none());
+            let mut only = namespaces.only(["b", "other"].into_iter().map(Arc::from));
+            prop_assert_eq!(only.slots("a").count() + only.slots("other").count(), 0);
+            objects.iter().filter_map(Obj::slot).for_each(|slot| only.add(slot, &objects));
+            only.validate(&objects);
         }
     }
 }

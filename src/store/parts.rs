@@ -132,7 +132,7 @@ impl Parts {
         self.parts.len() == 1
     }
 
-    /// O(1).
+    /// O(log parts).
     pub(super) fn share(&self, id: PartId, namespace: &str) -> Share {
         if self.is_single() {
             return Share::Alone;
@@ -143,7 +143,7 @@ impl Parts {
         if self.covering(namespace) > 1 { Share::Shared } else { Share::Alone }
     }
 
-    /// [`share`](Self::share) of the namespace of an object, which is not read if there is one part. O(1).
+    /// [`share`](Self::share) of the namespace of an object, which is not read if there is one part. O(log parts).
     pub(super) fn share_of<T>(&self, id: PartId, object: &Obj<T>) -> Share {
         if self.is_single() { Share::Alone } else { self.share(id, Obj::namespace(object)) }
     }
@@ -180,8 +180,8 @@ impl Parts {
         self.get(id).is_some_and(|part| part.epoch == epoch)
     }
 
-    /// The lowest version that a part has reached; `None` while one has none, or they have no order. O(1), except for the
-    /// first time in an epoch, and for versions without an order.
+    /// The lowest version that a part has reached; `None` while one has none, or they have no order. O(log parts), except for
+    /// the first time in an epoch, and for versions without an order.
     pub(super) fn reached(&mut self, epoch: u64) -> Option<ResourceVersion> {
         if let [part] = &self.parts[..] {
             return part.version.clone().filter(|_| part.epoch == epoch);

@@ -1,4 +1,4 @@
-//! What the parts of a scope have reached, each, and all of them.
+//! What each part of a scope has reached, and all of them together.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -50,8 +50,8 @@ impl Reach {
         }
     }
 
-    /// The lowest version that a part has reached; `None` while one has none, or they have no order. O(1), except for
-    /// versions without an order.
+    /// The lowest version that a part has reached; `None` while one has none, or they have no order. O(log parts),
+    /// except for versions without an order.
     pub(super) fn least(&self) -> Option<ResourceVersion> {
         if self.missing > 0 {
             return None;

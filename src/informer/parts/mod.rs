@@ -150,7 +150,7 @@ impl<S: Source, T: Send + Sync + 'static> Reflectors<S, T> {
         let keep: HashSet<PartId> = self.running.iter().filter(stays).map(|part| part.id).collect();
         let new = self.number(&new);
         writer.begin_change(keep, new.iter().map(namespace));
-        let intakes: Vec<_> = new.iter().map(|(id, _)| Intake::beside(&store, *id, &writer)).collect();
+        let intakes = Intake::beside(&store, new.iter().map(|(id, _)| *id), &writer);
         drop(writer);
         let is_empty = new.is_empty();
         for ((id, part), intake) in new.into_iter().zip(intakes) {

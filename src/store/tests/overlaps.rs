@@ -172,7 +172,8 @@ fn an_object_that_one_new_part_brings_back_is_also_of_another_that_listed_it_bef
     let [all, _] = &mut two.parts;
     apply(all, applied(at(11, Manner::Good)));
     now(two.store.writer()).begin_change(HashSet::new(), [(3, Some("ns")), (4, Some("ns"))]);
-    let [mut late, mut early] = [3, 4].map(|id| Intake::beside(&two.store, id, &now(two.store.writer())));
+    let new = Intake::beside(&two.store, [3, 4], &now(two.store.writer()));
+    let Ok([mut late, mut early]) = <[Part; 2]>::try_from(new) else { panic!("two") };
     let mut before = early.begin_list(Reuse::Unchanged);
     early.upsert(&mut before, Ok(at(11, Manner::Good)));
     apply(all, deleted(12));
@@ -182,4 +183,24 @@ fn an_object_that_one_new_part_brings_back_is_also_of_another_that_listed_it_bef
     assert_eq!(two.shows(), Some(13));
     apply(&mut late, deleted(14));
     assert_eq!(two.shows(), Some(13));
+}
+
+#[test]
+fn the_slot_of_an_object_is_known_while_its_namespace_has_it() {
+    let store = harness().intake.store.clone();
+    now(store.writer()).set_parts([(1, Some("ns")), (2, Some("other"))]);
+    let [mut part, mut other] = [1, 2].map(|id| Intake::of(&store, id));
+    let slots = || now(store.writer()).namespaces.slots("ns").count();
+    list(&mut other, 10, []);
+    list(&mut part, 10, [at(9, Manner::Good)]);
+    assert_eq!(slots(), 1);
+    apply(&mut part, applied(at(11, Manner::Good)));
+    assert_eq!(slots(), 1);
+    apply(&mut part, deleted(12));
+    assert_eq!(slots(), 0);
+    apply(&mut part, applied(at(13, Manner::Good)));
+    list(&mut part, 14, []);
+    assert_eq!((slots(), now(store.writer()).shared().snapshot().len()), (1, 0), "until the next list");
+    list(&mut part, 15, []);
+    assert_eq!(slots(), 0);
 }
