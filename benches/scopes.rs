@@ -73,7 +73,7 @@ fn main() {
         "connections",
         "lists",
         "listed again after ms",
-        "its CPU ms",
+        "CPU ms of that",
     ]);
     let mut report = Report { json: has("--json"), table };
     for shape in shapes {

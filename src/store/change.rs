@@ -93,8 +93,7 @@ impl<T: Send + Sync + 'static> Writer<T> {
     }
 
     pub(crate) fn is_starting(&self, part: PartId) -> bool {
-        let Some(Change { start, .. }) = &self.change else { return false };
-        start.binary_search_by_key(&part, |start| start.id).is_ok()
+        self.change.as_ref().is_some_and(|change| change.start_of(part).is_some())
     }
 
     /// Keeps the list of a part that starts. The receiver gets the answer once it is published.
@@ -119,9 +118,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
         if change.parked.len() < change.start.len() {
             return;
         }
-        let mut parked = std::mem::take(&mut change.parked).into_iter();
-        let mut young = Vec::new();
-        for parked in parked.by_ref() {
+        let epoch = self.shared().load().epoch;
+        let Some(change) = &mut self.change else { return };
+        // Versions of the epoch that it begins cannot be compared with those of forgotten objects.
+        let renews = change.renews(epoch);
+        let parked = std::mem::take(&mut change.parked);
+        let mut young = Vec::with_capacity(parked.len());
+        for parked in parked {
+            if renews {
+                young.push(parked);
+                continue;
+            }
             match self.check_age(parked.version.as_ref()) {
                 Ok(()) => young.push(parked),
                 Err(old) => _ = parked.answer.send(Err(old)),
@@ -136,16 +143,17 @@ impl<T: Send + Sync + 'static> Writer<T> {
         }
     }
 
-    async fn publish_change(&mut self, Change { mut keep, start, parked }: Change<T>) {
+    async fn publish_change(&mut self, change: Change<T>) {
         let mut draft = self.draft(Reuse::Unchanged);
+        // A new part may be the first that finds a restored server.
+        let renews = change.renews(draft.epoch);
+        let Change { mut keep, start, parked } = change;
+        // As for a list.
         draft.removed = None;
         let mut all = Parts::of(self.parts.iter().cloned().chain(start));
         record_members(&mut draft, &self.parts, &all).await;
         let mut namespaces = locate(&draft.objects, &all).await;
         draft.added = namespaces.is_needed().then(Vec::new);
-        // A new part may be the first that finds a restored server.
-        let renews =
-            parked.iter().any(|new| new.list.reuse == Reuse::NewEpoch && all.is_of(new.part, draft.epoch));
         draft.epoch += u64::from(renews);
         let mut answers = Vec::with_capacity(parked.len());
         for Parked { part, list, version, answer } in parked {
@@ -177,6 +185,19 @@ impl<T: Send + Sync + 'static> Writer<T> {
             let _ = answer.send(Ok(()));
         }
         self.changes.notify_one();
+    }
+}
+
+impl<T> Change<T> {
+    fn start_of(&self, part: PartId) -> Option<&Part> {
+        let at = self.start.binary_search_by_key(&part, |start| start.id).ok()?;
+        self.start.get(at)
+    }
+
+    /// Whether it begins another epoch than this one.
+    fn renews(&self, epoch: u64) -> bool {
+        let is_of = |part| self.start_of(part).is_some_and(|start| start.epoch == epoch);
+        self.parked.iter().any(|parked| parked.list.reuse == Reuse::NewEpoch && is_of(parked.part))
     }
 }
 

@@ -33,15 +33,18 @@ impl<T: Send + Sync + 'static> Writer<T> {
         part: PartId,
         version: Option<ResourceVersion>,
     ) -> Result<(), Regression> {
-        self.check_age(version.as_ref())?;
         let mut draft = self.draft(Reuse::Unchanged);
-        // What is no longer there is found by the next list of the part.
-        draft.removed = None;
         let reuse = list.reuse;
-        let Self { parts, namespaces, indexers, .. } = self;
-        merge(&mut draft, list, part, version.as_ref(), (parts, namespaces), indexers).await;
         // The first part that finds the restored server begins the epoch.
         let renews = reuse == Reuse::NewEpoch && self.parts.is_of(part, draft.epoch);
+        if !renews && let Err(old) = self.check_age(version.as_ref()) {
+            draft.drop_unchanged();
+            return Err(old);
+        }
+        // They may be many. Their slots stay known until the next list of a part that names the namespace.
+        draft.removed = None;
+        let Self { parts, namespaces, indexers, .. } = self;
+        merge(&mut draft, list, part, version.as_ref(), (parts, namespaces), indexers).await;
         draft.epoch += u64::from(renews);
         self.parts.change(part, |part| {
             part.listed = true;
@@ -128,7 +131,7 @@ async fn remove_unlisted<T: Send + Sync + 'static>(
 ) {
     let (objects, invalid) = (draft.objects.clone(), draft.invalid.clone());
     let named = parts.get(part).and_then(|part| part.namespace.as_deref());
-    if let Some(named) = named.filter(|_| namespaces.is_needed()) {
+    if let Some(named) = named.filter(|named| namespaces.knows(named)) {
         for namespace in [named, ""] {
             let mut left = Vec::new();
             for slot in namespaces.slots(namespace) {

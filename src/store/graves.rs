@@ -20,7 +20,7 @@ pub(super) struct Graves {
     sweep_at: usize,
     /// The highest version of a grave that was removed although not every part had reached it.
     forgotten: Option<ResourceVersion>,
-    /// Cloned into each list that is being collected.
+    /// The lists that are being collected have a clone.
     pub(super) open: Arc<()>,
 }
 

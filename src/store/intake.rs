@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex as Lock, PoisonError, Weak};
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -39,7 +39,8 @@ pub(crate) struct Store<P, T> {
     take: Lock<Take<P, T>>,
     shared: Arc<Shared<T>>,
     retired: Arc<Retired<T>>,
-    open: Arc<()>,
+    /// Cloned into each list that is being collected.
+    open: Weak<()>,
 }
 
 /// The outcome for a received object.
@@ -56,7 +57,7 @@ impl<P, T: Send + Sync + 'static> Store<P, T> {
         Arc::new(Self {
             shared: writer.shared().clone(),
             retired: writer.retired().clone(),
-            open: writer.graves.open.clone(),
+            open: Arc::downgrade(&writer.graves.open),
             writer: Mutex::new(writer),
             take: Lock::new(take),
         })
@@ -289,7 +290,7 @@ impl<P: Send + 'static, T: Send + Sync + 'static> Sink<P> for Intake<P, T> {
         // Another part has found a restored server, so the versions of cached objects say nothing.
         let outdated = reuse == Reuse::Unchanged && self.epoch != Some(base.epoch);
         let reuse = if outdated { Reuse::Nothing } else { reuse };
-        List::new(base, reuse, self.listed, open.clone(), retired.clone())
+        List::new(base, reuse, self.listed, open.upgrade(), retired.clone())
     }
 
     fn upsert(&mut self, list: &mut List<T>, item: Listed<P>) {

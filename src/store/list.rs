@@ -49,7 +49,7 @@ impl<T> List<T> {
         base: Arc<View<T>>,
         reuse: Reuse,
         expected: usize,
-        open: Arc<()>,
+        open: Option<Arc<()>>,
         retired: Arc<Retired<T>>,
     ) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl<T> List<T> {
             invalid: Trie::new(),
             nameless: 0,
             reuse,
-            open: Some(open),
+            open,
             retired,
         }
     }

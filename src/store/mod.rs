@@ -197,6 +197,8 @@ impl<T: Send + Sync + 'static> Writer<T> {
     pub(crate) fn validate(&self) {
         let draft = self.draft(Reuse::Unchanged);
         draft.validate(&self.indexers);
+        let is_known = |name: Arc<str>| name.is_empty() || self.namespaces.knows(&name);
+        assert!(self.parts.namespaces().all(is_known), "a namespace is not known");
         self.namespaces.validate(&draft.objects);
     }
 }

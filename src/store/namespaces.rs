@@ -13,8 +13,8 @@ use crate::slab::Slot;
 
 type Slots = HashSet<Slot, RandomState>;
 
-/// The slots of the namespaces that parts name, and some that have no object of the namespace any more. Where no part names
-/// one, it knows nothing.
+/// The slots of the namespaces that parts name, and some that have no object of the namespace any more. It knows nothing if
+/// no part names one, or if there is only one part.
 #[derive(Default)]
 pub(super) struct Namespaces(HashMap<Arc<str>, Slots, RandomState>);
 
@@ -26,13 +26,14 @@ impl Namespaces {
         Self::default().only(names)
     }
 
-    /// What is known of these namespaces. O(namespaces).
+    /// Keeps what is known of these namespaces only. Others begin empty. O(namespaces).
     pub(super) fn only(mut self, names: impl Iterator<Item = Arc<str>>) -> Self {
         let mut known = |name: Arc<str>| {
             let slots = self.0.remove(&name).unwrap_or_default();
             (name, slots)
         };
-        let mut only: HashMap<_, _, _> = names.map(&mut known).collect();
+        let named = names.filter(|name| !name.is_empty());
+        let mut only: HashMap<_, _, _> = named.map(&mut known).collect();
         if !only.is_empty() {
             // Parts that name a namespace cover objects without one, too.
             only.extend([known(Arc::from(""))]);
@@ -40,14 +41,20 @@ impl Namespaces {
         Self(only)
     }
 
+    pub(super) fn knows(&self, namespace: &str) -> bool {
+        self.0.contains_key(namespace)
+    }
+
     /// Whether parts name namespaces, and new objects are to be [added](Self::add).
     pub(super) fn is_needed(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// Allocates for more objects of a namespace, so that adding them takes no long pause.
+    /// Allocates for so many objects of a namespace, so that adding them takes no long pause.
     pub(super) fn reserve(&mut self, namespace: &str, objects: usize) {
-        self.0.get_mut(namespace).into_iter().for_each(|slots| slots.reserve(objects));
+        if let Some(slots) = self.0.get_mut(namespace) {
+            slots.reserve(objects.saturating_sub(slots.len()));
+        }
     }
 
     /// Adds the object of a slot that was vacant before. O(1). One that is not published after all does no harm.
@@ -76,12 +83,13 @@ impl Namespaces {
         }
     }
 
-    /// Forgets a slot without an object of the namespace.
+    /// Forgets a slot that has no object of this namespace.
     pub(super) fn forget(&mut self, namespace: &str, slot: Slot) {
         self.0.get_mut(namespace).into_iter().for_each(|slots| _ = slots.remove(&slot));
     }
 
-    /// The slots of a namespace that a part names, or of none. Some have no object of it any more.
+    /// The slots of a namespace that a part names; those of objects without a namespace for `""`. Some have no object of it
+    /// any more.
     pub(super) fn slots(&self, namespace: &str) -> impl Iterator<Item = Slot> + '_ {
         self.0.get(namespace).into_iter().flatten().copied()
     }

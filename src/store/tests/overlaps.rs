@@ -204,3 +204,28 @@ fn the_slot_of_an_object_is_known_while_its_namespace_has_it() {
     list(&mut part, 15, []);
     assert_eq!(slots(), 0);
 }
+
+#[test]
+fn a_restored_server_is_followed_although_later_objects_were_forgotten() {
+    for is_new in [false, true] {
+        let mut two = Two::new();
+        let [all, some] = &mut two.parts;
+        for number in 0..9_000 {
+            let key = ObjectKey::new("ns", &format!("b{number}"));
+            let brief = |version| item(&key, 100 + number, version, good(version));
+            apply(all, applied(brief(100 + 2 * number)));
+            apply(all, WatchEvent::Deleted(Ok(brief(101 + 2 * number).meta)));
+        }
+        let list = some.begin_list(Reuse::Unchanged);
+        let old = now(some.commit(list, Some(ResourceVersion::from_number(50))));
+        assert!(old.is_err(), "it may have an object that was forgotten");
+        if is_new {
+            now(two.store.writer()).begin_change(HashSet::from([1]), [(3, None)]);
+            let mut new = Intake::beside(&two.store, [3], &now(two.store.writer())).remove(0);
+            list_as(&mut new, Reuse::NewEpoch, 12, [another(5)]);
+        } else {
+            list_as(all, Reuse::NewEpoch, 12, [another(5)]);
+        }
+        assert_eq!((two.shows(), two.view().epoch), (Some(5), 1));
+    }
+}
