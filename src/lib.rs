@@ -167,6 +167,7 @@
 mod alarm;
 mod config;
 pub mod controller;
+mod counts;
 pub mod derived;
 pub mod error;
 mod fetch;

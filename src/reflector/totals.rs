@@ -1,10 +1,9 @@
 //! What the status of an informer says of its parts together, kept up to date as each of them changes.
 
-use std::collections::BTreeMap;
-
 use tokio::time::Instant;
 
 use super::status::{Phase, Status};
+use crate::counts::Counts;
 use crate::shard::Filter;
 
 /// All phases, each further from following the server than the one before.
@@ -33,9 +32,6 @@ pub(super) struct Totals {
 
 /// Whether this process filters the objects of a shard.
 type Here = bool;
-
-/// How many have each value.
-struct Counts<K>(BTreeMap<K, usize>);
 
 // === impl Totals ===
 
@@ -87,35 +83,4 @@ fn rank(phase: Phase) -> usize {
 
 fn here(status: &Status) -> Option<Here> {
     status.shard_filter.map(|filter| filter == Filter::Here)
-}
-
-// === impl Counts ===
-
-impl<K: Ord> Counts<K> {
-    fn add(&mut self, value: K) {
-        *self.0.entry(value).or_default() += 1;
-    }
-
-    fn remove(&mut self, value: &K) {
-        if let Some(count) = self.0.get_mut(value) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(value);
-            }
-        }
-    }
-
-    fn least(&self) -> Option<&K> {
-        self.0.first_key_value().map(|(value, _)| value)
-    }
-
-    fn most(&self) -> Option<&K> {
-        self.0.last_key_value().map(|(value, _)| value)
-    }
-}
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
 }

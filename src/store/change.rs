@@ -114,22 +114,18 @@ impl<T: Send + Sync + 'static> Writer<T> {
 
     /// Publishes the change of the scope if each new part has a list.
     pub(crate) async fn complete_change(&mut self) {
+        let epoch = self.shared().load().epoch;
         let Some(change) = &mut self.change else { return };
         if change.parked.len() < change.start.len() {
             return;
         }
-        let epoch = self.shared().load().epoch;
-        let Some(change) = &mut self.change else { return };
         // Versions of the epoch that it begins cannot be compared with those of forgotten objects.
         let renews = change.renews(epoch);
         let parked = std::mem::take(&mut change.parked);
         let mut young = Vec::with_capacity(parked.len());
         for parked in parked {
-            if renews {
-                young.push(parked);
-                continue;
-            }
-            match self.check_age(parked.version.as_ref()) {
+            let checked = if renews { Ok(()) } else { self.check_age(parked.version.as_ref()) };
+            match checked {
                 Ok(()) => young.push(parked),
                 Err(old) => _ = parked.answer.send(Err(old)),
             }

@@ -162,7 +162,9 @@ impl<T: Send + Sync + 'static> Writer<T> {
         let before = self.shared().load().nameless;
         let advanced = self.parts.change(part, |part| {
             part.nameless = (part.nameless + draft.nameless).saturating_sub(before);
-            std::mem::replace(&mut part.version, version.clone()) != version
+            let advanced = part.version != version;
+            part.version = version;
+            advanced
         });
         if let Some(advanced) = advanced {
             self.settle(draft, advanced);

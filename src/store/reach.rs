@@ -1,9 +1,9 @@
 //! What each part of a scope has reached, and all of them together.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::counts::Counts;
 use crate::slab::{Slab, Slot};
 use crate::snapshot::Reached;
 use crate::version::ResourceVersion;
@@ -13,8 +13,8 @@ use crate::version::ResourceVersion;
 pub(super) struct Reach {
     epoch: u64,
     each: Slab<Arc<Reached>>,
-    /// How many parts have reached exactly this, of the versions that have an order.
-    ordered: BTreeMap<Ordered, usize>,
+    /// The versions that have an order.
+    ordered: Counts<Ordered>,
     unordered: usize,
     /// The number of parts that have reached no version.
     missing: usize,
@@ -57,7 +57,7 @@ impl Reach {
             return None;
         }
         if self.unordered == 0 {
-            return self.ordered.first_key_value().map(|(least, _)| least.0.clone());
+            return self.ordered.least().map(|least| least.0.clone());
         }
         let mut versions = self.each.iter().map(|reached| reached.version_in(self.epoch).cloned());
         let first = versions.next()??;
@@ -72,7 +72,7 @@ impl Reach {
     fn add(&mut self, version: Option<ResourceVersion>) {
         match version {
             None => self.missing += 1,
-            Some(version) if version.is_ordered() => *self.ordered.entry(Ordered(version)).or_default() += 1,
+            Some(version) if version.is_ordered() => self.ordered.add(Ordered(version)),
             Some(_) => self.unordered += 1,
         }
     }
@@ -80,15 +80,7 @@ impl Reach {
     fn remove(&mut self, version: Option<&ResourceVersion>) {
         match version {
             None => self.missing -= 1,
-            Some(version) if version.is_ordered() => {
-                let version = Ordered(version.clone());
-                if let Some(count) = self.ordered.get_mut(&version) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.ordered.remove(&version);
-                    }
-                }
-            }
+            Some(version) if version.is_ordered() => self.ordered.remove(&Ordered(version.clone())),
             Some(_) => self.unordered -= 1,
         }
     }
